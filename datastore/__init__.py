@@ -1,0 +1,1 @@
+"""The bytes on disk and their integrity. Knows no torch, FAISS, Ray or HTTP."""

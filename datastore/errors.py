@@ -1,0 +1,9 @@
+"""The one error a user is meant to read: a sentence that names the thing and the mend."""
+
+
+class RalmError(Exception):
+    """Something the user can mend: a bad file, config, store, model or request.
+
+    Its message is one sentence that names the thing and says what to do. The command line prints
+    it without a traceback and exits with code 2; the server answers with a 4xx.
+    """

@@ -1,0 +1,215 @@
+"""Every path of a store, atomic writes, done-markers and the build lock.
+
+Knows where a file lies and how it comes to lie there whole; knows nothing of what is in it.
+"""
+
+import errno
+import fcntl
+import os
+import socket
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+import xxhash
+
+from datastore.errors import RalmError
+
+TEMPORARY = ".tmp"
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A finished file: its path relative to the store, its size in bytes and its 128-bit xxh3."""
+
+    path: str
+    bytes: int
+    xxh3: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What one task of a stage did: its counts and the files it wrote. Nothing measured is in it."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    files: tuple[FileInfo, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one store."""
+
+    root: Path
+
+    @property
+    def pointer(self) -> Path:
+        return self.root / "manifest.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def build_file(self) -> Path:
+        """The configuration and the input splits of the build, fixed before its first task."""
+        return self.root / "stages" / "build.json"
+
+    @property
+    def work(self) -> Path:
+        """What stages hand to each other; removed once the store is published."""
+        return self.root / "work"
+
+    def manifest(self, generation: int) -> Path:
+        return self.root / "manifests" / f"{generation:06d}.json"
+
+    def passages(self, shard: int) -> Path:
+        return self.root / "passages" / f"{shard:05d}.arrow"
+
+    def vectors(self, shard: int) -> Path:
+        return self.root / "vectors" / f"{shard:05d}.npy"
+
+    def trained(self, key: str) -> Path:
+        return self.root / "index" / key / "trained.faiss"
+
+    def codes(self, key: str, shard: int) -> Path:
+        return self.root / "index" / key / f"{shard:05d}.codes.npy"
+
+    def removed(self, reason: str, split: int) -> Path:
+        return self.root / "removed" / reason / f"{split:05d}.jsonl"
+
+    def marker(self, stage: str, number: int) -> Path:
+        return self.root / "stages" / stage / f"{number:05d}.json"
+
+    def measured(self, stage: str, number: int) -> Path:
+        return self.root / "stages" / stage / f"{number:05d}.measured.json"
+
+    def info(self, path: Path) -> FileInfo:
+        """Describe a finished file of this store, reading it once."""
+        return FileInfo(str(path.relative_to(self.root)), path.stat().st_size, checksum(path))
+
+    def write(self, path: Path, fill: Callable[[BinaryIO], object]) -> FileInfo:
+        """Write a file of this store atomically and describe it."""
+        atomic_write(path, fill)
+        return self.info(path)
+
+    def mark(self, stage: str, number: int, marker: Marker) -> None:
+        """Say that a task is done. Its files are already in place: a marker comes last."""
+        write_json(
+            self.marker(stage, number),
+            {
+                "counts": dict(marker.counts),
+                "files": [[f.path, f.bytes, f.xxh3] for f in marker.files],
+            },
+        )
+
+    def done(self, stage: str, number: int) -> Marker | None:
+        """The marker of a finished task, or None."""
+        path = self.marker(stage, number)
+        if not path.exists():
+            return None
+        found = read_json(path)
+        return Marker(found["counts"], tuple(FileInfo(*f) for f in found["files"]))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the store for one build, and clear away what a dead one left half-written.
+
+        Raises RalmError if another live process holds it.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with open(self.lock_file, "a+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                handle.seek(0)
+                raise RalmError(
+                    f"{self.root} is being built by {handle.read().strip() or 'another process'}: "
+                    "wait for it to end, or stop it."
+                ) from None
+            handle.truncate(0)
+            handle.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            handle.flush()
+            for leftover in self.root.rglob(f"*{TEMPORARY}"):
+                leftover.unlink(missing_ok=True)
+            yield
+
+
+def atomic_write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed.
+
+    Raises RalmError if the disk is full; nothing is left behind then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A name of its own: a task that Ray runs twice must not write into its twin's file.
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
+    try:
+        with open(temporary, "wb") as handle:
+            fill(handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise explain(error, path) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename within one file system, and flush the folder so that the rename survives a power cut."""
+    os.replace(source, target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename that may have happened already in an earlier, killed run."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.exists():
+        replace(source, target)
+    elif not target.exists():
+        raise RalmError(f"Neither {source} nor {target} exists: delete the store and build it again.")
+
+
+def explain(error: OSError, path: Path) -> Exception:
+    """Turn a full disk or a missing permission into a sentence; any other error stays itself."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RalmError(
+            f"No space left to write {path}: free some and run the same command again, "
+            "it goes on where it stopped."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return RalmError(f"{path} cannot be written: choose a folder that you may write to.")
+    return error
+
+
+def checksum(path: Path) -> str:
+    """128-bit xxh3 of a file, as 32 hexadecimal digits."""
+    digest = xxhash.xxh3_128()
+    with open(path, "rb") as handle:
+        while block := handle.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON atomically; equal content gives equal bytes."""
+    data = orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
+    atomic_write(path, lambda handle: handle.write(data + b"\n"))
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file. Raises RalmError if it does not parse."""
+    try:
+        return orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise RalmError(f"{path} is not valid JSON ({error}): the store is damaged there.") from None

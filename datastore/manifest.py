@@ -1,0 +1,161 @@
+"""What a datastore is: encoder, chunking, shards, index, counts and checksums, per generation.
+
+The pointer `manifest.json` names the current generation's immutable file and is replaced last:
+before that the store does not exist for a reader, after it the store is whole.
+"""
+
+from typing import Any, Literal
+
+import orjson
+import xxhash
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from datastore.errors import RalmError
+from datastore.layout import FileInfo, Layout, atomic_write, checksum, read_json, write_json
+
+FORMAT_VERSION = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EncoderCard(_Frozen):
+    """Which model made the vectors, and how: enough to encode a query the same way.
+
+    `max_tokens` is the longest input in tokens, special tokens and prompt included; `prompts` maps
+    "query" and "passage" to the text put in front of each.
+    """
+
+    name: str
+    weights_sha256: str
+    dimension: int
+    max_tokens: int
+    dtype: Literal["float32", "bfloat16", "float16"]
+    prompts: dict[str, str]
+    normalized: bool
+
+
+class FileEntry(_Frozen):
+    """A file of the store: path relative to its root, size in bytes, 128-bit xxh3."""
+
+    path: str
+    bytes: int
+    xxh3: str
+
+    @classmethod
+    def of(cls, info: FileInfo) -> "FileEntry":
+        return cls(path=info.path, bytes=info.bytes, xxh3=info.xxh3)
+
+
+class ShardEntry(_Frozen):
+    """Rows [first_row, first_row + rows) of the store."""
+
+    first_row: int
+    rows: int
+    passages: FileEntry
+    vectors: FileEntry
+    codes: FileEntry | None
+
+
+class IndexEntry(_Frozen):
+    """The index: its FAISS key, the default number of lists a search probes (0 for Flat)."""
+
+    key: str
+    nprobe: int
+    trained: FileEntry
+
+
+class SourceEntry(_Frozen):
+    """One source of the corpus, by the name its documents' default ids begin with."""
+
+    name: str
+    domain: str | None
+    bytes: int
+
+
+class Manifest(_Frozen):
+    """One generation of a datastore."""
+
+    format_version: int = FORMAT_VERSION
+    generation: int
+    sources: tuple[SourceEntry, ...]
+    config: dict[str, Any]
+    encoder: EncoderCard
+    index: IndexEntry
+    shards: tuple[ShardEntry, ...]
+    counts: dict[str, int]
+    removed: tuple[FileEntry, ...]
+
+    @property
+    def rows(self) -> int:
+        """Number of passages."""
+        return sum(shard.rows for shard in self.shards)
+
+    @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """Every file this generation consists of."""
+        entries = [self.index.trained, *self.removed]
+        for shard in self.shards:
+            entries += [shard.passages, shard.vectors] + ([shard.codes] if shard.codes else [])
+        return tuple(entries)
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON: equal manifests are equal bytes."""
+        options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        return orjson.dumps(self.model_dump(mode="json"), option=options)
+
+    @property
+    def hash(self) -> str:
+        """128-bit xxh3 of the canonical JSON: names this state of the datastore in a figure."""
+        return xxhash.xxh3_128_hexdigest(self.to_bytes())
+
+
+def publish(layout: Layout, manifest: Manifest) -> None:
+    """Write a generation, then make it the current one by replacing the pointer."""
+    path = layout.manifest(manifest.generation)
+    data = manifest.to_bytes()
+    atomic_write(path, lambda handle: handle.write(data))
+    write_json(
+        layout.pointer,
+        {
+            "file": str(path.relative_to(layout.root)),
+            "generation": manifest.generation,
+            "xxh3": manifest.hash,
+        },
+    )
+
+
+def published(layout: Layout) -> bool:
+    """Whether the store has a current generation."""
+    return layout.pointer.exists()
+
+
+def current(layout: Layout) -> Manifest:
+    """Read the current generation. Raises RalmError if there is none, or if it is damaged."""
+    if not layout.root.is_dir():
+        raise RalmError(f"There is no datastore at {layout.root}: build one with `ralm build`.")
+    if not published(layout):
+        hint = (
+            "its build is not finished, run the same `ralm build` again (`ralm status` says what is left)"
+            if layout.build_file.exists()
+            else "build one with `ralm build`"
+        )
+        raise RalmError(f"{layout.root} holds no finished datastore: {hint}.")
+    pointer = read_json(layout.pointer)
+    try:
+        path, expected = layout.root / pointer["file"], pointer["xxh3"]
+    except (KeyError, TypeError):
+        raise RalmError(f"{layout.pointer} is not a ralm manifest: is this the right folder?") from None
+    if not path.exists() or checksum(path) != expected:
+        raise RalmError(f"{path} is missing or damaged: restore it from a copy, or build again.")
+    found = read_json(path)
+    if found.get("format_version") != FORMAT_VERSION:
+        raise RalmError(
+            f"{path} has format version {found.get('format_version')}, this ralm reads "
+            f"{FORMAT_VERSION}: use the ralm that built it, or build again."
+        )
+    try:
+        return Manifest.model_validate(found)
+    except ValidationError as error:
+        raise RalmError(f"{path} is not a valid manifest: {error.errors()[0]['msg']}.") from None

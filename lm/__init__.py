@@ -1,0 +1,1 @@
+"""Passages and a question to text. Knows no datastore and no index."""

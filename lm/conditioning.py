@@ -1,0 +1,81 @@
+"""How passages reach the LM: numbered, in front of the question, within a token budget.
+
+Knows text and token counts; knows neither where passages come from nor what reads them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Message = dict[str, str]
+
+# The context budget is part of every figure, so it is one number, the same with and without
+# retrieval: tokens of passages, by the reader's own tokenizer.
+DEFAULT_BUDGET = 1024
+
+WITH_PASSAGES = (
+    "Answer the question in one short sentence, using only what the passages say. "
+    "If they do not say it, say that you do not know."
+)
+ALONE = "Answer the question in one short sentence."
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A passage as the LM is to see it: a title (may be empty) and a text."""
+
+    title: str
+    text: str
+
+
+def pack(sources: Sequence[Source], count: Callable[[str], int], budget: int) -> list[str]:
+    """Number the passages from 1 and keep the leading ones that fit into `budget` tokens.
+
+    The first is kept, cut to size, even if it alone exceeds the budget: a reader that is asked to
+    read something should see something.
+    """
+    packed: list[str] = []
+    left = budget
+    for number, source in enumerate(sources, 1):
+        block = _block(number, source)
+        needed = count(block)
+        if needed > left:
+            if not packed and budget > 0:
+                packed.append(_cut(block, count, budget))
+            break
+        packed.append(block)
+        left -= needed
+    return packed
+
+
+def _block(number: int, source: Source) -> str:
+    title = f"{source.title}: " if source.title else ""
+    return f"[{number}] {title}{source.text}"
+
+
+def _cut(text: str, count: Callable[[str], int], budget: int) -> str:
+    """The longest beginning of a text, in whole words, of at most `budget` tokens."""
+    words = text.split(" ")
+    low, high = 0, len(words)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if count(" ".join(words[:middle])) <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    return " ".join(words[:low])
+
+
+def messages(question: str, packed: Sequence[str], history: Sequence[Message] = ()) -> list[Message]:
+    """The conversation to put to the LM: instruction, earlier turns, passages and question."""
+    if not packed:
+        return [
+            {"role": "system", "content": ALONE},
+            *history,
+            {"role": "user", "content": question},
+        ]
+    context = "\n\n".join(packed)
+    return [
+        {"role": "system", "content": WITH_PASSAGES},
+        *history,
+        {"role": "user", "content": f"{context}\n\nQuestion: {question}"},
+    ]

@@ -1,0 +1,300 @@
+"""Reader: a prompt to text, by a transformers model in one of several precisions.
+
+Knows models and tokens; knows no passages.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from threading import Lock, Thread
+from typing import Any, Literal, Protocol, get_args
+
+import torch
+
+from lm.conditioning import Message
+from lm.weights import ReaderError, Weights, unknown_reader
+
+# int8 is torchao's weight-only int8; llm-int8 and nf4 are bitsandbytes'. Measured against each other
+# in benchmarks/reader.py: weight-only int8 keeps the perplexity and is the fastest of the small ones.
+Quantization = Literal["none", "int8", "llm-int8", "nf4"]
+DEFAULT_QUANTIZATION: Quantization = "int8"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to continue a prompt: greedily unless a temperature is given; `stop` ends the text."""
+
+    max_tokens: int = 96
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A continuation. `finished` is false where it was cut off at `max_tokens`."""
+
+    text: str
+    prompt_tokens: int
+    tokens: int
+    finished: bool
+
+
+class TextStream:
+    """Pieces of a text as they come; once they have, `finished` is false if it was cut off."""
+
+    def __init__(self, pieces: Iterator[str] = iter(())) -> None:  # noqa: B008  (empty for good)
+        self.pieces = pieces
+        self.finished = True
+
+    def __iter__(self) -> Iterator[str]:
+        return self.pieces
+
+
+class Reader(Protocol):
+    """A language model behind one interface. `bytes` is the memory its weights take, measured."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def quantization(self) -> str: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def context_tokens(self) -> int: ...
+
+    def count_tokens(self, text: str) -> int: ...
+    def prompt(self, conversation: Sequence[Message]) -> str: ...
+    def complete(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]: ...
+    def stream(self, prompt: str, sampling: Sampling) -> TextStream: ...
+
+
+class TransformersReader:
+    """A causal language model of transformers, held in this process. One request at a time."""
+
+    def __init__(
+        self, name: str, quantization: Quantization = DEFAULT_QUANTIZATION, device: str = "cpu"
+    ) -> None:
+        if quantization not in get_args(Quantization):
+            valid = ", ".join(get_args(Quantization))
+            raise ReaderError(f"Unknown quantization {quantization!r}: valid are {valid}.")
+        quiet_imports()
+        weights = Weights.find(name)
+        self.name = weights.name
+        self.quantization = quantization
+        self._device = device
+        self._tokenizer, self._model = _load(weights, quantization, device)
+        self._tokenizer.padding_side = "left"
+        if self._tokenizer.pad_token is None:
+            self._tokenizer.pad_token = self._tokenizer.eos_token
+        self.bytes = measured_bytes(self._model)
+        self.context_tokens = int(self._model.config.max_position_embeddings)
+        end = self._model.generation_config.eos_token_id
+        self._ends = set(end) if isinstance(end, list) else {end}
+        # Generation is one user's at a time: two at once would share the same cores, and seeds.
+        self._busy = Lock()
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text, without special ones."""
+        return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def prompt(self, conversation: Sequence[Message]) -> str:
+        """A conversation as this model's own chat template writes it, up to the model's turn."""
+        found: str = self._tokenizer.apply_chat_template(
+            list(conversation), tokenize=False, add_generation_prompt=True
+        )
+        return found
+
+    def complete(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]:
+        """Continue several prompts as one batch."""
+        inputs = self._inputs(prompts, sampling)
+        width = inputs["input_ids"].shape[1]
+        with self._busy:
+            out = self._generate(inputs, sampling)
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        return [
+            self._completion(row[width:].tolist(), int(length), sampling)
+            for row, length in zip(out, lengths, strict=True)
+        ]
+
+    def stream(self, prompt: str, sampling: Sampling) -> TextStream:
+        """Continue one prompt, in pieces as they come. A prompt that is too long fails here."""
+        inputs = self._inputs([prompt], sampling)
+        stream = TextStream()
+        stream.pieces = self._pieces(inputs, sampling, stream)
+        return stream
+
+    def _pieces(self, inputs: Any, sampling: Sampling, stream: TextStream) -> Iterator[str]:
+        from transformers import TextIteratorStreamer
+
+        streamer = TextIteratorStreamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True)
+        watch = _Watch(inputs["input_ids"].shape[1] + sampling.max_tokens, self._ends)
+        failures: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                self._generate(inputs, sampling, streamer=streamer, stopping_criteria=[watch])
+            except BaseException as error:  # noqa: BLE001  (raised again below, in the caller)
+                failures.append(error)
+                streamer.end()
+
+        with self._busy:
+            thread = Thread(target=work, daemon=True)
+            thread.start()
+            try:
+                yield from _until_stop(streamer, sampling.stop)
+            finally:
+                # Also when nobody reads on: the model must not go on for a client that left.
+                watch.unwanted = True
+                thread.join()
+        stream.finished = not watch.cut_off
+        if failures:
+            raise failures[0]
+
+    def _inputs(self, prompts: Sequence[str], sampling: Sampling) -> Any:
+        # The chat template has written the special tokens: the tokenizer must not add its own.
+        inputs = self._tokenizer(
+            list(prompts), return_tensors="pt", padding=True, add_special_tokens=False
+        ).to(self._device)
+        longest = inputs["input_ids"].shape[1]
+        if longest + sampling.max_tokens > self.context_tokens:
+            raise ReaderError(
+                f"The prompt has {longest} tokens and the answer may take {sampling.max_tokens}, but "
+                f"{self.name} holds {self.context_tokens}: shorten the prompt or lower max_tokens."
+            )
+        return inputs
+
+    def _generate(self, inputs: Any, sampling: Sampling, **extra: Any) -> torch.Tensor:
+        if sampling.seed is not None:
+            torch.manual_seed(sampling.seed)
+        if sampling.temperature > 0:
+            extra |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
+        if sampling.stop:
+            extra |= {"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer}
+        with torch.inference_mode():
+            found: torch.Tensor = self._model.generate(
+                **inputs,
+                max_new_tokens=sampling.max_tokens,
+                do_sample=sampling.temperature > 0,
+                pad_token_id=self._tokenizer.pad_token_id,
+                **extra,
+            )
+        return found
+
+    def _completion(self, ids: list[int], prompt_tokens: int, sampling: Sampling) -> Completion:
+        length = next((i for i, token in enumerate(ids) if token in self._ends), len(ids))
+        text = self._tokenizer.decode(ids[:length], skip_special_tokens=True)
+        cut = "".join(_until_stop([text], sampling.stop))
+        finished = length < sampling.max_tokens or cut != text
+        return Completion(cut.strip(), prompt_tokens, length, finished)
+
+
+class _Watch:
+    """A stopping criterion that another thread can trip, and that sees whether the text was cut off."""
+
+    def __init__(self, longest: int, ends: set[int]) -> None:
+        self.unwanted = False
+        self.cut_off = False
+        self._longest, self._ends = longest, ends
+
+    def __call__(self, ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        self.cut_off = ids.shape[1] >= self._longest and int(ids[0, -1]) not in self._ends
+        return torch.full((ids.shape[0],), self.unwanted, dtype=torch.bool, device=ids.device)
+
+
+def _until_stop(pieces: Any, stop: Sequence[str]) -> Iterator[str]:
+    """Pass pieces on up to the first stop string, which may be spread over several of them."""
+    held, longest = "", max((len(s) for s in stop), default=1) - 1
+    for piece in pieces:
+        held += piece
+        ends = [at for s in stop if (at := held.find(s)) >= 0]
+        if ends:
+            yield held[: min(ends)]
+            return
+        ready = len(held) - longest
+        if ready > 0:
+            yield held[:ready]
+            held = held[ready:]
+    if held:
+        yield held
+
+
+def _load(weights: Weights, quantization: Quantization, device: str) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    dtype = best_dtype(device)
+    options: dict[str, Any] = {"dtype": dtype, "device_map": device}
+    if quantization in ("nf4", "llm-int8"):
+        options["quantization_config"] = _bitsandbytes(quantization, dtype)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(weights.path)
+        model = AutoModelForCausalLM.from_pretrained(weights.path, **options).eval()
+    except (OSError, ValueError) as error:
+        raise unknown_reader(weights.name, " ".join(str(error).split())[:120]) from None
+    if quantization == "int8":
+        from torchao.quantization import Int8WeightOnlyConfig, quantize_
+
+        quantize_(model, Int8WeightOnlyConfig(), filter_fn=_is_inner_linear)
+    return tokenizer, model
+
+
+def _is_inner_linear(module: torch.nn.Module, name: str) -> bool:
+    # The output matrix is most often the input embedding too: quantized, it would be held twice.
+    return isinstance(module, torch.nn.Linear) and not name.endswith("lm_head")
+
+
+def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    if quantization == "llm-int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
+
+
+def best_dtype(device: str) -> torch.dtype:
+    """bfloat16 where the hardware multiplies it natively, else float32."""
+    if device.startswith("cuda"):
+        return torch.bfloat16
+    found = torch.cpu.get_capabilities()
+    native = found.get("avx512_bf16") or found.get("amx_bf16")
+    return torch.bfloat16 if native else torch.float32
+
+
+def measured_bytes(model: torch.nn.Module) -> int:
+    """Bytes that a model's weights take in memory, whatever form they are quantized to.
+
+    `get_memory_footprint()` counts torchao's tensors by the type they pretend to have. Counted here
+    are the tensors really held, each storage once.
+    """
+    storages: dict[int, int] = {}
+    held: list[Any] = [*model.parameters(), *model.buffers()]
+    # bitsandbytes keeps LLM.int8's scales on the module's weight, outside the parameters.
+    for parameter in model.parameters():
+        held += [t for n in ("CB", "SCB") if (t := getattr(parameter, n, None)) is not None]
+        if (state := getattr(parameter, "quant_state", None)) is not None:
+            held += [t for t in vars(state).values() if isinstance(t, torch.Tensor)]
+    for tensor in held:
+        for plain in _plain_tensors(tensor):
+            storage = plain.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+    return sum(storages.values())
+
+
+def _plain_tensors(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    inner = tensor.data if isinstance(tensor, torch.nn.Parameter) else tensor
+    if not hasattr(inner, "__tensor_flatten__"):
+        yield inner
+        return
+    for name in inner.__tensor_flatten__()[0]:
+        yield from _plain_tensors(getattr(inner, name))
+
+
+def quiet_imports() -> None:
+    """Keep notes on kernels that cannot be loaded here, and loading bars, off the user's terminal."""
+    for name in ("torchao", "torch.utils._pytree", "bitsandbytes"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()

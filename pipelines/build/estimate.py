@@ -1,0 +1,133 @@
+"""What a build would make and take, from a sample of its input: the plan behind `--dry-run`."""
+
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datastore.errors import RalmError
+from datastore.schema import Document
+from pipelines.build.chunk import chunk, load_tokenizer
+from pipelines.build.embed import THREADS, load_encoder
+from pipelines.build.records import Record, RecordReader, expansion
+from pipelines.build.sources import Corpus, Split, resolve
+from pipelines.config import BuildConfig
+from retriever.sizing import IndexKey, choose_key, parse_bytes
+from retriever.tokenizer import EncoderTokenizer
+
+_SAMPLED_SPLITS = 16
+_SAMPLED_RECORDS = 128
+_EMBEDDED_PASSAGES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A build foreseen. All but `input_bytes` and `splits` are extrapolated from a sample."""
+
+    input_bytes: int
+    splits: int
+    documents: int
+    passages: int
+    tokens: int
+    text_bytes: int
+    vector_bytes: int
+    index_bytes: int
+    index_key: str
+    seconds: float
+    sampled_documents: int
+
+
+@dataclass
+class _Sample:
+    """The first documents of some splits, chunked, and the share of the corpus that they are."""
+
+    documents: int = 0
+    text_bytes: int = 0
+    consumed: int = 0
+    ids: list[NDArray[np.int32]] = field(default_factory=list)
+
+    def add(self, record: Record, tokenizer: EncoderTokenizer, room: int) -> None:
+        if isinstance(record, Document):
+            self.documents += 1
+            self.text_bytes += len(record.text.encode())
+            self.ids += [one.ids for one in chunk(record.text, tokenizer, room)]
+
+
+def estimate(config: BuildConfig, workers: int) -> Estimate:
+    """Foresee a build by reading, chunking and embedding a sample. Writes nothing.
+
+    Passages grow in proportion to input bytes. Seconds are those of embedding, at this machine's
+    own rate on one thread times `workers`; reading and indexing take a few per cent more.
+    Filters and duplicates are not foreseen. Raises RalmError if nothing can be sampled.
+    """
+    corpus = resolve(config)
+    sample, uncompressed = _take(config, corpus)
+    if not sample.ids:
+        raise RalmError("No document could be read from the beginning of any source: nothing to plan.")
+    scale = uncompressed / sample.consumed if sample.consumed else _scale_by_limit(config, sample)
+    if config.limit is not None:
+        scale = min(scale, config.limit / sample.documents)
+    passages = round(len(sample.ids) * scale)
+    per_passage, dimension = _embedding_cost(config, sample.ids)
+    if config.index_key == "auto":
+        key = choose_key(passages, dimension, parse_bytes(config.index_memory))
+    else:
+        key = IndexKey.parse(config.index_key)
+    return Estimate(
+        input_bytes=corpus.bytes,
+        splits=len(corpus.splits),
+        documents=round(sample.documents * scale),
+        passages=passages,
+        tokens=round(sum(len(one) for one in sample.ids) * scale),
+        text_bytes=round(sample.text_bytes * scale),
+        vector_bytes=passages * dimension * 2,
+        index_bytes=key.bytes(passages, dimension),
+        index_key=key.text,
+        seconds=passages * per_passage / workers,
+        sampled_documents=sample.documents,
+    )
+
+
+def _take(config: BuildConfig, corpus: Corpus) -> tuple[_Sample, float]:
+    """A sample, and the uncompressed bytes of the whole corpus."""
+    tokenizer = load_tokenizer(config.encoder)
+    room = min(tokenizer.room("passage"), config.chunk_tokens or 2**31)
+    step = max(1, len(corpus.splits) // _SAMPLED_SPLITS)
+    sample, ratios = _Sample(), []
+    for split in corpus.splits[::step]:
+        reader = _reader(config, corpus, split)
+        records = (record for segment in split.segments for record in reader.read(segment))
+        for record in islice(records, _SAMPLED_RECORDS):
+            sample.add(record, tokenizer, room)
+        sample.consumed += reader.consumed
+        ratios.append((split.bytes, split.bytes * expansion(split.segments[0].path)))
+    compressed = sum(a for a, _ in ratios)
+    ratio = sum(b for _, b in ratios) / compressed if compressed else 1.0
+    return sample, corpus.bytes * ratio
+
+
+def _reader(config: BuildConfig, corpus: Corpus, split: Split) -> RecordReader:
+    name = corpus.sources[split.source].name
+    return RecordReader(config.sources[split.source], name, config.max_record_bytes)
+
+
+def _scale_by_limit(config: BuildConfig, sample: _Sample) -> float:
+    if config.limit is None:
+        raise RalmError("Data sets of the hub do not tell their size beforehand: give --limit.")
+    return config.limit / sample.documents
+
+
+def _embedding_cost(config: BuildConfig, ids: list[NDArray[np.int32]]) -> tuple[float, int]:
+    """Seconds a passage on one thread, and the vectors' dimension."""
+    from retriever.encoder import best_dtype, torch_threads
+
+    dtype = config.dtype if config.dtype != "auto" else best_dtype()
+    encoder = load_encoder(config.encoder, dtype, "cpu")
+    sample = ids[:: max(1, len(ids) // _EMBEDDED_PASSAGES)][:_EMBEDDED_PASSAGES]
+    with torch_threads(THREADS):
+        encoder.encode_passages(sample)  # The first call also prepares kernels.
+        started = time.perf_counter()
+        encoder.encode_passages(sample)
+        return (time.perf_counter() - started) / len(sample), encoder.dimension

@@ -1,0 +1,152 @@
+"""Who carries out a stage's tasks: this process, or actors of a Ray cluster. Same bytes from both."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol
+
+from datastore.errors import RalmError
+from pipelines.build.stage import Stage, perform
+
+ExecutorName = Literal["ray", "local"]
+
+# Tasks a worker dies of are tried again elsewhere this often: lost nodes, not broken input.
+_RETRIES = 3
+
+
+class Executor(Protocol):
+    """Carries out tasks and says which is done."""
+
+    def run(
+        self,
+        stage: Stage,
+        numbers: Sequence[int],
+        done: Callable[[int], None],
+        in_order: bool = False,
+    ) -> None:
+        """Carry out the numbered tasks; `done(number)` after each. `in_order`: one after another."""
+
+
+class LocalExecutor:
+    """One task after another, in this process."""
+
+    def run(
+        self,
+        stage: Stage,
+        numbers: Sequence[int],
+        done: Callable[[int], None],
+        in_order: bool = False,
+    ) -> None:
+        for number in numbers:
+            perform(stage, number)
+            done(number)
+
+
+class RayExecutor:
+    """A fixed pool of Ray actors, the same for all stages, so that a model is loaded once in each.
+
+    Each takes the next task when it has finished one: a slow task delays nobody.
+    """
+
+    def __init__(self, workers: int, gpus: int = 0) -> None:
+        import ray
+
+        share = 1 if gpus else 0
+        actor = ray.remote(num_cpus=1, num_gpus=share, max_restarts=-1, max_task_retries=_RETRIES)(_Worker)
+        self._workers = [actor.remote() for _ in range(workers)]
+
+    def run(
+        self,
+        stage: Stage,
+        numbers: Sequence[int],
+        done: Callable[[int], None],
+        in_order: bool = False,
+    ) -> None:
+        import ray
+        from ray.exceptions import ActorDiedError, RayTaskError
+
+        shared = ray.put(stage)
+        idle = list(self._workers[:1] if in_order else self._workers)
+        waiting = list(reversed(numbers))
+        running: dict[Any, tuple[Any, int]] = {}
+        while waiting or running:
+            while waiting and idle:
+                worker, number = idle.pop(), waiting.pop()
+                running[worker.run.remote(shared, number)] = (worker, number)
+            ready, _ = ray.wait(list(running), num_returns=1)
+            worker, number = running.pop(ready[0])
+            try:
+                ray.get(ready[0])
+            except RayTaskError as error:
+                if isinstance(error.cause, RalmError):
+                    raise error.cause from None
+                raise
+            except ActorDiedError:
+                raise RalmError(
+                    f"The worker of {stage.name} task {number} died {_RETRIES + 1} times (out of "
+                    "memory?): run the same command again, with fewer workers."
+                ) from None
+            idle.append(worker)
+            done(number)
+
+
+class _Worker:
+    """What runs in a Ray actor."""
+
+    def run(self, stage: Stage, number: int) -> None:
+        perform(stage, number)
+
+
+@contextmanager
+def open_executor(name: ExecutorName, workers: int | None = None) -> Iterator[Executor]:
+    """An executor for the length of a build.
+
+    Ray is the cluster at RAY_ADDRESS, or one of this machine that ends with the build; its workers
+    default to the cluster's CPUs.
+    """
+    if name == "local":
+        yield LocalExecutor()
+        return
+    import ray
+
+    owned = not ray.is_initialized()
+    if owned:
+        start_ray(workers)
+    try:
+        yield RayExecutor(workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
+    finally:
+        if owned:
+            ray.shutdown()
+
+
+def start_ray(workers: int | None = None) -> None:
+    """Connect to the cluster at RAY_ADDRESS, or start one here. Raises RalmError if neither works."""
+    import ray
+
+    address = os.environ.get("RAY_ADDRESS")
+    # Shards travel through files: the object store carries descriptions of stages only.
+    local: dict[str, Any] = (
+        {}
+        if address
+        else {
+            "include_dashboard": False,
+            "object_store_memory": 200 * 2**20,
+            "num_cpus": workers or os.cpu_count(),
+        }
+    )
+    # The driver's environment holds for workers too: which models are at hand must not differ.
+    environment = {n: v for n in ("HF_HUB_OFFLINE", "HF_HOME") if (v := os.environ.get(n))}
+    try:
+        ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            logging_level="ERROR",
+            runtime_env={"env_vars": {"TOKENIZERS_PARALLELISM": "false", **environment}},
+            **local,
+        )
+    except (ConnectionError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        where = f"the Ray cluster at {address}" if address else "a local Ray"
+        raise RalmError(
+            f"{where} cannot be reached ({reason}): check RAY_ADDRESS, or use --executor local."
+        ) from None

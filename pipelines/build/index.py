@@ -1,0 +1,87 @@
+"""Vectors to an index: the quantizer is trained once on a hash sample, then encodes shard by shard."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datastore.layout import Layout, Marker
+from datastore.store import open_passages, open_vectors, shard_keys
+from datastore.view import mix
+from retriever.sizing import IndexKey
+
+
+@lru_cache(maxsize=1)
+def _load_trained(path: Path) -> Any:
+    from retriever.index import read_trained
+
+    return read_trained(path)
+
+
+def _one_thread() -> None:
+    # As in embedding: a matrix product split over threads may differ in its last bits.
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class TrainStage:
+    """Trains the quantizer: one task, on passages chosen by a hash of their keys."""
+
+    name: ClassVar[str] = "train"
+    unit: ClassVar[str] = "passages"
+    layout: Layout
+    key: IndexKey
+    seed: int
+    rows: tuple[int, ...]
+
+    def sizes(self) -> Sequence[int]:
+        return [min(sum(self.rows), self.key.training_rows)]
+
+    def run(self, number: int) -> Marker:
+        from retriever.index import to_bytes, train, training_sample
+
+        _one_thread()
+        wanted = self.key.training_rows or 1
+        sample = training_sample(self._shards(), wanted, sum(self.rows))
+        data = to_bytes(train(self.key, sample))
+        path = self.layout.trained(self.key.text)
+        info = self.layout.write(path, lambda handle: handle.write(data))
+        return Marker({"sample": len(sample)}, (info,))
+
+    def _shards(self) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.float16]]]:
+        for shard in range(len(self.rows)):
+            keys = shard_keys(open_passages(self.layout.passages(shard)))
+            yield mix(keys, self.seed), open_vectors(self.layout.vectors(shard))
+
+
+@dataclass(frozen=True)
+class EncodeStage:
+    """Encodes one shard with the trained quantizer."""
+
+    name: ClassVar[str] = "index"
+    unit: ClassVar[str] = "passages"
+    layout: Layout
+    key: IndexKey
+    rows: tuple[int, ...]
+
+    def sizes(self) -> Sequence[int]:
+        return self.rows
+
+    def run(self, number: int) -> Marker:
+        if not self.key.nlist:
+            # Flat: the stored float16 vectors are its codes already.
+            return Marker({"rows": self.rows[number]})
+        from retriever.index import encode
+
+        _one_thread()
+        trained = _load_trained(self.layout.trained(self.key.text))
+        codes = encode(trained, open_vectors(self.layout.vectors(number)))
+        path = self.layout.codes(self.key.text, number)
+        info = self.layout.write(path, lambda handle: np.save(handle, codes))
+        return Marker({"rows": len(codes)}, (info,))

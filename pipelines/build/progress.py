@@ -1,0 +1,155 @@
+"""What a person sees while a build runs: bars on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+_LINE_SECONDS = 10.0
+
+
+class BuildProgress(Protocol):
+    """Told of stages as they start and advance. `total` and `done` count the stage's unit."""
+
+    def start(self, stage: str, unit: str, total: int, done: int) -> None: ...
+    def advance(self, units: int) -> None: ...
+    def finish(self) -> None: ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def start(self, stage: str, unit: str, total: int, done: int) -> None: ...
+    def advance(self, units: int) -> None: ...
+    def finish(self) -> None: ...
+
+
+class Rate:
+    """Units a second since a stage started, work of earlier runs left out."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self.total, self.done, self._before = total, done, done
+        self._started = time.perf_counter()
+
+    def advance(self, units: int) -> None:
+        self.done += units
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    @property
+    def per_second(self) -> float:
+        return (self.done - self._before) / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        rate = self.per_second
+        return (self.total - self.done) / rate if rate else None
+
+
+class Lines:
+    """A line when a stage starts and ends, and every ten seconds between."""
+
+    def start(self, stage: str, unit: str, total: int, done: int) -> None:
+        self._stage, self._unit, self._rate = stage, unit, Rate(total, done)
+        self._said = time.perf_counter()
+        resumed = f", {amount(done, unit)} done before" if done else ""
+        self._say(f"{amount(total, unit)}{resumed}")
+
+    def advance(self, units: int) -> None:
+        self._rate.advance(units)
+        if time.perf_counter() - self._said < _LINE_SECONDS:
+            return
+        self._said = time.perf_counter()
+        left = self._rate.seconds_left
+        done = f"{amount(self._rate.done, self._unit)} of {amount(self._rate.total, self._unit)}"
+        self._say(
+            f"{done}, {amount(self._rate.per_second, self._unit)}/s, "
+            f"{duration(left) if left is not None else 'unknown time'} left"
+        )
+
+    def finish(self) -> None:
+        rate = amount(self._rate.per_second, self._unit)
+        self._say(f"done in {duration(self._rate.seconds)}, {rate}/s")
+
+    def _say(self, text: str) -> None:
+        sys.stderr.write(f"{self._stage:>9}  {text}\n")
+        sys.stderr.flush()
+
+
+class Bars:
+    """A bar for each stage."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:>9}"),
+            BarColumn(28),
+            TextColumn("{task.fields[amount]:>26}"),
+            TextColumn("[cyan]{task.fields[rate]:>18}"),
+            TimeElapsedColumn(),
+            TextColumn("[dim]left"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+        )
+        self._task: TaskID | None = None
+
+    def start(self, stage: str, unit: str, total: int, done: int) -> None:
+        self._progress.start()
+        self._unit, self._rate = unit, Rate(total, done)
+        self._task = self._progress.add_task(stage, total=max(total, 1), completed=done, amount="", rate="")
+        self._show()
+
+    def advance(self, units: int) -> None:
+        self._rate.advance(units)
+        self._show()
+
+    def finish(self) -> None:
+        assert self._task is not None  # `start` comes first.
+        self._progress.update(self._task, completed=max(self._rate.total, 1))
+        self._progress.stop()
+
+    def _show(self) -> None:
+        assert self._task is not None
+        done, total = amount(self._rate.done, ""), amount(self._rate.total, self._unit)
+        rate = self._rate.per_second
+        self._progress.update(
+            self._task,
+            completed=self._rate.done,
+            amount=f"{done} of {total}",
+            rate=f"{amount(rate, self._unit)}/s" if rate else "",
+        )
+
+
+def amount(number: float, unit: str) -> str:
+    """A count for people: 1,234 passages; 12.3 MB."""
+    if unit == "bytes":
+        return f"{number / 1e6:,.1f} MB" if number < 1e9 else f"{number / 1e9:,.2f} GB"
+    shown = f"{number:,.0f}" if number >= 10 or number == int(number) else f"{number:.1f}"
+    return f"{shown} {unit}".strip()
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 4.2s, 3m 20s, 2h 05m, 12d 3h."""
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m" if hours < 48 else f"{hours // 24}d {hours % 24}h"
+
+
+def for_terminal() -> BuildProgress:
+    """Bars if standard error is a terminal, else lines."""
+    console = Console(stderr=True)
+    return Bars(console) if console.is_terminal else Lines()

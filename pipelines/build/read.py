@@ -1,0 +1,173 @@
+"""The first two stages: count lines where a file is cut, then read and filter every split.
+
+A split's documents go to one Arrow file in `work/`, their hashes to an array beside it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from datastore.layout import Layout, Marker
+from datastore.schema import (
+    DOCUMENT_SCHEMA,
+    Document,
+    documents_to_batch,
+    identity_hash,
+    text_hash,
+)
+from pipelines.build.filter import filters
+from pipelines.build.records import Blank, Record, RecordReader, Unreadable, count_newlines
+from pipelines.build.sources import Corpus, Segment, Split
+from pipelines.build.stage import RemovedLog
+from pipelines.config import BuildConfig
+
+_BATCH_DOCUMENTS = 1024
+_BATCH_CHARACTERS = 4 << 20
+
+
+def documents_path(layout: Layout, split: int) -> Path:
+    """Where a split's kept documents lie between reading and chunking."""
+    return layout.work / "documents" / f"{split:05d}.arrow"
+
+
+def hashes_path(layout: Layout, split: int) -> Path:
+    """Where a split's document hashes lie: uint64 [documents, 4], identity and text, high and low."""
+    return layout.work / "hashes" / f"{split:05d}.npy"
+
+
+@dataclass(frozen=True)
+class ScanStage:
+    """Counts the lines of splits that are part of a file, so that records can be numbered."""
+
+    name: ClassVar[str] = "scan"
+    unit: ClassVar[str] = "bytes"
+    layout: Layout
+    splits: tuple[Split, ...]
+
+    def sizes(self) -> Sequence[int]:
+        return [split.bytes for split in self.splits]
+
+    def run(self, number: int) -> Marker:
+        (segment,) = self.splits[number].segments
+        return Marker({"lines": count_newlines(segment.path, segment.begin, segment.end)})
+
+
+def number_records(corpus: Corpus, layout: Layout, scan: ScanStage) -> Corpus:
+    """Give every partial split the number of lines before it: prefix sums over the scan's counts."""
+    before: dict[str, int] = {}
+    numbered: dict[int, Split] = {}
+    for at, split in enumerate(scan.splits):
+        (segment,) = split.segments
+        marker = layout.done(scan.name, at)
+        assert marker is not None  # The scan has just run.
+        first = before.get(segment.path, 0)
+        before[segment.path] = first + marker.counts["lines"]
+        numbered[split.number] = replace(split, segments=(replace(segment, first_record=first),))
+    return replace(corpus, splits=tuple(numbered.get(s.number, s) for s in corpus.splits))
+
+
+@dataclass(frozen=True)
+class ReadStage:
+    """Reads a split, filters its documents and writes what is kept."""
+
+    name: ClassVar[str] = "read"
+    unit: ClassVar[str] = "bytes"
+    layout: Layout
+    config: BuildConfig
+    corpus: Corpus
+
+    def sizes(self) -> Sequence[int]:
+        return [split.bytes for split in self.corpus.splits]
+
+    def run(self, number: int) -> Marker:
+        split = self.corpus.splits[number]
+        counts = {"records": 0, "blank": 0, "unreadable": 0, "documents": 0, "kept": 0}
+        removed = RemovedLog(self.layout, number)
+        hashes: list[tuple[int, int, int, int]] = []
+        kept = self._kept(self._records(split), counts, removed, hashes)
+        documents = self.layout.write(
+            documents_path(self.layout, number), lambda handle: _write_documents(handle, kept)
+        )
+        array = np.array(hashes, np.uint64).reshape(-1, 4)
+        arrays = self.layout.write(hashes_path(self.layout, number), lambda handle: np.save(handle, array))
+        counts["records"] = counts["documents"] + counts["unreadable"]
+        counts |= {f"removed.{name}": n for name, n in removed.counts.items() if name != "unreadable"}
+        return Marker(counts, (documents, arrays, *removed.write()))
+
+    def _records(self, split: Split) -> Iterator[tuple[Segment, Record]]:
+        source = self.config.sources[split.source]
+        name = self.corpus.sources[split.source].name
+        reader = RecordReader(source, name, self.config.max_record_bytes)
+        left = self._limit(split.number)
+        for segment in split.segments:
+            records = reader.read(segment)
+            while left > 0 and (record := next(records, None)) is not None:
+                left -= isinstance(record, Document)
+                yield segment, record
+
+    def _limit(self, number: int) -> int:
+        """Documents this split may still read. A limited build runs its read tasks in order."""
+        if self.config.limit is None:
+            return 2**63
+        before = [self.layout.done(self.name, earlier) for earlier in range(number)]
+        return self.config.limit - sum(m.counts["documents"] for m in before if m)
+
+    def _kept(
+        self,
+        records: Iterator[tuple[Segment, Record]],
+        counts: dict[str, int],
+        removed: RemovedLog,
+        hashes: list[tuple[int, int, int, int]],
+    ) -> Iterator[Document]:
+        """Documents that no filter removes; everything else is counted and logged on the way."""
+        rules = filters(self.config)
+        for _, record in records:
+            if isinstance(record, Blank):
+                counts["blank"] += 1
+                continue
+            if isinstance(record, Unreadable):
+                counts["unreadable"] += 1
+                line = {"file": record.file, "record": record.record, "reason": record.reason}
+                removed.add("unreadable", line, sample=None)
+                continue
+            counts["documents"] += 1
+            for rule in rules:
+                if reason := rule.reason(record):
+                    line = {"domain": record.domain, "id": record.id, "reason": reason}
+                    removed.add(rule.name, line)
+                    break
+            else:
+                counts["kept"] += 1
+                hashes.append((*identity_hash(record.domain, record.id), *text_hash(record.text)))
+                yield record
+
+
+def _write_documents(handle: object, documents: Iterator[Document]) -> None:
+    with pa.ipc.new_file(handle, DOCUMENT_SCHEMA) as writer:
+        for batch in _batches(documents):
+            writer.write_batch(documents_to_batch(batch))
+
+
+def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
+    """Batches bounded in documents and, roughly, in characters: one novel is as long as 1,000 notes."""
+    held: list[Document] = []
+    size = 0
+    for document in documents:
+        held.append(document)
+        size += len(document.text)
+        if len(held) >= _BATCH_DOCUMENTS or size >= _BATCH_CHARACTERS:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def load_hashes(layout: Layout, split: int) -> NDArray[np.uint64]:
+    """A split's hashes, memory-mapped: uint64 [documents, 4]."""
+    found: NDArray[np.uint64] = np.load(hashes_path(layout, split), mmap_mode="r")
+    return found

@@ -1,0 +1,44 @@
+"""Numbering: which split and part became which shard, and its first row.
+
+The second of the build's three barriers: prefix sums over what chunking counted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from datastore.layout import FileInfo, Layout, Marker, move
+from pipelines.build.chunk import part_path
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedShard:
+    """A shard with its place in the store, and where chunking wrote it."""
+
+    number: int
+    first_row: int
+    rows: int
+    split: int
+    part: int
+    passages: FileInfo
+
+
+def number_shards(layout: Layout, markers: Sequence[Marker], per_shard: int) -> list[NumberedShard]:
+    """Number the shards of all splits in split order, and move their passages into place.
+
+    A split fills its shards one after another, so all but its last hold `per_shard` passages.
+    """
+    shards: list[NumberedShard] = []
+    first_row = 0
+    for split, marker in enumerate(markers):
+        left = marker.counts["passages"]
+        infos = {info.path: info for info in marker.files}
+        part = 0
+        while left > 0:
+            rows, number = min(left, per_shard), len(shards)
+            source, target = part_path(layout, split, part), layout.passages(number)
+            found = infos[str(source.relative_to(layout.root))]
+            info = FileInfo(str(target.relative_to(layout.root)), found.bytes, found.xxh3)
+            shards.append(NumberedShard(number, first_row, rows, split, part, info))
+            move(source, target)
+            left, first_row, part = left - rows, first_row + rows, part + 1
+    return shards

@@ -1,0 +1,227 @@
+"""`ralm`: one command for each of the three jobs, and for looking at what they made."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datastore.errors import RalmError
+from lm.weights import DEFAULT_READER, ReaderError
+from pipelines import show
+from pipelines.config import SourceConfig, load_config
+
+# Torch, FAISS and Ray take seconds to import: each command imports what it needs.
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Build a datastore, query it and the LM that reads it, measure what it buys.",
+)
+evaluation = typer.Typer(no_args_is_help=True, help="Measure what a larger datastore buys.")
+app.add_typer(evaluation, name="eval")
+
+Store = Annotated[Path, typer.Argument(help="the folder of a datastore")]
+ReaderName = Annotated[str, typer.Option("--reader", help="packaged name, GGUF, folder or hub name")]
+QuantizationName = Annotated[str, typer.Option("--quantization", help="none, int8, llm-int8 or nf4")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+@app.command()
+def build(
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="files, folders, hf://NAME?config=C&split=S")
+    ] = None,
+    store: Annotated[Path, typer.Option("-o", "--output", help="the store's folder")] = Path("store"),
+    config: Annotated[Path | None, typer.Option(help="a YAML file with these settings and more")] = None,
+    domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
+    encoder: Annotated[str | None, typer.Option(help="packaged name, folder or hub name")] = None,
+    index_key: Annotated[str | None, typer.Option(help="auto, Flat or IVFn,SQ8")] = None,
+    index_memory: Annotated[str | None, typer.Option(help="memory for the index, 4GiB")] = None,
+    limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan, write nothing")] = False,
+    executor: Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")] = "ray",
+    workers: Annotated[int | None, typer.Option(help="Ray workers; default: every CPU")] = None,
+) -> None:
+    """Build a datastore; run the same command again to resume one that was stopped."""
+    if executor not in ("ray", "local"):
+        raise RalmError(f"Unknown executor {executor!r}: valid are ray and local.")
+    listed = [SourceConfig(path=path, domain=domain) for path in sources or []] or None
+    if domain and not listed:
+        raise RalmError("--domain is for sources on the command line: name them, or set it in the file.")
+    settings = load_config(
+        config,
+        sources=listed,
+        encoder=encoder,
+        index_key=index_key,
+        index_memory=index_memory,
+        limit=limit,
+    )
+    if dry_run:
+        from pipelines.build.estimate import estimate
+
+        count = workers or os.cpu_count() or 1
+        show.plan(estimate(settings, count), count)
+        return
+    from datastore.layout import Layout
+    from pipelines.build.executor import open_executor
+    from pipelines.build.progress import for_terminal
+    from pipelines.build.run import Build, check_target
+
+    check_target(Layout(store))
+    with open_executor("local" if executor == "local" else "ray", workers) as running:
+        manifest = Build(Layout(store), settings, running, for_terminal()).run()
+    show.built(store, manifest)
+
+
+@app.command()
+def status(store: Store) -> None:
+    """Say what of a build is done and what is left."""
+    from pipelines.build.status import status as read_status
+
+    show.status(store, read_status(store))
+
+
+@app.command()
+def verify(store: Store) -> None:
+    """Read every byte of a store and say whether it is whole (exit code 1 if not)."""
+    from datastore.store import verify as find_problems
+
+    problems = find_problems(store)
+    show.verified(store, problems)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def search(
+    store: Store,
+    query: Annotated[str, typer.Argument(help="what to look for")],
+    k: Annotated[int, typer.Option("-k", help="passages to show")] = 5,
+    encoder: Annotated[str | None, typer.Option(help="fail unless the store has this one")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the passages nearest to a query."""
+    from retriever.search import Retriever
+
+    retriever = Retriever.open(store, encoder)
+    ranking = retriever.search([query], k)[0]
+    show.hits(query, ranking, retriever.store.manifest, as_json)
+
+
+@app.command()
+def ask(
+    store: Store,
+    question: Annotated[str, typer.Argument(help="what to answer")],
+    reader: ReaderName = DEFAULT_READER,
+    quantization: QuantizationName = "int8",
+    passages: Annotated[int, typer.Option("-k", help="passages the reader sees")] = 3,
+    no_retrieval: Annotated[bool, typer.Option("--no-retrieval", help="ask the LM alone")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a question from the store, with citations."""
+    from lm.reader import TransformersReader
+    from retriever.search import Retriever
+    from serve.answerer import Answerer
+
+    retriever = None if no_retrieval else Retriever.open(store)
+    answerer = Answerer(retriever, TransformersReader(reader, quantization))  # type: ignore[arg-type]
+    show.answer(question, answerer.ask(question, passages), answerer.reader, as_json)
+
+
+@app.command()
+def serve(
+    store: Store,
+    port: Annotated[int, typer.Option(help="TCP port")] = 8000,
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    reader: ReaderName = DEFAULT_READER,
+    quantization: QuantizationName = "int8",
+) -> None:
+    """Serve search and chat completions over HTTP (see /docs)."""
+    import socket
+
+    import uvicorn
+
+    from lm.reader import TransformersReader
+    from retriever.search import Retriever
+    from serve.answerer import Answerer
+    from serve.app import create_app
+
+    # Taken before the models load: a port in use is worth knowing at once.
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise RalmError(f"{host}:{port} cannot be listened on ({error}): choose --port.") from None
+        answerer = Answerer(
+            Retriever.open(store),
+            TransformersReader(reader, quantization),  # type: ignore[arg-type]
+        )
+        show.serving(host, listener.getsockname()[1])
+        server = uvicorn.Server(uvicorn.Config(create_app(answerer), log_level="warning"))
+        server.run(sockets=[listener])
+
+
+@app.command()
+def demo(
+    store: Annotated[Path, typer.Option("-o", "--output", help="the store's folder")] = Path("demo-store"),
+    executor: Annotated[str, typer.Option(help="ray or local")] = "ray",
+) -> None:
+    """Build a store from this machine's Python documentation and answer three questions from it."""
+    from pipelines.demo import run
+
+    run(store, "local" if executor == "local" else "ray")
+
+
+@evaluation.command()
+def scaling(
+    store: Store,
+    questions: Annotated[Path, typer.Option(help="JSON Lines: question, answers and/or gold_docs")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="folder for table and plot")],
+    fractions: Annotated[str, typer.Option(help="shares of the store")] = "0.01,0.1,1",
+    seeds: Annotated[int, typer.Option(help="samples at each fraction below 1")] = 3,
+    reader: Annotated[str | None, typer.Option(help="also have an LM answer")] = None,
+    quantization: QuantizationName = "int8",
+    reader_questions: Annotated[int, typer.Option(help="questions the LM answers at most")] = 100,
+    limit: Annotated[int | None, typer.Option(help="take only the first questions")] = None,
+) -> None:
+    """Draw how retrieval and answers improve as the datastore grows."""
+    from pipelines.evaluate.scaling import Study
+    from pipelines.evaluate.scaling import run as run_study
+
+    try:
+        shares = tuple(sorted({float(part) for part in fractions.split(",")}))
+    except ValueError:
+        raise RalmError(f"--fractions {fractions!r} is not a list of numbers such as 0.01,0.1,1.") from None
+    study = Study(
+        store=store,
+        questions=questions,
+        output=output,
+        fractions=shares,
+        seeds=seeds,
+        reader=reader,
+        quantization=quantization,
+        reader_questions=reader_questions,
+        limit=limit,
+    )
+    show.curve(run_study(study), output)
+
+
+def main() -> None:
+    """Run the command line: what the user can mend is one sentence and exit code 2."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except (RalmError, ReaderError) as error:
+        sys.stderr.write(f"ralm: {error}\n")
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `ralm search ... | head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""One validated configuration for a build: everything its bytes depend on, and nothing else.
+
+How many workers run it, and on which executor, is not in here: they change no byte.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from datastore.errors import RalmError
+from retriever.checkpoint import DEFAULT_ENCODER
+from retriever.sizing import IndexKey, parse_bytes
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceConfig(_Frozen):
+    """One source: a file, a folder, or `hf://NAME?config=...&split=...`.
+
+    `domain` overrides the domain that records state; without either, the source's name is taken.
+    """
+
+    path: str
+    domain: str | None = None
+    text_fields: tuple[str, ...] = ("text", "contents")
+    id_field: str = "id"
+
+
+class BuildConfig(_Frozen):
+    """What to build, and how."""
+
+    sources: tuple[SourceConfig, ...] = Field(min_length=1)
+    limit: int | None = Field(None, ge=1, description="read only the first documents")
+    min_chars: int = Field(20, ge=0, description="shorter documents are removed")
+    max_record_bytes: int = Field(64 * 2**20, ge=1024, description="longer records are unreadable")
+    split_bytes: int = Field(64 * 2**20, ge=1, description="input one read task takes")
+    passages_per_shard: int = Field(16_384, ge=1)
+    encoder: str = DEFAULT_ENCODER
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    chunk_tokens: int | None = Field(None, ge=8, description="default: all the encoder takes")
+    index_key: str = "auto"
+    index_memory: str = "4GiB"
+    seed: int = Field(0, ge=0, description="of the hash that samples the index's training set")
+
+    @field_validator("index_key")
+    @classmethod
+    def _known_key(cls, value: str) -> str:
+        if value != "auto":
+            IndexKey.parse(value)
+        return value
+
+    @field_validator("index_memory")
+    @classmethod
+    def _known_size(cls, value: str) -> str:
+        parse_bytes(value)
+        return value
+
+
+def load_config(path: Path | None, **overrides: Any) -> BuildConfig:
+    """Read a build configuration from YAML (or JSON); overrides that are not None win.
+
+    Relative source paths in the file are relative to the file. Raises RalmError naming the field
+    that is wrong.
+    """
+    content = _read(path) if path else {}
+    content |= {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return BuildConfig.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the configuration"
+        source = f"{path}: " if path else ""
+        raise RalmError(f"{source}{where}: {first['msg']} (got {first['input']!r}).") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RalmError(f"There is no configuration file {path}.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RalmError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(content, dict):
+        raise RalmError(f"{path} must hold a mapping of settings, such as `sources: [...]`.")
+    for source in content.get("sources") or []:
+        found = source.get("path") if isinstance(source, dict) else None
+        if isinstance(found, str) and "://" not in found:
+            source["path"] = str(path.parent / found)
+    return content

@@ -1,0 +1,1 @@
+"""What a larger datastore buys: questions, metrics, scaling curves, reports."""

@@ -1,0 +1,211 @@
+"""The scaling curve: how retrieval and answers improve with the share of the datastore they see.
+
+One search pays for the whole curve: the index is searched once, and each view keeps its share of
+what was found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datastore.errors import RalmError
+from datastore.store import Datastore
+from datastore.view import View
+from pipelines.evaluate.metrics import confidence, contains, first_rank
+from pipelines.evaluate.questions import Question, load_questions
+from retriever.search import Ranking, Retriever
+
+# Passages found before any view is applied.
+DEPTH = 1000
+DEPTHS_SHOWN = (1, 5, 20)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What to measure."""
+
+    store: Path
+    questions: Path
+    output: Path
+    fractions: tuple[float, ...] = (0.01, 0.1, 1.0)
+    seeds: int = 3
+    reader: str | None = None
+    quantization: str = "int8"
+    reader_questions: int = 100
+    reader_passages: int = 3
+    limit: int | None = None
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """One view for the whole store, and one for each seed of a smaller fraction."""
+        return tuple(
+            View(fraction, seed)
+            for fraction in self.fractions
+            for seed in range(self.seeds if fraction < 1 else 1)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One figure of the curve and all that it depends on; fraction 0 is the LM alone.
+
+    `value` is a mean over n questions (and over seeds), with its 95% interval; `k` is the depth of a
+    retrieval metric, or the passages a reader saw. `short` counts the (question, seed) pairs with
+    fewer than k passages in the view.
+    """
+
+    metric: str
+    k: int
+    fraction: float
+    seeds: int
+    passages: int
+    value: float
+    low: float
+    high: float
+    n: int
+    short: int
+    manifest: str
+    encoder: str
+    reader: str
+    quantization: str
+    reader_bytes: int
+
+
+@dataclass(frozen=True)
+class Curve:
+    """All points of a study, and what was asked."""
+
+    study: Study
+    points: tuple[Point, ...]
+
+    def columns(self) -> list[str]:
+        """Headings for people: fraction, passages, then one a metric."""
+        return ["fraction", "passages", *dict.fromkeys(_heading(p) for p in self.points)]
+
+    def rows_for_people(self) -> list[list[str]]:
+        """A row for each fraction, values in per cent with their interval."""
+        names = self.columns()[2:]
+        rows = []
+        for fraction in sorted({p.fraction for p in self.points}):
+            mine = {_heading(p): p for p in self.points if p.fraction == fraction}
+            passages = max(p.passages for p in mine.values())
+            cells = [_cell(mine.get(name)) for name in names]
+            rows.append([f"{fraction:g}" if fraction else "LM alone", f"{passages:,}", *cells])
+        return rows
+
+
+def _heading(point: Point) -> str:
+    return f"{point.metric}@{point.k}" if not point.metric.startswith("reader") else point.metric
+
+
+def _cell(point: Point | None) -> str:
+    if point is None:
+        return ""
+    return f"{100 * point.value:.1f} [{100 * point.low:.1f}, {100 * point.high:.1f}]"
+
+
+def run(study: Study) -> Curve:
+    """Measure the curve and write results.parquet, scaling.png, report.md (and answers.jsonl)."""
+    from pipelines.evaluate.report import write
+
+    if study.seeds < 1 or not study.fractions:
+        raise RalmError("A study needs at least one fraction and one seed.")
+    views = study.views  # Refuses a fraction outside (0, 1] before anything is loaded.
+    questions = load_questions(study.questions, study.limit)
+    retriever = Retriever.open(study.store)
+    texts = [question.text for question in questions]
+    depth = min(DEPTH, retriever.store.rows)
+    rankings = retriever.search_many(texts, views, max(DEPTHS_SHOWN), depth)
+    sizes = [view_size(retriever.store, view) for view in views]
+    points = _retrieval_points(study, questions, views, rankings, sizes, retriever.store)
+    answers: list[dict[str, Any]] = []
+    if study.reader:
+        from pipelines.evaluate.answers import reader_points
+
+        found, answers = reader_points(study, questions, views, rankings, sizes, retriever)
+        points += found
+    curve = Curve(study, tuple(points))
+    write(curve, answers)
+    return curve
+
+
+def view_size(store: Datastore, view: View) -> int:
+    """How many passages a view keeps."""
+    return sum(int(view.keep(keys).sum()) for keys in store.shard_keys())
+
+
+def _retrieval_points(
+    study: Study,
+    questions: Sequence[Question],
+    views: Sequence[View],
+    rankings: Sequence[Sequence[Ranking]],
+    sizes: Sequence[int],
+    store: Datastore,
+) -> list[Point]:
+    points = []
+    for metric, asked in (
+        ("recall", [i for i, q in enumerate(questions) if q.gold_docs]),
+        ("containment", [i for i, q in enumerate(questions) if q.answers]),
+    ):
+        if not asked:
+            continue
+        ranks = np.array([[_rank(metric, questions[i], view[i]) for i in asked] for view in rankings])
+        lengths = np.array([[len(view[i].hits) for i in asked] for view in rankings])
+        for k in DEPTHS_SHOWN:
+            values = ((ranks > 0) & (ranks <= k)).astype(np.float64)
+            for fraction in study.fractions:
+                mine = [n for n, view in enumerate(views) if view.fraction == fraction]
+                short = int((lengths[mine] < k).sum())
+                size = round(float(np.mean([sizes[n] for n in mine])))
+                points.append(point(study, store, metric, k, fraction, values[mine], size, short))
+    return points
+
+
+def _rank(metric: str, question: Question, ranking: Ranking) -> int:
+    if metric == "recall":
+        return first_rank([hit.passage.doc_id in question.gold_docs for hit in ranking.hits])
+    return first_rank([contains(hit.passage.text, question.answers) for hit in ranking.hits])
+
+
+def point(
+    study: Study,
+    store: Datastore,
+    metric: str,
+    k: int,
+    fraction: float,
+    values: NDArray[np.float64],
+    passages: int,
+    short: int,
+    reader_bytes: int = 0,
+) -> Point:
+    """A point from per-question values [seeds, questions]."""
+    per_question = values.mean(axis=0)
+    low, high = confidence(per_question)
+    reads = bool(reader_bytes)
+    return Point(
+        metric=metric,
+        k=k,
+        fraction=fraction,
+        seeds=len(values),
+        passages=passages,
+        value=float(per_question.mean()),
+        low=low,
+        high=high,
+        n=len(per_question),
+        short=short,
+        manifest=store.manifest.hash,
+        encoder=store.manifest.encoder.name,
+        reader=(study.reader or "") if reads else "",
+        quantization=study.quantization if reads else "",
+        reader_bytes=reader_bytes,
+    )
+
+
+def as_columns(points: Sequence[Point]) -> dict[str, list[object]]:
+    """Points as columns, for a table file."""
+    rows = [asdict(p) for p in points]
+    return {name: [row[name] for row in rows] for name in rows[0]}

@@ -1,0 +1,190 @@
+"""What the commands print: tables and passages for people, JSON for programs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from datastore.manifest import Manifest
+from pipelines.build.progress import amount, duration
+
+if TYPE_CHECKING:
+    from lm.reader import Reader
+    from pipelines.build.estimate import Estimate
+    from pipelines.build.status import Status
+    from pipelines.evaluate.scaling import Curve
+    from retriever.search import Hit, Ranking
+    from serve.answerer import Answer
+
+console = Console(highlight=False)
+
+_SHOWN_CHARACTERS = 600
+
+
+def print_json(content: object) -> None:
+    """Print JSON, indented, as UTF-8."""
+    console.print(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode(), markup=False, soft_wrap=True)
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
+    table = Table(title=escape(title), show_header=False, title_justify="left", box=None)
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def plan(found: "Estimate", workers: int) -> None:
+    """Print a dry run's plan."""
+    rows = [
+        ("input", f"{amount(found.input_bytes, 'bytes')} in {found.splits} splits"),
+        ("documents", f"{found.documents:,}"),
+        ("passages", f"{found.passages:,}"),
+        ("tokens", f"{found.tokens:,}"),
+        ("text on disk", amount(found.text_bytes, "bytes")),
+        ("vectors on disk", amount(found.vector_bytes, "bytes")),
+        (f"index {found.index_key} in memory", amount(found.index_bytes, "bytes")),
+        (f"time on {workers} workers", duration(found.seconds)),
+    ]
+    console.print(_table("Plan (nothing is written)", rows))
+    console.print(f"[dim]Extrapolated from {found.sampled_documents} documents.")
+
+
+def built(store: Path, manifest: Manifest) -> None:
+    """Print what a finished build holds."""
+    counts = manifest.counts
+    removed = {n.removeprefix("removed."): c for n, c in counts.items() if n.startswith("removed.")}
+    size = sum(entry.bytes for entry in manifest.files)
+    rows = [
+        ("records read", f"{counts['records']:,}"),
+        ("unreadable", f"{counts['unreadable']:,}"),
+        ("documents", f"{counts['documents']:,}"),
+        *((f"removed: {name.replace('_', ' ')}", f"{n:,}") for name, n in removed.items()),
+        ("documents indexed", f"{counts['indexed']:,}"),
+        ("passages", f"{counts['passages']:,}"),
+        ("tokens", f"{counts['tokens']:,}"),
+        ("index", manifest.index.key),
+        ("on disk", amount(size, "bytes")),
+        ("manifest", manifest.hash),
+    ]
+    console.print(_table(f"{store}", rows))
+    if counts["unreadable"]:
+        console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
+
+
+def status(store: Path, found: "Status") -> None:
+    """Print the stages of a build."""
+    table = Table(title=escape(str(store)), title_justify="left", box=None)
+    for name, justify in (
+        ("stage", "left"),
+        ("done", "right"),
+        ("of", "right"),
+        ("worked", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for stage in found.stages:
+        if stage.total == 0:
+            continue
+        total = "?" if stage.total is None else f"{stage.total:,}"
+        style = "green" if stage.done == stage.total else "yellow" if stage.done else "dim"
+        worked = duration(stage.seconds) if stage.done else ""
+        table.add_row(stage.name, f"{stage.done:,}", total, worked, style=style)
+    console.print(table)
+    if found.manifest:
+        m = found.manifest
+        console.print(f"Published: generation {m.generation}, {m.rows:,} passages, manifest {m.hash}.")
+    else:
+        console.print("Not finished: run the same `ralm build` again, it goes on where it stopped.")
+
+
+def verified(store: Path, problems: Sequence[str]) -> None:
+    """Print what `verify` found."""
+    for problem in problems:
+        console.print(problem, style="red", markup=False)
+    if not problems:
+        console.print(f"{store} is whole: checksums, counts and rows agree.", markup=False)
+
+
+def hits(query: str, ranking: "Ranking", manifest: Manifest, as_json: bool) -> None:
+    """Print a search's result."""
+    if as_json:
+        from serve.answerer import hit_to_json
+
+        found = [hit_to_json(hit, manifest.generation) for hit in ranking.hits]
+        print_json(
+            {
+                "query": query,
+                "manifest": manifest.hash,
+                "hits": found,
+                "exhausted": ranking.exhausted,
+            }
+        )
+        return
+    for number, hit in enumerate(ranking.hits, 1):
+        _passage(number, hit)
+
+
+def _passage(number: int, hit: "Hit") -> None:
+    passage = hit.passage
+    text = " ".join(passage.text.split())
+    shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS].rsplit(" ", 1)[0] + " …"
+    head = f"[bold]\\[{number}][/] {hit.score:.3f}  [cyan]{escape(passage.domain)}[/]  "
+    console.print(f"{head}{escape(passage.doc_id)}  [dim]chunk {passage.chunk}, row {hit.row}[/]")
+    console.print(Panel(escape(shown), border_style="dim"))
+
+
+def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> None:
+    """Print an answer and the passages it was read from."""
+    if as_json:
+        print_json(
+            {
+                "question": question,
+                "answer": found.text,
+                "citations": [citation.to_json() for citation in found.citations],
+                "reader": {
+                    "name": reader.name,
+                    "quantization": reader.quantization,
+                    "bytes": reader.bytes,
+                },
+                "tokens": {
+                    "prompt": found.completion.prompt_tokens,
+                    "answer": found.completion.tokens,
+                },
+                "finished": found.completion.finished,
+                "seconds": found.seconds,
+            }
+        )
+        return
+    console.print(Panel(escape(found.text or "(no answer)"), title=escape(question), border_style="green"))
+    for citation in found.citations:
+        if citation.cited:
+            _passage(citation.number, citation.hit)
+    read = [str(c.number) for c in found.citations if not c.cited]
+    if read:
+        console.print(f"[dim]Read, not cited: {', '.join(read)} (see --json).")
+    console.print(
+        f"[dim]{escape(reader.name)}, {reader.quantization}, {amount(reader.bytes, 'bytes')}; "
+        f"search {found.seconds['search']:.2f}s, reading {found.seconds['read']:.2f}s"
+    )
+
+
+def serving(host: str, port: int) -> None:
+    """Print where the server answers."""
+    console.print(f"ralm answers at http://{host}:{port} (its API: http://{host}:{port}/docs)")
+
+
+def curve(found: "Curve", output: Path) -> None:
+    """Print a scaling study's table."""
+    table = Table(title="Scaling", title_justify="left", box=None)
+    for name in found.columns():
+        table.add_column(name, justify="right")
+    for row in found.rows_for_people():
+        table.add_row(*row)
+    console.print(table)
+    console.print(f"Table and plot: {escape(str(output))}/results.parquet, scaling.png, report.md")

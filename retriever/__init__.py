@@ -1,0 +1,1 @@
+"""Text to ranked passages. Knows the datastore; knows no language model and no HTTP."""

@@ -1,0 +1,98 @@
+"""An encoder's tokenizer: text to token ids with character offsets, and the frame around them.
+
+Knows token ids and where they lie in a text; knows nothing of the model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+
+from retriever.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one text: ids, and [start, end) of each in the text, in characters."""
+
+    ids: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    word_starts: NDArray[np.bool_]
+
+
+class EncoderTokenizer:
+    """Tokenizes for one encoder.
+
+    A model input is `prefix + ids + suffix`: special tokens and the passage or query prompt stand
+    around the text's own ids, so ids made once at chunking are embedded without the text.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._tokenizer = _load(checkpoint)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.max_tokens = checkpoint.max_tokens
+        before, after = self._frame()
+        prompts = {kind: self._ids(text) for kind, text in checkpoint.prompts.items()}
+        self._prefix = {kind: np.concatenate([before, ids]) for kind, ids in prompts.items()}
+        self._suffix = after
+        self.pad_id = self._pad_id()
+
+    def _frame(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        bare = self._ids("a")
+        framed = np.array(self._tokenizer.encode("a").ids, np.int32)
+        at = next(i for i in range(len(framed) - len(bare) + 1) if (framed[i : i + len(bare)] == bare).all())
+        return framed[:at], framed[at + len(bare) :]
+
+    def _ids(self, text: str) -> NDArray[np.int32]:
+        return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int32)
+
+    def _pad_id(self) -> int:
+        for token in ("[PAD]", "<pad>", "<|endoftext|>", "</s>"):
+            found = self._tokenizer.token_to_id(token)
+            if found is not None:
+                return int(found)
+        return 0  # Never attended to: the attention mask covers it.
+
+    def room(self, kind: str) -> int:
+        """How many tokens of text fit beside the frame of a "query" or a "passage"."""
+        return self.max_tokens - len(self._prefix[kind]) - len(self._suffix)
+
+    def prefix_length(self, kind: str) -> int:
+        """Tokens in front of the text of a "query" or a "passage"."""
+        return len(self._prefix[kind])
+
+    def frame(self, ids: NDArray[np.int32], kind: str) -> NDArray[np.int32]:
+        """The whole model input for a text's own ids: int32 [n] -> int32 [n + frame]."""
+        return np.concatenate([self._prefix[kind], ids, self._suffix])
+
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        """Tokenize texts of any length, without special tokens."""
+        return [_tokens(e) for e in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+    def query_inputs(self, queries: Sequence[str]) -> list[NDArray[np.int32]]:
+        """Model inputs for queries; what exceeds the model's limit is cut off at the end."""
+        room = self.room("query")
+        return [self.frame(self._ids(query)[:room], "query") for query in queries]
+
+
+def _tokens(encoding: tokenizers.Encoding) -> Tokens:
+    offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+    # Tokens outside any word (None) begin one of their own.
+    words = np.array([-1 if w is None else w for w in encoding.word_ids], np.int64)
+    starts = np.ones(len(words), bool)
+    starts[1:] = (words[1:] != words[:-1]) | (words[1:] < 0)
+    return Tokens(np.array(encoding.ids, np.int32), offsets[:, 0], offsets[:, 1], starts)
+
+
+def _load(checkpoint: Checkpoint) -> tokenizers.Tokenizer:
+    path = checkpoint.folder / "tokenizer.json"
+    if path.exists():
+        return tokenizers.Tokenizer.from_file(str(path))
+    from transformers import AutoTokenizer
+
+    found: tokenizers.Tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder).backend_tokenizer
+    return found

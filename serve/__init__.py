@@ -1,0 +1,1 @@
+"""The REST API: search, and chat completions that read what was found."""

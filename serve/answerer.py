@@ -1,0 +1,128 @@
+"""One question to one cited answer: search, pack, read, cite.
+
+Where retriever and reader meet; the server, the command line and the evaluation all ask through it.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lm.citations import cite, cite_stream, cited
+from lm.conditioning import DEFAULT_BUDGET, Message, Source, messages, pack
+from lm.reader import Completion, Reader, Sampling, TextStream
+from retriever.search import Hit, Retriever
+
+DEFAULT_PASSAGES = 3
+# A small model that has answered goes on to another paragraph, about nothing.
+ONE_PARAGRAPH = Sampling(stop=("\n\n",))
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A passage that was put before the reader under a number; `cited` if the answer cites it."""
+
+    number: int
+    cited: bool
+    generation: int
+    hit: Hit
+
+    def to_json(self) -> dict[str, Any]:
+        return {"number": self.number, "cited": self.cited} | hit_to_json(self.hit, self.generation)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A question with its passages found and its prompt written: what is left is to read."""
+
+    prompt: str
+    packed: tuple[str, ...]
+    hits: tuple[Hit, ...]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer with its markers, the passages the reader saw, and what it took."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    completion: Completion
+    seconds: dict[str, float]
+
+
+class Answerer:
+    """A retriever (none: the LM alone) and a reader."""
+
+    def __init__(self, retriever: Retriever | None, reader: Reader) -> None:
+        self.retriever = retriever
+        self.reader = reader
+
+    def prepare(
+        self,
+        question: str,
+        passages: int = DEFAULT_PASSAGES,
+        budget: int = DEFAULT_BUDGET,
+        history: Sequence[Message] = (),
+    ) -> Prepared:
+        """Find passages for a question and write the prompt. `passages` 0 leaves the LM alone."""
+        started = time.perf_counter()
+        hits: tuple[Hit, ...] = ()
+        if self.retriever is not None and passages > 0:
+            hits = self.retriever.search([question], passages)[0].hits
+        seconds = {"search": time.perf_counter() - started}
+        packed = pack([source_of(hit) for hit in hits], self.reader.count_tokens, budget)
+        prompt = self.reader.prompt(messages(question, packed, history))
+        return Prepared(prompt, tuple(packed), hits[: len(packed)], seconds)
+
+    def ask(
+        self,
+        question: str,
+        passages: int = DEFAULT_PASSAGES,
+        budget: int = DEFAULT_BUDGET,
+        sampling: Sampling = ONE_PARAGRAPH,
+        history: Sequence[Message] = (),
+    ) -> Answer:
+        """Answer a question, with markers behind the sentences that a passage supports."""
+        prepared = self.prepare(question, passages, budget, history)
+        started = time.perf_counter()
+        (completion,) = self.reader.complete([prepared.prompt], sampling)
+        seconds = prepared.seconds | {"read": time.perf_counter() - started}
+        text = cite(completion.text, prepared.packed)
+        return Answer(text, self.citations(prepared, text), completion, seconds)
+
+    def stream(self, prepared: Prepared, sampling: Sampling) -> TextStream:
+        """The cited answer to a prepared question, in pieces. A prompt that is too long fails here."""
+        stream = self.reader.stream(prepared.prompt, sampling)
+        stream.pieces = cite_stream(stream.pieces, prepared.packed)
+        return stream
+
+    def citations(self, prepared: Prepared, text: str) -> tuple[Citation, ...]:
+        """The numbered passages behind an answer, and which of them it cites."""
+        used = set(cited(text)) if prepared.hits else set()
+        generation = self.retriever.store.manifest.generation if self.retriever else 0
+        return tuple(
+            Citation(number, number in used, generation, hit) for number, hit in enumerate(prepared.hits, 1)
+        )
+
+
+def source_of(hit: Hit) -> Source:
+    """A hit as the reader sees it: the document's title, if its metadata has one, and the text."""
+    title = hit.passage.metadata.get("title")
+    return Source(title if isinstance(title, str) else "", hit.passage.text)
+
+
+def hit_to_json(hit: Hit, generation: int) -> dict[str, Any]:
+    """A hit as the API and `--json` show it: enough to find the passage again."""
+    passage = hit.passage
+    return {
+        "row": hit.row,
+        "generation": generation,
+        "score": round(hit.score, 6),
+        "domain": passage.domain,
+        "doc_id": passage.doc_id,
+        "chunk": passage.chunk,
+        "start": passage.start,
+        "metadata": dict(passage.metadata),
+        "text": passage.text,
+    }

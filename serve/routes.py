@@ -1,0 +1,177 @@
+"""The routes: each validates, asks the answerer in a worker thread, and shapes the reply."""
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
+from sse_starlette.sse import EventSourceResponse
+
+from lm.reader import Sampling, TextStream
+from serve.answerer import Answerer, Prepared, hit_to_json
+from serve.schemas import ChatRequest, SearchReply, SearchRequest
+
+router = APIRouter()
+
+
+def _answerer(request: Request) -> Answerer:
+    found: Answerer = request.app.state.answerer
+    return found
+
+
+@router.get("/health")
+def health(request: Request) -> dict[str, Any]:
+    """What is being served: store, encoder, index and reader."""
+    answerer = _answerer(request)
+    assert answerer.retriever is not None  # A server always has a store.
+    manifest = answerer.retriever.store.manifest
+    return {
+        "status": "ok",
+        "store": {
+            "manifest": manifest.hash,
+            "generation": manifest.generation,
+            "passages": manifest.rows,
+            "index": manifest.index.key,
+            "encoder": manifest.encoder.name,
+        },
+        "reader": _reader_json(answerer),
+    }
+
+
+def _reader_json(answerer: Answerer) -> dict[str, Any]:
+    reader = answerer.reader
+    return {"name": reader.name, "quantization": reader.quantization, "bytes": reader.bytes}
+
+
+@router.get("/v1/models")
+def models(request: Request) -> dict[str, Any]:
+    """The names a chat request may ask for, as OpenAI's API lists them."""
+    names = ("ralm", _answerer(request).reader.name)
+    return {
+        "object": "list",
+        "data": [{"id": n, "object": "model", "created": 0, "owned_by": "ralm"} for n in names],
+    }
+
+
+@router.post("/search", response_model=SearchReply)
+async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
+    """The passages nearest to each query."""
+    retriever = _answerer(request).retriever
+    assert retriever is not None  # A server always has a store.
+    queries = [body.query] if isinstance(body.query, str) else body.query
+    started = time.perf_counter()
+    rankings = await run_in_threadpool(retriever.search, queries, body.k)
+    manifest = retriever.store.manifest
+    return {
+        "manifest": manifest.hash,
+        "results": [
+            {
+                "query": query,
+                "hits": [hit_to_json(hit, manifest.generation) for hit in ranking.hits],
+                "exhausted": ranking.exhausted,
+            }
+            for query, ranking in zip(queries, rankings, strict=True)
+        ],
+        "seconds": time.perf_counter() - started,
+    }
+
+
+@router.post("/v1/chat/completions", response_model=None)
+async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSourceResponse:
+    """Answer the last message from the passages found for it; `citations` says which were read."""
+    answerer = _answerer(request)
+    if body.model not in ("ralm", answerer.reader.name):
+        detail = f"There is no model {body.model!r} here: ask for ralm or {answerer.reader.name}."
+        raise HTTPException(404, detail)
+    question = body.messages[-1].text
+    history = [{"role": _role(m.role), "content": m.text} for m in body.messages[:-1]]
+    options = body.retrieval
+    if body.stream:
+        prepared = await run_in_threadpool(
+            answerer.prepare, question, options.passages, options.budget, history
+        )
+        stream = await run_in_threadpool(answerer.stream, prepared, sampling(body))
+        events = _events(answerer, prepared, stream, body.model)
+        return EventSourceResponse(_as_data(events), sep="\n")
+    answer = await run_in_threadpool(
+        answerer.ask, question, options.passages, options.budget, sampling(body), history
+    )
+    completion = answer.completion
+    return _envelope("chat.completion", body.model) | {
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": answer.text},
+                "finish_reason": "stop" if completion.finished else "length",
+            }
+        ],
+        "usage": {
+            "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": completion.tokens,
+            "total_tokens": completion.prompt_tokens + completion.tokens,
+        },
+        "citations": [citation.to_json() for citation in answer.citations],
+        "reader": _reader_json(answerer),
+        "seconds": answer.seconds,
+    }
+
+
+def _role(role: str) -> str:
+    # OpenAI renamed "system" to "developer"; chat templates know the older name.
+    return "system" if role == "developer" else role
+
+
+def sampling(body: ChatRequest) -> Sampling:
+    """The request's sampling parameters; greedy unless it gives a temperature."""
+    default = Sampling()
+    stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
+    return Sampling(
+        max_tokens=body.max_completion_tokens or body.max_tokens or default.max_tokens,
+        temperature=body.temperature or 0.0,
+        top_p=body.top_p or 1.0,
+        stop=tuple(stops),
+        seed=body.seed,
+    )
+
+
+def _envelope(kind: str, model: str) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": model,
+    }
+
+
+def _events(
+    answerer: Answerer, prepared: Prepared, stream: TextStream, model: str
+) -> Iterator[dict[str, Any]]:
+    """The chunks of a streamed answer; the last but `[DONE]` carries the citations."""
+    envelope = _envelope("chat.completion.chunk", model)
+    yield envelope | _delta({"role": "assistant", "content": ""}, None)
+    text = ""
+    for piece in stream:
+        text += piece
+        yield envelope | _delta({"content": piece}, None)
+    citations = [citation.to_json() for citation in answerer.citations(prepared, text)]
+    yield (
+        envelope
+        | _delta({}, "stop" if stream.finished else "length")
+        | {
+            "citations": citations,
+            "reader": _reader_json(answerer),
+        }
+    )
+
+
+def _delta(delta: dict[str, str], finish: str | None) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+async def _as_data(events: Iterator[dict[str, Any]]) -> AsyncIterator[dict[str, str]]:
+    async for event in iterate_in_threadpool(events):
+        yield {"data": orjson.dumps(event).decode()}
+    yield {"data": "[DONE]"}

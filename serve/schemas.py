@@ -1,0 +1,129 @@
+"""What requests and replies look like. The chat part follows OpenAI's chat completions API."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from lm.conditioning import DEFAULT_BUDGET
+from serve.answerer import DEFAULT_PASSAGES
+
+# More hits than this in one reply are a dump, not an answer.
+MAX_K = 1000
+MAX_QUERIES = 256
+MAX_CHARACTERS = 100_000
+
+
+class SearchRequest(BaseModel):
+    """`POST /search`: one query or several, the k best passages of each."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: str | list[str] = Field(description="a query, or up to 256 of them")
+    k: int = Field(5, ge=1, le=MAX_K)
+
+    @field_validator("query")
+    @classmethod
+    def _some_text(cls, value: str | list[str]) -> str | list[str]:
+        queries = [value] if isinstance(value, str) else value
+        if not 1 <= len(queries) <= MAX_QUERIES:
+            raise ValueError(f"give 1 to {MAX_QUERIES} queries")
+        if any(not q.strip() or len(q) > MAX_CHARACTERS for q in queries):
+            raise ValueError(f"a query must hold text, at most {MAX_CHARACTERS} characters")
+        return value
+
+
+class HitModel(BaseModel):
+    """A retrieved passage. Generation and row name it for as long as the store exists."""
+
+    row: int
+    generation: int
+    score: float
+    domain: str
+    doc_id: str
+    chunk: int
+    start: int
+    metadata: dict[str, Any]
+    text: str
+
+
+class QueryResult(BaseModel):
+    """The hits of one query, best first; `exhausted` if fewer than k exist."""
+
+    query: str
+    hits: list[HitModel]
+    exhausted: bool
+
+
+class SearchReply(BaseModel):
+    """The reply of `POST /search`: a result for each query, in order."""
+
+    manifest: str = Field(description="hash of the datastore's manifest")
+    results: list[QueryResult]
+    seconds: float
+
+
+class TextPart(BaseModel):
+    """A part of a message's content; only text is read."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(BaseModel):
+    """One turn of a conversation."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content)
+
+
+class RetrievalOptions(BaseModel):
+    """Our addition to the chat API: how many passages to read (0: none), in how many tokens."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    passages: int = Field(DEFAULT_PASSAGES, ge=0, le=100)
+    budget: int = Field(DEFAULT_BUDGET, ge=1, le=1_000_000)
+
+
+class ChatRequest(BaseModel):
+    """`POST /v1/chat/completions`. Fields of OpenAI's API that are not named here are ignored."""
+
+    model: str = "ralm"
+    messages: list[ChatMessage] = Field(min_length=1)
+    stream: bool = False
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    n: Literal[1] = 1
+    retrieval: RetrievalOptions = RetrievalOptions()
+
+    @field_validator("messages")
+    @classmethod
+    def _ends_with_question(cls, value: list[ChatMessage]) -> list[ChatMessage]:
+        if value[-1].role != "user" or not value[-1].text.strip():
+            raise ValueError("the last message must be the user's question and hold text")
+        return value
+
+    @field_validator("stop")
+    @classmethod
+    def _stops(cls, value: str | list[str] | None) -> str | list[str] | None:
+        stops = [value] if isinstance(value, str) else value or []
+        if len(stops) > 4 or any(not s for s in stops):
+            raise ValueError("give at most 4 stop strings, none of them empty")
+        return value
+
+
+class CitationModel(HitModel):
+    """A passage the reader saw; `cited` if a sentence of the answer carries its number."""
+
+    number: int
+    cited: bool

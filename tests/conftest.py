@@ -1,0 +1,115 @@
+"""What several test files share: a small corpus, a store built from it, one Ray, one reader."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from datastore.layout import Layout
+from datastore.manifest import Manifest
+from lm.reader import TransformersReader
+from lm.weights import DEFAULT_READER
+from pipelines.build.executor import Executor, LocalExecutor
+from pipelines.build.progress import Silent
+from pipelines.build.run import Build
+from pipelines.config import BuildConfig, SourceConfig
+from tests.corpus import documents, write_lines
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="no GPU"))
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A test that is skipped though it could run here fails the run: nobody reads skip counts."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = [r for r in reporter.stats.get("skipped", []) if "no GPU" not in str(r.longrepr)]
+    if skipped and exitstatus == 0:
+        session.exitstatus = 1
+        reporter.write_line(f"{len(skipped)} skipped tests should have run here", red=True)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The test corpus as one JSON Lines file."""
+    return write_lines(tmp_path_factory.mktemp("corpus") / "towns.jsonl", documents())
+
+
+def build_store(root: Path, *sources: Path, executor: Executor | None = None, **settings: object) -> Manifest:
+    """Build a store in this process, unless told otherwise."""
+    listed = tuple(SourceConfig(path=str(source)) for source in sources)
+    config = BuildConfig.model_validate({"sources": listed} | settings)
+    return Build(Layout(root), config, executor or LocalExecutor(), Silent()).run()
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
+    """A store of the test corpus with several splits and shards and an exact index. Not to be changed."""
+    root = tmp_path_factory.mktemp("stores") / "towns"
+    build_store(root, corpus, split_bytes=4096, passages_per_shard=8)
+    return root
+
+
+@pytest.fixture
+def own_store(tmp_path: Path, store: Path) -> Path:
+    """A copy of the store that a test may damage."""
+    return Path(shutil.copytree(store, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> TransformersReader:
+    """The packaged language model at its default quantization."""
+    return TransformersReader(DEFAULT_READER)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """One local Ray for all tests that need it: starting it takes seconds."""
+    import ray
+
+    from pipelines.build.executor import start_ray
+
+    start_ray(2)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def ralm(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process: exit code, standard output, standard error."""
+    from pipelines.cli import main
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ralm", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        code = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code if isinstance(exit_.code, int) else 1
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """Every file of a store that must be the same after any build of it: nothing measured."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.name != "lock" and ".measured." not in path.name
+    }

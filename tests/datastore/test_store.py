@@ -1,0 +1,105 @@
+import os
+
+import numpy as np
+import pytest
+
+from datastore.errors import RalmError
+from datastore.layout import Layout, write_json
+from datastore.manifest import current, publish
+from datastore.store import Datastore, verify
+from tests.corpus import documents
+
+
+def flip(path, at=-20):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0xFF
+    path.write_bytes(data)
+
+
+def test_every_document_is_there_under_its_identity(store):
+    found = {(p.domain, p.doc_id) for p in Datastore.open(store)}
+    assert found == {(d["domain"], d["id"]) for d in documents()}
+
+
+def test_rows_number_the_passages_in_order(store):
+    opened = Datastore.open(store)
+    passages = list(opened)
+    assert len(passages) == opened.rows
+    assert [opened.passage(row) for row in range(opened.rows)] == passages
+    assert opened.keys(range(opened.rows)).tolist() == [p.key for p in passages]
+    assert np.concatenate(list(opened.shard_keys())).tolist() == [p.key for p in passages]
+
+
+def test_vectors_are_of_unit_length_and_by_row(store):
+    opened = Datastore.open(store)
+    vectors = opened.vectors([3, 0, 17])
+    assert vectors.dtype == np.float16
+    assert np.allclose(np.linalg.norm(vectors.astype(np.float32), axis=1), 1, atol=2e-3)
+    assert (vectors[1] == opened.vectors([0])[0]).all()
+
+
+@pytest.mark.parametrize("row", [-1, 10**6])
+def test_a_row_outside_is_an_error_not_another_row(store, row):
+    opened = Datastore.open(store)
+    with pytest.raises(IndexError):
+        opened.passage(row)
+    with pytest.raises(IndexError):
+        opened.vectors([row])
+
+
+def test_a_whole_store_verifies(store):
+    assert verify(store) == []
+
+
+@pytest.mark.parametrize("file", ["passages/00001.arrow", "vectors/00002.npy", "index/Flat/trained.faiss"])
+@pytest.mark.parametrize("damage", ["flipped", "short", "missing"])
+def test_open_and_verify_both_say_which_file_is_damaged(own_store, file, damage):
+    path = own_store / file
+    if damage == "flipped":
+        flip(path)
+    elif damage == "short":
+        os.truncate(path, path.stat().st_size - 8)
+    else:
+        path.unlink()
+    assert any(str(path) in problem for problem in verify(own_store))
+    with pytest.raises(RalmError, match=path.name):
+        Datastore.open(own_store)
+
+
+def test_a_large_store_opens_by_sizes_and_headers_alone(own_store, monkeypatch):
+    monkeypatch.setattr("datastore.store.FULL_CHECK_BYTES", 0)
+    flip(own_store / "vectors/00000.npy")
+    Datastore.open(own_store)
+    assert any("vectors/00000.npy is corrupted" in problem for problem in verify(own_store))
+
+
+@pytest.mark.parametrize("count", ["records", "documents", "passages"])
+def test_counts_that_do_not_add_up_are_said(own_store, count):
+    layout = Layout(own_store)
+    manifest = current(layout)
+    publish(layout, manifest.model_copy(update={"counts": manifest.counts | {count: 1}}))
+    assert any("are not" in problem for problem in verify(own_store))
+
+
+def test_rows_that_disagree_are_said(own_store):
+    layout = Layout(own_store)
+    manifest = current(layout)
+    first = manifest.shards[0]
+    more = first.model_copy(update={"rows": first.rows + 1})
+    counts = manifest.counts | {"passages": manifest.rows + 1}
+    changed = {"shards": (more, *manifest.shards[1:]), "counts": counts}
+    publish(layout, manifest.model_copy(update=changed))
+    assert any("rows where the manifest says" in problem for problem in verify(own_store))
+
+
+def test_opening_a_store_takes_memory_for_shards_not_passages(store):
+    opened = Datastore.open(store)
+    opened.keys(range(opened.rows))
+    for batch in (shard.passages for shard in opened._shards.values()):
+        assert all(not b.is_mutable for column in batch.columns for b in column.buffers() if b)
+
+
+def test_something_else_in_the_folder_is_no_store(tmp_path):
+    write_json(tmp_path / "manifest.json", {"name": "a web app"})
+    with pytest.raises(RalmError, match="not a ralm manifest"):
+        Datastore.open(tmp_path)

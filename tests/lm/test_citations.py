@@ -1,0 +1,43 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lm.citations import cite, cite_stream, cited, supporting
+
+PASSAGES = [
+    "[1] Arvenholm lies in the province of Tessaly, beside the river Mirn.",
+    "[2] People in Dunmarrow have long been known for their blue glass.",
+]
+
+
+def test_each_sentence_cites_the_passage_that_holds_its_words():
+    answer = "Arvenholm lies beside the river Mirn. Dunmarrow is known for blue glass. Nobody likes Mondays."
+    assert cite(answer, PASSAGES) == (
+        "Arvenholm lies beside the river Mirn. [1] Dunmarrow is known for blue glass. [2] "
+        "Nobody likes Mondays."
+    )
+
+
+def test_markers_the_model_made_up_are_taken_out():
+    assert cite("Everything is fine [7]. Blue glass [1].", PASSAGES) == (
+        "Everything is fine. Blue glass. [2]"
+    )
+
+
+def test_without_passages_nothing_is_cited():
+    assert cite("Arvenholm lies beside the river.", []) == "Arvenholm lies beside the river."
+
+
+def test_a_tie_goes_to_the_better_ranked_passage():
+    assert supporting("blue glass", [{"blue", "glass"}, {"blue", "glass"}]) == 1
+    assert supporting("the of and", [{"blue"}]) is None
+
+
+@given(st.text("Blue gs.!?\n12[] Mirn", max_size=80), st.data())
+def test_a_stream_is_cited_as_the_whole_is(answer, data):
+    at = sorted(data.draw(st.lists(st.integers(0, len(answer)), max_size=5)))
+    pieces = [answer[a:b] for a, b in zip([0, *at], [*at, len(answer)], strict=True)]
+    assert "".join(cite_stream(pieces, PASSAGES)) == cite(answer, PASSAGES)
+
+
+def test_cited_numbers_come_once_in_order():
+    assert cited("a [2] b [1] c [2]") == [2, 1]

@@ -1,0 +1,38 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lm.conditioning import ALONE, WITH_PASSAGES, Source, messages, pack
+
+
+def count(text: str) -> int:
+    return len(text.split())
+
+
+sources = st.lists(st.builds(Source, st.text("ab ", max_size=8), st.text("xyz ", min_size=1, max_size=60)))
+
+
+@given(sources, st.integers(0, 60))
+def test_what_is_packed_fits_and_is_the_beginning(found, budget):
+    packed = pack(found, count, budget)
+    assert sum(map(count, packed)) <= budget
+    assert len(packed) <= len(found)
+    for number, block in enumerate(packed, 1):
+        assert block.startswith(f"[{number}]"[: len(block)])
+
+
+def test_a_first_passage_beyond_the_budget_is_cut_not_lost():
+    (block,) = pack([Source("", "one two three four five"), Source("", "six")], count, 4)
+    assert block == "[1] one two three"
+
+
+def test_titles_stand_before_their_text():
+    assert pack([Source("Town", "It lies low.")], count, 10) == ["[1] Town: It lies low."]
+
+
+def test_with_passages_the_question_comes_last_and_alone_it_comes_bare():
+    read = messages("Why?", ["[1] a", "[2] b"], [{"role": "user", "content": "Hello"}])
+    assert [m["role"] for m in read] == ["system", "user", "user"]
+    assert read[0]["content"] == WITH_PASSAGES
+    assert read[-1]["content"] == "[1] a\n\n[2] b\n\nQuestion: Why?"
+    alone = messages("Why?", [])
+    assert alone == [{"role": "system", "content": ALONE}, {"role": "user", "content": "Why?"}]

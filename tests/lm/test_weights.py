@@ -1,0 +1,41 @@
+import pytest
+
+from lm.weights import DEFAULT_READER, ReaderError, Weights, _packaged_file, dequantized
+
+
+def test_a_gguf_is_dequantized_once(monkeypatch):
+    first = Weights.find(DEFAULT_READER)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("dequantized twice")
+
+    monkeypatch.setattr("lm.weights._dequantize", fail)
+    assert Weights.find(DEFAULT_READER) == first
+
+
+def test_a_stopped_conversion_leaves_no_half_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def half(file, target):
+        target.mkdir(parents=True)
+        (target / "config.json").write_text("{}")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lm.weights._dequantize", half)
+    with pytest.raises(KeyboardInterrupt):
+        dequantized(_packaged_file(DEFAULT_READER))
+    assert not list((tmp_path / "ralm" / "readers").iterdir())
+
+
+def test_a_cache_that_cannot_be_written_is_a_sentence(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(ReaderError, match="cannot be written"):
+        dequantized(_packaged_file(DEFAULT_READER))
+
+
+def test_missing_files_and_folders_are_named(tmp_path):
+    with pytest.raises(ReaderError, match=r"no GGUF file .*x\.gguf"):
+        Weights.find(str(tmp_path / "x.gguf"))
+    with pytest.raises(ReaderError, match=r"no config\.json"):
+        Weights.find(str(tmp_path))

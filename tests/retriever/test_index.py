@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from datastore.errors import RalmError
+from retriever.index import SearchIndex, encode, read_trained, to_bytes, train, training_sample
+from retriever.sizing import IndexKey
+
+
+def vectors(rows, dimension=16, seed=0):
+    found = np.random.default_rng(seed).standard_normal((rows, dimension)).astype(np.float32)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def test_encoding_shard_by_shard_is_adding_all_at_once():
+    data = vectors(1000).astype(np.float16)
+    whole = train(IndexKey.parse("IVF8,SQ8"), data.astype(np.float32))
+    codes = np.concatenate([encode(whole, data[:400]), encode(whole, data[400:], block=77)])
+    parts = read_trained_copy(whole)
+    parts.add_sa_codes(codes, np.arange(1000))
+    whole.add_with_ids(data.astype(np.float32), np.arange(1000))
+    queries = vectors(20, seed=1)
+    for one, other in zip(whole.search(queries, 10), parts.search(queries, 10), strict=True):
+        assert (one == other).all()
+
+
+def read_trained_copy(index):
+    import faiss
+
+    return faiss.deserialize_index(faiss.serialize_index(index))
+
+
+def test_training_gives_the_same_bytes_again():
+    data = vectors(2000)
+    key = IndexKey.parse("IVF16,SQ8")
+    assert to_bytes(train(key, data)) == to_bytes(train(key, data))
+
+
+def test_more_lists_than_passages_is_a_sentence():
+    with pytest.raises(RalmError, match="100 lists and only 50 passages"):
+        train(IndexKey.parse("IVF100,SQ8"), vectors(50))
+
+
+def test_a_damaged_index_file_is_named(tmp_path):
+    (tmp_path / "trained.faiss").write_bytes(b"not an index")
+    with pytest.raises(RalmError, match=r"trained\.faiss is not a FAISS index"):
+        read_trained(tmp_path / "trained.faiss")
+
+
+def test_flat_finds_what_an_exhaustive_search_finds():
+    data = vectors(500)
+    index = train(IndexKey.parse("Flat"), data)
+    index.add_sa_codes(data.astype(np.float16).view(np.uint8))
+    queries = vectors(50, seed=2)
+    scores, rows = SearchIndex(index, 0).search(queries, 10)
+    exact = queries @ data.astype(np.float16).astype(np.float32).T
+    assert np.allclose(scores, -np.sort(-exact, axis=1)[:, :10], atol=1e-5)
+    assert (np.diff(scores, axis=1) <= 0).all()
+    assert rows.shape == (50, 10)
+
+
+def test_nprobe_is_per_request():
+    data = vectors(1000)
+    index = train(IndexKey.parse("IVF32,SQ8"), data)
+    index.add_with_ids(data, np.arange(1000))
+    search = SearchIndex(index, 1)
+    few, _ = search.search(vectors(5, seed=3), 200)
+    many, rows = search.search(vectors(5, seed=3), 200, nprobe=32)
+    again, _ = search.search(vectors(5, seed=3), 200)
+    assert (rows >= 0).all()
+    assert (few == again).all()
+    assert (many.sum(axis=1) > few[few > -1e30].sum() / 5).any()
+
+
+def test_the_training_sample_does_not_depend_on_the_shards():
+    data = vectors(300).astype(np.float16)
+    hashes = np.random.default_rng(4).integers(0, 2**64, 300, dtype=np.uint64)
+    whole = training_sample([(hashes, data)], 100, 300)
+    parts = training_sample([(hashes[:90], data[:90]), (hashes[90:], data[90:])], 100, 300)
+    assert (whole == parts).all()
+    assert 60 < len(whole) < 140
+    assert len(training_sample([(hashes, data)], 1000, 300)) == 300
