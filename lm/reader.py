@@ -4,7 +4,7 @@ Knows models and tokens; knows no passages.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock, Thread
 from typing import Any, Literal, Protocol, get_args
@@ -203,21 +203,26 @@ class _Watch:
         return torch.full((ids.shape[0],), self.unwanted, dtype=torch.bool, device=ids.device)
 
 
-def _until_stop(pieces: Any, stop: Sequence[str]) -> Iterator[str]:
-    """Pass pieces on up to the first stop string, which may be spread over several of them."""
+def _until_stop(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
+    """Pass pieces on up to where the first stop string begins; it may be spread over several pieces."""
     held, longest = "", max((len(s) for s in stop), default=1) - 1
     for piece in pieces:
         held += piece
-        ends = [at for s in stop if (at := held.find(s)) >= 0]
-        if ends:
-            yield held[: min(ends)]
-            return
+        # What lies further back than this can be no part of a stop string still to come.
         ready = len(held) - longest
+        begin = _first(held, stop)
+        if begin is not None and begin <= ready:
+            yield held[:begin]
+            return
         if ready > 0:
             yield held[:ready]
             held = held[ready:]
     if held:
-        yield held
+        yield held[: _first(held, stop)]
+
+
+def _first(text: str, stop: Sequence[str]) -> int | None:
+    return min((at for s in stop if (at := text.find(s)) >= 0), default=None)
 
 
 def _load(weights: Weights, quantization: Quantization, device: str) -> tuple[Any, Any]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from datastore.errors import RalmError
 
-# Up to here an exhaustive scan answers within some tens of milliseconds on one core.
-FLAT_ROWS = 65_536
+# Up to here an exhaustive scan of 384-d float16 vectors answers within 30 ms on one core (measured:
+# 14 ms for 142,709), and loses nothing.
+FLAT_ROWS = 262_144
 # FAISS's own bounds: fewer than 39 points a list warns, more than 256 are thrown away.
 POINTS_PER_LIST = 64
 VALID_KEYS = "auto, Flat, IVFn,SQ8 (for example IVF1024,SQ8)"
@@ -34,8 +35,12 @@ class IndexKey:
 
     @property
     def nprobe(self) -> int:
-        """Lists a search probes by default: an eighth of them, at least 16 where there are so many."""
-        return min(self.nlist, max(16, self.nlist // 8))
+        """Lists a search probes by default: a quarter of them, at least 16 where there are so many.
+
+        Questions lie far from the passages that answer them: on 142,709 passages of 7 domains a
+        quarter of 1,024 lists gives 0.98 of an exhaustive search's first ten, an eighth 0.97.
+        """
+        return min(self.nlist, max(16, self.nlist // 4))
 
     @property
     def training_rows(self) -> int:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from datastore.errors import RalmError
 from datastore.schema import Document
 from pipelines.build.chunk import chunk, load_tokenizer
+from pipelines.build.decompress import expansion
 from pipelines.build.embed import THREADS, load_encoder
-from pipelines.build.records import Record, RecordReader, expansion
-from pipelines.build.sources import Corpus, Split, resolve
+from pipelines.build.records import Record, RecordReader
+from pipelines.build.sources import Corpus, Split, compression, resolve
 from pipelines.config import BuildConfig
 from retriever.sizing import IndexKey, choose_key, parse_bytes
 from retriever.tokenizer import EncoderTokenizer
@@ -102,7 +103,9 @@ def _take(config: BuildConfig, corpus: Corpus) -> tuple[_Sample, float]:
         for record in islice(records, _SAMPLED_RECORDS):
             sample.add(record, tokenizer, room)
         sample.consumed += reader.consumed
-        ratios.append((split.bytes, split.bytes * expansion(split.segments[0].path)))
+        path = split.segments[0].path
+        codec = compression(path)
+        ratios.append((split.bytes, split.bytes * (expansion(path, codec) if codec else 1.0)))
     compressed = sum(a for a, _ in ratios)
     ratio = sum(b for _, b in ratios) / compressed if compressed else 1.0
     return sample, corpus.bytes * ratio

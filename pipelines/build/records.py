@@ -5,7 +5,6 @@ costs nothing but itself.
 """
 
 import datetime
-import io
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 
 from datastore.errors import RalmError
 from datastore.schema import Document, Scalar
+from pipelines.build.decompress import open_compressed
 from pipelines.build.sources import Segment, compression, default_domain, open_hub_dataset
 from pipelines.config import SourceConfig
 
@@ -77,7 +77,7 @@ class RecordReader:
                     self.consumed += length
                     number += 1
                     yield self._json_line(line, length, segment, number)
-        except (OSError, EOFError) as error:
+        except OSError as error:
             # A compressed stream that breaks off: what came before it has been read.
             reason = f"the file breaks off or is damaged after this record ({_one_line(error)})"
             yield Unreadable(segment.name, number + 1, reason)
@@ -204,20 +204,7 @@ def open_stream(path: str) -> BinaryIO:
     codec = compression(path)
     if codec is None:
         return open(path, "rb", buffering=_BLOCK)
-    raw = pa.CompressedInputStream(pa.OSFile(path), codec)
-    return io.BufferedReader(raw, _BLOCK)
-
-
-def expansion(path: str) -> float:
-    """Uncompressed bytes for each byte of a file, by its beginning; 1 for what is not compressed."""
-    codec = compression(path)
-    if codec is None:
-        return 1.0
-    try:
-        with pa.OSFile(path) as raw, pa.CompressedInputStream(raw, codec) as stream:
-            return float(len(stream.read(4 * _BLOCK)) / max(1, raw.tell()))
-    except OSError:
-        return 1.0
+    return open_compressed(path, codec)
 
 
 def skip_to_line(stream: BinaryIO, begin: int) -> int:

@@ -97,7 +97,7 @@ def test_every_quantization_answers_and_tells_its_bytes(quantization, megabytes)
 
 
 def test_wrong_names_list_the_valid_ones():
-    with pytest.raises(ReaderError, match="no reader 'nobody/nothing'.*SmolLM2"):
+    with pytest.raises(ReaderError, match=r"no reader 'nobody/nothing'.*SmolLM2"):
         TransformersReader("nobody/nothing")
     with pytest.raises(ReaderError, match="valid are none, int8, llm-int8, nf4"):
         TransformersReader(DEFAULT_READER, "int3")  # type: ignore[arg-type]

@@ -1,0 +1,111 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datastore.errors import RalmError
+from pipelines.build.sources import (
+    Segment,
+    _pack,
+    compression,
+    default_domain,
+    open_hub_dataset,
+    resolve,
+    source_names,
+)
+from pipelines.config import BuildConfig, SourceConfig
+
+
+def corpus_of(*paths, **settings):
+    listed = tuple(SourceConfig(path=str(path)) for path in paths)
+    return resolve(BuildConfig.model_validate({"sources": listed} | settings))
+
+
+def test_a_folder_is_walked_in_one_order_and_the_unknown_is_listed(tmp_path):
+    for name in ("b/2.md", "a/1.txt", "a/x.jsonl.gz", "c.html", "pic.png", ".hidden.txt", ".git/x.txt"):
+        (tmp_path / "docs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "docs" / name).write_text("text")
+    corpus = corpus_of(tmp_path / "docs")
+    names = [g.name for s in corpus.splits for g in s.segments]
+    assert names == ["docs/c.html", "docs/a/1.txt", "docs/a/x.jsonl.gz", "docs/b/2.md"]
+    assert corpus.ignored == ("docs/pic.png",)
+    assert corpus.sources[0].name == "docs"
+
+
+def test_links_to_folders_are_not_followed_so_loops_end(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("text")
+    (tmp_path / "docs" / "loop").symlink_to(tmp_path / "docs")
+    (tmp_path / "docs" / "nowhere.txt").symlink_to(tmp_path / "gone")
+    assert [g.name for s in corpus_of(tmp_path / "docs").splits for g in s.segments] == ["docs/a.txt"]
+
+
+def test_a_large_file_is_cut_into_ranges_that_touch(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"x" * 2500)
+    ranges = [
+        (g.begin, g.end) for s in corpus_of(tmp_path / "a.jsonl", split_bytes=1000).splits for g in s.segments
+    ]
+    assert ranges == [(0, 1000), (1000, 2000), (2000, 2500)]
+
+
+def test_parquet_is_cut_at_row_groups_with_rows_counted(tmp_path):
+    table = pa.table({"text": ["word " * 20] * 100})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=30)
+    segments = [g for s in corpus_of(tmp_path / "a.parquet", split_bytes=1).splits for g in s.segments]
+    assert [(g.begin, g.end, g.first_record) for g in segments] == [
+        (0, 1, 0),
+        (1, 2, 30),
+        (2, 3, 60),
+        (3, 4, 90),
+    ]
+
+
+@given(st.lists(st.integers(0, 50), max_size=30), st.integers(1, 100))
+def test_packing_keeps_every_file_in_order_within_the_size(sizes, limit):
+    sized = [(Segment(str(i), str(i), "text"), size) for i, size in enumerate(sizes)]
+    packed = list(_pack(sized, limit))
+    assert [int(g.path) for segments, _ in packed for g in segments] == list(range(len(sizes)))
+    for segments, size in packed:
+        assert size == sum(sizes[int(g.path)] for g in segments)
+        assert size <= limit or len(segments) == 1
+
+
+def test_sources_of_one_name_are_told_apart_by_their_folders():
+    assert source_names(["/x/2023/data.jsonl", "/x/2024/data.jsonl"]) == [
+        "2023/data.jsonl",
+        "2024/data.jsonl",
+    ]
+    assert source_names(["/x/a.jsonl"]) == ["a.jsonl"]
+    assert source_names(["hf://o/n", "/x/n"]) == ["o/n", "n"]
+    with pytest.raises(RalmError, match="given twice"):
+        source_names(["/x/a", "/x/../x/a"])
+
+
+def test_the_domain_is_the_sources_own_or_its_name():
+    assert default_domain(SourceConfig(path="a"), "2023/wiki.jsonl.zst") == "wiki"
+    assert default_domain(SourceConfig(path="a", domain="books"), "x.txt") == "books"
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.jsonl.gz", "gzip"), ("a.JSONL.ZST", "zstd"), ("a.jsonl", None)]
+)
+def test_compression_is_told_by_the_name(name, codec):
+    assert compression(name) == codec
+
+
+def test_what_cannot_be_read_is_a_sentence(tmp_path):
+    with pytest.raises(RalmError, match="There is no source"):
+        corpus_of(tmp_path / "none")
+    (tmp_path / "a.xyz").write_text("")
+    with pytest.raises(RalmError, match=r"a\.xyz is of a kind ralm does not read"):
+        corpus_of(tmp_path / "a.xyz")
+    with pytest.raises(RalmError, match="holds no file that ralm reads"):
+        corpus_of(tmp_path)
+
+
+def test_a_hub_data_set_that_cannot_be_had_is_a_sentence():
+    with pytest.raises(RalmError, match="nobody/nothing cannot be opened"):
+        open_hub_dataset("hf://nobody/nothing")
+    with pytest.raises(RalmError, match="unknown option colour"):
+        open_hub_dataset("hf://nobody/nothing?colour=red")

@@ -1,0 +1,45 @@
+import pytest
+
+from datastore.errors import RalmError
+from pipelines.config import BuildConfig, SourceConfig, load_config
+
+
+def test_a_file_is_read_and_overrides_win(tmp_path):
+    path = tmp_path / "build.yaml"
+    path.write_text(
+        "sources:\n  - {path: a.jsonl, domain: news}\n  - path: hf://some/set?split=test\nmin_chars: 7\n"
+    )
+    config = load_config(path, limit=5, encoder=None)
+    assert config.sources[0] == SourceConfig(path=str(tmp_path / "a.jsonl"), domain="news")
+    assert config.sources[1].path == "hf://some/set?split=test"
+    assert (config.min_chars, config.limit) == (7, 5)
+    assert load_config(path, min_chars=1).min_chars == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("sources: []", "sources: "),
+        ("sorces: [a]", "sources: Field required"),
+        ("sources: [{path: a, colour: red}]", r"sources.0.colour: "),
+        ("{sources: [{path: a}], min_chars: many}", "min_chars: "),
+        ("{sources: [{path: a}], index_memory: lots}", "is not a size"),
+        ("- a list", "must hold a mapping"),
+        ("a: [", "cannot be read as YAML"),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path, text, sentence):
+    path = tmp_path / "build.yaml"
+    path.write_text(text)
+    with pytest.raises(RalmError, match=sentence):
+        load_config(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(RalmError, match=r"no configuration file .*none\.yaml"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_an_unknown_index_key_lists_the_valid_ones():
+    with pytest.raises(RalmError, match="valid keys are auto, Flat"):
+        BuildConfig(sources=(SourceConfig(path="a"),), index_key="HNSW")
