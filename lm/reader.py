@@ -4,7 +4,7 @@ Knows models and tokens; knows no passages.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock, Thread
 from typing import Any, Literal, Protocol, get_args
@@ -42,11 +42,15 @@ class Completion:
 
 
 class TextStream:
-    """Pieces of a text as they come; once they have, `finished` is false if it was cut off."""
+    """Pieces of a text as they come; once they have, `finished` is false if it was cut off.
 
-    def __init__(self, pieces: Iterator[str] = iter(())) -> None:  # noqa: B008  (empty for good)
+    Whoever stops reading early calls `close`: the model then stops too.
+    """
+
+    def __init__(self, pieces: Iterator[str], close: Callable[[], None]) -> None:
         self.pieces = pieces
         self.finished = True
+        self.close = close
 
     def __iter__(self) -> Iterator[str]:
         return self.pieces
@@ -120,37 +124,37 @@ class TransformersReader:
 
     def stream(self, prompt: str, sampling: Sampling) -> TextStream:
         """Continue one prompt, in pieces as they come. A prompt that is too long fails here."""
-        inputs = self._inputs([prompt], sampling)
-        stream = TextStream()
-        stream.pieces = self._pieces(inputs, sampling, stream)
-        return stream
-
-    def _pieces(self, inputs: Any, sampling: Sampling, stream: TextStream) -> Iterator[str]:
         from transformers import TextIteratorStreamer
 
+        inputs = self._inputs([prompt], sampling)
         streamer = TextIteratorStreamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True)
         watch = _Watch(inputs["input_ids"].shape[1] + sampling.max_tokens, self._ends)
         failures: list[BaseException] = []
 
         def work() -> None:
+            # The model is taken and given back by this thread, which always ends: a generator may
+            # be left standing between two pieces for ever, by a client that went away.
             try:
-                self._generate(inputs, sampling, streamer=streamer, stopping_criteria=[watch])
-            except BaseException as error:  # noqa: BLE001  (raised again below, in the caller)
+                with self._busy:
+                    self._generate(inputs, sampling, streamer=streamer, stopping_criteria=[watch])
+            except BaseException as error:  # noqa: BLE001  (raised again by whoever reads)
                 failures.append(error)
                 streamer.end()
 
-        with self._busy:
+        def pieces() -> Iterator[str]:
             thread = Thread(target=work, daemon=True)
             thread.start()
             try:
                 yield from _until_stop(streamer, sampling.stop)
             finally:
-                # Also when nobody reads on: the model must not go on for a client that left.
-                watch.unwanted = True
-                thread.join()
-        stream.finished = not watch.cut_off
-        if failures:
-            raise failures[0]
+                watch.trip()
+            thread.join()
+            stream.finished = not watch.cut_off
+            if failures:
+                raise failures[0]
+
+        stream = TextStream(pieces(), watch.trip)
+        return stream
 
     def _inputs(self, prompts: Sequence[str], sampling: Sampling) -> Any:
         # The chat template has written the special tokens: the tokenizer must not add its own.
@@ -194,13 +198,17 @@ class _Watch:
     """A stopping criterion that another thread can trip, and that sees whether the text was cut off."""
 
     def __init__(self, longest: int, ends: set[int]) -> None:
-        self.unwanted = False
         self.cut_off = False
+        self._unwanted = False
         self._longest, self._ends = longest, ends
+
+    def trip(self) -> None:
+        """Let the model stop after the token it is at."""
+        self._unwanted = True
 
     def __call__(self, ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         self.cut_off = ids.shape[1] >= self._longest and int(ids[0, -1]) not in self._ends
-        return torch.full((ids.shape[0],), self.unwanted, dtype=torch.bool, device=ids.device)
+        return torch.full((ids.shape[0],), self._unwanted, dtype=torch.bool, device=ids.device)
 
 
 def _until_stop(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:

@@ -29,7 +29,7 @@ def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
     index = faiss.index_factory(sample.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
     if key.nlist:
         # FAISS warns of few points a list; how many there are is ours to choose.
-        index.cp.min_points_per_centroid = 1  # type: ignore[attr-defined]  (faiss's stubs lack it)
+        index.cp.min_points_per_centroid = 1  # type: ignore[attr-defined]
     index.train(sample)
     return index
 
@@ -98,7 +98,7 @@ class SearchIndex:
         else:
             # Per request, never set on the shared index: another thread may be searching it.
             lists = nprobe or self._nprobe
-            parameters = faiss.SearchParametersIVF(nprobe=lists)  # type: ignore[call-arg]  (as above)
+            parameters = faiss.SearchParametersIVF(nprobe=lists)  # type: ignore[call-arg]
             scores, rows = self._index.search(queries, k, params=parameters)
         return scores, rows
 

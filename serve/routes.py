@@ -95,7 +95,7 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
         )
         stream = await run_in_threadpool(answerer.stream, prepared, sampling(body))
         events = _events(answerer, prepared, stream, body.model)
-        return EventSourceResponse(_as_data(events), sep="\n")
+        return EventSourceResponse(_as_data(events, stream), sep="\n")
     answer = await run_in_threadpool(
         answerer.ask, question, options.passages, options.budget, sampling(body), history
     )
@@ -171,7 +171,11 @@ def _delta(delta: dict[str, str], finish: str | None) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
-async def _as_data(events: Iterator[dict[str, Any]]) -> AsyncIterator[dict[str, str]]:
-    async for event in iterate_in_threadpool(events):
-        yield {"data": orjson.dumps(event).decode()}
-    yield {"data": "[DONE]"}
+async def _as_data(events: Iterator[dict[str, Any]], stream: TextStream) -> AsyncIterator[dict[str, str]]:
+    try:
+        async for event in iterate_in_threadpool(events):
+            yield {"data": orjson.dumps(event).decode()}
+        yield {"data": "[DONE]"}
+    finally:
+        # Also when the client has gone: the model must not go on for nobody.
+        stream.close()

@@ -31,10 +31,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="no GPU"))
 
 
+# Why a test may be skipped: the machine cannot run it. Anything else is a test that should have run.
+_CANNOT_RUN_HERE = ("no GPU", "no right to mount")
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A test that is skipped though it could run here fails the run: nobody reads skip counts."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    skipped = [r for r in reporter.stats.get("skipped", []) if "no GPU" not in str(r.longrepr)]
+    skipped = [
+        report
+        for report in reporter.stats.get("skipped", [])
+        if not any(reason in str(report.longrepr) for reason in _CANNOT_RUN_HERE)
+    ]
     if skipped and exitstatus == 0:
         session.exitstatus = 1
         reporter.write_line(f"{len(skipped)} skipped tests should have run here", red=True)

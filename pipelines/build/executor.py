@@ -63,7 +63,7 @@ class RayExecutor:
         in_order: bool = False,
     ) -> None:
         import ray
-        from ray.exceptions import ActorDiedError, RayTaskError
+        from ray.exceptions import RayActorError, RayTaskError
 
         shared = ray.put(stage)
         idle = list(self._workers[:1] if in_order else self._workers)
@@ -81,7 +81,7 @@ class RayExecutor:
                 if isinstance(error.cause, RalmError):
                     raise error.cause from None
                 raise
-            except ActorDiedError:
+            except RayActorError:
                 raise RalmError(
                     f"The worker of {stage.name} task {number} died {_RETRIES + 1} times (out of "
                     "memory?): run the same command again, with fewer workers."

@@ -4,9 +4,11 @@ A stage is a frozen, picklable description; `run(number)` is a pure function of 
 that writes whole files and returns a marker. Knows nothing of executors.
 """
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import Any, Protocol
 
@@ -64,16 +66,10 @@ class RemovedLog:
 
     def write(self) -> list[FileInfo]:
         """Write the lines to `removed/<reason>/<number>.jsonl`."""
-        return [
-            self.layout.write(self.layout.removed(reason, self.number), _copier(self._files[reason]))
-            for reason in sorted(self._files)
-        ]
-
-
-def _copier(source: SpooledTemporaryFile[bytes]) -> Any:
-    def fill(target: Any) -> None:
-        source.seek(0)
-        while block := source.read(1 << 20):
-            target.write(block)
-
-    return fill
+        infos = []
+        for reason, lines in sorted(self._files.items()):
+            with lines:
+                lines.seek(0)
+                path = self.layout.removed(reason, self.number)
+                infos.append(self.layout.write(path, partial(shutil.copyfileobj, lines)))
+        return infos

@@ -1,0 +1,134 @@
+"""Builds that are killed: a server process that has everything imported forks one child for each.
+
+Started as `python -m tests.faults`; every line on its standard input is a JSON `Fault`, and every
+line on its standard output what became of it. Forking saves each build the seconds that importing
+takes; nothing but imports happens before the fork.
+"""
+
+import fnmatch
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Fault:
+    """A build of `config` at `store`, killed with `kill -9` at a point, after a while, or not at all.
+
+    `point` is the path (a pattern) of a file of the store; `when` is "before" or "after" its rename.
+    """
+
+    store: str
+    config: dict[str, Any]
+    when: str = ""
+    point: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Outcome:
+    """How a build ended: the signal that killed it (0: none), and the point that was hit."""
+
+    signal: int
+    hit: str
+    seconds: float
+    error: str = field(default="")
+
+
+class Builder:
+    """The server, from the tests' side."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def build(self, fault: Fault) -> Outcome:
+        """Run one build; print, for the log, which point was hit."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asdict(fault)) + "\n")
+        self._process.stdin.flush()
+        outcome = Outcome(**json.loads(self._process.stdout.readline()))
+        if outcome.signal:
+            print(f"killed by signal {outcome.signal} {outcome.hit}")
+        return outcome
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
+
+
+def _child(fault: Fault, report: Path) -> None:
+    from datastore import layout
+    from datastore.errors import RalmError
+    from pipelines.build.executor import LocalExecutor
+    from pipelines.build.progress import Silent
+    from pipelines.build.run import Build
+    from pipelines.config import BuildConfig
+
+    rename = layout.replace
+
+    def die(target: Path) -> None:
+        report.write_text(f"{fault.when} the rename of {target.relative_to(fault.store)}")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def replace(source: Path, target: Path) -> None:
+        hit = fault.point and fnmatch.fnmatch(str(target.relative_to(fault.store)), fault.point)
+        if hit and fault.when == "before":
+            die(target)
+        rename(source, target)
+        if hit and fault.when == "after":
+            die(target)
+
+    layout.replace = replace
+    config = BuildConfig.model_validate(fault.config)
+    try:
+        Build(layout.Layout(Path(fault.store)), config, LocalExecutor(), Silent()).run()
+    except RalmError as error:
+        report.write_text(str(error))
+        os._exit(2)
+
+
+def _serve() -> None:
+    # Everything heavy, imported once.
+    import faiss  # noqa: F401
+    import sentence_transformers  # noqa: F401
+
+    import pipelines.build.run  # noqa: F401
+    from retriever.encoder import quiet_imports
+
+    quiet_imports()
+    report = Path(os.environ.get("TMPDIR", "/tmp")) / f"faults-{os.getpid()}"
+    for line in sys.stdin:
+        fault = Fault(**json.loads(line))
+        report.write_text("")
+        started = time.perf_counter()
+        pid = os.fork()
+        if pid == 0:
+            _child(fault, report)
+            os._exit(0)
+        if fault.seconds:
+            time.sleep(fault.seconds)
+            os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        text = report.read_text()
+        hit = text if killed and text else f"after {fault.seconds:.2f} s" if killed else ""
+        outcome = Outcome(killed, hit, time.perf_counter() - started, "" if killed else text)
+        sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
+        sys.stdout.flush()
+    report.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,50 @@
+import gzip
+
+import pytest
+
+from datastore.errors import RalmError
+from pipelines.build.estimate import estimate
+from pipelines.config import BuildConfig, SourceConfig
+from tests.conftest import build_store
+from tests.corpus import documents, write_lines
+
+
+def config_of(path, **settings):
+    return BuildConfig.model_validate({"sources": (SourceConfig(path=str(path)),)} | settings)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_plan_foresees_what_the_build_makes(tmp_path, suffix):
+    records = [
+        d | {"id": f"{d['id']}-{n}", "text": f"{n} {d['text']}"} for n in range(10) for d in documents()
+    ]
+    path = write_lines(tmp_path / "a.jsonl", records)
+    if suffix:
+        path = tmp_path / "a.jsonl.gz"
+        path.write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
+    found = estimate(config_of(path, split_bytes=1 << 20), workers=2)
+    manifest = build_store(tmp_path / "store", path)
+    assert found.sampled_documents < found.documents
+    for foreseen, built in (
+        (found.documents, manifest.counts["documents"]),
+        (found.passages, manifest.rows),
+        (found.tokens, manifest.counts["tokens"]),
+        (found.vector_bytes, manifest.rows * 384 * 2),
+    ):
+        assert abs(foreseen / built - 1) < 0.15
+    assert found.index_key == manifest.index.key
+    assert found.seconds > 0
+
+
+def test_nothing_to_read_is_nothing_to_plan(tmp_path):
+    (tmp_path / "a.jsonl").write_text("\n\n")
+    with pytest.raises(RalmError, match="nothing to plan"):
+        estimate(config_of(tmp_path / "a.jsonl"), workers=1)
+
+
+def test_a_hub_data_set_needs_a_limit(tmp_path):
+    folder = tmp_path / "set"
+    write_lines(folder / "train.jsonl", documents())
+    with pytest.raises(RalmError, match="give --limit"):
+        estimate(config_of(f"hf://{folder}"), workers=1)
+    assert estimate(config_of(f"hf://{folder}", limit=20), workers=1).documents == 20

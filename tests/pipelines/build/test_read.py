@@ -1,0 +1,74 @@
+import numpy as np
+
+from datastore.layout import Layout
+from datastore.schema import identity_hash, text_hash
+from pipelines.build.chunk import read_documents
+from pipelines.build.executor import LocalExecutor
+from pipelines.build.read import ReadStage, ScanStage, documents_path, load_hashes, number_records
+from pipelines.build.sources import resolve
+from pipelines.build.stage import perform
+from pipelines.config import BuildConfig, SourceConfig
+from tests.corpus import documents, write_lines
+
+
+def stage_over(tmp_path, records, **settings):
+    path = write_lines(tmp_path / "a.jsonl", records)
+    config = BuildConfig.model_validate({"sources": (SourceConfig(path=str(path)),)} | settings)
+    return ReadStage(Layout(tmp_path / "store"), config, resolve(config))
+
+
+def test_documents_and_hashes_of_a_split_stand_side_by_side(tmp_path):
+    stage = stage_over(tmp_path, documents())
+    marker = stage.run(0)
+    found = list(read_documents(documents_path(stage.layout, 0)))
+    assert [d.id for d in found] == [d["id"] for d in documents()]
+    assert load_hashes(stage.layout, 0).tolist() == [
+        [*identity_hash(d.domain, d.id), *text_hash(d.text)] for d in found
+    ]
+    assert marker.counts == {"records": 40, "blank": 0, "unreadable": 0, "documents": 40, "kept": 40}
+
+
+def test_what_is_not_kept_is_counted_under_its_name(tmp_path):
+    stage = stage_over(tmp_path, [{"text": "short"}, {"no": 1}, {"text": "long enough to be kept"}])
+    counts = stage.run(0).counts
+    assert counts == {
+        "records": 3,
+        "blank": 0,
+        "unreadable": 1,
+        "documents": 2,
+        "kept": 1,
+        "removed.too_short": 1,
+    }
+
+
+def test_records_are_numbered_through_a_cut_file(tmp_path):
+    records = [{"text": f"document number {n} of many"} for n in range(200)]
+    stage = stage_over(tmp_path, records, split_bytes=500)
+    scan = ScanStage(stage.layout, tuple(s for s in stage.corpus.splits if s.partial))
+    LocalExecutor().run(scan, range(len(scan.splits)), lambda _: None)
+    corpus = number_records(stage.corpus, stage.layout, scan)
+    numbered = ReadStage(stage.layout, stage.config, corpus)
+    ids = []
+    for number in range(len(corpus.splits)):
+        perform(numbered, number)
+        ids += [d.id for d in read_documents(documents_path(stage.layout, number))]
+    assert len(corpus.splits) > 10
+    assert ids == [f"a.jsonl:{n + 1}" for n in range(200)]
+
+
+def test_a_limit_takes_the_first_documents_over_all_splits(tmp_path):
+    records = [{"text": f"document number {n} of many"} for n in range(100)]
+    stage = stage_over(tmp_path, records, split_bytes=500, limit=42)
+    for number in range(len(stage.corpus.splits)):
+        perform(stage, number)
+    counts = [stage.layout.done("read", n).counts for n in range(len(stage.corpus.splits))]
+    assert sum(c["documents"] for c in counts) == 42
+    assert counts[-1]["records"] == 0
+
+
+def test_an_empty_split_is_an_empty_file(tmp_path):
+    stage = stage_over(tmp_path, [])
+    stage.run(0)
+    assert list(read_documents(documents_path(stage.layout, 0))) == []
+    assert load_hashes(stage.layout, 0).shape == (0, 4)
+    assert load_hashes(stage.layout, 0).dtype == np.uint64

@@ -1,0 +1,274 @@
+import gzip
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+
+import orjson
+import pytest
+
+from datastore.errors import RalmError
+from datastore.layout import Layout
+from datastore.store import Datastore, verify
+from tests.conftest import build_store, tree
+from tests.corpus import documents, write_lines
+from tests.faults import Builder, Fault
+
+# Several splits, several shards, and an index with codes of its own: every stage has work.
+SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8, "index_key": "IVF4,SQ8"}
+
+# A file that each stage writes, in the middle of its work where it has several tasks.
+FILES = {
+    "settings": "stages/build.json",
+    "scan": "stages/scan/00001.json",
+    "read": "work/documents/00001.arrow",
+    "hashes": "work/hashes/00001.npy",
+    "dedup-id": "work/duplicates-id/00000.npy",
+    "dedup-text": "work/duplicates-text/00000.npy",
+    "chunk": "work/chunks/00001-00000.arrow",
+    "tokens": "work/chunks/00001-00000.tokens.arrow",
+    "numbering": "passages/00001.arrow",
+    "embed": "vectors/00001.npy",
+    "train": "index/*/trained.faiss",
+    "index": "index/*/00001.codes.npy",
+    "marker": "stages/embed/00001.json",
+    "manifest": "manifests/000001.json",
+    "pointer": "manifest.json",
+}
+
+
+@pytest.fixture(scope="module")
+def builder():
+    found = Builder()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def config(corpus):
+    return {"sources": [{"path": str(corpus)}], **SETTINGS}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, builder, config):
+    """The bytes of a build that nothing happened to, and the seconds it takes."""
+    root = tmp_path_factory.mktemp("undisturbed") / "store"
+    outcome = builder.build(Fault(str(root), config))
+    assert outcome.signal == 0
+    assert outcome.error == ""
+    return tree(root), outcome.seconds
+
+
+def kill_and_resume(tmp_path, builder, config, undisturbed, **fault):
+    root = tmp_path / "store"
+    outcome = builder.build(Fault(str(root), config, **fault))
+    if fault.get("point"):
+        assert outcome.signal == 9, outcome
+        assert fault["when"] in outcome.hit
+    before = {path: (root / path).stat().st_mtime_ns for path in tree(root)} if root.exists() else {}
+    markers = [path for path in before if path.startswith("stages/") and path.endswith(".json")]
+    resumed = builder.build(Fault(str(root), config))
+    assert resumed.error == ""
+    assert tree(root) == undisturbed
+    assert verify(root) == []
+    assert not list(root.rglob("*.tmp"))
+    # What was marked as done is not done again.
+    for path in markers:
+        assert (root / path).stat().st_mtime_ns == before[path], path
+
+
+@pytest.mark.parametrize(
+    ("when", "file"), [("before", "embed"), ("after", "chunk"), ("after", "numbering"), ("before", "pointer")]
+)
+def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path, builder, config, undisturbed, when, file):
+    """Law 1, one point of each kind; all of them are in the long tests."""
+    kill_and_resume(tmp_path, builder, config, undisturbed[0], when=when, point=FILES[file])
+
+
+def test_a_build_killed_at_a_random_moment_goes_on(tmp_path, builder, config, undisturbed):
+    seconds = random.uniform(0.05, undisturbed[1])
+    kill_and_resume(tmp_path, builder, config, undisturbed[0], seconds=seconds)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("file", FILES)
+def test_killed_at_every_point(tmp_path, builder, config, undisturbed, when, file):
+    kill_and_resume(tmp_path, builder, config, undisturbed[0], when=when, point=FILES[file])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("share", [(n + 0.5) / 20 for n in range(20)])
+def test_killed_at_twenty_moments(tmp_path, builder, config, undisturbed, share):
+    jitter = random.uniform(-0.02, 0.02)
+    seconds = max(0.01, (share + jitter) * undisturbed[1])
+    kill_and_resume(tmp_path, builder, config, undisturbed[0], seconds=seconds)
+
+
+@pytest.mark.long
+def test_killed_again_and_again(tmp_path, builder, config, undisturbed):
+    root = tmp_path / "store"
+    for _ in range(12):
+        builder.build(Fault(str(root), config, seconds=random.uniform(0.5, 0.8 * undisturbed[1])))
+    assert builder.build(Fault(str(root), config)).error == ""
+    assert tree(root) == undisturbed[0]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("share", [0.3, 0.55, 0.7, 0.85])
+def test_a_killed_ray_build_goes_on_to_the_same_bytes(tmp_path, corpus, config, undisturbed, share):
+    root, settings = tmp_path / "store", tmp_path / "build.yaml"
+    settings.write_text(json.dumps(config))
+    command = [sys.executable, "-m", "pipelines.cli", "build", "--config", str(settings), "-o", str(root)]
+    started = time.perf_counter()
+    subprocess.run([*command[:-1], str(tmp_path / "timed")], check=True, capture_output=True)
+    seconds = share * (time.perf_counter() - started)
+    killed = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    time.sleep(seconds)
+    os.killpg(killed.pid, 9)
+    killed.wait()
+    print(
+        f"killed by signal 9 after {seconds:.1f} s, done: {sorted(p.name for p in (root / 'stages').glob('*/'))}"
+    )
+    subprocess.run(command, check=True, capture_output=True)
+    assert tree(root) == undisturbed[0]
+
+
+def test_every_document_is_indexed_or_accounted_for(tmp_path):
+    """Law 4, against counts and ids that this test makes itself."""
+    good = documents()
+    lines = [json.dumps(d).encode() for d in good]
+    duplicate_text = json.dumps({"id": "copy", "text": good[3]["text"], "domain": "travel"}).encode()
+    duplicate_id = json.dumps(good[5] | {"text": "another text under an identity that is taken"}).encode()
+    lines[10:10] = [b"", b"{broken", b'{"text": "\xff\xfe"}', b'{"id": 3}', b"   "]
+    lines += [duplicate_text, duplicate_id, json.dumps({"text": "tiny"}).encode()]
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join(lines))
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    packed = [
+        json.dumps({"id": f"z{n}", "text": f"a packed document with number {n} in it"}) for n in range(50)
+    ]
+    whole = gzip.compress("\n".join(packed).encode())
+    (tmp_path / "cut.jsonl.gz").write_bytes(whole[:-20])
+    manifest = build_store(
+        tmp_path / "store",
+        tmp_path / "a.jsonl",
+        tmp_path / "empty.jsonl",
+        tmp_path / "cut.jsonl.gz",
+        split_bytes=2000,
+    )
+    store = Datastore.open(tmp_path / "store")
+    found = {p.doc_id for p in store}
+    from_cut = {i for i in found if i.startswith("z")}
+    assert found - from_cut == {d["id"] for d in good}
+    assert from_cut == {f"z{n}" for n in range(len(from_cut))}
+    counts = manifest.counts
+    assert counts["blank"] == 2
+    assert counts["unreadable"] == 4  # Three bad records and the end of the cut file.
+    assert (
+        counts["removed.duplicate_text"] == counts["removed.duplicate_id"] == counts["removed.too_short"] == 1
+    )
+    assert counts["documents"] == len(good) + 3 + len(from_cut)
+    assert verify(tmp_path / "store") == []
+    listed = [
+        orjson.loads(line)
+        for path in sorted((tmp_path / "store" / "removed" / "unreadable").iterdir())
+        for line in path.read_bytes().splitlines()
+    ]
+    where = {(line["file"], line["record"]) for line in listed}
+    assert where >= {("a.jsonl", 12), ("a.jsonl", 13), ("a.jsonl", 14)}
+    assert any(line["file"] == "cut.jsonl.gz" for line in listed)
+
+
+def test_a_text_whose_first_copy_is_dropped_is_kept(tmp_path):
+    """The second document is dropped for its id, so the third, of its text, is not a duplicate."""
+    records = [
+        {"id": "1", "text": "the first text, which is long enough"},
+        {"id": "1", "text": "the second text, which is long enough"},
+        {"id": "2", "text": "the second text, which is long enough"},
+    ]
+    build_store(tmp_path / "s", write_lines(tmp_path / "a.jsonl", records))
+    assert {p.text for p in Datastore.open(tmp_path / "s")} == {r["text"] for r in records[:2]}
+
+
+def test_the_place_of_a_corpus_changes_no_byte(tmp_path, corpus, store):
+    moved = tmp_path / "elsewhere" / corpus.name
+    moved.parent.mkdir()
+    moved.write_bytes(corpus.read_bytes())
+    build_store(tmp_path / "s", moved, split_bytes=4096, passages_per_shard=8)
+    assert tree(tmp_path / "s") == tree(store)
+
+
+def test_a_finished_build_is_not_built_again(own_store, corpus):
+    before = {path: path.stat().st_mtime_ns for path in own_store.rglob("*.npy")}
+    build_store(own_store, corpus, split_bytes=4096, passages_per_shard=8)
+    assert {path: path.stat().st_mtime_ns for path in own_store.rglob("*.npy")} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"min_chars": 3}, "min_chars was 20, not 3"),
+        ({"encoder": None}, "encoder"),
+        ({"limit": 5}, "limit was None, not 5"),
+    ],
+)
+def test_other_settings_than_the_builds_are_refused(own_store, corpus, change, what, tmp_path):
+    if "encoder" in change:
+        from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
+
+        change = {"encoder": str(Checkpoint.find(DEFAULT_ENCODER).folder)}
+    before = tree(own_store)
+    with pytest.raises(RalmError, match=what):
+        build_store(own_store, corpus, **({"split_bytes": 4096, "passages_per_shard": 8} | change))
+    assert tree(own_store) == before
+
+
+def test_a_changed_source_is_refused(own_store, tmp_path):
+    changed = write_lines(tmp_path / "towns.jsonl", documents()[:-1])
+    with pytest.raises(RalmError, match="source files or their sizes have changed"):
+        build_store(own_store, changed, split_bytes=4096, passages_per_shard=8)
+
+
+def test_a_path_that_holds_something_else_is_left_alone(tmp_path, corpus):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(RalmError, match="holds something else"):
+        build_store(tmp_path, corpus)
+    with pytest.raises(RalmError, match="is a file"):
+        build_store(tmp_path / "thesis.txt", corpus)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", '{"text": "x"}\n', "broken\n"])
+def test_a_corpus_without_passages_is_a_sentence_and_no_store(tmp_path, content):
+    (tmp_path / "a.jsonl").write_text(content)
+    with pytest.raises(RalmError, match="The corpus gives no passage"):
+        build_store(tmp_path / "s", tmp_path / "a.jsonl")
+    with pytest.raises(RalmError, match="holds no finished datastore"):
+        Datastore.open(tmp_path / "s")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 96 KiB, in memory."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no right to mount")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_the_build_and_space_lets_it_go_on(small_disk, corpus, store):
+    settings = {"split_bytes": 4096, "passages_per_shard": 8}
+    with pytest.raises(RalmError, match="No space left to write"):
+        build_store(small_disk / "store", corpus, **settings)
+    assert not list(small_disk.rglob("*.tmp"))
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    build_store(small_disk / "store", corpus, **settings)
+    assert tree(small_disk / "store") == tree(store)
+    assert not Layout(small_disk / "store").work.exists()

@@ -1,0 +1,39 @@
+import pytest
+
+from datastore.errors import RalmError
+from datastore.layout import Layout, Marker
+from pipelines.build.chunk import part_path
+from pipelines.build.shards import number_shards
+
+
+def chunked(layout, counts, per_shard):
+    markers = []
+    for split, passages in enumerate(counts):
+        parts = range(-(-passages // per_shard))
+        infos = tuple(
+            layout.write(part_path(layout, split, p), lambda h, s=split, p=p: h.write(f"{s}-{p}".encode()))
+            for p in parts
+        )
+        markers.append(Marker({"passages": passages}, infos))
+    return markers
+
+
+def test_shards_are_numbered_in_split_order_with_prefix_sums(tmp_path):
+    layout = Layout(tmp_path)
+    markers = chunked(layout, [5, 0, 3], 3)
+    shards = number_shards(layout, markers, 3)
+    assert [(s.number, s.first_row, s.rows, s.split, s.part) for s in shards] == [
+        (0, 0, 3, 0, 0),
+        (1, 3, 2, 0, 1),
+        (2, 5, 3, 2, 0),
+    ]
+    assert [layout.passages(s.number).read_text() for s in shards] == ["0-0", "0-1", "2-0"]
+    assert number_shards(layout, markers, 3) == shards
+
+
+def test_a_lost_part_is_said(tmp_path):
+    layout = Layout(tmp_path)
+    markers = chunked(layout, [3], 3)
+    part_path(layout, 0, 0).unlink()
+    with pytest.raises(RalmError, match="delete the store and build it again"):
+        number_shards(layout, markers, 3)

@@ -1,0 +1,46 @@
+from dataclasses import dataclass
+
+import orjson
+
+from datastore.layout import Layout, Marker, read_json
+from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog, perform
+
+
+@dataclass(frozen=True)
+class Doubling:
+    layout: Layout
+    name = "double"
+    unit = "numbers"
+
+    def sizes(self):
+        return [1, 1]
+
+    def run(self, number):
+        return Marker({"double": 2 * number})
+
+
+def test_a_task_is_marked_and_its_time_stands_apart(tmp_path):
+    layout = Layout(tmp_path)
+    perform(Doubling(layout), 1)
+    assert layout.done("double", 1) == Marker({"double": 2})
+    assert layout.done("double", 0) is None
+    assert read_json(layout.measured("double", 1))["seconds"] >= 0
+    assert "seconds" not in layout.marker("double", 1).read_text()
+
+
+def test_all_rejects_are_counted_and_a_sample_is_kept(tmp_path):
+    log = RemovedLog(Layout(tmp_path), 3)
+    for number in range(REMOVED_SAMPLE + 50):
+        log.add("too_short", {"id": number})
+        log.add("unreadable", {"record": number}, sample=None)
+    infos = log.write()
+    assert log.counts == {"too_short": REMOVED_SAMPLE + 50, "unreadable": REMOVED_SAMPLE + 50}
+    assert [info.path for info in infos] == [
+        "removed/too_short/00003.jsonl",
+        "removed/unreadable/00003.jsonl",
+    ]
+    kept, all_ = (
+        [orjson.loads(line) for line in (tmp_path / info.path).read_bytes().splitlines()] for info in infos
+    )
+    assert kept == [{"id": n} for n in range(REMOVED_SAMPLE)]
+    assert len(all_) == REMOVED_SAMPLE + 50

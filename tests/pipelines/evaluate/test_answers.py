@@ -1,0 +1,41 @@
+import dataclasses
+
+import orjson
+
+from lm.reader import Completion
+from lm.weights import DEFAULT_READER
+from pipelines.evaluate.answers import answer_once
+from pipelines.evaluate.scaling import Study, run
+from tests.corpus import questions, write_lines
+
+
+class Counting:
+    """Counts what it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def complete(self, prompts, sampling):
+        self.asked += prompts
+        return [Completion(prompt.upper(), 1, 1, True) for prompt in prompts]
+
+
+def test_the_same_prompt_is_answered_once():
+    reader = Counting()
+    assert answer_once(reader, ["b", "a", "b", "ccc", "a"]) == {"a": "A", "b": "B", "ccc": "CCC"}
+    assert sorted(reader.asked) == ["a", "b", "ccc"]
+
+
+def test_a_reader_is_scored_with_the_store_and_alone(tmp_path, store):
+    path = write_lines(tmp_path / "q.jsonl", questions())
+    study = Study(store=store, questions=path, output=tmp_path / "out", fractions=(0.2, 1.0), seeds=1)
+    curve = run(dataclasses.replace(study, reader=DEFAULT_READER, reader_questions=6))
+    points = {(p.metric, p.fraction): p for p in curve.points if p.metric.startswith("reader")}
+    assert {fraction for _, fraction in points} == {0.0, 0.2, 1.0}
+    found = points["reader containment", 1.0]
+    assert found.value > points["reader containment", 0.0].value
+    assert (found.n, found.reader, found.quantization) == (6, DEFAULT_READER, "int8")
+    assert found.reader_bytes > 1e8
+    lines = [orjson.loads(line) for line in (study.output / "answers.jsonl").read_bytes().splitlines()]
+    assert len(lines) == 18
+    assert "LM alone" in (study.output / "report.md").read_text()

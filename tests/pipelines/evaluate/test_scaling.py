@@ -1,0 +1,78 @@
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from datastore.errors import RalmError
+from datastore.store import Datastore
+from datastore.view import View
+from pipelines.evaluate.metrics import contains
+from pipelines.evaluate.questions import load_questions
+from pipelines.evaluate.scaling import Study, run, view_size
+from retriever.search import Retriever
+from tests.corpus import questions, write_lines
+
+
+@pytest.fixture
+def study(tmp_path, store):
+    path = write_lines(tmp_path / "q.jsonl", questions())
+    return Study(store=store, questions=path, output=tmp_path / "out", fractions=(0.3, 1.0), seeds=2)
+
+
+def test_every_point_is_what_searching_its_view_gives(study):
+    """The curve from one search against a search of its own for each view, scored by hand."""
+    curve = run(study)
+    retriever, asked = Retriever.open(study.store), load_questions(study.questions)
+    for metric, k in (("recall", 5), ("containment", 1)):
+        for fraction in study.fractions:
+            values = []
+            for view in (v for v in study.views if v.fraction == fraction):
+                rankings = retriever.search([q.text for q in asked], k, view)
+                for q, ranking in zip(asked, rankings, strict=True):
+                    hits = [h.passage for h in ranking.hits]
+                    gold = any(p.doc_id in q.gold_docs for p in hits)
+                    values.append(
+                        gold if metric == "recall" else any(contains(p.text, q.answers) for p in hits)
+                    )
+            (point,) = [p for p in curve.points if (p.metric, p.k, p.fraction) == (metric, k, fraction)]
+            assert point.value == pytest.approx(np.mean(values))
+            assert point.n == len(asked)
+            assert point.low <= point.value <= point.high
+
+
+def test_each_figure_says_what_it_depends_on(study):
+    curve = run(study)
+    manifest = Datastore.open(study.store).manifest
+    for point in curve.points:
+        assert point.manifest == manifest.hash
+        assert point.encoder == "all-MiniLM-L6-v2"
+        assert point.passages == manifest.rows or point.fraction < 1
+        assert point.seeds == (2 if point.fraction < 1 else 1)
+    table = pq.read_table(study.output / "results.parquet")
+    assert table.num_rows == len(curve.points)
+    assert (study.output / "scaling.png").read_bytes().startswith(b"\x89PNG")
+    assert manifest.hash in (study.output / "report.md").read_text()
+
+
+def test_more_of_the_store_holds_more_answers(study):
+    points = {(p.metric, p.k, p.fraction): p.value for p in run(study).points}
+    assert points["recall", 5, 1.0] > points["recall", 5, 0.3]
+
+
+def test_a_view_too_small_is_said(study, store):
+    import dataclasses
+
+    curve = run(dataclasses.replace(study, fractions=(0.1,), seeds=1))
+    size = view_size(Datastore.open(store), View(0.1, 0))
+    assert size < 20
+    (point,) = [p for p in curve.points if p.metric == "recall" and p.k == 20]
+    assert point.short == point.n
+    assert "fewer than k passages" in (study.output / "report.md").read_text()
+
+
+def test_wrong_studies_are_sentences(study):
+    import dataclasses
+
+    with pytest.raises(RalmError, match="fraction must be above 0"):
+        run(dataclasses.replace(study, fractions=(0.0, 1.0)))
+    with pytest.raises(RalmError, match="at least one fraction"):
+        run(dataclasses.replace(study, seeds=0))

@@ -1,0 +1,137 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import tree
+from tests.corpus import documents, questions, write_lines
+
+
+def test_build_status_verify_search(tmp_path, corpus, ralm):
+    store = tmp_path / "store"
+    code, out, err = ralm("build", corpus, "-o", store, "--executor", "local", "--index-key", "IVF4,SQ8")
+    assert code == 0
+    assert "documents indexed" in out
+    assert "embed  done in" in err
+    code, out, _ = ralm("status", store)
+    assert code == 0
+    assert "Published: generation 1, 40 passages" in out
+    code, out, _ = ralm("verify", store)
+    assert (code, "is whole" in out) == (0, True)
+    code, out, _ = ralm("search", store, "Who makes blue glass?", "-k", 2)
+    assert "Dunmarrow" in out.splitlines()[0]
+    code, out, _ = ralm("search", store, "Who makes blue glass?", "-k", 2, "--json")
+    found = json.loads(out)
+    assert next(hit["doc_id"].split("-")[0] for hit in found["hits"]) == "Dunmarrow"
+    assert found["hits"][0]["text"] == documents()[16]["text"]
+
+
+def test_a_build_on_ray_from_the_command_line(tmp_path, corpus, store, ralm, ray_cluster):
+    config = tmp_path / "build.yaml"
+    config.write_text(
+        json.dumps({"sources": [{"path": str(corpus)}], "split_bytes": 4096, "passages_per_shard": 8})
+    )
+    assert ralm("build", "--config", config, "-o", tmp_path / "store")[0] == 0
+    assert tree(tmp_path / "store") == tree(store)
+
+
+def test_ask_with_and_without_retrieval(store, ralm):
+    code, out, _ = ralm("ask", store, "Which town is known for blue glass?", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert "Dunmarrow" in found["answer"]
+    assert any(c["cited"] and f"[{c['number']}]" in found["answer"] for c in found["citations"])
+    assert found["reader"]["bytes"] > 1e8
+    code, out, _ = ralm("ask", store, "Which town is known for blue glass?", "--no-retrieval")
+    assert code == 0
+    assert "Dunmarrow" not in out
+
+
+def test_a_dry_run_plans_and_writes_nothing(tmp_path, corpus, ralm):
+    code, out, _ = ralm("build", corpus, "-o", tmp_path / "store", "--dry-run")
+    assert code == 0
+    assert "passages" in out
+    assert "time on" in out
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_curve_from_the_command_line(tmp_path, store, ralm):
+    asked = write_lines(tmp_path / "q.jsonl", questions())
+    code, out, _ = ralm(
+        "eval",
+        "scaling",
+        store,
+        "--questions",
+        asked,
+        "-o",
+        tmp_path / "out",
+        "--fractions",
+        "0.5,1",
+        "--seeds",
+        1,
+    )
+    assert code == 0
+    assert "recall@5" in out
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"results.parquet", "report.md", "scaling.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["build", "nowhere", "-o", "{tmp}/s"], "There is no source nowhere"),
+        (["build", "-o", "{tmp}/s"], "sources"),
+        (["build", "{corpus}", "-o", "{tmp}/s", "--encoder", "no/such"], "no encoder 'no/such'"),
+        (["build", "{corpus}", "-o", "{tmp}/s", "--index-key", "IVFPQ"], "valid keys are auto, Flat"),
+        (["build", "{corpus}", "-o", "{tmp}/s", "--index-memory", "much"], "is not a size"),
+        (["build", "{corpus}", "-o", "{tmp}/s", "--limit", "0"], "limit"),
+        (["build", "{corpus}", "-o", "{tmp}/s", "--executor", "spark"], "valid are ray and local"),
+        (["build", "--config", "{tmp}/none.yaml", "-o", "{tmp}/s"], "no configuration file"),
+        (["build", "--config", "{corpus}", "--domain", "x", "-o", "{tmp}/s"], "--domain is for sources"),
+        (["build", "{corpus}", "-o", "{corpus}"], "is a file"),
+        (["status", "{tmp}/none"], "no datastore"),
+        (["verify", "{tmp}"], "holds no finished datastore"),
+        (["search", "{tmp}/none", "x"], "no datastore"),
+        (["search", "{store}", "x", "-k", "0"], "k must be at least 1"),
+        (["search", "{store}", "x", "--encoder", "other"], "was built with the encoder"),
+        (["ask", "{store}", "x", "--reader", "no/such"], "no reader 'no/such'"),
+        (["ask", "{store}", "x", "--quantization", "int2"], "valid are none, int8"),
+        (["serve", "{store}", "--port", "99999"], "choose --port"),
+        (["eval", "scaling", "{store}", "--questions", "{tmp}/none", "-o", "{tmp}/o"], "no question file"),
+        (
+            ["eval", "scaling", "{store}", "--questions", "x", "-o", "y", "--fractions", "a"],
+            "list of numbers",
+        ),
+        (
+            ["eval", "scaling", "{store}", "--questions", "x", "-o", "y", "--fractions", "2"],
+            "fraction must be",
+        ),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_exit_code_2(tmp_path, corpus, store, ralm, arguments, sentence):
+    filled = [a.format(tmp=tmp_path, corpus=corpus, store=store) for a in arguments]
+    code, out, err = ralm(*filled)
+    assert code == 2
+    assert sentence in err
+    assert "Traceback" not in out + err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_damaged_store_fails_verification(own_store, ralm):
+    path = own_store / "vectors" / "00000.npy"
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    code, out, _ = ralm("verify", own_store)
+    assert code == 1
+    assert "00000.npy is corrupted" in out
+
+
+def test_help_and_light_commands_do_not_import_torch():
+    script = (
+        "import sys; sys.argv = ['ralm', '--help']\n"
+        "from pipelines.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'ray' not in sys.modules, 'heavy'\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == 0

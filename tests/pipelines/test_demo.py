@@ -1,0 +1,32 @@
+from pipelines import demo
+from pipelines.demo import distributions, standard_library
+
+
+def test_the_standard_library_is_documents_of_some_length():
+    found = {d.id: d for d in standard_library()}
+    assert len(found) > 2000
+    assert found["textwrap.dedent"].text.startswith("textwrap.dedent(text)\n\nRemove any common leading")
+    assert all(len(d.text) >= 80 for d in found.values())
+    assert not any(".test" in name or name.startswith(("test", "idlelib")) for name in found)
+
+
+def test_installed_distributions_are_documents_once_each():
+    found = [d.id for d in distributions()]
+    assert "ray" in found
+    assert len(found) == len(set(found))
+
+
+def test_the_demo_builds_asks_and_says_how_to_go_on(tmp_path, monkeypatch, capsys, corpus):
+    """The whole demo over the first documents of each source."""
+    few = {"textwrap.dedent", "heapq.heappushpop", "json.dumps"}
+    documents = [d for d in standard_library() if d.id in few]
+    packages = [d for d in distributions() if d.id == "xxhash"]
+    monkeypatch.setattr(demo, "standard_library", lambda: iter(documents))
+    monkeypatch.setattr(demo, "distributions", lambda: iter(packages))
+    monkeypatch.setattr(demo.show.console, "width", 160)
+    demo.run(tmp_path / "store", "local")
+    out = capsys.readouterr().out
+    assert out.count("Without the datastore:") == 3
+    assert "textwrap.dedent" in out
+    assert "ralm search" in out
+    assert "ralm serve" in out

@@ -1,0 +1,52 @@
+from lm.conditioning import WITH_PASSAGES
+from lm.reader import Sampling
+from retriever.search import Retriever
+from serve.answerer import Answerer, hit_to_json
+
+
+def test_an_answer_cites_the_passage_it_comes_from(store, reader):
+    answer = Answerer(Retriever.open(store), reader).ask("Which town is known for blue glass?")
+    assert "Dunmarrow" in answer.text
+    cited = [c for c in answer.citations if c.cited]
+    assert cited
+    assert all(f"[{c.number}]" in answer.text for c in cited)
+    assert all(c.hit.passage.doc_id.startswith("Dunmarrow") for c in cited)
+    assert [c.number for c in answer.citations] == [1, 2, 3]
+    assert set(answer.seconds) == {"search", "read"}
+
+
+def test_the_lm_alone_sees_and_cites_nothing(store, reader):
+    for answerer in (Answerer(None, reader), Answerer(Retriever.open(store), reader)):
+        prepared = answerer.prepare("Which town makes blue glass?", passages=0)
+        assert prepared.hits == prepared.packed == ()
+        assert WITH_PASSAGES not in prepared.prompt
+    answer = Answerer(None, reader).ask("Which town makes blue glass?", sampling=Sampling(8))
+    assert answer.citations == ()
+    assert "[" not in answer.text
+
+
+def test_only_passages_that_fit_are_numbered(store, reader):
+    answerer = Answerer(Retriever.open(store), reader)
+    whole = answerer.prepare("Where is Arvenholm?", passages=10, budget=4000)
+    part = answerer.prepare("Where is Arvenholm?", passages=10, budget=120)
+    assert len(whole.hits) == 10
+    assert 0 < len(part.hits) < 10
+    assert part.hits == whole.hits[: len(part.hits)]
+
+
+def test_a_stream_is_the_answer_in_pieces(store, reader):
+    answerer = Answerer(Retriever.open(store), reader)
+    question, sampling = "Which town is known for blue glass?", Sampling(40)
+    prepared = answerer.prepare(question)
+    streamed = "".join(answerer.stream(prepared, sampling)).strip()
+    assert streamed == answerer.ask(question, sampling=sampling).text
+    assert any(c.cited for c in answerer.citations(prepared, streamed))
+
+
+def test_a_hit_as_json_names_its_passage_for_good(store):
+    retriever = Retriever.open(store)
+    hit = retriever.search(["blue glass"], 1)[0].hits[0]
+    shown = hit_to_json(hit, 1)
+    assert (shown["generation"], shown["row"]) == (1, hit.row)
+    assert retriever.store.passage(shown["row"]).doc_id == shown["doc_id"]
+    assert shown["metadata"]["title"] == "Dunmarrow"

@@ -1,0 +1,168 @@
+"""The server as its users meet it: a process of its own, asked by curl and by OpenAI's client."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import openai
+import pytest
+
+QUESTION = {"role": "user", "content": "Which town is known for blue glass?"}
+
+
+@pytest.fixture(scope="module")
+def url(store) -> Iterator[str]:
+    command = [sys.executable, "-m", "pipelines.cli", "serve", str(store), "--port", "0"]
+    environment = os.environ | {"COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+        assert server.stdout is not None
+        found = re.search(r"http://\S+:\d+", server.stdout.readline())
+        assert found
+        for attempt in range(1200):
+            try:
+                httpx.get(f"{found[0]}/health", timeout=1)
+                break
+            except httpx.TransportError:
+                assert server.poll() is None, "the server ended"
+                assert attempt < 1199
+        yield found[0]
+        server.terminate()
+
+
+@pytest.fixture
+def client(url) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as found:
+        yield found
+
+
+def curl(url: str, body: object, *options: str) -> str:
+    data = body if isinstance(body, str) else json.dumps(body)
+    command = ["curl", "-sS", *options, "-H", "Content-Type: application/json", "-d", data, url]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_curl_gets_passages(url):
+    reply = json.loads(curl(f"{url}/search", {"query": ["blue glass", "smoked trout"], "k": 2}))
+    first, second = reply["results"]
+    assert first["hits"][0]["doc_id"].startswith("Dunmarrow")
+    assert second["hits"][0]["doc_id"].startswith("Corrowick")
+    assert len(first["hits"]) == 2
+    assert not first["exhausted"]
+
+
+def test_curl_gets_an_answer_with_citations(url):
+    reply = json.loads(curl(f"{url}/v1/chat/completions", {"model": "ralm", "messages": [QUESTION]}))
+    assert "Dunmarrow" in reply["choices"][0]["message"]["content"]
+    assert any(c["cited"] and c["doc_id"].startswith("Dunmarrow") for c in reply["citations"])
+    assert reply["reader"]["bytes"] > 1e8
+    assert reply["usage"]["total_tokens"] > reply["usage"]["completion_tokens"] > 0
+
+
+def test_curl_gets_an_answer_in_pieces(url):
+    body = {"messages": [QUESTION], "stream": True, "max_tokens": 40}
+    lines = [line for line in curl(f"{url}/v1/chat/completions", body, "-N").splitlines() if line]
+    assert all(line.startswith("data: ") for line in lines)
+    assert lines[-1] == "data: [DONE]"
+    *pieces, last = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+    text = "".join(piece["choices"][0]["delta"].get("content", "") for piece in pieces)
+    assert "Dunmarrow" in text
+    assert last["choices"][0]["finish_reason"] == "stop"
+    assert any(c["cited"] for c in last["citations"])
+
+
+def test_openais_client_gets_an_answer(client):
+    reply = client.chat.completions.create(model="ralm", messages=[QUESTION], max_tokens=40)
+    assert "Dunmarrow" in reply.choices[0].message.content
+    assert reply.model_extra["citations"]
+    assert reply.choices[0].finish_reason == "stop"
+
+
+def test_openais_client_gets_an_answer_in_pieces(client):
+    pieces = list(
+        client.chat.completions.create(model="ralm", messages=[QUESTION], max_tokens=4, stream=True)
+    )
+    text = "".join(piece.choices[0].delta.content or "" for piece in pieces)
+    assert text
+    assert pieces[-1].choices[0].finish_reason == "length"
+
+
+def test_openais_client_lists_the_models(client):
+    names = [model.id for model in client.models.list()]
+    assert "ralm" in names
+    assert (
+        client.chat.completions.create(
+            model=names[1], messages=[QUESTION], max_tokens=1, extra_body={"retrieval": {"passages": 0}}
+        ).model_extra["citations"]
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "reason"),
+    [
+        ("/search", {"k": 3}, 422, "query: Field required"),
+        ("/search", {"query": "x", "k": 0}, 422, "k: Input should be greater"),
+        ("/search", "{not json", 422, "JSON"),
+        ("/search", "[]", 422, "valid dictionary"),
+        ("/v1/chat/completions", {"messages": []}, 422, "messages: "),
+        ("/v1/chat/completions", {"messages": [QUESTION], "model": "gpt-9"}, 404, "no model 'gpt-9'"),
+        ("/v1/chat/completions", {"messages": [QUESTION], "max_tokens": 100_000}, 400, "shorten the prompt"),
+        (
+            "/v1/chat/completions",
+            {"messages": [QUESTION], "max_tokens": 100_000, "stream": True},
+            400,
+            "shorten the prompt",
+        ),
+        ("/nowhere", {}, 404, "Not Found"),
+    ],
+)
+def test_a_malformed_request_gets_a_reason(url, path, body, status, reason):
+    content = body if isinstance(body, str) else json.dumps(body)
+    reply = httpx.post(f"{url}{path}", content=content, headers={"Content-Type": "application/json"})
+    assert reply.status_code == status
+    assert reason in reply.json()["error"]["message"]
+
+
+def test_openais_client_sees_the_reason(client):
+    with pytest.raises(openai.NotFoundError, match="ask for ralm"):
+        client.chat.completions.create(model="gpt-9", messages=[QUESTION])
+
+
+def test_health_and_docs_answer(url):
+    health = httpx.get(f"{url}/health").json()
+    assert health["status"] == "ok"
+    assert health["store"]["passages"] > 0
+    assert "swagger" in httpx.get(f"{url}/docs").text.lower()
+    assert "/search" in httpx.get(f"{url}/openapi.json").json()["paths"]
+
+
+def test_many_at_once_all_get_their_own_answer(url):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def ask(town: str) -> str:
+        reply = httpx.post(f"{url}/search", json={"query": f"the mayor of {town}", "k": 1}, timeout=60)
+        found: str = reply.json()["results"][0]["hits"][0]["doc_id"]
+        return found
+
+    towns = ["Arvenholm", "Bralgate", "Corrowick", "Dunmarrow"] * 8
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(ask, towns))
+    assert [doc_id.split("-")[0] for doc_id in found] == towns
+
+
+def test_a_client_that_leaves_does_not_hold_up_the_next(url):
+    body = {
+        "messages": [{"role": "user", "content": "Tell me a very long story."}],
+        "stream": True,
+        "max_tokens": 4000,
+    }
+    with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=60) as reply:
+        next(reply.iter_lines())
+    reply = httpx.post(
+        f"{url}/v1/chat/completions", json={"messages": [QUESTION], "max_tokens": 2}, timeout=60
+    )
+    assert reply.status_code == 200

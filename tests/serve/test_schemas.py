@@ -1,0 +1,61 @@
+import pytest
+from pydantic import ValidationError
+
+from serve.schemas import ChatMessage, ChatRequest, SearchRequest
+
+USER = {"role": "user", "content": "Why?"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"query": ""},
+        {"query": " "},
+        {"query": []},
+        {"query": ["x"] * 257},
+        {"query": "x", "k": 0},
+        {"query": "x", "k": 1001},
+        {"query": "x", "top": 3},
+        {"query": 3},
+    ],
+)
+def test_malformed_searches_are_refused(body):
+    with pytest.raises(ValidationError):
+        SearchRequest.model_validate(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"messages": []},
+        {"messages": [{"role": "assistant", "content": "x"}]},
+        {"messages": [{"role": "user", "content": "  "}]},
+        {"messages": [{"role": "robot", "content": "x"}]},
+        {"messages": [USER], "max_tokens": 0},
+        {"messages": [USER], "temperature": 3},
+        {"messages": [USER], "n": 2},
+        {"messages": [USER], "stop": ["a", "b", "c", "d", "e"]},
+        {"messages": [USER], "stop": ""},
+        {"messages": [USER], "retrieval": {"passages": -1}},
+    ],
+)
+def test_malformed_chats_are_refused(body):
+    with pytest.raises(ValidationError):
+        ChatRequest.model_validate(body)
+
+
+def test_what_openai_sends_besides_is_ignored():
+    body = {
+        "messages": [USER],
+        "frequency_penalty": 0,
+        "user": "me",
+        "stream_options": {"include_usage": True},
+    }
+    assert ChatRequest.model_validate(body).messages[0].text == "Why?"
+
+
+def test_content_in_parts_is_joined():
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert ChatMessage.model_validate({"role": "user", "content": parts}).text == "ab"
