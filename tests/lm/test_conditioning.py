@@ -29,10 +29,10 @@ def test_titles_stand_before_their_text():
     assert pack([Source("Town", "It lies low.")], count, 10) == ["[1] Town: It lies low."]
 
 
-def test_with_passages_the_question_comes_last_and_alone_it_comes_bare():
+def test_the_best_passage_stands_next_to_the_question_and_alone_it_comes_bare():
     read = messages("Why?", ["[1] a", "[2] b"], [{"role": "user", "content": "Hello"}])
     assert [m["role"] for m in read] == ["system", "user", "user"]
     assert read[0]["content"] == WITH_PASSAGES
-    assert read[-1]["content"] == "[1] a\n\n[2] b\n\nQuestion: Why?"
+    assert read[-1]["content"] == "[2] b\n\n[1] a\n\nQuestion: Why?"
     alone = messages("Why?", [])
     assert alone == [{"role": "system", "content": ALONE}, {"role": "user", "content": "Why?"}]

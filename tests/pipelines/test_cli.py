@@ -37,15 +37,15 @@ def test_a_build_on_ray_from_the_command_line(tmp_path, corpus, store, ralm, ray
 
 
 def test_ask_with_and_without_retrieval(store, ralm):
-    code, out, _ = ralm("ask", store, "Which town is known for blue glass?", "--json")
+    code, out, _ = ralm("ask", store, "How is the mayor of Bralgate chosen?", "--json")
     assert code == 0
     found = json.loads(out)
-    assert "Dunmarrow" in found["answer"]
+    assert "by lot" in found["answer"]
     assert any(c["cited"] and f"[{c['number']}]" in found["answer"] for c in found["citations"])
     assert found["reader"]["bytes"] > 1e8
-    code, out, _ = ralm("ask", store, "Which town is known for blue glass?", "--no-retrieval")
+    code, out, _ = ralm("ask", store, "How is the mayor of Bralgate chosen?", "--no-retrieval")
     assert code == 0
-    assert "Dunmarrow" not in out
+    assert "by lot" not in out
 
 
 def test_a_dry_run_plans_and_writes_nothing(tmp_path, corpus, ralm):

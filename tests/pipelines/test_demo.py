@@ -7,7 +7,7 @@ def test_the_standard_library_is_documents_of_some_length():
     assert len(found) > 2000
     assert found["textwrap.dedent"].text.startswith("textwrap.dedent(text)\n\nRemove any common leading")
     assert all(len(d.text) >= 80 for d in found.values())
-    assert not any(".test" in name or name.startswith(("test", "idlelib")) for name in found)
+    assert not any(name.startswith(("test.", "idlelib", "unittest.test")) for name in found)
 
 
 def test_installed_distributions_are_documents_once_each():
@@ -27,6 +27,5 @@ def test_the_demo_builds_asks_and_says_how_to_go_on(tmp_path, monkeypatch, capsy
     demo.run(tmp_path / "store", "local")
     out = capsys.readouterr().out
     assert out.count("Without the datastore:") == 3
-    assert "textwrap.dedent" in out
     assert "ralm search" in out
     assert "ralm serve" in out

@@ -5,12 +5,12 @@ from serve.answerer import Answerer, hit_to_json
 
 
 def test_an_answer_cites_the_passage_it_comes_from(store, reader):
-    answer = Answerer(Retriever.open(store), reader).ask("Which town is known for blue glass?")
-    assert "Dunmarrow" in answer.text
+    answer = Answerer(Retriever.open(store), reader).ask("How is the mayor of Bralgate chosen?")
+    assert "Bralgate" in answer.text
     cited = [c for c in answer.citations if c.cited]
     assert cited
     assert all(f"[{c.number}]" in answer.text for c in cited)
-    assert all(c.hit.passage.doc_id.startswith("Dunmarrow") for c in cited)
+    assert cited[0].hit.passage.doc_id == "Bralgate-4"
     assert [c.number for c in answer.citations] == [1, 2, 3]
     assert set(answer.seconds) == {"search", "read"}
 
@@ -36,7 +36,7 @@ def test_only_passages_that_fit_are_numbered(store, reader):
 
 def test_a_stream_is_the_answer_in_pieces(store, reader):
     answerer = Answerer(Retriever.open(store), reader)
-    question, sampling = "Which town is known for blue glass?", Sampling(40)
+    question, sampling = "How is the mayor of Bralgate chosen?", Sampling(40)
     prepared = answerer.prepare(question)
     streamed = "".join(answerer.stream(prepared, sampling)).strip()
     assert streamed == answerer.ask(question, sampling=sampling).text

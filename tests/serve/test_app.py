@@ -11,7 +11,7 @@ import httpx
 import openai
 import pytest
 
-QUESTION = {"role": "user", "content": "Which town is known for blue glass?"}
+QUESTION = {"role": "user", "content": "How is the mayor of Bralgate chosen?"}
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,8 @@ def test_curl_gets_passages(url):
 
 def test_curl_gets_an_answer_with_citations(url):
     reply = json.loads(curl(f"{url}/v1/chat/completions", {"model": "ralm", "messages": [QUESTION]}))
-    assert "Dunmarrow" in reply["choices"][0]["message"]["content"]
-    assert any(c["cited"] and c["doc_id"].startswith("Dunmarrow") for c in reply["citations"])
+    assert "by lot" in reply["choices"][0]["message"]["content"]
+    assert any(c["cited"] and c["doc_id"] == "Bralgate-4" for c in reply["citations"])
     assert reply["reader"]["bytes"] > 1e8
     assert reply["usage"]["total_tokens"] > reply["usage"]["completion_tokens"] > 0
 
@@ -69,14 +69,14 @@ def test_curl_gets_an_answer_in_pieces(url):
     assert lines[-1] == "data: [DONE]"
     *pieces, last = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
     text = "".join(piece["choices"][0]["delta"].get("content", "") for piece in pieces)
-    assert "Dunmarrow" in text
+    assert "by lot" in text
     assert last["choices"][0]["finish_reason"] == "stop"
     assert any(c["cited"] for c in last["citations"])
 
 
 def test_openais_client_gets_an_answer(client):
     reply = client.chat.completions.create(model="ralm", messages=[QUESTION], max_tokens=40)
-    assert "Dunmarrow" in reply.choices[0].message.content
+    assert "by lot" in reply.choices[0].message.content
     assert reply.model_extra["citations"]
     assert reply.choices[0].finish_reason == "stop"
 

@@ -1,0 +1,97 @@
+"""Passages embedded a second: our embed stage beside SentenceTransformer.encode, in one run.
+
+    python benchmarks/embedding.py [SOURCE.jsonl ...] [--passages 512]
+
+Without a source the passages are the standard library's docstrings. Both sides use the same threads;
+the peer is run in float32 and in our precision, at its best batch size of those tried. The faster
+precision counts only if its top 10 agree with float32's to 0.99.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+
+from pipelines.build.chunk import chunk
+from pipelines.build.records import RecordReader
+from pipelines.build.sources import Segment
+from pipelines.config import SourceConfig
+from pipelines.demo import standard_library
+from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
+from retriever.encoder import Encoder, best_dtype, torch_threads
+
+PEER_BATCHES = (8, 16, 32)
+
+
+def texts_of(sources: list[Path]) -> list[str]:
+    """Documents' texts, from files or from this machine's documentation."""
+    if not sources:
+        return [document.text for document in standard_library()]
+    found = []
+    for path in sources:
+        reader = RecordReader(SourceConfig(path=str(path)), path.name, 1 << 26)
+        found += [r.text for r in reader.read(Segment(str(path), path.name, "jsonl")) if hasattr(r, "text")]
+    return found
+
+
+def rate(count: int, work: Callable[[], object]) -> float:
+    """Passages a second, the best of two runs."""
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return count / min(seconds)
+
+
+def overlap(one: np.ndarray, other: np.ndarray, depth: int = 10) -> float:
+    """Share of each vector's `depth` nearest that two embeddings of the same passages agree on."""
+    best = [
+        np.argsort(-(v.astype(np.float32) @ v.astype(np.float32).T), axis=1)[:, :depth] for v in (one, other)
+    ]
+    return float(np.mean([len({*a} & {*b}) / depth for a, b in zip(*best, strict=True)]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sources", nargs="*", type=Path)
+    parser.add_argument("--passages", type=int, default=512)
+    args = parser.parse_args()
+    checkpoint = Checkpoint.find(DEFAULT_ENCODER)
+    dtype = best_dtype()
+    ours = Encoder(checkpoint, dtype)
+    chunks = [
+        (text[c.start : c.end], c.ids)
+        for text in texts_of(args.sources)
+        for c in chunk(text, ours.tokenizer, ours.tokenizer.room("passage"))
+    ]
+    # A spread over the whole source, not its first passages.
+    step = max(1, len(chunks) // args.passages)
+    texts, ids = zip(*chunks[::step][: args.passages], strict=True)
+    tokens = sum(map(len, ids)) / len(ids)
+    print(f"{len(texts)} passages of {tokens:.0f} tokens on average; {dtype}; 1 thread")
+    results: dict[str, float] = {}
+    with torch_threads(1), tempfile.TemporaryDirectory():
+        results[f"ours, {dtype}"] = rate(len(texts), lambda: ours.encode_passages(list(ids)))
+        fast = ours.encode_passages(list(ids))
+        for precision in dict.fromkeys((dtype, "float32")):
+            options = {"dtype": getattr(torch, precision)}
+            peer = SentenceTransformer(str(checkpoint.folder), device="cpu", model_kwargs=options)
+            results[f"SentenceTransformer.encode, {precision}"] = max(
+                rate(len(texts), lambda p=peer, b=batch: p.encode(list(texts), batch_size=b))
+                for batch in PEER_BATCHES
+            )
+        exact = peer.encode(list(texts))
+    best = results[f"ours, {dtype}"]
+    for name, found in results.items():
+        print(f"{name:40} {found:8.1f} passages/s   ours is {best / found:.2f} times that")
+    print(f"top-10 overlap of ours with float32: {overlap(fast, exact):.4f}")
+
+
+if __name__ == "__main__":
+    main()
