@@ -77,9 +77,7 @@ class Reader(Protocol):
 class TransformersReader:
     """A causal language model of transformers, held in this process. One request at a time."""
 
-    def __init__(
-        self, name: str, quantization: Quantization = DEFAULT_QUANTIZATION, device: str = "cpu"
-    ) -> None:
+    def __init__(self, name: str, quantization: Quantization = DEFAULT_QUANTIZATION) -> None:
         if quantization not in get_args(Quantization):
             valid = ", ".join(get_args(Quantization))
             raise ReaderError(f"Unknown quantization {quantization!r}: valid are {valid}.")
@@ -87,8 +85,7 @@ class TransformersReader:
         weights = Weights.find(name)
         self.name = weights.name
         self.quantization = quantization
-        self._device = device
-        self._tokenizer, self._model = _load(weights, quantization, device)
+        self._tokenizer, self._model = _load(weights, quantization)
         self._tokenizer.padding_side = "left"
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
@@ -158,9 +155,7 @@ class TransformersReader:
 
     def _inputs(self, prompts: Sequence[str], sampling: Sampling) -> Any:
         # The chat template has written the special tokens: the tokenizer must not add its own.
-        inputs = self._tokenizer(
-            list(prompts), return_tensors="pt", padding=True, add_special_tokens=False
-        ).to(self._device)
+        inputs = self._tokenizer(list(prompts), return_tensors="pt", padding=True, add_special_tokens=False)
         longest = inputs["input_ids"].shape[1]
         if longest + sampling.max_tokens > self.context_tokens:
             raise ReaderError(
@@ -233,11 +228,11 @@ def _first(text: str, stop: Sequence[str]) -> int | None:
     return min((at for s in stop if (at := text.find(s)) >= 0), default=None)
 
 
-def _load(weights: Weights, quantization: Quantization, device: str) -> tuple[Any, Any]:
+def _load(weights: Weights, quantization: Quantization) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    dtype = best_dtype(device)
-    options: dict[str, Any] = {"dtype": dtype, "device_map": device}
+    dtype = best_dtype()
+    options: dict[str, Any] = {"dtype": dtype, "device_map": "cpu"}
     if quantization in ("nf4", "llm-int8"):
         options["quantization_config"] = _bitsandbytes(quantization, dtype)
     try:
@@ -265,10 +260,8 @@ def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> Any:
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
 
 
-def best_dtype(device: str) -> torch.dtype:
+def best_dtype() -> torch.dtype:
     """bfloat16 where the hardware multiplies it natively, else float32."""
-    if device.startswith("cuda"):
-        return torch.bfloat16
     found = torch.cpu.get_capabilities()
     native = found.get("avx512_bf16") or found.get("amx_bf16")
     return torch.bfloat16 if native else torch.float32

@@ -27,9 +27,9 @@ from retriever.search import Retriever
 from serve.answerer import Answerer
 
 QUESTIONS = (
-    "What does heapq.heappushpop do?",
-    "In Python's textwrap module, what does dedent remove?",
-    "What is the xxhash Python package a binding for?",
+    "What does textwrap.dedent remove?",
+    "What does bisect.insort_right do?",
+    "What does the glob module find?",
 )
 # Packages inside the standard library that are not documentation for its users.
 _NOT_FOR_USERS = {

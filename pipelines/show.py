@@ -162,12 +162,12 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
         )
         return
     console.print(Panel(escape(found.text or "(no answer)"), title=escape(question), border_style="green"))
-    for citation in found.citations:
-        if citation.cited:
-            _passage(citation.number, citation.hit)
-    read = [str(c.number) for c in found.citations if not c.cited]
-    if read:
-        console.print(f"[dim]Read, not cited: {', '.join(read)} (see --json).")
+    # An answer that cites nothing is shown with the passage it should have come from.
+    shown = [c for c in found.citations if c.cited] or list(found.citations[:1])
+    for citation in shown:
+        _passage(citation.number, citation.hit)
+    if read := [str(c.number) for c in found.citations if not c.cited]:
+        console.print(f"[dim]Read, not cited: {', '.join(read)} (`ralm ask --json` shows them).")
     console.print(
         f"[dim]{escape(reader.name)}, {reader.quantization}, {amount(reader.bytes, 'bytes')}; "
         f"search {found.seconds['search']:.2f}s, reading {found.seconds['read']:.2f}s"
@@ -185,6 +185,7 @@ def curve(found: "Curve", output: Path) -> None:
     for name in found.columns():
         table.add_column(name, justify="right")
     for row in found.rows_for_people():
-        table.add_row(*row)
+        # The interval under its value: beside it, eight columns do not fit a terminal.
+        table.add_row(*(cell.replace(" [", "\n\\[") for cell in row))
     console.print(table)
     console.print(f"Table and plot: {escape(str(output))}/results.parquet, scaling.png, report.md")

@@ -19,9 +19,9 @@ THREADS = 1
 
 
 @lru_cache(maxsize=1)
-def load_encoder(name: str, dtype: Dtype, device: str) -> Encoder:
+def load_encoder(name: str, dtype: Dtype) -> Encoder:
     """The encoder, loaded once in each process."""
-    return Encoder(Checkpoint.find(name), dtype, device)
+    return Encoder(Checkpoint.find(name), dtype)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,6 @@ class EmbedStage:
     layout: Layout
     encoder: str
     dtype: Dtype
-    device: str
     shards: tuple[NumberedShard, ...]
 
     def sizes(self) -> Sequence[int]:
@@ -43,7 +42,7 @@ class EmbedStage:
         shard = self.shards[number]
         ids = read_tokens(tokens_path(self.layout, shard.split, shard.part))
         with torch_threads(THREADS):
-            vectors = load_encoder(self.encoder, self.dtype, self.device).encode_passages(ids)
+            vectors = load_encoder(self.encoder, self.dtype).encode_passages(ids)
         path = self.layout.vectors(number)
         info = self.layout.write(path, lambda handle: np.save(handle, vectors))
         return Marker({"rows": len(vectors), "tokens": sum(len(one) for one in ids)}, (info,))

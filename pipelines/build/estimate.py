@@ -127,7 +127,7 @@ def _embedding_cost(config: BuildConfig, ids: list[NDArray[np.int32]]) -> tuple[
     from retriever.encoder import best_dtype, torch_threads
 
     dtype = config.dtype if config.dtype != "auto" else best_dtype()
-    encoder = load_encoder(config.encoder, dtype, "cpu")
+    encoder = load_encoder(config.encoder, dtype)
     sample = ids[:: max(1, len(ids) // _EMBEDDED_PASSAGES)][:_EMBEDDED_PASSAGES]
     with torch_threads(THREADS):
         encoder.encode_passages(sample)  # The first call also prepares kernels.

@@ -48,11 +48,10 @@ class RayExecutor:
     Each takes the next task when it has finished one: a slow task delays nobody.
     """
 
-    def __init__(self, workers: int, gpus: int = 0) -> None:
+    def __init__(self, workers: int) -> None:
         import ray
 
-        share = 1 if gpus else 0
-        actor = ray.remote(num_cpus=1, num_gpus=share, max_restarts=-1, max_task_retries=_RETRIES)(_Worker)
+        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)(_Worker)
         self._workers = [actor.remote() for _ in range(workers)]
 
     def run(

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -83,30 +82,30 @@ class Lines:
         self._say(f"done in {duration(self._rate.seconds)}, {rate}/s")
 
     def _say(self, text: str) -> None:
-        sys.stderr.write(f"{self._stage:>9}  {text}\n")
+        sys.stderr.write(f"{self._stage:>10}  {text}\n")
         sys.stderr.flush()
 
 
 class Bars:
-    """A bar for each stage."""
+    """A bar for each stage; a finished one stays on the screen."""
 
     def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def start(self, stage: str, unit: str, total: int, done: int) -> None:
+        self._unit, self._rate = unit, Rate(total, done)
         self._progress = Progress(
-            TextColumn("{task.description:>9}"),
+            TextColumn("{task.description:>10}"),
             BarColumn(28),
-            TextColumn("{task.fields[amount]:>26}"),
-            TextColumn("[cyan]{task.fields[rate]:>18}"),
+            TextColumn("{task.fields[amount]:>28}"),
+            TextColumn("[cyan]{task.fields[rate]:>20}"),
             TimeElapsedColumn(),
             TextColumn("[dim]left"),
             TimeRemainingColumn(compact=True),
-            console=console,
+            console=self._console,
         )
-        self._task: TaskID | None = None
-
-    def start(self, stage: str, unit: str, total: int, done: int) -> None:
+        self._task = self._progress.add_task(stage, total=max(total, 1), amount="", rate="")
         self._progress.start()
-        self._unit, self._rate = unit, Rate(total, done)
-        self._task = self._progress.add_task(stage, total=max(total, 1), completed=done, amount="", rate="")
         self._show()
 
     def advance(self, units: int) -> None:
@@ -114,18 +113,16 @@ class Bars:
         self._show()
 
     def finish(self) -> None:
-        assert self._task is not None  # `start` comes first.
         self._progress.update(self._task, completed=max(self._rate.total, 1))
         self._progress.stop()
 
     def _show(self) -> None:
-        assert self._task is not None
-        done, total = amount(self._rate.done, ""), amount(self._rate.total, self._unit)
         rate = self._rate.per_second
+        done = amount(self._rate.done, "bytes" if self._unit == "bytes" else "")
         self._progress.update(
             self._task,
             completed=self._rate.done,
-            amount=f"{done} of {total}",
+            amount=f"{done} of {amount(self._rate.total, self._unit)}",
             rate=f"{amount(rate, self._unit)}/s" if rate else "",
         )
 

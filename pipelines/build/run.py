@@ -44,7 +44,6 @@ class Build:
     config: BuildConfig
     executor: Executor
     progress: BuildProgress
-    device: str = "cpu"
 
     def run(self) -> Manifest:
         """Build, or go on building, and publish. Raises RalmError for what the user can mend."""
@@ -64,7 +63,7 @@ class Build:
         from retriever.encoder import best_dtype
 
         config = self.config.model_dump(mode="json")
-        dtype = config["dtype"] if config["dtype"] != "auto" else best_dtype(self.device)
+        dtype = config["dtype"] if config["dtype"] != "auto" else best_dtype()
         # Where the corpus lies changes nothing: its names and sizes are in the fingerprint.
         config["sources"] = [
             source | {"path": entry.name}
@@ -114,7 +113,7 @@ class Build:
 
         shards = tuple(number_shards(layout, chunk, config.passages_per_shard))
         rows = tuple(shard.rows for shard in shards)
-        embed = self._perform(EmbedStage(layout, config.encoder, dtype, self.device, shards))
+        embed = self._perform(EmbedStage(layout, config.encoder, dtype, shards))
         dimension = open_vectors(layout.vectors(0)).shape[1]
         key = self._index_key(sum(rows), dimension)
         (train,) = self._perform(TrainStage(layout, key, config.seed, rows))

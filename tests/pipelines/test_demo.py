@@ -18,7 +18,7 @@ def test_installed_distributions_are_documents_once_each():
 
 def test_the_demo_builds_asks_and_says_how_to_go_on(tmp_path, monkeypatch, capsys, corpus):
     """The whole demo over the first documents of each source."""
-    few = {"textwrap.dedent", "heapq.heappushpop", "json.dumps"}
+    few = {"textwrap.dedent", "bisect.insort_right", "glob.iglob"}
     documents = [d for d in standard_library() if d.id in few]
     packages = [d for d in distributions() if d.id == "xxhash"]
     monkeypatch.setattr(demo, "standard_library", lambda: iter(documents))
