@@ -6,6 +6,7 @@ Knows where a file lies and how it comes to lie there whole; knows nothing of wh
 import errno
 import fcntl
 import os
+import re
 import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -14,13 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import orjson
 import xxhash
+from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 
 TEMPORARY = ".tmp"
 _BLOCK = 1 << 22
+# What `atomic_write` calls its files: other people's *.tmp are not ours to clear away.
+_OWN_TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,22 +126,33 @@ class Layout:
 
         Raises RalmError if another live process holds it.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with open(self.lock_file, "a+") as handle:
+        with self._open_lock() as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 handle.seek(0)
                 raise RalmError(
-                    f"{self.root} is being built by {handle.read().strip() or 'another process'}: "
+                    f"{self.root} is being built by {handle.read().decode().strip() or 'another process'}: "
                     "wait for it to end, or stop it."
                 ) from None
-            handle.truncate(0)
-            handle.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            handle.flush()
+            # First, so that a full disk's leftovers make room for the lock's own line.
             for leftover in self.root.rglob(f"*{TEMPORARY}"):
-                leftover.unlink(missing_ok=True)
+                if _OWN_TEMPORARY.search(leftover.name):
+                    leftover.unlink(missing_ok=True)
+            try:
+                handle.truncate(0)
+                handle.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            except OSError as error:
+                raise explain(error, self.lock_file) from error
             yield
+
+    def _open_lock(self) -> BinaryIO:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: a line that does not fit on the disk must fail here, not when closing.
+            return open(self.lock_file, "ab+", buffering=0)
+        except OSError as error:
+            raise explain(error, self.root) from error
 
 
 def atomic_write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
@@ -187,9 +203,19 @@ def explain(error: OSError, path: Path) -> Exception:
             f"No space left to write {path}: free some and run the same command again, "
             "it goes on where it stopped."
         )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return RalmError(f"{path} cannot be a folder: a file stands in its way.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return RalmError(f"{path} cannot be written: choose a folder that you may write to.")
     return error
+
+
+def save_array(handle: BinaryIO, array: NDArray[Any]) -> None:
+    """Write an array as .npy. numpy's own `save` says nothing of a full disk when a write falls short."""
+    array = np.ascontiguousarray(array)
+    header = np.lib.format.header_data_from_array_1_0(array)
+    np.lib.format.write_array_header_1_0(handle, header)
+    handle.write(array.data)
 
 
 def checksum(path: Path) -> str:

@@ -14,117 +14,18 @@ SUPPORT = 0.5
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _SENTENCE = re.compile(r"[.!?][\"'”’)\]]*(?=\s)|\n")
-_OWN_MARKER = re.compile(r"\s*\[\d+\]")
+# Not behind a word or a bracket: `items[0]` is code, not a marker.
+_OWN_MARKER = re.compile(r"\s*(?<![\w\])])\[\d+\]")
+# What `conditioning.pack` puts before a passage; it would support any sentence that holds the number.
+_NUMBER = re.compile(r"^\[\d+\] ")
 _STOPWORDS = frozenset(
-    [
-        "a",
-        "about",
-        "after",
-        "all",
-        "also",
-        "am",
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "because",
-        "been",
-        "before",
-        "being",
-        "both",
-        "but",
-        "by",
-        "can",
-        "could",
-        "did",
-        "do",
-        "does",
-        "doing",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "having",
-        "he",
-        "her",
-        "here",
-        "him",
-        "his",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "just",
-        "know",
-        "me",
-        "more",
-        "most",
-        "my",
-        "no",
-        "nor",
-        "not",
-        "of",
-        "on",
-        "once",
-        "only",
-        "or",
-        "other",
-        "our",
-        "out",
-        "over",
-        "own",
-        "passage",
-        "passages",
-        "say",
-        "says",
-        "she",
-        "should",
-        "so",
-        "some",
-        "such",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "through",
-        "to",
-        "too",
-        "under",
-        "until",
-        "up",
-        "very",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "whom",
-        "why",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-    ]
+    """
+    a about after all also am an and any are as at be because been before being both but by can could
+    did do does doing for from had has have having he her here him his how i if in into is it its just
+    know me more most my no nor not of on once only or other our out over own passage passages say says
+    she should so some such than that the their them then there these they this those through to too
+    under until up very was we were what when where which while who whom why will with would you your
+    """.split()  # noqa: SIM905  (a hundred lines as a list)
 )
 
 
@@ -153,7 +54,10 @@ def cite(answer: str, passages: Sequence[str]) -> str:
 
 def cite_stream(pieces: Iterable[str], passages: Sequence[str]) -> Iterator[str]:
     """`cite` for an answer that arrives in pieces: text goes on as soon as its sentence is whole."""
-    words = [content_words(passage) for passage in passages]
+    if not passages:
+        yield from pieces
+        return
+    words = [content_words(_NUMBER.sub("", passage)) for passage in passages]
     held = ""
     for piece in pieces:
         held += piece

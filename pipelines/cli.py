@@ -3,12 +3,12 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from datastore.errors import RalmError
-from lm.weights import DEFAULT_READER, ReaderError
+from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError
 from pipelines import show
 from pipelines.config import SourceConfig, load_config
 
@@ -28,6 +28,14 @@ QuantizationName = Annotated[str, typer.Option("--quantization", help="none, int
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
+def _executor(name: str) -> Literal["ray", "local"]:
+    if name == "ray":
+        return "ray"
+    if name == "local":
+        return "local"
+    raise RalmError(f"Unknown executor {name!r}: valid are ray and local.")
+
+
 @app.command()
 def build(
     sources: Annotated[
@@ -42,11 +50,10 @@ def build(
     limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan, write nothing")] = False,
     executor: Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")] = "ray",
-    workers: Annotated[int | None, typer.Option(help="Ray workers; default: every CPU")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; default: every CPU")] = None,
 ) -> None:
     """Build a datastore; run the same command again to resume one that was stopped."""
-    if executor not in ("ray", "local"):
-        raise RalmError(f"Unknown executor {executor!r}: valid are ray and local.")
+    chosen = _executor(executor)
     listed = [SourceConfig(path=path, domain=domain) for path in sources or []] or None
     if domain and not listed:
         raise RalmError("--domain is for sources on the command line: name them, or set it in the file.")
@@ -69,8 +76,9 @@ def build(
     from pipelines.build.progress import for_terminal
     from pipelines.build.run import Build, check_target
 
+    store = store.absolute()  # Workers of a cluster run in folders of their own.
     check_target(Layout(store))
-    with open_executor("local" if executor == "local" else "ray", workers) as running:
+    with open_executor(chosen, workers) as running:
         manifest = Build(Layout(store), settings, running, for_terminal()).run()
     show.built(store, manifest)
 
@@ -115,7 +123,7 @@ def ask(
     store: Store,
     question: Annotated[str, typer.Argument(help="what to answer")],
     reader: ReaderName = DEFAULT_READER,
-    quantization: QuantizationName = "int8",
+    quantization: QuantizationName = DEFAULT_QUANTIZATION,
     passages: Annotated[int, typer.Option("-k", help="passages the reader sees")] = 3,
     no_retrieval: Annotated[bool, typer.Option("--no-retrieval", help="ask the LM alone")] = False,
     as_json: AsJson = False,
@@ -126,7 +134,7 @@ def ask(
     from serve.answerer import Answerer
 
     retriever = None if no_retrieval else Retriever.open(store)
-    answerer = Answerer(retriever, TransformersReader(reader, quantization))  # type: ignore[arg-type]
+    answerer = Answerer(retriever, TransformersReader(reader, quantization))
     show.answer(question, answerer.ask(question, passages), answerer.reader, as_json)
 
 
@@ -136,7 +144,7 @@ def serve(
     port: Annotated[int, typer.Option(help="TCP port")] = 8000,
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     reader: ReaderName = DEFAULT_READER,
-    quantization: QuantizationName = "int8",
+    quantization: QuantizationName = DEFAULT_QUANTIZATION,
 ) -> None:
     """Serve search and chat completions over HTTP (see /docs)."""
     import socket
@@ -157,7 +165,7 @@ def serve(
             raise RalmError(f"{host}:{port} cannot be listened on ({error}): choose --port.") from None
         answerer = Answerer(
             Retriever.open(store),
-            TransformersReader(reader, quantization),  # type: ignore[arg-type]
+            TransformersReader(reader, quantization),
         )
         show.serving(host, listener.getsockname()[1])
         server = uvicorn.Server(uvicorn.Config(create_app(answerer), log_level="warning"))
@@ -172,7 +180,7 @@ def demo(
     """Build a store from this machine's Python documentation and answer three questions from it."""
     from pipelines.demo import run
 
-    run(store, "local" if executor == "local" else "ray")
+    run(store.absolute(), _executor(executor))
 
 
 @evaluation.command()
@@ -183,7 +191,7 @@ def scaling(
     fractions: Annotated[str, typer.Option(help="shares of the store")] = "0.01,0.1,1",
     seeds: Annotated[int, typer.Option(help="samples at each fraction below 1")] = 3,
     reader: Annotated[str | None, typer.Option(help="also have an LM answer")] = None,
-    quantization: QuantizationName = "int8",
+    quantization: QuantizationName = DEFAULT_QUANTIZATION,
     reader_questions: Annotated[int, typer.Option(help="questions the LM answers at most")] = 100,
     limit: Annotated[int | None, typer.Option(help="take only the first questions")] = None,
 ) -> None:

@@ -86,7 +86,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise RalmError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
         raise RalmError(f"{path} must hold a mapping of settings, such as `sources: [...]`.")
-    for source in content.get("sources") or []:
+    sources = content.get("sources")
+    for source in sources if isinstance(sources, list) else []:
         found = source.get("path") if isinstance(source, dict) else None
         if isinstance(found, str) and "://" not in found:
             source["path"] = str(path.parent / found)

@@ -16,8 +16,8 @@ import orjson
 
 from datastore.layout import Layout
 from datastore.schema import Document
-from lm.reader import DEFAULT_QUANTIZATION, TransformersReader
-from lm.weights import DEFAULT_READER
+from lm.reader import TransformersReader
+from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
 from pipelines import show
 from pipelines.build.executor import ExecutorName, open_executor
 from pipelines.build.progress import for_terminal

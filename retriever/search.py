@@ -11,11 +11,14 @@ from datastore.errors import RalmError
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
+from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder
 from retriever.index import SearchIndex
 
 # How much deeper each further search goes when a view leaves too few hits.
 DEEPENING = 4
+# Hits held at once, 12 bytes each: a deep search of many queries goes block by block.
+_BLOCK_HITS = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The hits of one query, best first; `exhausted` says that fewer than asked for exist."""
+    """The hits of one query, best first; `exhausted` says that the lists probed hold fewer than asked."""
 
     hits: tuple[Hit, ...]
     exhausted: bool
@@ -47,15 +50,18 @@ class Retriever:
     def open(cls, path: Path | str, encoder: str | None = None) -> "Retriever":
         """Open a store for searching.
 
-        `encoder`, if given, must be the one it was built with: RalmError otherwise.
+        `encoder`, if given, is where to find the encoder it was built with, under whatever name; another
+        one is a RalmError.
         """
         store = Datastore.open(path)
         card = store.manifest.encoder
         if encoder is not None and encoder != card.name:
-            raise RalmError(
-                f"{path} was built with the encoder {card.name}, not {encoder}: search it with that "
-                "one, or build another store."
-            )
+            if Checkpoint.find(encoder).weights_sha256 != card.weights_sha256:
+                raise RalmError(
+                    f"{path} was built with the encoder {card.name}, not {encoder}: search it with that "
+                    "one, or build another store."
+                )
+            card = card.model_copy(update={"name": encoder})
         return cls(store, Encoder.open(card), SearchIndex.load(Path(path), store.manifest))
 
     def search(self, queries: Sequence[str], k: int, view: View | None = None) -> list[Ranking]:
@@ -76,15 +82,19 @@ class Retriever:
             return [[Ranking((), True) for _ in queries] for _ in views]
         vectors = self.encoder.encode_queries(queries)
         sparsest = min(view.fraction for view in views)
-        depth = max(depth, k if sparsest == 1.0 else int(1.5 * k / sparsest))
+        depth = depth or (k if sparsest == 1.0 else int(1.5 * k / sparsest))
+        depth = min(max(depth, k), self.index.rows)
         found: list[list[Ranking | None]] = [[None] * len(queries) for _ in views]
         pending = np.arange(len(queries))
         while len(pending):
-            scores, rows = self.index.search(vectors[pending], depth)
-            for query, s, r in zip(pending, scores, rows, strict=True):
-                self._fill(found, views, int(query), s, r, k, depth)
+            block = max(1, _BLOCK_HITS // depth)
+            for at in range(0, len(pending), block):
+                mine = pending[at : at + block]
+                scores, rows = self.index.search(vectors[mine], depth)
+                for query, s, r in zip(mine, scores, rows, strict=True):
+                    self._fill(found, views, int(query), s, r, k, depth)
             pending = np.array([q for q in pending if any(v[q] is None for v in found)], np.int64)
-            depth *= DEEPENING
+            depth = min(DEEPENING * depth, self.index.rows)
         return [[r for r in per_view if r is not None] for per_view in found]
 
     def _fill(

@@ -71,6 +71,8 @@ class Answerer:
         if self.retriever is not None and passages > 0:
             hits = self.retriever.search([question], passages)[0].hits
         seconds = {"search": time.perf_counter() - started}
+        # Half of what a small reader holds is left for the question, the template and the answer.
+        budget = min(budget, self.reader.context_tokens // 2)
         packed = pack([source_of(hit) for hit in hits], self.reader.count_tokens, budget)
         prompt = self.reader.prompt(messages(question, packed, history))
         return Prepared(prompt, tuple(packed), hits[: len(packed)], seconds)

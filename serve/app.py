@@ -1,5 +1,7 @@
 """The FastAPI application around one answerer: routes, and errors as OpenAI's API shapes them."""
 
+from asyncio import Lock
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -19,6 +21,7 @@ def create_app(answerer: Answerer) -> FastAPI:
         version="1",
     )
     app.state.answerer = answerer
+    app.state.reading = Lock()
     app.include_router(router)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)

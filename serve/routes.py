@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from asyncio import Lock
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -23,7 +24,7 @@ def _answerer(request: Request) -> Answerer:
 
 
 @router.get("/health")
-def health(request: Request) -> dict[str, Any]:
+async def health(request: Request) -> dict[str, Any]:
     """What is being served: store, encoder, index and reader."""
     answerer = _answerer(request)
     assert answerer.retriever is not None  # A server always has a store.
@@ -47,7 +48,7 @@ def _reader_json(answerer: Answerer) -> dict[str, Any]:
 
 
 @router.get("/v1/models")
-def models(request: Request) -> dict[str, Any]:
+async def models(request: Request) -> dict[str, Any]:
     """The names a chat request may ask for, as OpenAI's API lists them."""
     names = ("ralm", _answerer(request).reader.name)
     return {
@@ -95,10 +96,12 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
         )
         stream = await run_in_threadpool(answerer.stream, prepared, sampling(body))
         events = _events(answerer, prepared, stream, body.model)
-        return EventSourceResponse(_as_data(events, stream), sep="\n")
-    answer = await run_in_threadpool(
-        answerer.ask, question, options.passages, options.budget, sampling(body), history
-    )
+        return EventSourceResponse(_as_data(events, stream, request.app.state.reading), sep="\n")
+    # Waiting here costs no thread: were all of them held by waiting chats, a search would wait too.
+    async with request.app.state.reading:
+        answer = await run_in_threadpool(
+            answerer.ask, question, options.passages, options.budget, sampling(body), history
+        )
     completion = answer.completion
     return _envelope("chat.completion", body.model) | {
         "choices": [
@@ -171,10 +174,13 @@ def _delta(delta: dict[str, str], finish: str | None) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
-async def _as_data(events: Iterator[dict[str, Any]], stream: TextStream) -> AsyncIterator[dict[str, str]]:
+async def _as_data(
+    events: Iterator[dict[str, Any]], stream: TextStream, reading: Lock
+) -> AsyncIterator[dict[str, str]]:
     try:
-        async for event in iterate_in_threadpool(events):
-            yield {"data": orjson.dumps(event).decode()}
+        async with reading:
+            async for event in iterate_in_threadpool(events):
+                yield {"data": orjson.dumps(event).decode()}
         yield {"data": "[DONE]"}
     finally:
         # Also when the client has gone: the model must not go on for nobody.

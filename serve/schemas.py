@@ -102,7 +102,7 @@ class ChatRequest(BaseModel):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     stop: str | list[str] | None = None
-    seed: int | None = None
+    seed: int | None = Field(None, ge=0, lt=2**63)
     n: Literal[1] = 1
     retrieval: RetrievalOptions = RetrievalOptions()
 
@@ -120,10 +120,3 @@ class ChatRequest(BaseModel):
         if len(stops) > 4 or any(not s for s in stops):
             raise ValueError("give at most 4 stop strings, none of them empty")
         return value
-
-
-class CitationModel(HitModel):
-    """A passage the reader saw; `cited` if a sentence of the answer carries its number."""
-
-    number: int
-    cited: bool

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,9 @@ def _child(fault: Fault, report: Path) -> None:
     except RalmError as error:
         report.write_text(str(error))
         os._exit(2)
+    except BaseException:  # noqa: BLE001  (the child must never go on as its parent)
+        report.write_text(traceback.format_exc())
+        os._exit(3)
 
 
 def _serve() -> None:

@@ -1,7 +1,8 @@
 """Compressed files as byte streams that give all they can: data before damage, then an error.
 
 Library readers raise as soon as a block cannot be filled and lose what they had decompressed of it;
-here a truncated file yields everything up to the cut first.
+here a truncated file yields everything up to the cut first, and a damaged gzip file everything up to the
+damage (zstd checks whole blocks and gives none of a damaged one).
 """
 
 import io
@@ -30,6 +31,7 @@ class _Decompressed(io.RawIOBase):
         self._frame: Any = None
         self._input = b""
         self._output = memoryview(b"")
+        self._damage = ""
 
     def readable(self) -> bool:
         return True
@@ -46,6 +48,8 @@ class _Decompressed(io.RawIOBase):
 
     def _decompress(self) -> bool:
         """Decompress one block of input; false at the end. Raises OSError at damage or a cut."""
+        if self._damage:
+            raise OSError(self._damage)
         data = self._input or self._raw.read(_BLOCK)
         self._input = b""
         if not data:
@@ -57,10 +61,13 @@ class _Decompressed(io.RawIOBase):
             if not data:
                 return True
             self._frame = self._open()
+        before = self._frame.copy() if hasattr(self._frame, "copy") else None
         try:
             self._output = memoryview(self._frame.decompress(data))
         except (zlib.error, zstandard.ZstdError) as error:
-            raise OSError(f"damaged compressed data: {error}") from error
+            self._damage = f"damaged compressed data: {error}"
+            self._output = memoryview(_until_damage(before, data) if before else b"")
+            return True
         if self._frame.eof:
             self._input, self._frame = self._frame.unused_data, None
         return True
@@ -68,6 +75,17 @@ class _Decompressed(io.RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
+
+
+def _until_damage(frame: Any, data: bytes) -> bytes:
+    """What a block gives before its damage: byte by byte, from the state before the block."""
+    found = bytearray()
+    try:
+        for at in range(len(data)):
+            found += frame.decompress(data[at : at + 1])
+    except zlib.error:
+        pass
+    return bytes(found)
 
 
 def open_compressed(path: str, codec: str) -> BinaryIO:

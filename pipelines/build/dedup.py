@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from datastore.layout import Layout, Marker
+from datastore.layout import Layout, Marker, save_array
 from pipelines.build.read import load_hashes
 
 # 32 bytes of hash and 16 of position for each document: at most about 800 MB a task.
@@ -59,7 +59,7 @@ class DedupStage:
         hashes, positions = self._gather(number)
         found = duplicates(hashes, positions)
         info = self.layout.write(
-            drops_path(self.layout, self.by, number), lambda handle: np.save(handle, found)
+            drops_path(self.layout, self.by, number), lambda handle: save_array(handle, found)
         )
         return Marker({"duplicates": len(found)}, (info,))
 

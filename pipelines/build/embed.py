@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
-import numpy as np
-
-from datastore.layout import Layout, Marker
+from datastore.layout import Layout, Marker, save_array
 from pipelines.build.chunk import read_tokens, tokens_path
 from pipelines.build.shards import NumberedShard
 from retriever.checkpoint import Checkpoint
@@ -44,5 +42,5 @@ class EmbedStage:
         with torch_threads(THREADS):
             vectors = load_encoder(self.encoder, self.dtype).encode_passages(ids)
         path = self.layout.vectors(number)
-        info = self.layout.write(path, lambda handle: np.save(handle, vectors))
+        info = self.layout.write(path, lambda handle: save_array(handle, vectors))
         return Marker({"rows": len(vectors), "tokens": sum(len(one) for one in ids)}, (info,))

@@ -12,6 +12,7 @@ ExecutorName = Literal["ray", "local"]
 
 # Tasks a worker dies of are tried again elsewhere this often: lost nodes, not broken input.
 _RETRIES = 3
+_START_SECONDS = 120
 
 
 class Executor(Protocol):
@@ -52,7 +53,18 @@ class RayExecutor:
         import ray
 
         actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)(_Worker)
-        self._workers = [actor.remote() for _ in range(workers)]
+        pool = [actor.remote() for _ in range(workers)]
+        # A cluster may be busy: who does not come up gets no task, so nothing waits for it later.
+        calls = {worker.ready.remote(): worker for worker in pool}
+        ready, late = ray.wait(list(calls), num_returns=workers, timeout=_START_SECONDS)
+        self._workers = [calls[call] for call in ready]
+        for call in late:
+            ray.kill(calls[call])
+        if not self._workers:
+            raise RalmError(
+                f"No Ray worker came up within {_START_SECONDS} seconds: free a CPU of the cluster, or use "
+                "--executor local."
+            )
 
     def run(
         self,
@@ -62,7 +74,7 @@ class RayExecutor:
         in_order: bool = False,
     ) -> None:
         import ray
-        from ray.exceptions import RayActorError, RayTaskError
+        from ray.exceptions import RayError, RayTaskError
 
         shared = ray.put(stage)
         idle = list(self._workers[:1] if in_order else self._workers)
@@ -80,7 +92,7 @@ class RayExecutor:
                 if isinstance(error.cause, RalmError):
                     raise error.cause from None
                 raise
-            except RayActorError:
+            except RayError:
                 raise RalmError(
                     f"The worker of {stage.name} task {number} died {_RETRIES + 1} times (out of "
                     "memory?): run the same command again, with fewer workers."
@@ -91,6 +103,9 @@ class RayExecutor:
 
 class _Worker:
     """What runs in a Ray actor."""
+
+    def ready(self) -> None:
+        """Answered once the actor has a place to run."""
 
     def run(self, stage: Stage, number: int) -> None:
         perform(stage, number)

@@ -1,6 +1,7 @@
 """Vectors to an index: the quantizer is trained once on a hash sample, then encodes shard by shard."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,24 +10,31 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from datastore.layout import Layout, Marker
+from datastore.layout import Layout, Marker, checksum, save_array
 from datastore.store import open_passages, open_vectors, shard_keys
 from datastore.view import mix
 from retriever.sizing import IndexKey
 
 
 @lru_cache(maxsize=1)
-def _load_trained(path: Path) -> Any:
+def _load_trained(path: Path, checksum: str) -> Any:
+    """The trained index, loaded once in each process; the checksum tells one path's files apart."""
     from retriever.index import read_trained
 
     return read_trained(path)
 
 
-def _one_thread() -> None:
-    # As in embedding: a matrix product split over threads may differ in its last bits.
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """As in embedding: a matrix product split over threads may differ in its last bits."""
     import faiss
 
+    before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -46,10 +54,10 @@ class TrainStage:
     def run(self, number: int) -> Marker:
         from retriever.index import to_bytes, train, training_sample
 
-        _one_thread()
         wanted = self.key.training_rows or 1
         sample = training_sample(self._shards(), wanted, sum(self.rows))
-        data = to_bytes(train(self.key, sample))
+        with _one_thread():
+            data = to_bytes(train(self.key, sample))
         path = self.layout.trained(self.key.text)
         info = self.layout.write(path, lambda handle: handle.write(data))
         return Marker({"sample": len(sample)}, (info,))
@@ -79,9 +87,10 @@ class EncodeStage:
             return Marker({"rows": self.rows[number]})
         from retriever.index import encode
 
-        _one_thread()
-        trained = _load_trained(self.layout.trained(self.key.text))
-        codes = encode(trained, open_vectors(self.layout.vectors(number)))
+        path = self.layout.trained(self.key.text)
+        trained = _load_trained(path, checksum(path))
+        with _one_thread():
+            codes = encode(trained, open_vectors(self.layout.vectors(number)))
         path = self.layout.codes(self.key.text, number)
-        info = self.layout.write(path, lambda handle: np.save(handle, codes))
+        info = self.layout.write(path, lambda handle: save_array(handle, codes))
         return Marker({"rows": len(codes)}, (info,))

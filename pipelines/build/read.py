@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from datastore.layout import Layout, Marker
+from datastore.layout import Layout, Marker, save_array
 from datastore.schema import (
     DOCUMENT_SCHEMA,
     Document,
@@ -94,7 +94,7 @@ class ReadStage:
             documents_path(self.layout, number), lambda handle: _write_documents(handle, kept)
         )
         array = np.array(hashes, np.uint64).reshape(-1, 4)
-        arrays = self.layout.write(hashes_path(self.layout, number), lambda handle: np.save(handle, array))
+        arrays = self.layout.write(hashes_path(self.layout, number), lambda handle: save_array(handle, array))
         counts["records"] = counts["documents"] + counts["unreadable"]
         counts |= {f"removed.{name}": n for name, n in removed.counts.items() if name != "unreadable"}
         return Marker(counts, (documents, arrays, *removed.write()))

@@ -78,6 +78,7 @@ class RecordReader:
                     number += 1
                     yield self._json_line(line, length, segment, number)
         except OSError as error:
+            _only_damage(error, segment.path)
             # A compressed stream that breaks off: what came before it has been read.
             reason = f"the file breaks off or is damaged after this record ({_one_line(error)})"
             yield Unreadable(segment.name, number + 1, reason)
@@ -142,12 +143,22 @@ class RecordReader:
                     found = file.metadata.row_group(group)
                     for batch in file.iter_batches(256, row_groups=[group]):
                         self.consumed += found.total_byte_size * batch.num_rows // found.num_rows
-                        for fields in batch.to_pylist():
+                        for row in range(batch.num_rows):
                             number += 1
-                            yield self._document(fields, segment.name, number)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                            yield self._row(batch, row, segment.name, number)
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError):
+                _only_damage(error, segment.path)
             reason = f"the Parquet file cannot be read from here on ({_one_line(error)})"
             yield Unreadable(segment.name, number + 1, reason)
+
+    def _row(self, batch: pa.RecordBatch, row: int, file: str, number: int) -> Record:
+        try:
+            (fields,) = batch.slice(row, 1).to_pylist()
+        except (ValueError, OverflowError, KeyError, pa.ArrowException) as error:
+            # Invalid UTF-8, a time outside the calendar, an unknown time zone: of this row alone.
+            return Unreadable(file, number, f"a value of the row cannot be read ({_one_line(error)})")
+        return self._document(fields, file, number)
 
     def _whole(self, segment: Segment) -> bytes | Unreadable:
         try:
@@ -158,7 +169,7 @@ class RecordReader:
             self.consumed += size
             return Path(segment.path).read_bytes()
         except OSError as error:
-            return Unreadable(segment.name, 1, _one_line(error))
+            raise _failed(error, segment.path) from None
 
     def _text(self, segment: Segment) -> Iterator[Record]:
         data = self._whole(segment)
@@ -197,6 +208,21 @@ class RecordReader:
                 yield self._document(fields, file, number)
         except (OSError, ValueError, RuntimeError) as error:
             raise RalmError(f"Reading {segment.path} failed: {_one_line(error)}: try again.") from None
+
+
+def _only_damage(error: OSError, path: str) -> None:
+    """Let damaged data pass, and raise what the system could not read: that is no record's fault.
+
+    Marked as done, a split that a node could not reach for a moment would be lost for good.
+    """
+    if error.errno is not None:
+        raise _failed(error, path) from None
+
+
+def _failed(error: OSError, path: str) -> RalmError:
+    return RalmError(
+        f"{path} cannot be read ({error.strerror or error}): mend that and run the same command again."
+    )
 
 
 def open_stream(path: str) -> BinaryIO:

@@ -83,7 +83,14 @@ class Build:
         if not path.exists():
             write_json(path, settings)
             return
-        for name, begun in read_json(path).items():
+        before = read_json(path)
+        if self.layout.done(TrainStage.name, 0) is None:
+            # The index comes last: until it is begun, its settings may still be mended.
+            chosen = {name: settings["config"][name] for name in ("index_key", "index_memory")}
+            if before["config"] | chosen != before["config"]:
+                before["config"] |= chosen
+                write_json(path, before)
+        for name, begun in before.items():
             if settings.get(name) != begun:
                 what = _difference(name, begun, settings.get(name))
                 raise RalmError(
@@ -154,6 +161,11 @@ class Build:
             self.executor.run(stage, left, lambda number: self.progress.advance(sizes[number]), in_order)
             self.progress.finish()
         markers = [self.layout.done(stage.name, n) for n in range(len(sizes))]
+        if None in markers:
+            raise RalmError(
+                f"Task {markers.index(None)} of {stage.name} left no marker in {self.layout.root}: does "
+                "every node of the cluster see that folder?"
+            )
         return [marker for marker in markers if marker is not None]
 
 
@@ -203,7 +215,7 @@ def add_counts(read: list[Marker], chunk: list[Marker]) -> dict[str, int]:
     for marker in (*read, *chunk):
         for name, count in marker.counts.items():
             found[name] = found.get(name, 0) + count
-    del found["kept"]
+    found.pop("kept", None)
     return dict(sorted(found.items()))
 
 
@@ -212,7 +224,10 @@ def check_target(layout: Layout) -> None:
     root = layout.root
     if root.exists() and not root.is_dir():
         raise RalmError(f"{root} is a file: choose a new or an empty folder for the store.")
-    if not root.is_dir() or layout.build_file.exists() or published(layout):
+    if not root.is_dir() or layout.build_file.exists():
+        return
+    if published(layout):
+        current(layout)  # Refuses a manifest.json that is none of ours.
         return
     # A build killed before it fixed its settings leaves a lock and empty folders.
     strangers = [p.name for p in root.iterdir() if p.name not in ("lock", "stages")]

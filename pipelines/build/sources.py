@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
 
 from datastore.errors import RalmError
 from datastore.manifest import SourceEntry
@@ -23,6 +24,7 @@ KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "p
 KINDS |= {e: "text" for e in (".txt", ".text", ".md", ".markdown", ".rst")}
 KINDS |= {e: "html" for e in (".html", ".htm", ".xhtml")}
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_END_BYTES = 1 << 16
 READABLE = "JSONL (plain, .gz, .zst), Parquet, text, Markdown and HTML"
 
 
@@ -70,11 +72,29 @@ class Corpus:
         return sum(split.bytes for split in self.splits)
 
     def fingerprint(self) -> list[dict[str, Any]]:
-        """What a resumed build compares: every segment's name, kind and range, and split sizes."""
+        """What a resumed build compares: each segment's name, kind, range and ends, and split sizes."""
         return [
-            {"bytes": s.bytes, "segments": [[g.name, g.kind, g.begin, g.end] for g in s.segments]}
+            {
+                "bytes": s.bytes,
+                "segments": [[g.name, g.kind, g.begin, g.end] for g in s.segments],
+                "ends": [_ends(g) for g in s.segments],
+            }
             for s in self.splits
         ]
+
+
+def _ends(segment: Segment) -> str:
+    """Hash of the first and last bytes of a segment: tells of most edits that keep a file's size."""
+    if segment.kind == "hf":
+        return ""
+    with open(segment.path, "rb") as handle:
+        begin = segment.begin if segment.kind == "jsonl" else 0
+        handle.seek(begin)
+        first = handle.read(_END_BYTES)
+        handle.seek(0, os.SEEK_END)
+        end = segment.end if segment.kind == "jsonl" and segment.end >= 0 else handle.tell()
+        handle.seek(max(begin, end - _END_BYTES))
+        return xxhash.xxh3_64_hexdigest(first + handle.read(end - handle.tell()))
 
 
 def resolve(config: BuildConfig) -> Corpus:
@@ -115,8 +135,17 @@ def source_names(paths: Sequence[str]) -> list[str]:
 
 
 def default_domain(source: SourceConfig, name: str) -> str:
-    """The domain of records that state none: the source's, or its name without extensions."""
-    return source.domain or Path(name).name.split(".")[0] or name
+    """The domain of records that state none: the source's, or its name without known extensions.
+
+    The whole name, with as much of its path as tells it from other sources: were two sources to share
+    a default domain, the second's documents would be taken for duplicates of the first's.
+    """
+    if source.domain:
+        return source.domain
+    path = Path(name)
+    while path.suffix.lower() in KINDS | COMPRESSIONS and path.stem:
+        path = path.with_suffix("")
+    return str(path)
 
 
 def _kind(path: Path) -> str | None:
@@ -142,7 +171,8 @@ def _files(source: SourceConfig, name: str) -> tuple[list[tuple[Path, str]], lis
         raise RalmError(f"There is no source {root}: name a file, a folder or hf://NAME.")
     found, unknown = [], []
     for path in _walk(root):
-        label = f"{name}/{path.relative_to(root).as_posix()}"
+        # A name that is no UTF-8 is spelled with escapes: it becomes part of ids.
+        label = os.fsencode(f"{name}/{path.relative_to(root).as_posix()}").decode(errors="backslashreplace")
         if _kind(path) is None:
             unknown.append(label)
         else:
@@ -154,12 +184,16 @@ def _files(source: SourceConfig, name: str) -> tuple[list[tuple[Path, str]], lis
 
 def _walk(root: Path) -> Iterator[Path]:
     """Regular files under a folder in one order everywhere; hidden ones and links to folders not."""
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root, onerror=_unreadable):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for file in sorted(files):
             path = Path(folder) / file
             if not file.startswith(".") and path.is_file():
                 yield path
+
+
+def _unreadable(error: OSError) -> None:
+    raise RalmError(f"The folder {error.filename} cannot be read ({error.strerror}): mend its permissions.")
 
 
 def _segments(path: Path, label: str, config: BuildConfig) -> Iterator[tuple[Segment, int]]:

@@ -30,7 +30,7 @@ def reader_points(
 
     Takes the first questions that have answers; also returns each answer, for whoever doubts.
     """
-    reader = TransformersReader(study.reader or "", study.quantization)  # type: ignore[arg-type]
+    reader = TransformersReader(study.reader or "", study.quantization)
     asked = [i for i, q in enumerate(questions) if q.answers][: study.reader_questions]
     prompts = {-1: [_prompt(reader, questions[i], None, study) for i in asked]}
     for number, ranking in enumerate(rankings):

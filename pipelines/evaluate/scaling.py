@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from datastore.errors import RalmError
 from datastore.store import Datastore
 from datastore.view import View
+from lm.weights import DEFAULT_QUANTIZATION
 from pipelines.evaluate.metrics import confidence, contains, first_rank
 from pipelines.evaluate.questions import Question, load_questions
 from retriever.search import Ranking, Retriever
@@ -34,7 +35,7 @@ class Study:
     fractions: tuple[float, ...] = (0.01, 0.1, 1.0)
     seeds: int = 3
     reader: str | None = None
-    quantization: str = "int8"
+    quantization: str = DEFAULT_QUANTIZATION
     reader_questions: int = 100
     reader_passages: int = 3
     limit: int | None = None

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from datastore.errors import RalmError
@@ -16,6 +17,7 @@ from datastore.layout import (
     explain,
     move,
     read_json,
+    save_array,
     write_json,
 )
 
@@ -117,3 +119,11 @@ def test_a_full_disk_becomes_a_sentence(tmp_path):
 def test_other_disk_errors_stay_themselves(tmp_path):
     error = OSError(errno.EIO, "broken")
     assert explain(error, tmp_path) is error
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (3, 0), (5, 4)])
+def test_arrays_are_written_as_numpy_would(tmp_path, shape):
+    array = np.arange(np.prod(shape), dtype=np.float16).reshape(shape)
+    atomic_write(tmp_path / "ours.npy", lambda handle: save_array(handle, array))
+    np.save(tmp_path / "theirs.npy", array)
+    assert (tmp_path / "ours.npy").read_bytes() == (tmp_path / "theirs.npy").read_bytes()

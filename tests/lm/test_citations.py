@@ -23,6 +23,15 @@ def test_markers_the_model_made_up_are_taken_out():
     )
 
 
+def test_code_in_an_answer_is_no_marker():
+    answer = "Use items[0] and x = a[1] + b[2] here."
+    assert cite(answer, PASSAGES) == cite(answer, []) == answer
+
+
+def test_a_passages_own_number_supports_nothing():
+    assert cite("2.", PASSAGES) == "2."
+
+
 def test_without_passages_nothing_is_cited():
     assert cite("Arvenholm lies beside the river.", []) == "Arvenholm lies beside the river."
 

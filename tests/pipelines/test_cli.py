@@ -93,9 +93,11 @@ def test_a_curve_from_the_command_line(tmp_path, store, ralm):
         (["verify", "{tmp}"], "holds no finished datastore"),
         (["search", "{tmp}/none", "x"], "no datastore"),
         (["search", "{store}", "x", "-k", "0"], "k must be at least 1"),
-        (["search", "{store}", "x", "--encoder", "other"], "was built with the encoder"),
+        (["search", "{store}", "x", "--encoder", "other"], "no encoder 'other'"),
         (["ask", "{store}", "x", "--reader", "no/such"], "no reader 'no/such'"),
         (["ask", "{store}", "x", "--quantization", "int2"], "valid are none, int8"),
+        (["build", "{corpus}", "-o", "{corpus}/s"], "a file stands in its way"),
+        (["demo", "-o", "{tmp}/s", "--executor", "spark"], "valid are ray and local"),
         (["serve", "{store}", "--port", "99999"], "choose --port"),
         (["eval", "scaling", "{store}", "--questions", "{tmp}/none", "-o", "{tmp}/o"], "no question file"),
         (

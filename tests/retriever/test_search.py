@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,6 @@ from datastore.manifest import (
     IndexEntry,
     Manifest,
     ShardEntry,
-    current,
 )
 from datastore.schema import Passage, passages_to_batch
 from datastore.store import Datastore
@@ -168,7 +169,12 @@ def test_k_must_be_positive(store):
         Retriever.open(store).search(["x"], 0)
 
 
-def test_another_encoder_than_the_stores_is_refused(store):
-    with pytest.raises(RalmError, match="was built with the encoder all-MiniLM-L6-v2, not other"):
-        Retriever.open(store, encoder="other")
-    assert current(Layout(store)).encoder.name == "all-MiniLM-L6-v2"
+def test_another_encoder_than_the_stores_is_refused(store, tmp_path):
+    folder = tmp_path / "other"
+    shutil.copytree(Checkpoint.find("all-MiniLM-L6-v2").folder, folder)
+    same = Retriever.open(store, encoder=str(folder))
+    assert same.search(["blue glass"], 1) == Retriever.open(store).search(["blue glass"], 1)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(RalmError, match=r"was built with the encoder all-MiniLM-L6-v2, not .*other"):
+        Retriever.open(store, encoder=str(folder))

@@ -56,3 +56,15 @@ def test_expansion_is_told_by_the_beginning(tmp_path):
     path.write_bytes(zlib.compress(b"x" * 10**6, wbits=31))
     assert expansion(str(path), "gzip") > 100
     assert expansion(str(path), "zstd") == 1.0
+
+
+def test_a_damaged_gzip_file_gives_all_that_comes_before(tmp_path):
+    lines = b"".join(b"line number %d of the file\n" % n for n in range(20_000))
+    data = bytearray(gzip.compress(lines))
+    data[len(data) // 2] ^= 0xFF
+    (tmp_path / "file").write_bytes(data)
+    found: list[bytes] = []
+    with pytest.raises(OSError, match="damaged"):
+        read_into(found, str(tmp_path / "file"), "gzip")
+    assert len(b"".join(found)) > 0.45 * len(lines)
+    assert lines.startswith(b"".join(found)[: int(0.45 * len(lines))])

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datastore.errors import RalmError
 from datastore.schema import Document
 from pipelines.build.records import (
     Blank,
@@ -261,3 +262,21 @@ def test_streams_decompress_by_name(tmp_path):
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"text"))
     with open_stream(str(tmp_path / "a.gz")) as stream:
         assert stream.read() == b"text"
+
+
+def test_one_bad_value_of_a_parquet_file_costs_its_row(tmp_path):
+    path = tmp_path / "a.parquet"
+    texts = pa.array([f"text {n}".encode() for n in range(600)])
+    broken = pa.array([b"\xff" if n == 300 else t.as_py() for n, t in enumerate(texts)])
+    table = pa.table({"text": pa.Array.from_buffers(pa.string(), 600, broken.buffers())})
+    pq.write_table(table, path)
+    found = read(path, kind="parquet")
+    assert [r.text for r in found if isinstance(r, Document)] == [f"text {n}" for n in range(600) if n != 300]
+    (bad,) = [r for r in found if isinstance(r, Unreadable)]
+    assert bad.record == 301
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "text", "html", "parquet"])
+def test_what_the_system_cannot_read_stops_the_build_and_marks_nothing(tmp_path, kind):
+    with pytest.raises(RalmError, match="cannot be read"):
+        read(tmp_path / "gone", kind=kind)

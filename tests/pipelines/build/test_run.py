@@ -250,23 +250,48 @@ def test_a_corpus_without_passages_is_a_sentence_and_no_store(tmp_path, content)
         Datastore.open(tmp_path / "s")
 
 
+def test_a_folder_of_someone_elses_is_left_alone_down_to_its_temporary_files(tmp_path, corpus):
+    (tmp_path / "manifest.json").write_text('{"name": "a web app"}')
+    (tmp_path / "draft.tmp").write_text("unsaved work")
+    with pytest.raises(RalmError, match="not a ralm manifest"):
+        build_store(tmp_path, corpus)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["draft.tmp", "manifest.json"]
+
+
+def test_the_index_may_still_be_chosen_until_it_is_begun(tmp_path, corpus):
+    """An index that does not fit is found out last; what was embedded by then is not lost."""
+    root = tmp_path / "store"
+    with pytest.raises(RalmError, match="raise it"):
+        build_store(root, corpus, index_memory="1KiB")
+    before = {p: p.stat().st_mtime_ns for p in (root / "vectors").iterdir()}
+    manifest = build_store(root, corpus, index_memory="1GiB")
+    assert {p: p.stat().st_mtime_ns for p in (root / "vectors").iterdir()} == before
+    assert manifest.config["index_memory"] == "1GiB"
+    build_store(tmp_path / "other", corpus, index_memory="1GiB")
+    assert tree(root) == tree(tmp_path / "other")
+
+
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 96 KiB, in memory."""
+    """A file system in memory, whose size a test sets."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("no right to mount")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_stops_the_build_and_space_lets_it_go_on(small_disk, corpus, store):
+@pytest.mark.parametrize("pages", [1, 3, 8, 16, 24, 32, 40, 48])
+def test_a_full_disk_stops_the_build_and_space_lets_it_go_on(small_disk, corpus, store, pages):
+    """Full at one file or another: settings, documents, hashes, passages, vectors."""
     settings = {"split_bytes": 4096, "passages_per_shard": 8}
-    with pytest.raises(RalmError, match="No space left to write"):
-        build_store(small_disk / "store", corpus, **settings)
-    assert not list(small_disk.rglob("*.tmp"))
+    subprocess.run(["mount", "-o", f"remount,size={4 * pages}k", str(small_disk)], check=True)
+    for _ in range(2):
+        with pytest.raises(RalmError, match="No space left to write"):
+            build_store(small_disk / "store", corpus, **settings)
+        assert not list(small_disk.rglob("*.tmp"))
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
     build_store(small_disk / "store", corpus, **settings)
     assert tree(small_disk / "store") == tree(store)

@@ -83,7 +83,11 @@ def test_sources_of_one_name_are_told_apart_by_their_folders():
 
 
 def test_the_domain_is_the_sources_own_or_its_name():
-    assert default_domain(SourceConfig(path="a"), "2023/wiki.jsonl.zst") == "wiki"
+    assert default_domain(SourceConfig(path="a"), "wiki.jsonl.zst") == "wiki"
+    # What tells two sources apart tells their domains apart, or all of one would be duplicates.
+    assert default_domain(SourceConfig(path="a"), "2023/wiki.jsonl.zst") == "2023/wiki"
+    assert default_domain(SourceConfig(path="a"), "wiki.en.jsonl") == "wiki.en"
+    assert default_domain(SourceConfig(path="a"), "o/wiki?config=20231101.de") == "o/wiki?config=20231101.de"
     assert default_domain(SourceConfig(path="a", domain="books"), "x.txt") == "books"
 
 
@@ -109,3 +113,20 @@ def test_a_hub_data_set_that_cannot_be_had_is_a_sentence():
         open_hub_dataset("hf://nobody/nothing")
     with pytest.raises(RalmError, match="unknown option colour"):
         open_hub_dataset("hf://nobody/nothing?colour=red")
+
+
+def test_an_edit_that_keeps_the_size_changes_the_fingerprint(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one"}\n')
+    before = corpus_of(path).fingerprint()
+    path.write_text('{"text": "two"}\n')
+    assert corpus_of(path).fingerprint() != before
+
+
+def test_a_file_name_that_is_no_utf8_is_spelled_with_escapes(tmp_path):
+    import os
+
+    (tmp_path / "docs").mkdir()
+    with open(os.fsencode(tmp_path / "docs") + b"/caf\xe9.txt", "w") as handle:
+        handle.write("text")
+    assert [g.name for s in corpus_of(tmp_path / "docs").splits for g in s.segments] == ["docs/caf\\xe9.txt"]
