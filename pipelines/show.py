@@ -62,6 +62,7 @@ def built(store: Path, manifest: Manifest) -> None:
     removed = {n.removeprefix("removed."): c for n, c in counts.items() if n.startswith("removed.")}
     size = sum(entry.bytes for entry in manifest.files)
     rows = [
+        ("files of other kinds, ignored", f"{counts['ignored_files']:,}"),
         ("records read", f"{counts['records']:,}"),
         ("unreadable", f"{counts['unreadable']:,}"),
         ("documents", f"{counts['documents']:,}"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ from datastore.layout import FileInfo, Layout, Marker
 from datastore.schema import Document, Passage, batch_to_documents, passages_to_batch
 from pipelines.build.dedup import By, load_drops
 from pipelines.build.read import documents_path
-from pipelines.build.stage import RemovedLog
+from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.config import BuildConfig
 from retriever.checkpoint import Checkpoint
 from retriever.tokenizer import EncoderTokenizer, Tokens
@@ -29,6 +29,10 @@ from retriever.tokenizer import EncoderTokenizer, Tokens
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*(?=\s)|[。！？]|\n")
 # Tokenizers hold some 100 bytes a character while they work; long documents go piece by piece.
 _PIECE_CHARACTERS = 200_000
+_DUPLICATE = {
+    "duplicate_id": "an earlier document has this domain and id",
+    "duplicate_text": "an earlier document has this text",
+}
 _TOKENS_SCHEMA = pa.schema([("ids", pa.large_list(pa.int32()))])
 
 
@@ -194,8 +198,22 @@ class ChunkStage:
                 yield document
                 continue
             reason, split, kept = drops[row]
-            line = {"domain": document.domain, "id": document.id}
-            removed.add(reason, line | {"kept": {"split": split, "document": kept}})
+            line: dict[str, Any] = {"domain": document.domain, "id": document.id}
+            if removed.counts.get(reason, 0) < REMOVED_SAMPLE:
+                domain, doc_id = identity_at(documents_path(self.layout, split), kept)
+                line |= {"reason": _DUPLICATE[reason], "kept": {"domain": domain, "id": doc_id}}
+            removed.add(reason, line)
+
+
+def identity_at(path: Path, row: int) -> tuple[str, str]:
+    """Domain and id of one document of a split, reading no other's."""
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        for number in range(file.num_record_batches):
+            batch = file.get_batch(number)
+            if row < batch.num_rows:
+                return batch.column("domain")[row].as_py(), batch.column("doc_id")[row].as_py()
+            row -= batch.num_rows
+    raise IndexError(f"{path} has {row} documents too few")
 
 
 def read_documents(path: Path) -> Iterator[Document]:

@@ -110,7 +110,7 @@ class Build:
         self._perform(DedupStage(layout, "id", documents))
         self._perform(DedupStage(layout, "text", documents))
         chunk = self._perform(ChunkStage(layout, config, documents, partition_count(sum(documents))))
-        counts = add_counts(read, chunk)
+        counts = add_counts(read, chunk) | {"ignored_files": len(corpus.ignored)}
         if not counts["passages"]:
             raise RalmError(
                 f"The corpus gives no passage: {counts['records']} records read, "

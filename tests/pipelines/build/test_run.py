@@ -177,6 +177,10 @@ def test_every_document_is_indexed_or_accounted_for(tmp_path):
         for path in sorted((tmp_path / "store" / "removed" / "unreadable").iterdir())
         for line in path.read_bytes().splitlines()
     ]
+    (dropped,) = (tmp_path / "store" / "removed" / "duplicate_text").iterdir()
+    line = orjson.loads(dropped.read_bytes())
+    assert line["id"] == "copy"
+    assert line["kept"] == {"domain": good[3]["domain"], "id": good[3]["id"]}
     where = {(line["file"], line["record"]) for line in listed}
     assert where >= {("a.jsonl", 12), ("a.jsonl", 13), ("a.jsonl", 14)}
     assert any(line["file"] == "cut.jsonl.gz" for line in listed)
