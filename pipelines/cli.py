@@ -134,6 +134,7 @@ def ask(
     from serve.answerer import Answerer
 
     retriever = None if no_retrieval else Retriever.open(store)
+    show.loading(reader)
     answerer = Answerer(retriever, TransformersReader(reader, quantization))
     show.answer(question, answerer.ask(question, passages), answerer.reader, as_json)
 
@@ -163,8 +164,10 @@ def serve(
             listener.bind((host, port))
         except (OSError, OverflowError) as error:
             raise RalmError(f"{host}:{port} cannot be listened on ({error}): choose --port.") from None
+        retriever = Retriever.open(store)
+        show.loading(reader)
         answerer = Answerer(
-            Retriever.open(store),
+            retriever,
             TransformersReader(reader, quantization),
         )
         show.serving(host, listener.getsockname()[1])

@@ -3,6 +3,7 @@
 How many workers run it, and on which executor, is not in here: they change no byte.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,14 +51,22 @@ class BuildConfig(_Frozen):
     @classmethod
     def _known_key(cls, value: str) -> str:
         if value != "auto":
-            IndexKey.parse(value)
+            _checked(IndexKey.parse, value)
         return value
 
     @field_validator("index_memory")
     @classmethod
     def _known_size(cls, value: str) -> str:
-        parse_bytes(value)
+        _checked(parse_bytes, value)
         return value
+
+
+def _checked(parse: Callable[[str], object], value: str) -> None:
+    """Let pydantic name the field that a value is wrong in."""
+    try:
+        parse(value)
+    except RalmError as error:
+        raise ValueError(str(error)) from None
 
 
 def load_config(path: Path | None, **overrides: Any) -> BuildConfig:

@@ -53,7 +53,10 @@ def plan(found: "Estimate", workers: int) -> None:
         (f"time on {workers} workers", duration(found.seconds)),
     ]
     console.print(_table("Plan (nothing is written)", rows))
-    console.print(f"[dim]Extrapolated from {found.sampled_documents} documents.")
+    console.print(
+        f"[dim]Extrapolated from {found.sampled_documents} documents; starting Ray and loading the encoder "
+        "(some 15 seconds) not counted."
+    )
 
 
 def built(store: Path, manifest: Manifest) -> None:
@@ -173,6 +176,12 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
         f"[dim]{escape(reader.name)}, {reader.quantization}, {amount(reader.bytes, 'bytes')}; "
         f"search {found.seconds['search']:.2f}s, reading {found.seconds['read']:.2f}s"
     )
+
+
+def loading(reader: str) -> None:
+    """Say on standard error that a model is being loaded: the first time takes long enough to worry."""
+    note = f"Loading {reader} (a packaged one is converted first, once: up to a minute) ..."
+    Console(stderr=True, highlight=False).print(f"[dim]{escape(note)}")
 
 
 def serving(host: str, port: int) -> None:

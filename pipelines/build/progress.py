@@ -130,6 +130,8 @@ class Bars:
 def amount(number: float, unit: str) -> str:
     """A count for people: 1,234 passages; 12.3 MB."""
     if unit == "bytes":
+        if number < 1e6:
+            return f"{number / 1e3:,.1f} KB"
         return f"{number / 1e6:,.1f} MB" if number < 1e9 else f"{number / 1e9:,.2f} GB"
     shown = f"{number:,.0f}" if number >= 10 or number == int(number) else f"{number:.1f}"
     return f"{shown} {unit}".strip()

@@ -92,7 +92,7 @@ class RecordReader:
         if not line.strip():
             return Blank()
         try:
-            fields = orjson.loads(line)
+            fields = orjson.loads(line.strip())
         except orjson.JSONDecodeError as error:
             return Unreadable(segment.name, number, _json_reason(line, error))
         if not isinstance(fields, dict):
@@ -290,7 +290,7 @@ def _json_reason(line: bytes, error: orjson.JSONDecodeError) -> str:
         line.decode()
     except UnicodeDecodeError as found:
         return f"invalid UTF-8 at byte {found.start} of the record"
-    return f"invalid JSON: {_one_line(error)}"
+    return f"invalid JSON: {error.msg} at character {error.pos}"
 
 
 def _one_line(error: BaseException) -> str:

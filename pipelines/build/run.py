@@ -26,7 +26,7 @@ from pipelines.build.dedup import DedupStage, partition_count
 from pipelines.build.embed import EmbedStage
 from pipelines.build.executor import Executor
 from pipelines.build.index import EncodeStage, TrainStage
-from pipelines.build.progress import BuildProgress
+from pipelines.build.progress import BuildProgress, Silent
 from pipelines.build.read import ReadStage, ScanStage, number_records
 from pipelines.build.shards import number_shards
 from pipelines.build.sources import Corpus, resolve
@@ -157,9 +157,11 @@ class Build:
         left = [n for n in range(len(sizes)) if self.layout.done(stage.name, n) is None]
         if left:
             done = sum(sizes) - sum(sizes[n] for n in left)
-            self.progress.start(stage.name, stage.unit, sum(sizes), done)
-            self.executor.run(stage, left, lambda number: self.progress.advance(sizes[number]), in_order)
-            self.progress.finish()
+            # A stage without work, such as training a Flat index, is done but not shown.
+            progress = self.progress if sum(sizes) else Silent()
+            progress.start(stage.name, stage.unit, sum(sizes), done)
+            self.executor.run(stage, left, lambda number: progress.advance(sizes[number]), in_order)
+            progress.finish()
         markers = [self.layout.done(stage.name, n) for n in range(len(sizes))]
         if None in markers:
             raise RalmError(

@@ -30,7 +30,7 @@ def test_a_stopped_conversion_leaves_no_half_folder(monkeypatch, tmp_path):
 def test_a_cache_that_cannot_be_written_is_a_sentence(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(ReaderError, match="cannot be written"):
+    with pytest.raises(ReaderError, match="cannot be converted into"):
         dequantized(_packaged_file(DEFAULT_READER))
 
 
