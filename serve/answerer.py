@@ -1,6 +1,6 @@
 """One question to one cited answer: search, pack, read, cite.
 
-Where retriever and reader meet; the server, the command line and the evaluation all ask through it.
+Where retriever and reader meet; the server, the command line and the demo ask through it.
 """
 
 import time
