@@ -14,6 +14,7 @@ from datastore.errors import RalmError
 from datastore.layout import FileInfo, Layout, atomic_write, checksum, read_json, write_json
 
 FORMAT_VERSION = 1
+Dtype = Literal["float32", "bfloat16", "float16"]
 
 
 class _Frozen(BaseModel):
@@ -31,7 +32,7 @@ class EncoderCard(_Frozen):
     weights_sha256: str
     dimension: int
     max_tokens: int
-    dtype: Literal["float32", "bfloat16", "float16"]
+    dtype: Dtype
     prompts: dict[str, str]
     normalized: bool
 

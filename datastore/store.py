@@ -129,10 +129,10 @@ def open_passages(path: Path) -> pa.RecordBatch:
         raise RalmError(f"{path} is damaged ({error}): restore it from a copy, or build again.") from None
 
 
-def open_vectors(path: Path) -> NDArray[np.float16]:
-    """Memory-map a vector file: [rows, dimension], float16. Raises RalmError if it is not one."""
+def open_array(path: Path) -> NDArray[Any]:
+    """Memory-map an array file, such as vectors or codes. Raises RalmError if it is not one."""
     try:
-        found: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
+        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError) as error:
         raise RalmError(f"{path} is damaged ({error}): restore it from a copy, or build again.") from None
     return found
@@ -141,7 +141,7 @@ def open_vectors(path: Path) -> NDArray[np.float16]:
 def open_shard(root: Path, entry: ShardEntry) -> Shard:
     """Memory-map one shard's files. Raises RalmError where they disagree with the manifest."""
     passages = open_passages(root / entry.passages.path)
-    vectors = open_vectors(root / entry.vectors.path)
+    vectors = open_array(root / entry.vectors.path)
     for path, found in (
         (entry.passages.path, passages.num_rows),
         (entry.vectors.path, len(vectors)),
@@ -194,7 +194,7 @@ def verify(path: Path | str) -> list[str]:
         except RalmError as error:
             problems.append(str(error))
             continue
-        if entry.codes and len(open_vectors(layout.root / entry.codes.path)) != entry.rows:
+        if entry.codes and len(open_array(layout.root / entry.codes.path)) != entry.rows:
             problems.append(f"{layout.root / entry.codes.path} has not {entry.rows} rows.")
         problems += list(_identity_problems(layout.root / entry.passages.path, shard.passages))
     return problems

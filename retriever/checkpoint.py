@@ -13,6 +13,7 @@ from typing import Any
 
 from datastore.errors import RalmError
 from datastore.layout import read_json
+from datastore.manifest import Dtype, EncoderCard
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
@@ -83,6 +84,18 @@ class Checkpoint:
     def normalized(self) -> bool:
         """Whether vectors are scaled to length 1: yes, unless the model says it wants dot products."""
         return self._json("config_sentence_transformers.json").get("similarity_fn_name") != "dot"
+
+    def card(self, dimension: int, dtype: Dtype) -> EncoderCard:
+        """What a manifest keeps of this encoder, loaded with weights of this type."""
+        return EncoderCard(
+            name=self.name,
+            weights_sha256=self.weights_sha256,
+            dimension=dimension,
+            max_tokens=self.max_tokens,
+            dtype=dtype,
+            prompts=self.prompts,
+            normalized=self.normalized,
+        )
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.folder / name

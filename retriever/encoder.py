@@ -7,18 +7,15 @@ from the model's own configuration. Knows nothing of files or indexes.
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.manifest import EncoderCard
+from datastore.manifest import Dtype, EncoderCard
 from retriever.checkpoint import Checkpoint
 from retriever.tokenizer import EncoderTokenizer
-
-Dtype = Literal["float32", "bfloat16", "float16"]
 
 # Padded tokens in one forward pass: batches of 16 full passages, which measured fastest on one core.
 BATCH_TOKENS = 4096
@@ -77,15 +74,7 @@ class Encoder:
 
     def card(self) -> EncoderCard:
         """What the manifest keeps of this encoder."""
-        return EncoderCard(
-            name=self.checkpoint.name,
-            weights_sha256=self.checkpoint.weights_sha256,
-            dimension=self.dimension,
-            max_tokens=self.checkpoint.max_tokens,
-            dtype=self.dtype,
-            prompts=self.checkpoint.prompts,
-            normalized=self.checkpoint.normalized,
-        )
+        return self.checkpoint.card(self.dimension, self.dtype)
 
     def encode_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of queries: [len(queries), dimension], float32."""

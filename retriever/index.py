@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from datastore.manifest import Manifest
-from datastore.store import open_vectors
+from datastore.store import open_array
 from retriever.sizing import IndexKey
 
 
@@ -70,10 +70,10 @@ class SearchIndex:
         for shard in manifest.shards:
             if shard.codes is None:
                 # Flat: the stored float16 vectors are the codes.
-                vectors = open_vectors(root / shard.vectors.path)
+                vectors = open_array(root / shard.vectors.path)
                 index.add_sa_codes(np.ascontiguousarray(vectors).view(np.uint8))
             else:
-                codes = np.ascontiguousarray(open_vectors(root / shard.codes.path))
+                codes = np.ascontiguousarray(open_array(root / shard.codes.path))
                 rows = np.arange(shard.first_row, shard.first_row + shard.rows)
                 index.add_sa_codes(codes, rows)
         if index.ntotal != manifest.rows:

@@ -6,10 +6,11 @@ from functools import lru_cache
 from typing import ClassVar
 
 from datastore.layout import Layout, Marker, save_array
+from datastore.manifest import Dtype
 from pipelines.build.chunk import read_tokens, tokens_path
 from pipelines.build.shards import NumberedShard
 from retriever.checkpoint import Checkpoint
-from retriever.encoder import Dtype, Encoder, torch_threads
+from retriever.encoder import Encoder, torch_threads
 
 # Always one thread a worker: how a matrix product is split over threads shows in its last bits,
 # and the same corpus must give the same bytes on any number of workers.

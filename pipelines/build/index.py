@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.layout import Layout, Marker, checksum, save_array
-from datastore.store import open_passages, open_vectors, shard_keys
+from datastore.store import open_array, open_passages, shard_keys
 from datastore.view import mix
 from retriever.sizing import IndexKey
 
@@ -65,7 +65,7 @@ class TrainStage:
     def _shards(self) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.float16]]]:
         for shard in range(len(self.rows)):
             keys = shard_keys(open_passages(self.layout.passages(shard)))
-            yield mix(keys, self.seed), open_vectors(self.layout.vectors(shard))
+            yield mix(keys, self.seed), open_array(self.layout.vectors(shard))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class EncodeStage:
         path = self.layout.trained(self.key.text)
         trained = _load_trained(path, checksum(path))
         with _one_thread():
-            codes = encode(trained, open_vectors(self.layout.vectors(number)))
+            codes = encode(trained, open_array(self.layout.vectors(number)))
         path = self.layout.codes(self.key.text, number)
         info = self.layout.write(path, lambda handle: save_array(handle, codes))
         return Marker({"rows": len(codes)}, (info,))

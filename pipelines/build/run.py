@@ -11,7 +11,6 @@ from typing import Any
 from datastore.errors import RalmError
 from datastore.layout import Layout, Marker, read_json, write_json
 from datastore.manifest import (
-    EncoderCard,
     FileEntry,
     IndexEntry,
     Manifest,
@@ -20,7 +19,7 @@ from datastore.manifest import (
     publish,
     published,
 )
-from datastore.store import open_vectors
+from datastore.store import open_array
 from pipelines.build.chunk import ChunkStage
 from pipelines.build.dedup import DedupStage, partition_count
 from pipelines.build.embed import EmbedStage
@@ -28,7 +27,7 @@ from pipelines.build.executor import Executor
 from pipelines.build.index import EncodeStage, TrainStage
 from pipelines.build.progress import BuildProgress, Silent
 from pipelines.build.read import ReadStage, ScanStage, number_records
-from pipelines.build.shards import number_shards
+from pipelines.build.shards import number_shards, take_places
 from pipelines.build.sources import Corpus, resolve
 from pipelines.build.stage import Stage
 from pipelines.config import BuildConfig
@@ -119,9 +118,10 @@ class Build:
             )
 
         shards = tuple(number_shards(layout, chunk, config.passages_per_shard))
+        take_places(layout, shards)
         rows = tuple(shard.rows for shard in shards)
         embed = self._perform(EmbedStage(layout, config.encoder, dtype, shards))
-        dimension = open_vectors(layout.vectors(0)).shape[1]
+        dimension = open_array(layout.vectors(0)).shape[1]
         key = self._index_key(sum(rows), dimension)
         (train,) = self._perform(TrainStage(layout, key, config.seed, rows))
         index = self._perform(EncodeStage(layout, key, rows))
@@ -130,7 +130,7 @@ class Build:
             generation=1,
             sources=corpus.sources,
             config=read_json(layout.build_file)["config"],
-            encoder=encoder_card(checkpoint, dimension, dtype),
+            encoder=checkpoint.card(dimension, dtype),
             index=IndexEntry(key=key.text, nprobe=key.nprobe if key.nlist else 0, trained=_entry(train)),
             shards=tuple(
                 ShardEntry(
@@ -186,19 +186,6 @@ def _difference(name: str, begun: Any, now: Any) -> str:
     if isinstance(begun, list):
         return f"{name} have changed"
     return f"{name} was {begun}, not {now}"
-
-
-def encoder_card(checkpoint: Checkpoint, dimension: int, dtype: Any) -> EncoderCard:
-    """What the manifest says of the encoder, without loading it."""
-    return EncoderCard(
-        name=checkpoint.name,
-        weights_sha256=checkpoint.weights_sha256,
-        dimension=dimension,
-        max_tokens=checkpoint.max_tokens,
-        dtype=dtype,
-        prompts=checkpoint.prompts,
-        normalized=checkpoint.normalized,
-    )
 
 
 def add_counts(read: list[Marker], chunk: list[Marker]) -> dict[str, int]:

@@ -23,7 +23,7 @@ class NumberedShard:
 
 
 def number_shards(layout: Layout, markers: Sequence[Marker], per_shard: int) -> list[NumberedShard]:
-    """Number the shards of all splits in split order, and move their passages into place.
+    """Number the shards of all splits in split order, by what chunking counted.
 
     A split fills its shards one after another, so all but its last hold `per_shard` passages.
     """
@@ -39,6 +39,11 @@ def number_shards(layout: Layout, markers: Sequence[Marker], per_shard: int) -> 
             found = infos[str(source.relative_to(layout.root))]
             info = FileInfo(str(target.relative_to(layout.root)), found.bytes, found.xxh3)
             shards.append(NumberedShard(number, first_row, rows, split, part, info))
-            move(source, target)
             left, first_row, part = left - rows, first_row + rows, part + 1
     return shards
+
+
+def take_places(layout: Layout, shards: Sequence[NumberedShard]) -> None:
+    """Move the passages of numbered shards to where a store keeps them."""
+    for shard in shards:
+        move(part_path(layout, shard.split, shard.part), layout.passages(shard.number))

@@ -1,6 +1,6 @@
 import numpy as np
 
-from datastore.store import Datastore, open_vectors
+from datastore.store import Datastore, open_array
 from retriever.search import Retriever
 from tests.conftest import build_store
 
@@ -10,7 +10,7 @@ def test_an_ivf_index_holds_every_row_and_finds_it(tmp_path, corpus):
     store = Datastore.open(tmp_path / "s")
     assert (manifest.index.key, manifest.index.nprobe) == ("IVF4,SQ8", 4)
     for shard in manifest.shards:
-        codes = open_vectors(tmp_path / "s" / shard.codes.path)
+        codes = open_array(tmp_path / "s" / shard.codes.path)
         assert codes.shape == (shard.rows, 384 + 1)
     retriever = Retriever.open(tmp_path / "s")
     queries = store.vectors(range(store.rows)).astype(np.float32)

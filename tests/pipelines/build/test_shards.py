@@ -3,7 +3,7 @@ import pytest
 from datastore.errors import RalmError
 from datastore.layout import Layout, Marker
 from pipelines.build.chunk import part_path
-from pipelines.build.shards import number_shards
+from pipelines.build.shards import number_shards, take_places
 
 
 def chunked(layout, counts, per_shard):
@@ -27,13 +27,19 @@ def test_shards_are_numbered_in_split_order_with_prefix_sums(tmp_path):
         (1, 3, 2, 0, 1),
         (2, 5, 3, 2, 0),
     ]
-    assert [layout.passages(s.number).read_text() for s in shards] == ["0-0", "0-1", "2-0"]
-    assert number_shards(layout, markers, 3) == shards
+
+
+def test_passages_take_their_places_once(tmp_path):
+    layout = Layout(tmp_path)
+    shards = number_shards(layout, chunked(layout, [5, 0, 3], 3), 3)
+    for _ in range(2):
+        take_places(layout, shards)
+        assert [layout.passages(s.number).read_text() for s in shards] == ["0-0", "0-1", "2-0"]
 
 
 def test_a_lost_part_is_said(tmp_path):
     layout = Layout(tmp_path)
-    markers = chunked(layout, [3], 3)
+    shards = number_shards(layout, chunked(layout, [3], 3), 3)
     part_path(layout, 0, 0).unlink()
     with pytest.raises(RalmError, match="delete the store and build it again"):
-        number_shards(layout, markers, 3)
+        take_places(layout, shards)
