@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from exhaustive import search as exhaustive_search
 
+from datastore.view import View
 from pipelines.evaluate.questions import Question, load_questions
 from retriever.checkpoint import Checkpoint
 from retriever.search import Retriever
@@ -68,13 +69,12 @@ def main() -> None:
         peer = exhaustive_search([p.text for p in passages], texts, str(folder), max(DEPTHS))
     vectors = retriever.encoder.encode_queries(texts)
     started = time.perf_counter()
-    _, ours = retriever.index.search(vectors, max(DEPTHS))
+    (ranked,) = retriever.rank(vectors, [View()], max(DEPTHS), retriever.setting(max(DEPTHS)))
+    ours = np.stack([one.rows for one in ranked])
     seconds = time.perf_counter() - started
     documents = np.array([p.doc_id for p in passages], dtype=object)
     manifest = retriever.store.manifest
-    print(
-        f"{manifest.rows:,} passages, {manifest.index.key}, nprobe {manifest.index.nprobe}, n = {len(texts)}"
-    )
+    print(f"{manifest.rows:,} passages, {manifest.index.key}, {retriever.setting(10)}, n = {len(texts)}")
     print(f"{'depth':>6} {'ours':>7} {'exhaustive':>11} {'difference':>11} {'overlap':>8}")
     for depth in DEPTHS:
         mine = found(ours, documents, questions, depth)

@@ -81,6 +81,9 @@ class Layout:
     def trained(self, key: str) -> Path:
         return self.root / "index" / key / "trained.faiss"
 
+    def card(self, key: str) -> Path:
+        return self.root / "index" / key / "card.json"
+
     def codes(self, key: str, shard: int) -> Path:
         return self.root / "index" / key / f"{shard:05d}.codes.npy"
 

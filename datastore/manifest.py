@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from datastore.errors import RalmError
 from datastore.layout import FileInfo, Layout, atomic_write, checksum, read_json, write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 
@@ -60,10 +60,10 @@ class ShardEntry(_Frozen):
 
 
 class IndexEntry(_Frozen):
-    """The index: its FAISS key, the default number of lists a search probes (0 for Flat)."""
+    """The index: its key, and the recall@10 that a search aims at unless it says otherwise."""
 
     key: str
-    nprobe: int
+    recall: float
     trained: FileEntry
 
 
@@ -76,7 +76,7 @@ class SourceEntry(_Frozen):
 
 
 class Manifest(_Frozen):
-    """One generation of a datastore."""
+    """One generation of a datastore; `domains` and metadata `columns` count the passages of each."""
 
     format_version: int = FORMAT_VERSION
     generation: int
@@ -85,6 +85,8 @@ class Manifest(_Frozen):
     encoder: EncoderCard
     index: IndexEntry
     shards: tuple[ShardEntry, ...]
+    domains: dict[str, int]
+    columns: dict[str, int]
     counts: dict[str, int]
     removed: tuple[FileEntry, ...]
 

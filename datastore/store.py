@@ -19,11 +19,16 @@ from numpy.typing import NDArray
 from datastore.errors import RalmError
 from datastore.layout import Layout, checksum
 from datastore.manifest import FileEntry, Manifest, ShardEntry, current
-from datastore.schema import Passage, passage_at
+from datastore.schema import Passage, Scalar, load_metadata, passage_at
+from datastore.view import View, mix
 
 # Up to this size a store's checksums are compared when it is opened (about a tenth of a second);
 # above it only sizes and headers, and `ralm verify` reads everything.
 FULL_CHECK_BYTES = 512 * 2**20
+
+
+# Row ids, in any sequence that numpy takes.
+Rows = Sequence[int] | NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +87,85 @@ class Datastore:
         shard, local = self._locate(row)
         return passage_at(shard.passages, local)
 
-    def vectors(self, rows: Sequence[int]) -> NDArray[np.float16]:
-        """The stored vectors of these rows: [len(rows), dimension], float16."""
+    def vectors(self, rows: Rows) -> NDArray[np.float16]:
+        """The stored vectors of these rows, in ascending order best: float16 [len(rows), dimension]."""
         out = np.empty((len(rows), self.manifest.encoder.dimension), np.float16)
-        for i, row in enumerate(rows):
-            shard, local = self._locate(row)
-            out[i] = shard.vectors[local]
+        for shard, mine, local in self._parts(rows):
+            out[mine] = np.take(shard.vectors, local, axis=0)
         return out
 
-    def keys(self, rows: Sequence[int]) -> NDArray[np.uint64]:
+    def keys(self, rows: Rows) -> NDArray[np.uint64]:
         """The passage keys of these rows: uint64 [len(rows)]."""
+        out = np.empty(len(rows), np.uint64)
+        for shard, mine, local in self._parts(rows):
+            out[mine] = shard_keys(shard.passages)[local]
+        return out
+
+    def keep(self, views: Sequence[View], rows: Rows) -> NDArray[np.bool_]:
+        """Which of these rows are in each view: bool [len(views), len(rows)].
+
+        Every column is read and every hash computed once for all views. Raises RalmError for an unknown
+        domain or column.
+        """
+        for view in views:
+            self.check(view)
+        keys = self.keys(rows) if any(view.fraction < 1.0 for view in views) else None
+        hashes: dict[int, NDArray[np.uint64]] = {}
+        attributes: dict[View, NDArray[np.bool_]] = {}
+        out = np.ones((len(views), len(rows)), bool)
+        for number, view in enumerate(views):
+            if keys is not None and view.fraction < 1.0:
+                if view.seed not in hashes:
+                    hashes[view.seed] = mix(keys, view.seed)
+                out[number] = hashes[view.seed] < view.bound
+            if view.domains or view.where:
+                rest = View(domains=view.domains, where=view.where)
+                if rest not in attributes:
+                    attributes[rest] = self._attributes(rest, rows)
+                out[number] &= attributes[rest]
+        return out
+
+    def _attributes(self, view: View, rows: Rows) -> NDArray[np.bool_]:
+        out = np.zeros(len(rows), bool)
+        for shard, mine, local in self._parts(rows):
+            out[mine] = view.keep(_ShardRows(shard.passages, local))
+        return out
+
+    def mask(self, view: View) -> NDArray[np.bool_]:
+        """Which of all rows are in a view: bool [rows]. Reads the columns the view asks for, in full."""
+        self.check(view)
+        out = np.zeros(self.rows, bool)
+        for number, entry in enumerate(self.manifest.shards):
+            mine = slice(entry.first_row, entry.first_row + entry.rows)
+            out[mine] = view.keep(_ShardRows(self._shard(number).passages, None))
+        return out
+
+    def check(self, view: View) -> None:
+        """Raise RalmError if a view asks for a domain or a metadata column that no passage has."""
+        for name, asked, there in (
+            ("metadata column", view.columns, self.manifest.columns),
+            ("domain", view.domains, self.manifest.domains),
+        ):
+            for one in asked:
+                if one not in there:
+                    listed = ", ".join(sorted(there)) or "none"
+                    raise RalmError(f"No passage has the {name} {one!r}: there are {listed}.")
+
+    def _parts(self, rows: Rows) -> Iterator[tuple[Shard, NDArray[np.int64], NDArray[np.int64]]]:
+        """Rows by shard: the shard, the places in `rows`, and the rows within the shard."""
         wanted = np.asarray(rows, np.int64)
-        out = np.empty(len(wanted), np.uint64)
+        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < self.rows):
+            # FAISS says -1 for "nothing found"; numpy would read the last row.
+            raise IndexError(f"rows {wanted.min()}..{wanted.max()} are outside 0..{self.rows - 1}")
         owners = np.searchsorted(self._first_rows, wanted, side="right") - 1
         for number in np.unique(owners):
-            mine = owners == number
-            local = wanted[mine] - self._first_rows[number]
-            out[mine] = shard_keys(self._shard(int(number)).passages)[local]
-        return out
+            mine = np.flatnonzero(owners == number)
+            yield self._shard(int(number)), mine, wanted[mine] - self._first_rows[number]
+
+    def shard_vectors(self) -> Iterator[NDArray[np.float16]]:
+        """The vectors of all rows, shard by shard, memory-mapped."""
+        for number in range(len(self.manifest.shards)):
+            yield self._shard(number).vectors
 
     def shard_keys(self) -> Iterator[NDArray[np.uint64]]:
         """The passage keys of all rows, shard by shard, without a copy."""
@@ -112,6 +178,35 @@ class Datastore:
             batch = self._shard(number).passages
             for row in range(batch.num_rows):
                 yield passage_at(batch, row)
+
+
+class _ShardRows:
+    """Some rows of one shard, or all of them (None), as a View looks at them."""
+
+    def __init__(self, passages: pa.RecordBatch, rows: NDArray[np.int64] | None) -> None:
+        self._passages = passages
+        self._rows = rows
+
+    def _column(self, name: str) -> list[str]:
+        column = self._passages.column(name)
+        found: list[str] = (column if self._rows is None else column.take(pa.array(self._rows))).to_pylist()
+        return found
+
+    @property
+    def keys(self) -> NDArray[np.uint64]:
+        keys = shard_keys(self._passages)
+        return keys if self._rows is None else keys[self._rows]
+
+    @property
+    def domains(self) -> Sequence[str]:
+        return self._column("domain")
+
+    @cached_property
+    def _metadata(self) -> list[dict[str, Scalar]]:
+        return [load_metadata(text) for text in self._column("metadata")]
+
+    def metadata(self, column: str) -> Sequence[Scalar]:
+        return [found.get(column) for found in self._metadata]
 
 
 def shard_keys(passages: pa.RecordBatch) -> NDArray[np.uint64]:

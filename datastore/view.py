@@ -1,15 +1,21 @@
 """View: which passages count, the same for every query.
 
 A passage is in or out by a hash of its key and the seed, never by a sequential draw, so a view of a
-smaller fraction is contained in one of a larger fraction with the same seed.
+smaller fraction is contained in one of a larger fraction with the same seed; and by what is kept of
+its document: domain and metadata. A View never depends on the query.
 """
 
+import operator
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
+from datastore.schema import Scalar
 
 # The finalizer of SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number
 # generators", mix64 variant 13): a bijection of 64-bit words whose output bits look independent.
@@ -31,19 +37,124 @@ def _finalize(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
+class Rows(Protocol):
+    """Some rows of a datastore, column by column; a column is read only when it is asked for."""
+
+    @property
+    def keys(self) -> NDArray[np.uint64]: ...
+
+    @property
+    def domains(self) -> Sequence[str]: ...
+
+    def metadata(self, column: str) -> Sequence[Scalar]:
+        """A metadata column; None where a passage has no such value."""
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+    "=": operator.eq,
+}
+_CONDITION = re.compile(r"\s*([^<>=!]+?)\s*(>=|<=|!=|>|<|==|=)\s*(.*?)\s*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A comparison of a metadata column with a value: numbers as numbers, text (ISO dates too) as text.
+
+    A passage without the column, or with a value of another type, does not meet it.
+    """
+
+    column: str
+    operator: str
+    value: Scalar
+
+    def __post_init__(self) -> None:
+        if self.operator not in _OPERATORS:
+            raise RalmError(f"{self.operator!r} is no comparison: use {', '.join(_OPERATORS)}.")
+
+    @classmethod
+    def parse(cls, text: str) -> "Condition":
+        """Read `column operator value`, such as year>=2010 or licence=CC0. Raises RalmError."""
+        found = _CONDITION.fullmatch(text)
+        if not found:
+            raise RalmError(
+                f"{text!r} is no condition: write a metadata column, one of {', '.join(_OPERATORS)}, and a "
+                "value, such as year>=2010."
+            )
+        return cls(found[1], found[2].replace("==", "="), _scalar(found[3]))
+
+    def __str__(self) -> str:
+        return f"{self.column}{self.operator}{self.value}"
+
+    def meets(self, value: Scalar) -> bool:
+        """Whether a passage with this value of the column meets the condition."""
+        if value is None:
+            return False
+        if isinstance(self.value, str) != isinstance(value, str):
+            # "2010" in the data is text where --where year>=2010 is a number, and the other way round.
+            value, wanted = str(value), str(self.value)
+            return _OPERATORS[self.operator](value, wanted) if self.operator in ("=", "!=") else False
+        return _OPERATORS[self.operator](value, self.value)
+
+
+def _scalar(text: str) -> Scalar:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class View:
-    """A subset of a datastore's passages: a `fraction` in (0, 1] of them, sampled by `seed`."""
+    """A subset of a datastore's passages.
+
+    A `fraction` in (0, 1] of them, sampled by `seed`; of some `domains` (empty: all); that meet every
+    condition of `where` (date ranges, licences, quality scores: whatever metadata the records had).
+    """
 
     fraction: float = 1.0
     seed: int = 0
+    domains: tuple[str, ...] = ()
+    where: tuple[Condition, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0.0 < self.fraction <= 1.0:
             raise RalmError(f"A view's fraction must be above 0 and at most 1, not {self.fraction}.")
 
-    def keep(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Which of these passages are in the view: uint64 [n] -> bool [n]."""
+    @property
+    def everything(self) -> bool:
+        """Whether every passage is in the view."""
+        return self.fraction == 1.0 and not self.domains and not self.where
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metadata columns that decide."""
+        return tuple(condition.column for condition in self.where)
+
+    def keep(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which of these rows are in the view: bool [n]."""
+        kept = self.sampled(rows.keys)
+        if self.domains:
+            kept &= np.isin(np.asarray(rows.domains, object), self.domains)
+        for condition in self.where:
+            kept &= np.fromiter(map(condition.meets, rows.metadata(condition.column)), bool, len(kept))
+        return kept
+
+    @property
+    def bound(self) -> np.uint64:
+        """A passage is sampled if its hash lies below this; of no use at fraction 1."""
+        return np.uint64(int(self.fraction * 2.0**64) if self.fraction < 1.0 else 2**64 - 1)
+
+    def sampled(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which passages the fraction keeps: uint64 [n] -> bool [n]."""
         if self.fraction == 1.0:
             return np.ones(len(keys), bool)
-        return mix(keys, self.seed) < np.uint64(int(self.fraction * 2.0**64))
+        return mix(keys, self.seed) < self.bound

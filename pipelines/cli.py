@@ -45,8 +45,9 @@ def build(
     config: Annotated[Path | None, typer.Option(help="a YAML file with these settings and more")] = None,
     domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
     encoder: Annotated[str | None, typer.Option(help="packaged name, folder or hub name")] = None,
-    index_key: Annotated[str | None, typer.Option(help="auto, Flat or IVFn,SQ8")] = None,
+    index_key: Annotated[str | None, typer.Option(help="auto, Flat, IVF1024,PQ96x4fs, ...")] = None,
     index_memory: Annotated[str | None, typer.Option(help="memory for the index, 4GiB")] = None,
+    index_recall: Annotated[float | None, typer.Option(help="recall@10 to aim at, 0.95")] = None,
     limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan, write nothing")] = False,
     executor: Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")] = "ray",
@@ -63,6 +64,7 @@ def build(
         encoder=encoder,
         index_key=index_key,
         index_memory=index_memory,
+        index_recall=index_recall,
         limit=limit,
     )
     if dry_run:
@@ -108,14 +110,40 @@ def search(
     query: Annotated[str, typer.Argument(help="what to look for")],
     k: Annotated[int, typer.Option("-k", help="passages to show")] = 5,
     encoder: Annotated[str | None, typer.Option(help="fail unless the store has this one")] = None,
+    recall: Annotated[float | None, typer.Option(help="quickest setting of this recall@10")] = None,
+    nprobe: Annotated[int | None, typer.Option(help="lists to probe")] = None,
+    depth: Annotated[int | None, typer.Option(help="vectors to re-score exactly; 0: none")] = None,
+    domain: Annotated[list[str] | None, typer.Option(help="only of this domain (repeatable)")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="only if, year>=2010 (repeatable)")] = None,
+    fraction: Annotated[float, typer.Option(help="search a sample of the store")] = 1.0,
+    seed: Annotated[int, typer.Option(help="which sample")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Show the passages nearest to a query."""
-    from retriever.search import Retriever
+    from datastore.view import Condition, View
+    from retriever.search import Retriever, Seconds
 
+    conditions = tuple(Condition.parse(text) for text in where or [])
+    view = View(fraction, seed, tuple(domain or []), conditions)
     retriever = Retriever.open(store, encoder)
-    ranking = retriever.search([query], k)[0]
-    show.hits(query, ranking, retriever.store.manifest, as_json)
+    seconds = Seconds()
+    chosen = retriever.setting(k, recall, nprobe, depth)
+    ((ranking,),) = retriever.search_many([query], [view], k, chosen, seconds=seconds)
+    show.hits(query, ranking, retriever.store.manifest, chosen, seconds.stages, as_json)
+
+
+@app.command()
+def card(
+    store: Store,
+    questions: Annotated[Path | None, typer.Option(help="JSON Lines to measure with")] = None,
+    limit: Annotated[int, typer.Option(help="take only the first questions")] = 1000,
+) -> None:
+    """Measure what each setting of a store's index finds and costs; `search --recall` chooses by it."""
+    from pipelines.build.card import measure_again
+    from pipelines.evaluate.questions import load_questions
+
+    texts = [question.text for question in load_questions(questions, limit)] if questions else []
+    show.card(measure_again(store, texts))
 
 
 @app.command()

@@ -45,6 +45,7 @@ class BuildConfig(_Frozen):
     chunk_tokens: int | None = Field(None, ge=8, description="default: all the encoder takes")
     index_key: str = "auto"
     index_memory: str = "4GiB"
+    index_recall: float = Field(0.95, gt=0, le=1, description="recall@10 that a search aims at")
     seed: int = Field(0, ge=0, description="of the hash that samples the index's training set")
 
     @field_validator("index_key")

@@ -1,6 +1,6 @@
 """What the commands print: tables and passages for people, JSON for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipelines.build.estimate import Estimate
     from pipelines.build.status import Status
     from pipelines.evaluate.scaling import Curve
+    from retriever.card import Card
+    from retriever.index import Setting
     from retriever.search import Hit, Ranking
     from serve.answerer import Answer
 
@@ -115,7 +117,14 @@ def verified(store: Path, problems: Sequence[str]) -> None:
         console.print(f"{store} is whole: checksums, counts and rows agree.", markup=False)
 
 
-def hits(query: str, ranking: "Ranking", manifest: Manifest, as_json: bool) -> None:
+def hits(
+    query: str,
+    ranking: "Ranking",
+    manifest: Manifest,
+    setting: "Setting",
+    seconds: Mapping[str, float],
+    as_json: bool,
+) -> None:
     """Print a search's result."""
     if as_json:
         from serve.answerer import hit_to_json
@@ -127,11 +136,35 @@ def hits(query: str, ranking: "Ranking", manifest: Manifest, as_json: bool) -> N
                 "manifest": manifest.hash,
                 "hits": found,
                 "exhausted": ranking.exhausted,
+                "setting": {"nprobe": setting.nprobe, "depth": setting.depth},
+                "seconds": seconds,
             }
         )
         return
+    if ranking.exhausted:
+        console.print(f"[dim]Only {len(ranking.hits)}: the lists probed hold no more in this view.")
     for number, hit in enumerate(ranking.hits, 1):
         _passage(number, hit)
+
+
+def card(found: "Card") -> None:
+    """Print the settings of an index that are worth choosing: none is both quicker and better."""
+    table = Table(title=f"{found.rows:,} passages, {found.queries} queries", title_justify="left", box=None)
+    for name in ("lists probed", "re-scored", "recall@10", "recall@100", "read", "ms a query"):
+        table.add_column(name, justify="right")
+    reached = 0.0
+    for rung in sorted(found.rungs, key=lambda rung: rung.milliseconds):
+        if rung.recall_10 > reached:
+            reached = rung.recall_10
+            table.add_row(
+                f"{rung.nprobe:,}" if rung.nprobe else "all",
+                f"{rung.depth:,}",
+                f"{rung.recall_10:.3f}",
+                f"{rung.recall_100:.3f}",
+                amount(rung.bytes_read, "bytes"),
+                f"{rung.milliseconds:.2f}",
+            )
+    console.print(table)
 
 
 def _passage(number: int, hit: "Hit") -> None:

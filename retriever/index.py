@@ -1,10 +1,13 @@
 """One FAISS index: train, encode a shard, load, search. Knows vectors and rows, not passages.
 
 A shard's codes are kept apart from the trained quantizer and carry no ids: row i of the file is the
-i-th row of the shard, so shards are encoded in any order, in parallel, and never again.
+i-th row of the shard, so shards are encoded in any order, in parallel, and never again. A graph (HNSW)
+has no such codes; it is one file that one task builds.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +20,73 @@ from datastore.manifest import Manifest
 from datastore.store import open_array
 from retriever.sizing import IndexKey
 
+# Above so many lists the centroids are trained in two levels: k-means of n points into k centroids
+# costs n k, and n grows with k.
+_TWO_LEVEL_LISTS = 16_384
+_ADD_BLOCK = 1 << 20
+
 
 def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
     """Train an empty index on a sample: float32 [n, dimension]. Flat needs none."""
-    factory = key.text if key.nlist else "SQfp16"
+    key.check(sample.shape[1])
     if key.nlist > len(sample):
         raise RalmError(
             f"{key.text} has {key.nlist} lists and only {len(sample)} passages to train on: choose "
             "fewer lists, or Flat."
         )
-    index = faiss.index_factory(sample.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
-    if key.nlist:
+    index = faiss.index_factory(sample.shape[1], key.factory, faiss.METRIC_INNER_PRODUCT)
+    ivf = lists_of(index)
+    if ivf is not None:
         # FAISS warns of few points a list; how many there are is ours to choose.
-        index.cp.min_points_per_centroid = 1  # type: ignore[attr-defined]
-    index.train(sample)
+        ivf.cp.min_points_per_centroid = 1
+        if key.fast_scan:
+            # Residual codes need a table for each list, and found less at every setting measured.
+            ivf.by_residual = ivf.by_residual and not hasattr(ivf, "pq")
+        if ivf.nlist > _TWO_LEVEL_LISTS:
+            _train_lists(index, ivf, sample)
+    if hasattr(ivf or index, "pq"):
+        (ivf or index).pq.cp.min_points_per_centroid = 1
+    try:
+        index.train(sample)
+    except RuntimeError as error:
+        if "should be at least as large as" not in str(error):
+            raise
+        raise RalmError(
+            f"{key.text} learns more codes than the {len(sample)} passages to train on: choose Flat."
+        ) from None
     return index
+
+
+def _train_lists(index: Any, ivf: Any, sample: NDArray[np.float32]) -> None:
+    """Fill the coarse quantizer with centroids of a two-level k-means."""
+    from faiss.contrib.clustering import two_level_clustering
+
+    if isinstance(index, faiss.IndexPreTransform):
+        raise RalmError(f"A rotation and {ivf.nlist} lists cannot be trained together: leave out one.")
+    first = math.isqrt(ivf.nlist)
+    centroids, _ = two_level_clustering(sample, first, ivf.nlist, min_points_per_centroid=1)
+    faiss.normalize_L2(centroids)
+    ivf.quantizer.train(centroids)
+    ivf.quantizer.add(centroids)
+
+
+def lists_of(index: Any) -> Any | None:
+    """The inverted-file index inside an index, if there is one."""
+    inner = _inner(index)
+    return inner if isinstance(inner, faiss.IndexIVF) else None
+
+
+def _inner(index: Any) -> Any:
+    """The index behind a rotation, or the index itself."""
+    return faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
+
+
+def has_codec(index: Any) -> bool:
+    """Whether vectors can be encoded shard by shard and the codes added later."""
+    inner = _inner(index)
+    if isinstance(inner, faiss.IndexIVFFastScan):
+        return False  # Its lists are blocks; `add_sa_codes` would lay single codes into them.
+    return isinstance(inner, (faiss.IndexIVF, faiss.IndexFlatCodes))
 
 
 def to_bytes(index: Any) -> bytes:
@@ -40,7 +95,7 @@ def to_bytes(index: Any) -> bytes:
 
 
 def read_trained(path: Path) -> Any:
-    """Read a trained, empty index. Raises RalmError if the file is damaged."""
+    """Read an index file. Raises RalmError if it is missing or damaged."""
     try:
         return faiss.deserialize_index(np.fromfile(path, np.uint8))
     except (RuntimeError, OSError) as error:
@@ -56,51 +111,157 @@ def encode(trained: Any, vectors: NDArray[np.float16], block: int = 65_536) -> N
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How hard a search tries: lists probed (0: all there is), and vectors re-scored exactly (0: none)."""
+
+    nprobe: int
+    depth: int
+
+
 class SearchIndex:
     """A loaded index over all shards of a store. Searching is safe from several threads."""
 
-    def __init__(self, index: Any, nprobe: int) -> None:
+    def __init__(self, index: Any, key: IndexKey) -> None:
+        self.key = key
         self._index = index
-        self._nprobe = nprobe
+        self._ivf = lists_of(index)
 
     @classmethod
     def load(cls, root: Path, manifest: Manifest) -> "SearchIndex":
         """Load the quantizer and every shard's codes into memory."""
+        key = IndexKey.parse(manifest.index.key)
         index = read_trained(root / manifest.index.trained.path)
-        for shard in manifest.shards:
-            if shard.codes is None:
-                # Flat: the stored float16 vectors are the codes.
-                vectors = open_array(root / shard.vectors.path)
-                index.add_sa_codes(np.ascontiguousarray(vectors).view(np.uint8))
-            else:
-                codes = np.ascontiguousarray(open_array(root / shard.codes.path))
-                rows = np.arange(shard.first_row, shard.first_row + shard.rows)
-                index.add_sa_codes(codes, rows)
+        if not index.ntotal:
+            _add_codes(index, root, manifest, key)
         if index.ntotal != manifest.rows:
             raise RalmError(f"The index has {index.ntotal} rows, the manifest {manifest.rows}.")
-        return cls(index, manifest.index.nprobe)
+        return cls(_in_blocks(index) if key.fast_scan else index, key)
 
     @property
     def rows(self) -> int:
         """Number of vectors."""
         return int(self._index.ntotal)
 
-    def search(
-        self, queries: NDArray[np.float32], k: int, nprobe: int | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The k best rows by inner product: scores [n, k] and rows [n, k], best first.
+    @property
+    def nlist(self) -> int:
+        """Number of lists; 0 if there are none."""
+        return int(self._ivf.nlist) if self._ivf is not None else 0
 
-        Where fewer than k are found, the rest of the row is -1.
+    def assign(self, queries: NDArray[np.float32], nprobe: int = 0) -> "Assigned":
+        """Rotate queries [n, d] and choose the lists that each probes; `nprobe` 0 probes every list.
+
+        Done once for all searches of a query: a matrix product over fewer queries may differ in its last
+        bits, and with it the last list probed.
+        """
+        if self._ivf is None:
+            return Assigned(queries, nprobe, None, None)
+        if isinstance(self._index, faiss.IndexPreTransform):
+            queries = self._index.chain.at(0).apply(queries)
+        distances, lists = self._ivf.quantizer.search(queries, min(nprobe or self.nlist, self.nlist))
+        return Assigned(queries, nprobe, distances, lists)
+
+    def search(
+        self, queries: "Assigned", k: int, among: Any | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The k best rows by their codes' inner product: scores [n, k] and rows [n, k], best first.
+
+        `among`, a FAISS selector, leaves out other rows. Where fewer than k are found, the rest of the
+        row is -1.
         """
         k = min(k, self.rows)
-        if not self._nprobe:
-            scores, rows = self._index.search(queries, k)
-        else:
-            # Per request, never set on the shared index: another thread may be searching it.
-            lists = nprobe or self._nprobe
-            parameters = faiss.SearchParametersIVF(nprobe=lists)  # type: ignore[call-arg]
-            scores, rows = self._index.search(queries, k, params=parameters)
+        # Per request, never set on the shared index: another thread may be searching it.
+        chosen = {"sel": among} if among is not None else {}
+        if queries.lists is not None:
+            return self._scan(queries, k, faiss.SearchParametersIVF(nprobe=queries.lists.shape[1], **chosen))
+        parameters = None
+        if self.key.family == "hnsw":
+            effort = max(queries.nprobe, k)
+            parameters = faiss.SearchParametersHNSW(efSearch=effort, **chosen)
+        elif chosen:
+            parameters = faiss.SearchParameters(**chosen)
+        scores, rows = self._index.search(queries.vectors, k, params=parameters)
         return scores, rows
+
+    def _scan(
+        self, queries: "Assigned", k: int, parameters: Any
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Search the assigned lists. FAISS's own wrapper of this call takes no parameters."""
+        count = len(queries)
+        scores, rows = np.empty((count, k), np.float32), np.empty((count, k), np.int64)
+        arrays = [queries.vectors, queries.lists, queries.distances, scores, rows]
+        vectors, lists, distances, out, ids = (faiss.swig_ptr(np.ascontiguousarray(a)) for a in arrays)
+        assert self._ivf is not None  # Only it assigns lists.
+        self._ivf.search_preassigned_c(count, vectors, k, lists, distances, out, ids, False, parameters)
+        return scores, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """Queries that are ready to search with: vectors [n, d'], and the lists each probes [n, nprobe]."""
+
+    vectors: NDArray[np.float32]
+    nprobe: int
+    distances: NDArray[np.float32] | None
+    lists: NDArray[np.int64] | None
+
+    def __getitem__(self, rows: NDArray[np.int64] | slice) -> "Assigned":
+        """Some of the queries."""
+        if self.lists is None or self.distances is None:
+            return Assigned(self.vectors[rows], self.nprobe, None, None)
+        return Assigned(self.vectors[rows], self.nprobe, self.distances[rows], self.lists[rows])
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+def _add_codes(index: Any, root: Path, manifest: Manifest, key: IndexKey) -> None:
+    inner = _inner(index)
+    for shard in manifest.shards:
+        # Flat: the stored float16 vectors are the codes.
+        entry = shard.vectors if key.exact else shard.codes
+        assert entry is not None  # Every index with a codec has codes.
+        codes = open_array(root / entry.path).view(np.uint8)
+        for at in range(0, len(codes), _ADD_BLOCK):
+            block = np.ascontiguousarray(codes[at : at + _ADD_BLOCK])
+            first = shard.first_row + at
+            inner.add_sa_codes(block, np.arange(first, first + len(block)))
+    index.ntotal = inner.ntotal
+
+
+def _in_blocks(index: Any) -> Any:
+    """The same codes laid out for fast scan (Andre, Kermarrec, Le Scouarnec 2015)."""
+    ivf = _inner(index)
+    layout = faiss.IndexIVFPQFastScan if hasattr(ivf, "pq") else faiss.IndexIVFRaBitQFastScan
+    fast = layout(ivf)
+    # The copy takes the coarse quantizer over, the original is freed with its lists.
+    ivf.own_fields, fast.own_fields = False, True
+    if ivf is index:
+        return fast
+    index.index, index.own_fields = fast, True
+    fast.this.disown()  # The rotation frees it now, not Python.
+    ivf.reset()
+    return index
+
+
+def score(queries: NDArray[np.float32], vectors: Sequence[NDArray[np.float16]]) -> list[NDArray[np.float32]]:
+    """Exact inner products of each query with its own vectors: [n] of float16 [m, d] -> [n] of float32 [m].
+
+    By FAISS's float16 scanner, which scores a vector the same whatever stands beside it; a matrix
+    product does not, and numpy takes four times as long to widen float16.
+    """
+    found = []
+    for query, mine in zip(queries, vectors, strict=True):
+        out = np.empty(len(mine), np.float32)
+        if len(mine):
+            scanner = faiss.IndexScalarQuantizer(
+                mine.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+            )
+            scanner.add_sa_codes(mine.view(np.uint8))
+            scores, at = scanner.search(query[None], len(mine))
+            out[at[0]] = scores[0]
+        found.append(out)
+    return found
 
 
 def training_sample(

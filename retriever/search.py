@@ -1,7 +1,12 @@
-"""Retriever: queries and a view to ranked passages, from one local store."""
+"""Retriever: queries and views to ranked passages, from one local store.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Two tiers: codes in memory propose candidates, the stored vectors score them exactly.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +16,18 @@ from datastore.errors import RalmError
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
+from retriever.card import Card, read_card
 from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder
-from retriever.index import SearchIndex
+from retriever.index import SearchIndex, Setting, score
+from retriever.propose import Candidates, Proposer
 
-# How much deeper each further search goes when a view leaves too few hits.
-DEEPENING = 4
-# Hits held at once, 12 bytes each: a deep search of many queries goes block by block.
-_BLOCK_HITS = 1 << 23
+# Without a card: lists and vectors that found 98% of an exhaustive search's first ten in the
+# development corpora.
+_UNMEASURED_LISTS = 1 / 4
+_UNMEASURED_DEPTH = 200
+# Vectors re-scored at once, in bytes.
+_GATHER_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +47,31 @@ class Ranking:
     exhausted: bool
 
 
+@dataclass
+class Seconds:
+    """How long each stage of a search took, in seconds."""
+
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, stage: str) -> Iterator[None]:
+        """Add the time of what is done within to a stage."""
+        started = time.perf_counter()
+        yield
+        self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - started
+
+
 class Retriever:
     """A store, the encoder it was built with and its index, loaded once. Safe between threads."""
 
-    def __init__(self, store: Datastore, encoder: Encoder, index: SearchIndex) -> None:
+    def __init__(
+        self, store: Datastore, encoder: Encoder, index: SearchIndex, card: Card | None = None
+    ) -> None:
         self.store = store
         self.encoder = encoder
         self.index = index
+        self.card = card
+        self._proposer = Proposer(store, index)
 
     @classmethod
     def open(cls, path: Path | str, encoder: str | None = None) -> "Retriever":
@@ -54,70 +81,137 @@ class Retriever:
         one is a RalmError.
         """
         store = Datastore.open(path)
-        card = store.manifest.encoder
-        if encoder is not None and encoder != card.name:
-            if Checkpoint.find(encoder).weights_sha256 != card.weights_sha256:
+        described = store.manifest.encoder
+        if encoder is not None and encoder != described.name:
+            if Checkpoint.find(encoder).weights_sha256 != described.weights_sha256:
                 raise RalmError(
-                    f"{path} was built with the encoder {card.name}, not {encoder}: search it with that "
-                    "one, or build another store."
+                    f"{path} was built with the encoder {described.name}, not {encoder}: search it with "
+                    "that one, or build another store."
                 )
-            card = card.model_copy(update={"name": encoder})
-        return cls(store, Encoder.open(card), SearchIndex.load(Path(path), store.manifest))
+            described = described.model_copy(update={"name": encoder})
+        card = read_card(store.layout, store.manifest)
+        index = SearchIndex.load(Path(path), store.manifest)
+        return cls(store, Encoder.open(described), index, card)
 
-    def search(self, queries: Sequence[str], k: int, view: View | None = None) -> list[Ranking]:
+    def setting(
+        self, k: int, recall: float | None = None, nprobe: int | None = None, depth: int | None = None
+    ) -> Setting:
+        """The quickest setting that reaches a recall, by the index's card; `nprobe` and `depth` overrule it.
+
+        Without any of them, the recall that the store was built for, or the best there is.
+        """
+        if recall is not None and self.card is None:
+            raise RalmError(
+                f"{self.store.layout.root} has no index card to choose a recall by: run "
+                f"`ralm card {self.store.layout.root}`, or give nprobe and depth."
+            )
+        chosen = self._default(k) if recall is None or self.card is None else self.card.setting(recall, k)
+        if nprobe is not None and not 1 <= nprobe <= max(1, self.index.nlist):
+            raise RalmError(
+                f"nprobe must be between 1 and the {self.index.nlist} lists of this index, not {nprobe}."
+                if self.index.nlist
+                else f"The index {self.store.manifest.index.key} has no lists to probe: leave nprobe out."
+            )
+        if depth is not None and depth < 0:
+            raise RalmError(f"depth, the number of vectors re-scored, must not be negative: {depth}.")
+        return Setting(nprobe or chosen.nprobe, chosen.depth if depth is None else depth)
+
+    def _default(self, k: int) -> Setting:
+        if self.card is None:
+            depth = 0 if self.index.key.exact else max(_UNMEASURED_DEPTH, 2 * k)
+            return Setting(int(self.index.nlist * _UNMEASURED_LISTS), depth)
+        try:
+            return self.card.setting(self.store.manifest.index.recall, k)
+        except RalmError:
+            return self.card.best(k)
+
+    def search(
+        self, queries: Sequence[str], k: int, view: View | None = None, setting: Setting | None = None
+    ) -> list[Ranking]:
         """The k best passages of each query among those in the view."""
-        return self.search_many(queries, [view or View()], k)[0]
+        return self.search_many(queries, [view or View()], k, setting)[0]
 
     def search_many(
-        self, queries: Sequence[str], views: Sequence[View], k: int, depth: int = 0
+        self,
+        queries: Sequence[str],
+        views: Sequence[View],
+        k: int,
+        setting: Setting | None = None,
+        depth: int = 0,
+        seconds: Seconds | None = None,
     ) -> list[list[Ranking]]:
         """The k best passages of each query in each view, from one search: [views][queries].
 
-        The index is searched once to `depth` (chosen from the views if 0); only queries that a view
-        leaves with fewer than k hits are searched again, deeper.
+        The index is searched once, to `depth` (chosen from the views if 0); only queries that a view
+        leaves short are searched again. `seconds`, if given, is told how long each stage took.
         """
         if k < 1:
             raise RalmError(f"k must be at least 1, not {k}.")
+        seconds = seconds or Seconds()
         if not queries or not self.index.rows:
             return [[Ranking((), True) for _ in queries] for _ in views]
-        vectors = self.encoder.encode_queries(queries)
-        sparsest = min(view.fraction for view in views)
-        depth = depth or (k if sparsest == 1.0 else int(1.5 * k / sparsest))
-        depth = min(max(depth, k), self.index.rows)
-        found: list[list[Ranking | None]] = [[None] * len(queries) for _ in views]
-        pending = np.arange(len(queries))
-        while len(pending):
-            block = max(1, _BLOCK_HITS // depth)
-            for at in range(0, len(pending), block):
-                mine = pending[at : at + block]
-                scores, rows = self.index.search(vectors[mine], depth)
-                for query, s, r in zip(mine, scores, rows, strict=True):
-                    self._fill(found, views, int(query), s, r, k, depth)
-            pending = np.array([q for q in pending if any(v[q] is None for v in found)], np.int64)
-            depth = min(DEEPENING * depth, self.index.rows)
-        return [[r for r in per_view if r is not None] for per_view in found]
+        with seconds.of("encode"):
+            vectors = self.encoder.encode_queries(queries)
+        ranked = self.rank(vectors, views, k, setting or self.setting(k), depth, seconds)
+        with seconds.of("read"):
+            passages: dict[int, Passage] = {}
+            return [[self._ranking(one, k, passages) for one in several] for several in ranked]
 
-    def _fill(
+    def rank(
         self,
-        found: list[list[Ranking | None]],
+        vectors: NDArray[np.float32],
         views: Sequence[View],
-        query: int,
-        scores: NDArray[np.float32],
-        rows: NDArray[np.int64],
         k: int,
-        depth: int,
-    ) -> None:
-        """Answer one query in every view that `depth` was deep enough for."""
-        exists = rows >= 0
-        exhausted = depth >= self.index.rows or not exists.all()
-        scores, rows = scores[exists], rows[exists]
-        keys = self.store.keys(rows.tolist())
-        for number, view in enumerate(views):
-            if found[number][query] is not None:
-                continue
-            kept = np.flatnonzero(view.keep(keys))[:k]
-            if len(kept) == k or exhausted:
-                hits = tuple(
-                    Hit(int(rows[i]), float(scores[i]), self.store.passage(int(rows[i]))) for i in kept
-                )
-                found[number][query] = Ranking(hits, len(kept) < k)
+        setting: Setting,
+        depth: int = 0,
+        seconds: Seconds | None = None,
+    ) -> list[list[Candidates]]:
+        """The k best rows of each query vector [n, d] in each view, best first: [views][n]."""
+        if not np.isfinite(vectors).all():
+            raise RalmError("A query's vector holds NaN or infinity: is the encoder's checkpoint whole?")
+        seconds = seconds or Seconds()
+        with seconds.of("propose"):
+            assigned = self.index.assign(vectors, setting.nprobe)
+            found = self._proposer.propose(assigned, views, max(k, setting.depth), depth)
+        with seconds.of("rescore"):
+            if setting.depth and not self.index.key.exact:
+                found = self._rescore(vectors, found)
+            return [[best(one, k) for one in several] for several in found]
+
+    def _rescore(self, vectors: NDArray[np.float32], found: list[list[Candidates]]) -> list[list[Candidates]]:
+        """Score candidates by their stored vectors; what several views share is read once."""
+        wanted = [
+            np.unique(np.concatenate([several[q].rows for several in found])) for q in range(len(vectors))
+        ]
+        exact: list[NDArray[np.float32]] = []
+        width = 2 * self.store.manifest.encoder.dimension
+        block = max(1, _GATHER_BYTES // max(1, width * max(map(len, wanted))))
+        for at in range(0, len(wanted), block):
+            mine = wanted[at : at + block]
+            # One gather in row order for all queries: pages are read once, front to back.
+            rows, places = np.unique(np.concatenate(mine), return_inverse=True)
+            gathered = self.store.vectors(rows)
+            bounds = np.cumsum([len(one) for one in mine])[:-1]
+            each = [np.take(gathered, one, axis=0) for one in np.split(places, bounds)]
+            exact += score(vectors[at : at + block], each)
+        return [
+            [
+                Candidates(one.rows, exact[q][np.searchsorted(wanted[q], one.rows)], one.exhausted)
+                for q, one in enumerate(several)
+            ]
+            for several in found
+        ]
+
+    def _ranking(self, found: Candidates, k: int, passages: dict[int, Passage]) -> Ranking:
+        hits = []
+        for row, value in zip(found.rows.tolist(), found.scores.tolist(), strict=True):
+            if row not in passages:
+                passages[row] = self.store.passage(row)
+            hits.append(Hit(row, value, passages[row]))
+        return Ranking(tuple(hits), len(hits) < k)
+
+
+def best(found: Candidates, k: int) -> Candidates:
+    """The k best candidates, best first; of equal scores the lower row."""
+    order = np.lexsort((found.rows, -found.scores))[:k]
+    return Candidates(found.rows[order], found.scores[order], found.exhausted)

@@ -1,11 +1,14 @@
-"""N, dimension and a memory budget to an index key, its training size and its bytes.
+"""N, dimension, memory and recall to an index key, its training size and its bytes.
 
-Pure arithmetic: knows no FAISS, so a plan can be made where none is installed.
+Pure arithmetic: knows no FAISS, so a plan can be made where none is installed. The one exception
+is a factory string of FAISS's own that is none of the families below: only FAISS knows its bytes.
 """
 
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
 
 from datastore.errors import RalmError
 
@@ -14,60 +17,186 @@ from datastore.errors import RalmError
 FLAT_ROWS = 262_144
 # FAISS's own bounds: fewer than 39 points a list warns, more than 256 are thrown away.
 POINTS_PER_LIST = 64
-VALID_KEYS = "auto, Flat, IVFn,SQ8 (for example IVF1024,SQ8)"
+# A product quantizer's 256 centroids a part want as many points each.
+_PQ8_ROWS = 65_536
+# Above this recall@10 the smaller codes need to re-score hundreds of vectors for each query.
+_FINE_RECALL = 0.98
+# Rows a fast-scan list is padded to.
+_BLOCK = 32
+_ID_BYTES = 8
+VALID_KEYS = (
+    "auto, Flat, IVFn,CODE with CODE one of SQfp16, SQ8, PQm, PQmx4, PQmx4fs, RaBitQ or RaBitQfs ('OPQm,' in "
+    "front rotates), HNSWm,SQ8, HNSWm,SQfp16, or any FAISS factory string"
+)
+
+Family = Literal["flat", "ivf", "hnsw", "factory"]
+
+_IVF = re.compile(r"(?:(OPQ|RR)(\d+)(?:_(\d+))?,)?IVF([1-9]\d*),([A-Za-z]\w*)")
+_CODE = re.compile(r"SQfp16|SQ8|SQ6|SQ4|RaBitQ(?:fs)?|PQ([1-9]\d*)(?:x(4|8))?(fs)?")
+_HNSW = re.compile(r"HNSW([1-9]\d*)[,_](SQ8|SQfp16)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class IndexKey:
-    """A parsed index key: `Flat` (float16, exact) or `IVFn,SQ8` (n lists, one byte a dimension)."""
+    """A parsed index key: family, number of lists, and the code a vector is kept as."""
 
     text: str
-    nlist: int
+    family: Family
+    nlist: int = 0
+    code: str = ""
+    rotation: str = ""
+    neighbours: int = 0
 
     @classmethod
     def parse(cls, text: str) -> "IndexKey":
         """Read a key. Raises RalmError listing the valid ones."""
         if text == "Flat":
-            return cls(text, 0)
-        if found := re.fullmatch(r"IVF([1-9]\d*),SQ8", text):
-            return cls(text, int(found[1]))
-        raise RalmError(f"Unknown index key {text!r}: valid keys are {VALID_KEYS}.")
+            return cls(text, "flat", code="SQfp16")
+        if found := _HNSW.fullmatch(text):
+            return cls(text, "hnsw", code=found[2], neighbours=int(found[1]))
+        found = _IVF.fullmatch(text)
+        if found and (code := _CODE.fullmatch(found[5])) and (not code[3] or code[2] == "4"):
+            rotation = text[: found.end(2)] if found[1] else ""
+            if found[3]:
+                rotation += f"_{found[3]}"
+            return cls(text, "ivf", int(found[4]), found[5], rotation)
+        if "IVF0" in text or not re.fullmatch(r"[\w,()\[\]:]+", text) or _faiss_index(text, 64) is None:
+            raise RalmError(f"Unknown index key {text!r}: valid keys are {VALID_KEYS}.")
+        return cls(text, "factory")
 
     @property
-    def nprobe(self) -> int:
-        """Lists a search probes by default: a quarter of them, at least 16 where there are so many.
+    def fast_scan(self) -> bool:
+        """Whether a loaded list is laid out in blocks that SIMD registers scan."""
+        return self.code.endswith("fs")
 
-        Questions lie far from the passages that answer them: on 142,709 passages of 7 domains a
-        quarter of 1,024 lists gives 0.98 of an exhaustive search's first ten, an eighth 0.97.
+    @property
+    def exact(self) -> bool:
+        """Whether its scores are those of the stored vectors, so that re-scoring changes nothing."""
+        return self.family == "flat"
+
+    @property
+    def factory(self) -> str:
+        """The FAISS factory string of the index that is trained and encodes.
+
+        Fast-scan lists hold the same codes in another order, which only a loaded index needs.
         """
-        return min(self.nlist, max(16, self.nlist // 4))
+        if self.family == "flat":
+            return "SQfp16"
+        if self.family == "hnsw":
+            return f"HNSW{self.neighbours}_{self.code}"
+        if self.family == "ivf":
+            head = f"{self.rotation}," if self.rotation else ""
+            return f"{head}IVF{self.nlist},{self.code.removesuffix('fs')}"
+        return self.text
 
     @property
     def training_rows(self) -> int:
         """Passages the quantizer is trained on, if the store has so many."""
-        return self.nlist * POINTS_PER_LIST
+        if self.family == "factory":
+            return 256 * POINTS_PER_LIST * 4
+        parts = self._parts
+        codebook = 0 if not parts else _PQ8_ROWS if parts[1] == 8 else 256 * 16
+        scalar = 4096 if self.code in ("SQ8", "SQ6", "SQ4") else 0
+        return max(self.nlist * POINTS_PER_LIST, codebook, scalar)
+
+    @cached_property
+    def _parts(self) -> tuple[int, int] | None:
+        """Number of parts and bits of each, of a product quantizer."""
+        found = _CODE.fullmatch(self.code)
+        return (int(found[1]), int(found[2] or 8)) if found and found[1] else None
+
+    def code_bytes(self, dimension: int) -> int:
+        """Bytes of one vector's code, without its list number."""
+        if self._parts:
+            return math.ceil(self._parts[0] * self._parts[1] / 8)
+        if self.code.startswith("RaBitQ"):
+            # A bit a dimension and two floats (Gao, Long 2024, "RaBitQ").
+            return math.ceil(dimension / 8) + 8
+        bits = {"SQfp16": 16, "SQ8": 8, "SQ6": 6, "SQ4": 4}[self.code]
+        return math.ceil(dimension * bits / 8)
 
     def bytes(self, rows: int, dimension: int) -> int:
-        """Memory of the loaded index in bytes: codes, ids and centroids."""
-        if not self.nlist:
-            return rows * dimension * 2
-        return rows * (dimension + 8) + self.nlist * dimension * 4
+        """Memory of the loaded index in bytes: codes, ids, centroids, codebooks, rotation, graph."""
+        if self.family == "factory":
+            return _factory_bytes(self.text, rows, dimension)
+        each = self.code_bytes(dimension)
+        if self.family == "flat":
+            return rows * each
+        tables = dimension * 8 if self.code in ("SQ8", "SQ6", "SQ4") else 0
+        if self.family == "hnsw":
+            # 2 m neighbours on the lowest level, m on each above, where 1/m of the rows are;
+            # an offset and a level each (Malkov, Yashunin 2018).
+            m = self.neighbours
+            return int(rows * (each + 4 * (2 * m + m / (m - 1)) + 12)) + tables
+        tables += self._table_bytes(dimension)
+        # A list's last block is half empty on average.
+        padding = self.nlist * each * (_BLOCK - 1) // 2 if self.fast_scan else 0
+        return rows * (each + _ID_BYTES) + self.nlist * (4 * dimension + 16) + padding + tables
+
+    def _table_bytes(self, dimension: int) -> int:
+        codebook = 4 * dimension * 2 ** self._parts[1] if self._parts else 0
+        if self.code.startswith("RaBitQ"):
+            codebook = 4 * dimension
+        return codebook + (4 * dimension * dimension if self.rotation else 0)
+
+    def check(self, dimension: int) -> None:
+        """Raise RalmError if vectors of this dimension cannot be coded so."""
+        if self._parts and dimension % self._parts[0]:
+            near = max(m for m in range(1, self._parts[0] + 1) if dimension % m == 0)
+            raise RalmError(
+                f"{self.text}: {dimension} dimensions cannot be cut into {self._parts[0]} equal parts: "
+                f"PQ{near} can."
+            )
+        if self.family == "factory" and _faiss_index(self.text, dimension) is None:
+            raise RalmError(f"FAISS makes no index {self.text!r} for {dimension} dimensions.")
 
 
-def choose_key(rows: int, dimension: int, memory: int) -> IndexKey:
-    """The most exact key whose index fits in `memory` bytes. Raises RalmError if none does."""
+def _faiss_index(text: str, dimension: int) -> Any | None:
+    """An empty index of FAISS's, or None if it knows no such string."""
+    import faiss
+
+    try:
+        return faiss.index_factory(dimension, text, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError:
+        return None
+
+
+def _factory_bytes(text: str, rows: int, dimension: int) -> int:
+    """What FAISS says of an index that is no family of ours: codes and ids, without tables."""
+    index = _faiss_index(text, dimension)
+    try:
+        return int(rows * (index.sa_code_size() + _ID_BYTES * hasattr(index, "invlists"))) if index else 0
+    except RuntimeError:
+        return rows * (4 * dimension + _ID_BYTES)  # No codec of its own: float32 at worst.
+
+
+def list_count(rows: int) -> int:
+    """A power of two near 2 sqrt(N): between sqrt(N) and 4 sqrt(N), as FAISS's guidelines have it."""
+    return 1 << max(0, round(math.log2(max(1.0, 2 * math.sqrt(rows)))))
+
+
+def choose_key(rows: int, dimension: int, memory: int, recall: float = 0.95) -> IndexKey:
+    """The fastest key that fits in `memory` bytes and reaches `recall`@10 by re-scoring.
+
+    Exhaustive while that is quick; then product codes of 4 bits for every 4 dimensions, which beat all
+    others at equal recall (benchmarks/search.py); bytes a dimension for a recall above 0.98; 4 bits for
+    every 8 dimensions where memory is short. Raises RalmError if nothing fits.
+    """
     flat = IndexKey.parse("Flat")
     if rows <= FLAT_ROWS and flat.bytes(rows, dimension) <= memory:
         return flat
-    # Between sqrt(N) and 4 sqrt(N) lists, as the FAISS guidelines have it, as a power of two.
-    nlist = 2 ** round(math.log2(max(1.0, 2 * math.sqrt(rows))))
-    key = IndexKey.parse(f"IVF{nlist},SQ8")
-    if key.bytes(rows, dimension) > memory:
-        raise RalmError(
-            f"An index of {rows:,} passages of {dimension} dimensions takes "
-            f"{key.bytes(rows, dimension):,} bytes and --index-memory allows {memory:,}: raise it."
-        )
-    return key
+    ivf = f"IVF{list_count(rows)}"
+    codes = ["SQ8"] if recall > _FINE_RECALL or dimension % 4 else []
+    codes += [f"PQ{dimension // n}x4fs" for n in (4, 8) if dimension % n == 0]
+    keys = [IndexKey.parse(f"{ivf},{code}") for code in codes]
+    for key in keys:
+        if key.bytes(rows, dimension) <= memory:
+            return key
+    least = min(key.bytes(rows, dimension) for key in keys)
+    raise RalmError(
+        f"An index of {rows:,} passages of {dimension} dimensions takes at least {least:,} bytes and "
+        f"--index-memory allows {memory:,}: raise it."
+    )
 
 
 _UNITS = {"": 1, "B": 1}

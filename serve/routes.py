@@ -12,6 +12,7 @@ from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
 from lm.reader import Sampling, TextStream
+from retriever.search import Seconds
 from serve.answerer import Answerer, Prepared, hit_to_json
 from serve.schemas import ChatRequest, SearchReply, SearchRequest
 
@@ -63,8 +64,11 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
     retriever = _answerer(request).retriever
     assert retriever is not None  # A server always has a store.
     queries = [body.query] if isinstance(body.query, str) else body.query
-    started = time.perf_counter()
-    rankings = await run_in_threadpool(retriever.search, queries, body.k)
+    seconds = Seconds()
+    setting = retriever.setting(body.k, body.recall, body.nprobe, body.depth)
+    (rankings,) = await run_in_threadpool(
+        retriever.search_many, queries, [body.view.to_view()], body.k, setting, seconds=seconds
+    )
     manifest = retriever.store.manifest
     return {
         "manifest": manifest.hash,
@@ -76,7 +80,8 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
             }
             for query, ranking in zip(queries, rankings, strict=True)
         ],
-        "seconds": time.perf_counter() - started,
+        "setting": {"nprobe": setting.nprobe, "depth": setting.depth},
+        "seconds": seconds.stages,
     }
 
 

@@ -4,13 +4,32 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from datastore.view import Condition, View
 from lm.conditioning import DEFAULT_BUDGET
 from serve.answerer import DEFAULT_PASSAGES
 
 # More hits than this in one reply are a dump, not an answer.
 MAX_K = 1000
 MAX_QUERIES = 256
+# Vectors read for one query: beyond, it is a scan of the disk.
+MAX_DEPTH = 100_000
 MAX_CHARACTERS = 100_000
+
+
+class ViewModel(BaseModel):
+    """Which passages count: a sample, domains, and conditions on metadata such as year>=2010."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    fraction: float = Field(1.0, gt=0, le=1)
+    seed: int = Field(0, ge=0)
+    domains: list[str] = Field([], max_length=100)
+    where: list[str] = Field([], max_length=20)
+
+    def to_view(self) -> View:
+        """Raises RalmError for what is no condition."""
+        conditions = tuple(Condition.parse(text) for text in self.where)
+        return View(self.fraction, self.seed, tuple(self.domains), conditions)
 
 
 class SearchRequest(BaseModel):
@@ -20,6 +39,10 @@ class SearchRequest(BaseModel):
 
     query: str | list[str] = Field(description="a query, or up to 256 of them")
     k: int = Field(5, ge=1, le=MAX_K)
+    recall: float | None = Field(None, gt=0, le=1, description="take the quickest setting of this recall")
+    nprobe: int | None = Field(None, ge=1, description="lists to probe")
+    depth: int | None = Field(None, ge=0, le=MAX_DEPTH, description="vectors to re-score; 0: none")
+    view: ViewModel = Field(default_factory=lambda: ViewModel())
 
     @field_validator("query")
     @classmethod
@@ -54,12 +77,20 @@ class QueryResult(BaseModel):
     exhausted: bool
 
 
+class SettingModel(BaseModel):
+    """How hard the search tried: lists probed (0: the index has none), vectors re-scored."""
+
+    nprobe: int
+    depth: int
+
+
 class SearchReply(BaseModel):
     """The reply of `POST /search`: a result for each query, in order."""
 
     manifest: str = Field(description="hash of the datastore's manifest")
     results: list[QueryResult]
-    seconds: float
+    setting: SettingModel
+    seconds: dict[str, float] = Field(description="by stage: encode, propose, rescore, read")
 
 
 class TextPart(BaseModel):

@@ -119,5 +119,5 @@ def tree(root: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name != "lock" and ".measured." not in path.name
+        if path.is_file() and path.name not in ("lock", "card.json") and ".measured." not in path.name
     }

@@ -170,6 +170,8 @@ class ChunkStage:
                 removed.add("no_tokens", line | {"reason": "the tokenizer finds no token in it"})
                 continue
             counts["indexed"] += 1
+            for name in (f"domain.{document.domain}", *(f"column.{c}" for c in document.metadata)):
+                counts[name] = counts.get(name, 0) + len(chunks)
             for position, one in enumerate(chunks):
                 text = document.text[one.start : one.end]
                 part.passages.append(

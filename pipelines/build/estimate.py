@@ -73,7 +73,7 @@ def estimate(config: BuildConfig, workers: int) -> Estimate:
     passages = round(len(sample.ids) * scale)
     per_passage, dimension = _embedding_cost(config, sample.ids)
     if config.index_key == "auto":
-        key = choose_key(passages, dimension, parse_bytes(config.index_memory))
+        key = choose_key(passages, dimension, parse_bytes(config.index_memory), config.index_recall)
     else:
         key = IndexKey.parse(config.index_key)
     return Estimate(

@@ -49,15 +49,22 @@ class TrainStage:
     rows: tuple[int, ...]
 
     def sizes(self) -> Sequence[int]:
-        return [min(sum(self.rows), self.key.training_rows)]
+        # Flat has nothing to learn, a graph takes every vector in.
+        total = sum(self.rows)
+        return [total if self.key.family == "hnsw" else min(total, self.key.training_rows)]
 
     def run(self, number: int) -> Marker:
-        from retriever.index import to_bytes, train, training_sample
+        from retriever.index import has_codec, to_bytes, train, training_sample
 
         wanted = self.key.training_rows or 1
         sample = training_sample(self._shards(), wanted, sum(self.rows))
         with _one_thread():
-            data = to_bytes(train(self.key, sample))
+            index = train(self.key, sample)
+            if not has_codec(index):
+                # A graph is one file: links lead from every shard to every other.
+                for _, vectors in self._shards():
+                    index.add(vectors.astype(np.float32))
+            data = to_bytes(index)
         path = self.layout.trained(self.key.text)
         info = self.layout.write(path, lambda handle: handle.write(data))
         return Marker({"sample": len(sample)}, (info,))
@@ -82,13 +89,15 @@ class EncodeStage:
         return self.rows
 
     def run(self, number: int) -> Marker:
-        if not self.key.nlist:
+        if self.key.exact:
             # Flat: the stored float16 vectors are its codes already.
             return Marker({"rows": self.rows[number]})
-        from retriever.index import encode
+        from retriever.index import encode, has_codec
 
         path = self.layout.trained(self.key.text)
         trained = _load_trained(path, checksum(path))
+        if not has_codec(trained):
+            return Marker({"rows": self.rows[number]})
         with _one_thread():
             codes = encode(trained, open_array(self.layout.vectors(number)))
         path = self.layout.codes(self.key.text, number)

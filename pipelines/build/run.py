@@ -20,6 +20,7 @@ from datastore.manifest import (
     published,
 )
 from datastore.store import open_array
+from pipelines.build.card import CardStage
 from pipelines.build.chunk import ChunkStage
 from pipelines.build.dedup import DedupStage, partition_count
 from pipelines.build.embed import EmbedStage
@@ -53,7 +54,9 @@ class Build:
         with self.layout.lock():
             self._claim(settings)
             if not published(self.layout):
-                publish(self.layout, self._stages(corpus, checkpoint, settings["dtype"]))
+                manifest = self._stages(corpus, checkpoint, settings["dtype"])
+                self._perform(CardStage(self.layout, manifest))
+                publish(self.layout, manifest)
             shutil.rmtree(self.layout.work, ignore_errors=True)
         return current(self.layout)
 
@@ -85,7 +88,9 @@ class Build:
         before = read_json(path)
         if self.layout.done(TrainStage.name, 0) is None:
             # The index comes last: until it is begun, its settings may still be mended.
-            chosen = {name: settings["config"][name] for name in ("index_key", "index_memory")}
+            chosen = {
+                name: settings["config"][name] for name in ("index_key", "index_memory", "index_recall")
+            }
             if before["config"] | chosen != before["config"]:
                 before["config"] |= chosen
                 write_json(path, before)
@@ -131,7 +136,7 @@ class Build:
             sources=corpus.sources,
             config=read_json(layout.build_file)["config"],
             encoder=checkpoint.card(dimension, dtype),
-            index=IndexEntry(key=key.text, nprobe=key.nprobe if key.nlist else 0, trained=_entry(train)),
+            index=IndexEntry(key=key.text, recall=config.index_recall, trained=_entry(train)),
             shards=tuple(
                 ShardEntry(
                     first_row=shard.first_row,
@@ -142,13 +147,16 @@ class Build:
                 )
                 for shard, vectors, codes in zip(shards, embed, index, strict=True)
             ),
-            counts=counts,
+            domains=named(counts, "domain."),
+            columns=named(counts, "column."),
+            counts={n: c for n, c in counts.items() if not n.startswith(("domain.", "column."))},
             removed=tuple(FileEntry.of(info) for info in removed),
         )
 
     def _index_key(self, rows: int, dimension: int) -> IndexKey:
         if self.config.index_key == "auto":
-            return choose_key(rows, dimension, parse_bytes(self.config.index_memory))
+            memory = parse_bytes(self.config.index_memory)
+            return choose_key(rows, dimension, memory, self.config.index_recall)
         return IndexKey.parse(self.config.index_key)
 
     def _perform(self, stage: Stage, in_order: bool = False) -> list[Marker]:
@@ -206,6 +214,11 @@ def add_counts(read: list[Marker], chunk: list[Marker]) -> dict[str, int]:
             found[name] = found.get(name, 0) + count
     found.pop("kept", None)
     return dict(sorted(found.items()))
+
+
+def named(counts: dict[str, int], prefix: str) -> dict[str, int]:
+    """The counts whose name begins with a prefix, by the rest of their name."""
+    return {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
 
 
 def check_target(layout: Layout) -> None:

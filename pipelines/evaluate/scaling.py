@@ -120,7 +120,7 @@ def run(study: Study) -> Curve:
     retriever = Retriever.open(study.store)
     texts = [question.text for question in questions]
     depth = min(DEPTH, retriever.store.rows)
-    rankings = retriever.search_many(texts, views, max(DEPTHS_SHOWN), depth)
+    rankings = retriever.search_many(texts, views, max(DEPTHS_SHOWN), depth=depth)
     sizes = [view_size(retriever.store, view) for view in views]
     points = _retrieval_points(study, questions, views, rankings, sizes, retriever.store)
     answers: list[dict[str, Any]] = []
@@ -136,7 +136,7 @@ def run(study: Study) -> Curve:
 
 def view_size(store: Datastore, view: View) -> int:
     """How many passages a view keeps."""
-    return sum(int(view.keep(keys).sum()) for keys in store.shard_keys())
+    return int(store.mask(view).sum())
 
 
 def _retrieval_points(

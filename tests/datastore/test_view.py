@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
-from datastore.view import View, mix
+from datastore.view import Condition, View, mix
 
 keys = st.lists(st.integers(0, 2**64 - 1), max_size=50).map(lambda k: np.array(k, np.uint64))
 fractions = st.floats(0.001, 1.0)
@@ -12,31 +12,31 @@ fractions = st.floats(0.001, 1.0)
 
 @given(keys, fractions, fractions, st.integers(0, 1000))
 def test_a_smaller_view_lies_in_a_larger_one_of_the_same_seed(found, one, other, seed):
-    small = View(min(one, other), seed).keep(found)
-    large = View(max(one, other), seed).keep(found)
+    small = View(min(one, other), seed).sampled(found)
+    large = View(max(one, other), seed).sampled(found)
     assert not (small & ~large).any()
 
 
 @given(keys, fractions, st.integers(0, 1000), st.randoms())
 def test_a_passage_is_in_or_out_whatever_stands_beside_it(found, fraction, seed, random):
     view = View(fraction, seed)
-    whole = view.keep(found)
+    whole = view.sampled(found)
     order = list(range(len(found)))
     random.shuffle(order)
-    assert (view.keep(found[order]) == whole[order]).all()
+    assert (view.sampled(found[order]) == whole[order]).all()
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.1, 0.5, 0.9])
 @pytest.mark.parametrize("seed", [0, 1, 2**63])
 def test_a_view_keeps_its_share(fraction, seed):
     found = mix(np.arange(200_000, dtype=np.uint64), 12345)
-    kept = View(fraction, seed).keep(found).mean()
+    kept = View(fraction, seed).sampled(found).mean()
     assert abs(kept - fraction) < 4 * (fraction * (1 - fraction) / len(found)) ** 0.5
 
 
 def test_seeds_sample_apart():
     found = np.arange(100_000, dtype=np.uint64)
-    one, other = View(0.1, 0).keep(found), View(0.1, 1).keep(found)
+    one, other = View(0.1, 0).sampled(found), View(0.1, 1).sampled(found)
     assert abs((one & other).mean() - 0.01) < 0.002
 
 
@@ -48,3 +48,36 @@ def test_the_mix_is_a_bijection_on_what_it_is_given():
 def test_a_share_outside_is_refused(fraction):
     with pytest.raises(RalmError, match="fraction must be above 0"):
         View(fraction)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "met"),
+    [
+        ("year>=2010", 2010, True),
+        ("year>=2010", 2009.5, False),
+        ("year>=2010", "2011", False),
+        ("year=2010", "2010", True),
+        ("year != 2010", "2010", False),
+        ("date<2020-06", "2020-05-31T10:00:00Z", True),
+        ("date>=2020-06", "2020-05-31", False),
+        ("licence=CC BY-SA 4.0", "CC BY-SA 4.0", True),
+        ("score > 0.5", 0.75, True),
+        ("score > 0.5", None, False),
+        ("licence!=CC0", None, False),
+        ("open=true", True, True),
+        ("note==a=b", "a=b", True),
+    ],
+)
+def test_a_condition_compares_like_with_like(text, value, met):
+    assert Condition.parse(text).meets(value) is met
+
+
+@pytest.mark.parametrize("text", ["", "year", "=2010", "year~2010", ">"])
+def test_what_is_no_condition_says_how_one_looks(text):
+    with pytest.raises(RalmError, match="such as year>=2010"):
+        Condition.parse(text)
+
+
+def test_an_unknown_comparison_is_refused():
+    with pytest.raises(RalmError, match="is no comparison"):
+        Condition("year", "~", 1)

@@ -93,6 +93,13 @@ def test_a_curve_from_the_command_line(tmp_path, store, ralm):
         (["verify", "{tmp}"], "holds no finished datastore"),
         (["search", "{tmp}/none", "x"], "no datastore"),
         (["search", "{store}", "x", "-k", "0"], "k must be at least 1"),
+        (["search", "{store}", "x", "--nprobe", "3"], "has no lists to probe"),
+        (["search", "{store}", "x", "--recall", "1.1"], "reach recall 1.1 at 5: its best is 1.000"),
+        (["search", "{store}", "x", "--where", "year"], "such as year>=2010"),
+        (["search", "{store}", "x", "--where", "age>3"], "metadata column 'age': there are"),
+        (["search", "{store}", "x", "--domain", "none"], "has the domain 'none': there are"),
+        (["search", "{store}", "x", "--fraction", "0"], "fraction must be above 0"),
+        (["card", "{store}", "--questions", "{tmp}/none"], "no question file"),
         (["search", "{store}", "x", "--encoder", "other"], "no encoder 'other'"),
         (["ask", "{store}", "x", "--reader", "no/such"], "no reader 'no/such'"),
         (["ask", "{store}", "x", "--quantization", "int2"], "valid are none, int8"),
@@ -137,3 +144,25 @@ def test_help_and_light_commands_do_not_import_torch():
         "assert 'torch' not in sys.modules and 'ray' not in sys.modules, 'heavy'\n"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == 0
+
+
+def test_search_in_a_view_by_a_recall(ralm, store):
+    code, out, _ = ralm(
+        "search", store, "blue glass", "--domain", "travel", "--where", "title=Dunmarrow", "-k", "9",
+        "--recall", "0.9", "--json",
+    )  # fmt: skip
+    found = json.loads(out)
+    assert code == 0
+    assert {hit["doc_id"] for hit in found["hits"]} == {"Dunmarrow-1", "Dunmarrow-3"}
+    assert found["exhausted"]
+    assert set(found["seconds"]) == {"encode", "propose", "rescore", "read"}
+
+
+def test_a_card_is_measured_again_with_questions(ralm, own_store, tmp_path):
+    file = tmp_path / "questions.jsonl"
+    file.write_text("\n".join(json.dumps(question) for question in questions()))
+    code, out, _ = ralm("card", own_store, "--questions", file)
+    assert code == 0
+    assert f"{len(questions())} queries" in out
+    assert "recall@10" in out
+    assert ralm("search", own_store, "blue glass", "--recall", "1")[0] == 0

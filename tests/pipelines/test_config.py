@@ -42,4 +42,4 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_an_unknown_index_key_lists_the_valid_ones():
     with pytest.raises(RalmError, match="valid keys are auto, Flat"):
-        load_config(None, sources=(SourceConfig(path="a"),), index_key="HNSW")
+        load_config(None, sources=(SourceConfig(path="a"),), index_key="IVFPQ")

@@ -1,9 +1,11 @@
+import faiss
 import numpy as np
 import pytest
 
 from datastore.errors import RalmError
-from retriever.index import SearchIndex, encode, read_trained, to_bytes, train, training_sample
+from retriever.index import SearchIndex, encode, read_trained, score, to_bytes, train, training_sample
 from retriever.sizing import IndexKey
+from tests.given import make_store, trained
 
 
 def vectors(rows, dimension=16, seed=0):
@@ -51,7 +53,8 @@ def test_flat_finds_what_an_exhaustive_search_finds():
     index = train(IndexKey.parse("Flat"), data)
     index.add_sa_codes(data.astype(np.float16).view(np.uint8))
     queries = vectors(50, seed=2)
-    scores, rows = SearchIndex(index, 0).search(queries, 10)
+    search = SearchIndex(index, IndexKey.parse("Flat"))
+    scores, rows = search.search(search.assign(queries), 10)
     exact = queries @ data.astype(np.float16).astype(np.float32).T
     assert np.allclose(scores, -np.sort(-exact, axis=1)[:, :10], atol=1e-5)
     assert (np.diff(scores, axis=1) <= 0).all()
@@ -62,10 +65,11 @@ def test_nprobe_is_per_request():
     data = vectors(1000)
     index = train(IndexKey.parse("IVF32,SQ8"), data)
     index.add_with_ids(data, np.arange(1000))
-    search = SearchIndex(index, 1)
-    few, _ = search.search(vectors(5, seed=3), 200)
-    many, rows = search.search(vectors(5, seed=3), 200, nprobe=32)
-    again, _ = search.search(vectors(5, seed=3), 200)
+    search = SearchIndex(index, IndexKey.parse("IVF32,SQ8"))
+    queries = vectors(5, seed=3)
+    few, _ = search.search(search.assign(queries, 1), 200)
+    many, rows = search.search(search.assign(queries, 32), 200)
+    again, _ = search.search(search.assign(queries, 1), 200)
     assert (rows >= 0).all()
     assert (few == again).all()
     assert (many.sum(axis=1) > few[few > -1e30].sum() / 5).any()
@@ -79,3 +83,40 @@ def test_the_training_sample_does_not_depend_on_the_shards():
     assert (whole == parts).all()
     assert 60 < len(whole) < 140
     assert len(training_sample([(hashes, data)], 1000, 300)) == 300
+
+
+@pytest.mark.parametrize("key", ["IVF4,PQ4x4fs", "IVF4,RaBitQfs", "OPQ4,IVF4,PQ4x4fs"])
+def test_codes_in_blocks_find_what_faiss_finds_that_added_the_vectors(tmp_path, key):
+    data = vectors(500).astype(np.float16)
+    store = make_store(tmp_path, np.arange(500), data, key, per_shard=120)
+    loaded = SearchIndex.load(tmp_path, store.manifest)
+    peer = faiss.deserialize_index(np.frombuffer(trained(key, 16), np.uint8))
+    peer.add(data.astype(np.float32))
+    queries = vectors(30, seed=5)
+    _, ours = loaded.search(loaded.assign(queries), 20)
+    faiss.extract_index_ivf(peer).nprobe = 4
+    _, theirs = peer.search(queries, 20)
+    # Fast scan rounds its tables to 8 bits: nearly the same rows, in nearly the same order.
+    assert np.mean([len({*a} & {*b}) / 20 for a, b in zip(ours, theirs, strict=True)]) > 0.85
+
+
+def test_many_lists_are_trained_in_two_levels(monkeypatch):
+    monkeypatch.setattr("retriever.index._TWO_LEVEL_LISTS", 8)
+    index = train(IndexKey.parse("IVF16,SQ8"), vectors(1000))
+    centroids = index.quantizer.reconstruct_n(0, 16)
+    assert np.allclose(np.linalg.norm(centroids, axis=1), 1, atol=1e-5)
+    index.add(vectors(1000))
+    assert index.invlists.imbalance_factor() < 4
+    with pytest.raises(RalmError, match="learns more codes than the 100 passages"):
+        train(IndexKey.parse("IVF4,PQ4"), vectors(100))
+    with pytest.raises(RalmError, match="leave out one"):
+        train(IndexKey.parse("OPQ4,IVF16,PQ4"), vectors(1000))
+
+
+def test_exact_scores_do_not_depend_on_the_company():
+    data, queries = vectors(300, 384).astype(np.float16), vectors(3, 384, seed=1)
+    (alone,) = score(queries[:1], [data[7:8]])
+    (among,) = score(queries[:1], [data])
+    assert alone[0] == among[7]
+    assert among == pytest.approx(data.astype(np.float32) @ queries[0], abs=1e-5)
+    assert [len(s) for s in score(queries, [data[:2], data[:0], data[5:9]])] == [2, 0, 4]

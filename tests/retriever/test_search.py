@@ -7,113 +7,169 @@ from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
 from datastore.errors import RalmError
-from datastore.layout import FileInfo, Layout
-from datastore.manifest import (
-    EncoderCard,
-    FileEntry,
-    IndexEntry,
-    Manifest,
-    ShardEntry,
-)
-from datastore.schema import Passage, passages_to_batch
-from datastore.store import Datastore
-from datastore.view import View
-from pipelines.build.chunk import write_batch
+from datastore.view import Condition, View
 from retriever.checkpoint import Checkpoint
-from retriever.index import SearchIndex, encode, to_bytes, train
-from retriever.search import Retriever
-from retriever.sizing import IndexKey
+from retriever.index import Setting
+from retriever.search import Retriever, Seconds
 from tests.corpus import questions
+from tests.given import make_retriever, make_store, random_vectors
 
-DIMENSION = 8
-
-
-class GivenVectors:
-    """An encoder for queries whose vectors are known: the law is about searching, not about text."""
-
-    def __init__(self, vectors):
-        self.vectors = vectors
-
-    def encode_queries(self, queries):
-        return self.vectors[[int(query) for query in queries]]
-
-
-def make_retriever(root, rows, vectors, key, trained, queries, per_shard=7):
-    """A store of the passages numbered `rows`, as a build with this quantizer would lay it out."""
-    layout, shards = Layout(root), []
-    for number, at in enumerate(range(0, len(rows), per_shard)):
-        mine = rows[at : at + per_shard]
-        batch = passages_to_batch(Passage(f"text {r}", "d", f"doc{r}", 0, 0) for r in mine)
-        files = [
-            layout.write(layout.passages(number), lambda h, b=batch: write_batch(h, b)),
-            layout.write(layout.vectors(number), lambda h, m=mine: np.save(h, vectors[m])),
+KEYS = ["Flat", "IVF4,SQfp16", "IVF4,SQ8", "IVF4,PQ4x4", "IVF4,PQ8x4fs", "IVF4,RaBitQ", "OPQ4_8,IVF4,PQ4x4fs"]
+views = st.builds(
+    View,
+    fraction=st.one_of(st.just(1.0), st.floats(0.02, 1.0)),
+    seed=st.integers(0, 5),
+    domains=st.sampled_from([(), ("a",), ("b", "c")]),
+    where=st.sampled_from(
+        [
+            (),
+            (Condition("year", ">=", 2004),),
+            (Condition("licence", "=", "CC0"), Condition("year", "<", 2003)),
         ]
-        if key.nlist:
-            codes = encode(trained, vectors[mine])
-            files.append(layout.write(layout.codes(key.text, number), lambda h, c=codes: np.save(h, c)))
-        entries = [FileEntry.of(info) for info in files] + [None]
-        shards.append(
-            ShardEntry(
-                first_row=at, rows=len(mine), passages=entries[0], vectors=entries[1], codes=entries[2]
-            )
-        )
-    info = layout.write(layout.trained(key.text), lambda h: h.write(to_bytes(trained)))
-    manifest = make_manifest(shards, key, info)
-    store = Datastore(layout, manifest)
-    return Retriever(store, GivenVectors(queries), SearchIndex.load(root, manifest))
+    ),
+)
 
 
-def make_manifest(shards, key: IndexKey, trained: FileInfo) -> Manifest:
-    card = EncoderCard(
-        name="given",
-        weights_sha256="",
-        dimension=DIMENSION,
-        max_tokens=8,
-        dtype="float32",
-        prompts={},
-        normalized=True,
-    )
-    return Manifest(
-        generation=1,
-        sources=(),
-        config={},
-        encoder=card,
-        index=IndexEntry(key=key.text, nprobe=key.nprobe, trained=FileEntry.of(trained)),
-        shards=tuple(shards),
-        counts={},
-        removed=(),
-    )
-
-
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
-    count=st.integers(1, 60),
-    fraction=st.floats(0.02, 1.0),
+    count=st.integers(12, 90),
+    distinct=st.sampled_from([None, 3, 20]),
+    several=st.lists(views, min_size=1, max_size=3),
     k=st.integers(1, 12),
-    key=st.sampled_from(["Flat", "IVF4,SQ8"]),
+    key=st.sampled_from(KEYS),
+    setting=st.builds(Setting, nprobe=st.integers(1, 4), depth=st.sampled_from([0, 3, 20])),
 )
-def test_a_view_equals_a_build(tmp_path_factory, seed, count, fraction, k, key):
+def test_a_view_equals_a_build(tmp_path_factory, seed, count, distinct, several, k, key, setting):
     """Law 2: searching a view is searching a store built from its passages, same quantizer."""
-    random = np.random.default_rng(seed)
-    vectors = random.standard_normal((count, DIMENSION)).astype(np.float16)
-    queries = random.standard_normal((5, DIMENSION)).astype(np.float32)
-    parsed = IndexKey.parse(key)
-    trained = train(parsed, random.standard_normal((64, DIMENSION)).astype(np.float32))
-    names = [str(q) for q in range(5)]
-    root = tmp_path_factory.mktemp("view")
-    whole = make_retriever(root / "whole", np.arange(count), vectors, parsed, trained, queries)
-    view = View(fraction, seed)
-    kept = np.flatnonzero(view.keep(whole.store.keys(range(count))))
-    rankings = whole.search(names, k, view)
-    if not len(kept):
-        assert all(r.exhausted and not r.hits for r in rankings)
-        return
-    part = make_retriever(root / "part", kept, vectors, parsed, trained, queries)
-    for mine, built in zip(rankings, part.search(names, k), strict=True):
-        assert [h.score for h in mine.hits] == [h.score for h in built.hits]
-        assert sorted(h.passage.doc_id for h in mine.hits) == sorted(h.passage.doc_id for h in built.hits)
-        assert mine.exhausted == built.exhausted == (len(mine.hits) < k)
+    vectors = random_vectors(seed, count, distinct=distinct)
+    queries = np.random.default_rng(seed + 1).standard_normal((5, vectors.shape[1])).astype(np.float32)
+    root, names = tmp_path_factory.mktemp("view"), [str(q) for q in range(5)]
+    whole = make_retriever(make_store(root / "whole", np.arange(count), vectors, key), queries)
+    together = whole.search_many(names, several, k, setting)
+    for number, (view, rankings) in enumerate(zip(several, together, strict=True)):
+        kept = np.flatnonzero(whole.store.mask(view))
+        if not len(kept):
+            assert all(r.exhausted and not r.hits for r in rankings)
+            continue
+        part = make_retriever(make_store(root / f"part{number}", kept, vectors, key), queries)
+        for mine, built in zip(rankings, part.search(names, k, setting=setting), strict=True):
+            assert [(h.score, h.passage) for h in mine.hits] == [(h.score, h.passage) for h in built.hits]
+            assert mine.exhausted == built.exhausted == (len(mine.hits) < k)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    view=views,
+    k=st.integers(1, 12),
+    depth=st.integers(1, 80),
+    key=st.sampled_from(KEYS),
+)
+def test_how_deep_the_first_search_goes_changes_nothing(
+    tmp_path_factory, monkeypatch_module, seed, view, k, depth, key
+):
+    """Deepening, and a view as a selector inside the search, find what a deep search finds."""
+    vectors = random_vectors(seed, 80, distinct=30)
+    queries = np.random.default_rng(seed).standard_normal((3, vectors.shape[1])).astype(np.float32)
+    store = make_store(tmp_path_factory.mktemp("depth"), np.arange(80), vectors, key)
+    retriever, names = make_retriever(store, queries), ["0", "1", "2"]
+    setting = Setting(2, 5)
+    deep = retriever.search_many(names, [view], k, setting, depth=80)
+    assert retriever.search_many(names, [view], k, setting, depth=depth) == deep
+    monkeypatch_module.setattr("retriever.propose._DEEPEST", 0)
+    assert retriever.search_many(names, [view], k, setting) == deep
+    monkeypatch_module.undo()
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module():
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+def test_a_view_of_one_passage_finds_it(tmp_path):
+    vectors = random_vectors(0, 500)
+    store = make_store(tmp_path, np.arange(500), vectors, "IVF4,SQ8", per_shard=100)
+    retriever = make_retriever(store, vectors[:3].astype(np.float32))
+    view = View(domains=("b",), where=(Condition("title", "=", "title 10"),))
+    for ranking in retriever.search(["0", "1", "2"], 5, view, Setting(4, 10)):
+        assert [hit.passage.doc_id for hit in ranking.hits] == ["doc10"]
+        assert ranking.exhausted
+
+
+def test_an_empty_view_finds_nothing_and_says_so(tmp_path):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
+    retriever = make_retriever(store, np.ones((1, 8), np.float32))
+    (ranking,) = retriever.search(["0"], 3, View(where=(Condition("year", ">", 3000),)))
+    assert not ranking.hits
+    assert ranking.exhausted
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        (View(where=(Condition("yaer", ">", 1),)), "column 'yaer': there are licence, title, year"),
+        (View(domains=("z",)), "domain 'z': there are a, b, c"),
+    ],
+)
+def test_a_view_on_what_does_not_exist_lists_what_does(tmp_path, view, message):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
+    with pytest.raises(RalmError, match=message):
+        make_retriever(store, np.ones((1, 8), np.float32)).search(["0"], 3, view)
+
+
+def test_rescoring_ranks_by_the_stored_vectors(tmp_path):
+    vectors = random_vectors(3, 400)
+    store = make_store(tmp_path, np.arange(400), vectors, "IVF4,PQ4x4", per_shard=64)
+    queries = np.random.default_rng(4).standard_normal((20, 8)).astype(np.float32)
+    retriever, names = make_retriever(store, queries), [str(n) for n in range(20)]
+    exact = np.argsort(-(queries @ vectors.astype(np.float32).T), axis=1)[:, :10]
+
+    def recall(setting):
+        found = [[h.row for h in r.hits] for r in retriever.search(names, 10, setting=setting)]
+        return np.mean([len({*a} & {*b}) / 10 for a, b in zip(found, exact, strict=True)])
+
+    assert recall(Setting(4, 400)) == 1.0
+    assert recall(Setting(4, 50)) > recall(Setting(4, 0))
+    hits = retriever.search(["0"], 10, setting=Setting(4, 400))[0].hits
+    assert [h.score for h in hits] == pytest.approx(
+        [float(queries[0] @ vectors[h.row].astype(np.float32)) for h in hits], abs=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"nprobe": 5}, "between 1 and the 4 lists"),
+        ({"nprobe": 0}, "between 1 and the 4 lists"),
+        ({"depth": -1}, "must not be negative"),
+        ({"recall": 0.9}, "no index card"),
+    ],
+)
+def test_a_setting_the_index_cannot_take_is_refused(tmp_path, arguments, message):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50), "IVF4,SQ8")
+    with pytest.raises(RalmError, match=message):
+        make_retriever(store, np.ones((1, 8), np.float32)).setting(3, **arguments)
+
+
+def test_lists_of_an_index_without_any_are_refused(tmp_path):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
+    with pytest.raises(RalmError, match="has no lists to probe"):
+        make_retriever(store, np.ones((1, 8), np.float32)).setting(3, nprobe=2)
+
+
+def test_a_query_without_numbers_is_refused(tmp_path):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
+    with pytest.raises(RalmError, match="NaN or infinity"):
+        make_retriever(store, np.full((1, 8), np.nan, np.float32)).search(["0"], 3)
+
+
+def test_each_stage_is_timed(store):
+    seconds = Seconds()
+    retriever = Retriever.open(store)
+    retriever.search_many(["blue glass"], [View()], 3, seconds=seconds)
+    assert list(seconds.stages) == ["encode", "propose", "rescore", "read"]
 
 
 def test_one_search_answers_for_all_views(store):

@@ -54,6 +54,17 @@ def test_curl_gets_passages(url):
     assert not first["exhausted"]
 
 
+def test_a_search_takes_a_view_and_says_what_it_did(url):
+    view = {"domains": ["history"], "where": ["year<1300"]}
+    reply = json.loads(curl(f"{url}/search", {"query": "blue glass", "k": 20, "view": view, "depth": 5}))
+    (result,) = reply["results"]
+    assert {hit["doc_id"].split("-")[0] for hit in result["hits"]} == {"Corrowick", "Hollinport"}
+    assert {hit["domain"] for hit in result["hits"]} == {"history"}
+    assert result["exhausted"]
+    assert reply["setting"] == {"nprobe": 0, "depth": 5}
+    assert list(reply["seconds"]) == ["encode", "propose", "rescore", "read"]
+
+
 def test_curl_gets_an_answer_with_citations(url):
     reply = json.loads(curl(f"{url}/v1/chat/completions", {"model": "ralm", "messages": [QUESTION]}))
     assert "by lot" in reply["choices"][0]["message"]["content"]
@@ -106,6 +117,10 @@ def test_openais_client_lists_the_models(client):
     [
         ("/search", {"k": 3}, 422, "query: Field required"),
         ("/search", {"query": "x", "k": 0}, 422, "k: Input should be greater"),
+        ("/search", {"query": "x", "nprobe": 3}, 400, "has no lists to probe"),
+        ("/search", {"query": "x", "view": {"where": ["age"]}}, 400, "such as year>=2010"),
+        ("/search", {"query": "x", "view": {"domains": ["none"]}}, 400, "has the domain 'none'"),
+        ("/search", {"query": "x", "view": {"fraction": 2}}, 422, "view.fraction: Input should be less"),
         ("/search", "{not json", 422, "JSON"),
         ("/search", "[]", 422, "valid dictionary"),
         ("/v1/chat/completions", {"messages": []}, 422, "messages: "),

@@ -1,0 +1,83 @@
+"""An index to its card: what each setting finds, measured on sentences of the store's own passages.
+
+Nobody knows the questions that will come; a sentence encoded as a query lies nearer to them than the
+vector of a whole passage does. `ralm card --questions` measures with real ones.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from datastore.layout import Layout, Marker
+from datastore.manifest import Manifest
+from datastore.store import Datastore
+from datastore.view import mix
+from pipelines.build.embed import THREADS, load_encoder
+from retriever.card import Card, measure, write_card
+from retriever.encoder import Encoder, torch_threads
+from retriever.index import SearchIndex
+
+QUERIES = 1000
+_SENTENCE = re.compile(r"[^.!?\n]{20,300}[.!?\n]")
+# Passages are drawn by another hash than the training sample, or they would be its own centroids' points.
+_SALT = 0x0CA2D
+
+
+@dataclass(frozen=True)
+class CardStage:
+    """Measures the index of a store that is whole but not yet published."""
+
+    name: ClassVar[str] = "card"
+    unit: ClassVar[str] = "queries"
+    layout: Layout
+    manifest: Manifest
+
+    def sizes(self) -> Sequence[int]:
+        return [min(QUERIES, self.manifest.rows)]
+
+    def run(self, number: int) -> Marker:
+        store = Datastore(self.layout, self.manifest)
+        described = self.manifest.encoder
+        encoder = load_encoder(described.name, described.dtype)
+        card = make_card(store, encoder, sentences(store, QUERIES, self.manifest.config.get("seed", 0)))
+        # Measured: the card is in no checksum, so the marker names no file.
+        write_card(self.layout.card(self.manifest.index.key), card)
+        return Marker({"queries": card.queries})
+
+
+def make_card(store: Datastore, encoder: Encoder, queries: Sequence[str]) -> Card:
+    """Measure a store's index on queries."""
+    with torch_threads(THREADS):
+        vectors = encoder.encode_queries(queries)
+    return measure(store, SearchIndex.load(store.layout.root, store.manifest), vectors)
+
+
+def sentences(store: Datastore, count: int, seed: int) -> list[str]:
+    """A sentence each from about `count` passages, chosen by a hash of their keys; at least one."""
+    share = min(1.0, count / store.rows)
+    bound = np.uint64(min(int(share * 2.0**64), 2**64 - 1))
+    rows, first = [], 0
+    for keys in store.shard_keys():
+        rows += (first + np.flatnonzero(mix(keys, seed + _SALT) <= bound)).tolist()
+        first += len(keys)
+    return [sentence(store.passage(row).text) for row in (rows or [0])[:count]]
+
+
+def sentence(text: str) -> str:
+    """The middle one of a text's sentences; its beginning if it has none."""
+    found = _SENTENCE.findall(text)
+    return found[len(found) // 2].strip() if found else text[:300]
+
+
+def measure_again(path: Path, questions: Sequence[str]) -> Card:
+    """Measure and replace the card of a published store; without questions, on its own sentences."""
+    store = Datastore.open(path)
+    encoder = Encoder.open(store.manifest.encoder)
+    seed = store.manifest.config.get("seed", 0)
+    card = make_card(store, encoder, questions or sentences(store, QUERIES, seed))
+    write_card(store.layout.card(store.manifest.index.key), card)
+    return card

@@ -1,0 +1,204 @@
+"""An index's card: what each setting of a search finds, reads and costs, measured after the build.
+
+It stands beside the index, outside every checksum: recall is a property of the store, milliseconds are
+one of the machine that measured them.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from datastore.errors import RalmError
+from datastore.layout import Layout, read_json, write_json
+from datastore.manifest import Manifest
+from datastore.store import Datastore
+from retriever.index import SearchIndex, Setting, score
+
+# Re-scored vectors a query, from none to what a disk gives in some ten milliseconds.
+DEPTHS = (0, 20, 50, 100, 200, 400, 800)
+_DEEPEST = 100
+_TIMED_QUERIES = 50
+_PAGE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One setting, measured: recall@10 and @100 against exact search, bytes of vectors read from disk
+    pages, and milliseconds of a single query on one thread (median), each for one query."""
+
+    nprobe: int
+    depth: int
+    recall_10: float
+    recall_100: float
+    bytes_read: int
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Card:
+    """The rungs of an index, on `queries` queries; `index` tells whose card it is."""
+
+    index: str
+    rows: int
+    queries: int
+    rungs: tuple[Rung, ...]
+
+    def setting(self, recall: float, k: int) -> Setting:
+        """The quickest setting that reaches a recall at k. Raises RalmError if none does."""
+        able = [rung for rung in self.rungs if self._recall(rung, k) >= recall]
+        if not able:
+            best = max(self._recall(rung, k) for rung in self.rungs)
+            raise RalmError(
+                f"No setting of this index was measured to reach recall {recall:g} at {k}: its best is "
+                f"{best:.3f}. Ask for at most that, or build with a finer --index-key."
+            )
+        return _setting(min(able, key=lambda rung: rung.milliseconds), k)
+
+    def best(self, k: int) -> Setting:
+        """The setting that finds most."""
+        return _setting(max(self.rungs, key=lambda rung: (self._recall(rung, k), -rung.milliseconds)), k)
+
+    @staticmethod
+    def _recall(rung: Rung, k: int) -> float:
+        # Recall falls slowly with k: the next measured one above stands for those between.
+        return rung.recall_10 if k <= 10 else rung.recall_100
+
+
+def _setting(rung: Rung, k: int) -> Setting:
+    if not rung.depth:
+        return Setting(rung.nprobe, 0)
+    # Beyond what was measured, as many candidates for each hit as at 100.
+    return Setting(rung.nprobe, max(rung.depth, k, rung.depth * k // _DEEPEST))
+
+
+def identity(manifest: Manifest) -> str:
+    """Hash of all files an index consists of: tells one store's from another's."""
+    files = [manifest.index.trained, *(s.codes or s.vectors for s in manifest.shards)]
+    return xxhash.xxh3_128_hexdigest("".join(file.xxh3 for file in files).encode())
+
+
+def read_card(layout: Layout, manifest: Manifest) -> Card | None:
+    """The card of a store's index, None if it has none. Raises RalmError if it is another index's."""
+    path = layout.card(manifest.index.key)
+    if not path.exists():
+        return None
+    found = read_json(path)
+    try:
+        card = Card(
+            found["index"], found["rows"], found["queries"], tuple(Rung(**rung) for rung in found["rungs"])
+        )
+    except (KeyError, TypeError):
+        raise RalmError(f"{path} is not an index card: run `ralm card {layout.root}`.") from None
+    if card.index != identity(manifest):
+        raise RalmError(
+            f"{path} belongs to another index: run `ralm card {layout.root}` to measure this one."
+        )
+    return card
+
+
+def write_card(path: Path, card: Card) -> None:
+    """Write a card beside its index."""
+    write_json(path, asdict(card))
+
+
+def exact(queries: NDArray[np.float32], shards: Iterable[NDArray[np.float16]], k: int) -> NDArray[np.int64]:
+    """Rows of the k best vectors of each query by exhaustive search: [n, k], best first, -1 where none."""
+    heap = faiss.ResultHeap(len(queries), k, keep_max=True)
+    first = 0
+    for vectors in shards:
+        scores, rows = faiss.knn(
+            queries, vectors.astype(np.float32), min(k, len(vectors)), faiss.METRIC_INNER_PRODUCT
+        )
+        heap.add_result(scores, rows + first)
+        first += len(vectors)
+    heap.finalize()
+    found: NDArray[np.int64] = heap.I
+    return found
+
+
+def measure(store: Datastore, index: SearchIndex, queries: NDArray[np.float32]) -> Card:
+    """Measure the ladder of settings on query vectors: float32 [n, dimension]."""
+    wanted = min(_DEEPEST, store.rows)
+    truth = exact(queries, store.shard_vectors(), wanted)
+    rungs = []
+    for nprobe in probes(index.nlist):
+        rungs += list(_rungs(store, index, queries, truth, nprobe))
+    return Card(identity(store.manifest), store.rows, len(queries), tuple(rungs))
+
+
+def probes(nlist: int) -> Sequence[int]:
+    """Powers of two up to the number of lists; 0 where there are none."""
+    return [2**n for n in range(nlist.bit_length()) if 2**n <= nlist] or [0]
+
+
+def _rungs(
+    store: Datastore, index: SearchIndex, queries: NDArray[np.float32], truth: NDArray[np.int64], nprobe: int
+) -> Iterable[Rung]:
+    depths = [d for d in DEPTHS if not index.key.exact or d == 0]
+    deepest = min(store.rows, max(_DEEPEST, *depths))
+    _, rows = index.search(index.assign(queries, nprobe), deepest)
+    scores = _exact_scores(store, queries, rows) if len(depths) > 1 else None
+    for depth in depths:
+        if depth > store.rows:
+            continue
+        ranked = rows if scores is None or not depth else _ranked(rows[:, :depth], scores[:, :depth])
+        read, milliseconds = _cost(store, index, queries, nprobe, depth, rows)
+        yield Rung(
+            nprobe,
+            depth,
+            _recall(ranked, truth, 10),
+            _recall(ranked, truth, 100),
+            read,
+            round(milliseconds, 4),
+        )
+
+
+def _exact_scores(
+    store: Datastore, queries: NDArray[np.float32], rows: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    out = np.full(rows.shape, -np.inf, np.float32)
+    for at, (query, mine) in enumerate(zip(queries, rows, strict=True)):
+        exists = np.flatnonzero(mine >= 0)
+        (out[at, exists],) = score(query[None], [store.vectors(mine[exists])])
+    return out
+
+
+def _ranked(rows: NDArray[np.int64], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.take_along_axis(rows, np.argsort(-scores, axis=1, kind="stable"), axis=1)
+
+
+def _recall(found: NDArray[np.int64], truth: NDArray[np.int64], k: int) -> float:
+    k = min(k, truth.shape[1])
+    shared = sum(len(np.intersect1d(a[:k], b[:k])) for a, b in zip(found, truth, strict=True))
+    return round(shared / truth[:, :k].size, 4)
+
+
+def _cost(
+    store: Datastore,
+    index: SearchIndex,
+    queries: NDArray[np.float32],
+    nprobe: int,
+    depth: int,
+    rows: NDArray[np.int64],
+) -> tuple[int, float]:
+    """Bytes of the disk pages that hold a query's re-scored vectors, and milliseconds a query."""
+    width = 2 * store.manifest.encoder.dimension
+    pages, seconds = [], []
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    for query, mine in zip(queries[:_TIMED_QUERIES], rows, strict=False):
+        started = time.perf_counter()
+        index.search(index.assign(query[None], nprobe), max(depth, min(10, store.rows)))
+        if depth:
+            score(query[None], [store.vectors(mine[:depth][mine[:depth] >= 0])])
+        seconds.append(time.perf_counter() - started)
+        starts = np.sort(mine[:depth]) * width
+        pages.append(len(np.union1d(starts // _PAGE, (starts + width - 1) // _PAGE)))
+    faiss.omp_set_num_threads(before)
+    return round(_PAGE * float(np.mean(pages))), 1000 * float(np.median(seconds))

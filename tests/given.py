@@ -1,0 +1,109 @@
+"""Stores of given vectors: the laws of searching are about rows and scores, not about text."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from datastore.layout import Layout
+from datastore.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, ShardEntry, publish
+from datastore.schema import Passage, passages_to_batch
+from datastore.store import Datastore
+from pipelines.build.chunk import write_batch
+from retriever.index import SearchIndex, encode, has_codec, to_bytes, train
+from retriever.search import Retriever
+from retriever.sizing import IndexKey
+
+DIMENSION = 8
+
+
+@dataclass
+class GivenVectors:
+    """An encoder of queries that are called by their numbers."""
+
+    vectors: np.ndarray
+
+    def encode_queries(self, queries):
+        return self.vectors[[int(query) for query in queries]]
+
+
+@lru_cache
+def trained(key, dimension=DIMENSION):
+    """A trained index of a key, as bytes: training is slow and the laws hold for any."""
+    sample = (
+        np.random.default_rng(7).standard_normal((max(300, 40 * dimension), dimension)).astype(np.float32)
+    )
+    return to_bytes(train(IndexKey.parse(key), sample))
+
+
+def passage(number):
+    """The passage of this number: its domain and metadata follow from it."""
+    number = int(number)
+    metadata = {"year": 2000 + number % 7, "licence": "CC0" if number % 3 else "CC BY"}
+    if number % 5 == 0:
+        metadata = {"title": f"title {number}"}
+    return Passage(f"text {number}", "abc"[number % 3], f"doc{number}", 0, 0, metadata)
+
+
+def make_store(root, numbers, vectors, key="Flat", per_shard=7):
+    """A store of the passages with these numbers, laid out as a build with this key would."""
+    import faiss
+
+    layout, shards = Layout(root), []
+    parsed = IndexKey.parse(key)
+    quantizer = faiss.deserialize_index(np.frombuffer(trained(key, vectors.shape[1]), np.uint8))
+    for shard, at in enumerate(range(0, len(numbers), per_shard)):
+        mine = numbers[at : at + per_shard]
+        batch = passages_to_batch(passage(n) for n in mine)
+        files = [
+            layout.write(layout.passages(shard), lambda h, b=batch: write_batch(h, b)),
+            layout.write(layout.vectors(shard), lambda h, m=mine: np.save(h, vectors[m])),
+        ]
+        if not parsed.exact and has_codec(quantizer):
+            codes = encode(quantizer, vectors[mine])
+            files.append(layout.write(layout.codes(key, shard), lambda h, c=codes: np.save(h, c)))
+        elif not has_codec(quantizer):
+            quantizer.add(vectors[mine].astype(np.float32))
+        entries = [FileEntry.of(info) for info in files] + [None]
+        shards.append(
+            ShardEntry(
+                first_row=at, rows=len(mine), passages=entries[0], vectors=entries[1], codes=entries[2]
+            )
+        )
+    info = layout.write(layout.trained(key), lambda h: h.write(to_bytes(quantizer)))
+    passages = [passage(n) for n in numbers]
+    manifest = Manifest(
+        generation=1,
+        sources=(),
+        config={},
+        encoder=EncoderCard(
+            name="given",
+            weights_sha256="",
+            dimension=vectors.shape[1],
+            max_tokens=8,
+            dtype="float32",
+            prompts={},
+            normalized=True,
+        ),
+        index=IndexEntry(key=key, recall=0.95, trained=FileEntry.of(info)),
+        shards=tuple(shards),
+        domains=dict(Counter(p.domain for p in passages)),
+        columns=dict(Counter(c for p in passages for c in p.metadata)),
+        counts={},
+        removed=(),
+    )
+    publish(layout, manifest)
+    return Datastore(layout, manifest)
+
+
+def make_retriever(store, queries):
+    """A retriever of a store that encodes query "i" to the i-th of these vectors."""
+    return Retriever(store, GivenVectors(queries), SearchIndex.load(store.layout.root, store.manifest))
+
+
+def random_vectors(seed, count, dimension=DIMENSION, distinct=None):
+    """Float16 vectors; with fewer distinct ones than rows, many score alike."""
+    random = np.random.default_rng(seed)
+    found = random.standard_normal((distinct or count, dimension)).astype(np.float16)
+    return found[random.integers(0, len(found), count)] if distinct else found
