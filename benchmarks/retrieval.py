@@ -70,7 +70,7 @@ def main() -> None:
     vectors = retriever.encoder.encode_queries(texts)
     started = time.perf_counter()
     (ranked,) = retriever.rank(vectors, [View()], max(DEPTHS), retriever.setting(max(DEPTHS)))
-    ours = np.stack([one.rows for one in ranked])
+    ours = ranked.rows
     seconds = time.perf_counter() - started
     documents = np.array([p.doc_id for p in passages], dtype=object)
     manifest = retriever.store.manifest

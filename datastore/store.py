@@ -89,10 +89,13 @@ class Datastore:
 
     def vectors(self, rows: Rows) -> NDArray[np.float16]:
         """The stored vectors of these rows, in ascending order best: float16 [len(rows), dimension]."""
-        out = np.empty((len(rows), self.manifest.encoder.dimension), np.float16)
+        dimension = self.manifest.encoder.dimension
+        # Whole rows as single items: numpy copies those four times as fast as rows of float16.
+        item = np.dtype((np.void, 2 * dimension))
+        out = np.empty(len(rows), item)
         for shard, mine, local in self._parts(rows):
-            out[mine] = np.take(shard.vectors, local, axis=0)
-        return out
+            out[mine] = shard.vectors.view(item)[:, 0][local]
+        return out.view(np.float16).reshape(-1, dimension)
 
     def keys(self, rows: Rows) -> NDArray[np.uint64]:
         """The passage keys of these rows: uint64 [len(rows)]."""
@@ -158,9 +161,11 @@ class Datastore:
             # FAISS says -1 for "nothing found"; numpy would read the last row.
             raise IndexError(f"rows {wanted.min()}..{wanted.max()} are outside 0..{self.rows - 1}")
         owners = np.searchsorted(self._first_rows, wanted, side="right") - 1
-        for number in np.unique(owners):
-            mine = np.flatnonzero(owners == number)
-            yield self._shard(int(number)), mine, wanted[mine] - self._first_rows[number]
+        order = np.argsort(owners, kind="stable")
+        bounds = np.searchsorted(owners[order], np.arange(len(self._first_rows) + 1))
+        for number in np.flatnonzero(np.diff(bounds)).tolist():
+            mine = order[bounds[number] : bounds[number + 1]]
+            yield self._shard(number), mine, wanted[mine] - self._first_rows[number]
 
     def shard_vectors(self) -> Iterator[NDArray[np.float16]]:
         """The vectors of all rows, shard by shard, memory-mapped."""
@@ -227,7 +232,8 @@ def open_passages(path: Path) -> pa.RecordBatch:
 def open_array(path: Path) -> NDArray[Any]:
     """Memory-map an array file, such as vectors or codes. Raises RalmError if it is not one."""
     try:
-        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        # A plain view: numpy's memmap class makes each small access three times as slow.
+        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     except (ValueError, OSError) as error:
         raise RalmError(f"{path} is damaged ({error}): restore it from a copy, or build again.") from None
     return found

@@ -18,7 +18,9 @@ from datastore.errors import RalmError
 from datastore.layout import Layout, read_json, write_json
 from datastore.manifest import Manifest
 from datastore.store import Datastore
-from retriever.index import SearchIndex, Setting, score
+from retriever.index import SearchIndex, Setting
+from retriever.propose import Candidates
+from retriever.rerank import by_vectors, score
 
 # Re-scored vectors a query, from none to what a disk gives in some ten milliseconds.
 DEPTHS = (0, 20, 50, 100, 200, 400, 800)
@@ -140,14 +142,16 @@ def probes(nlist: int) -> Sequence[int]:
 def _rungs(
     store: Datastore, index: SearchIndex, queries: NDArray[np.float32], truth: NDArray[np.int64], nprobe: int
 ) -> Iterable[Rung]:
-    depths = [d for d in DEPTHS if not index.key.exact or d == 0]
-    deepest = min(store.rows, max(_DEEPEST, *depths))
-    _, rows = index.search(index.assign(queries, nprobe), deepest)
-    scores = _exact_scores(store, queries, rows) if len(depths) > 1 else None
+    depths = [d for d in DEPTHS if d <= store.rows and not (d and index.key.exact)]
+    assigned = index.assign(queries, nprobe)
+    _, rows = index.search(assigned, min(store.rows, max(_DEEPEST, *DEPTHS)))
     for depth in depths:
-        if depth > store.rows:
-            continue
-        ranked = rows if scores is None or not depth else _ranked(rows[:, :depth], scores[:, :depth])
+        ranked = rows
+        if depth:
+            mine = np.sort(rows[:, :depth], axis=1)
+            counts = (mine >= 0).sum(axis=1)
+            proposed = Candidates(mine[mine >= 0], np.empty(0, np.float32), counts)
+            ranked = by_vectors(store, queries, proposed, depth).rows
         read, milliseconds = _cost(store, index, queries, nprobe, depth, rows)
         yield Rung(
             nprobe,
@@ -157,20 +161,6 @@ def _rungs(
             read,
             round(milliseconds, 4),
         )
-
-
-def _exact_scores(
-    store: Datastore, queries: NDArray[np.float32], rows: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    out = np.full(rows.shape, -np.inf, np.float32)
-    for at, (query, mine) in enumerate(zip(queries, rows, strict=True)):
-        exists = np.flatnonzero(mine >= 0)
-        (out[at, exists],) = score(query[None], [store.vectors(mine[exists])])
-    return out
-
-
-def _ranked(rows: NDArray[np.int64], scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    return np.take_along_axis(rows, np.argsort(-scores, axis=1, kind="stable"), axis=1)
 
 
 def _recall(found: NDArray[np.int64], truth: NDArray[np.int64], k: int) -> float:
@@ -196,9 +186,10 @@ def _cost(
         started = time.perf_counter()
         index.search(index.assign(query[None], nprobe), max(depth, min(10, store.rows)))
         if depth:
-            score(query[None], [store.vectors(mine[:depth][mine[:depth] >= 0])])
+            found = np.sort(mine[:depth][mine[:depth] >= 0])
+            score(query[None], np.array([len(found)]), found, store.vectors(found), 10)
         seconds.append(time.perf_counter() - started)
-        starts = np.sort(mine[:depth]) * width
+        starts = mine[:depth][mine[:depth] >= 0] * width
         pages.append(len(np.union1d(starts // _PAGE, (starts + width - 1) // _PAGE)))
     faiss.omp_set_num_threads(before)
     return round(_PAGE * float(np.mean(pages))), 1000 * float(np.median(seconds))

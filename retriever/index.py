@@ -6,7 +6,7 @@ has no such codes; it is one file that one task builds.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,8 @@ class SearchIndex:
     """A loaded index over all shards of a store. Searching is safe from several threads."""
 
     def __init__(self, index: Any, key: IndexKey) -> None:
+        """Take over a filled index; its lists are laid out in blocks if the key says so."""
+        index = _in_blocks(index) if key.fast_scan else index
         self.key = key
         self._index = index
         self._ivf = lists_of(index)
@@ -136,7 +138,7 @@ class SearchIndex:
             _add_codes(index, root, manifest, key)
         if index.ntotal != manifest.rows:
             raise RalmError(f"The index has {index.ntotal} rows, the manifest {manifest.rows}.")
-        return cls(_in_blocks(index) if key.fast_scan else index, key)
+        return cls(index, key)
 
     @property
     def rows(self) -> int:
@@ -242,26 +244,6 @@ def _in_blocks(index: Any) -> Any:
     fast.this.disown()  # The rotation frees it now, not Python.
     ivf.reset()
     return index
-
-
-def score(queries: NDArray[np.float32], vectors: Sequence[NDArray[np.float16]]) -> list[NDArray[np.float32]]:
-    """Exact inner products of each query with its own vectors: [n] of float16 [m, d] -> [n] of float32 [m].
-
-    By FAISS's float16 scanner, which scores a vector the same whatever stands beside it; a matrix
-    product does not, and numpy takes four times as long to widen float16.
-    """
-    found = []
-    for query, mine in zip(queries, vectors, strict=True):
-        out = np.empty(len(mine), np.float32)
-        if len(mine):
-            scanner = faiss.IndexScalarQuantizer(
-                mine.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-            )
-            scanner.add_sa_codes(mine.view(np.uint8))
-            scores, at = scanner.search(query[None], len(mine))
-            out[at[0]] = scores[0]
-        found.append(out)
-    return found
 
 
 def training_sample(

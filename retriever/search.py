@@ -19,15 +19,14 @@ from datastore.view import View
 from retriever.card import Card, read_card
 from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder
-from retriever.index import SearchIndex, Setting, score
-from retriever.propose import Candidates, Proposer
+from retriever.index import SearchIndex, Setting
+from retriever.propose import Proposer
+from retriever.rerank import Ranked, by_codes, by_vectors
 
 # Without a card: lists and vectors that found 98% of an exhaustive search's first ten in the
 # development corpora.
 _UNMEASURED_LISTS = 1 / 4
 _UNMEASURED_DEPTH = 200
-# Vectors re-scored at once, in bytes.
-_GATHER_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ class Retriever:
         ranked = self.rank(vectors, views, k, setting or self.setting(k), depth, seconds)
         with seconds.of("read"):
             passages: dict[int, Passage] = {}
-            return [[self._ranking(one, k, passages) for one in several] for several in ranked]
+            return [self._rankings(one, passages) for one in ranked]
 
     def rank(
         self,
@@ -165,8 +164,8 @@ class Retriever:
         setting: Setting,
         depth: int = 0,
         seconds: Seconds | None = None,
-    ) -> list[list[Candidates]]:
-        """The k best rows of each query vector [n, d] in each view, best first: [views][n]."""
+    ) -> list[Ranked]:
+        """The k best rows of each query vector [n, d] in each view."""
         if not np.isfinite(vectors).all():
             raise RalmError("A query's vector holds NaN or infinity: is the encoder's checkpoint whole?")
         seconds = seconds or Seconds()
@@ -174,44 +173,19 @@ class Retriever:
             assigned = self.index.assign(vectors, setting.nprobe)
             found = self._proposer.propose(assigned, views, max(k, setting.depth), depth)
         with seconds.of("rescore"):
-            if setting.depth and not self.index.key.exact:
-                found = self._rescore(vectors, found)
-            return [[best(one, k) for one in several] for several in found]
+            if not setting.depth or self.index.key.exact:
+                return [by_codes(one, k) for one in found]
+            return [by_vectors(self.store, vectors, one, k) for one in found]
 
-    def _rescore(self, vectors: NDArray[np.float32], found: list[list[Candidates]]) -> list[list[Candidates]]:
-        """Score candidates by their stored vectors; what several views share is read once."""
-        wanted = [
-            np.unique(np.concatenate([several[q].rows for several in found])) for q in range(len(vectors))
-        ]
-        exact: list[NDArray[np.float32]] = []
-        width = 2 * self.store.manifest.encoder.dimension
-        block = max(1, _GATHER_BYTES // max(1, width * max(map(len, wanted))))
-        for at in range(0, len(wanted), block):
-            mine = wanted[at : at + block]
-            # One gather in row order for all queries: pages are read once, front to back.
-            rows, places = np.unique(np.concatenate(mine), return_inverse=True)
-            gathered = self.store.vectors(rows)
-            bounds = np.cumsum([len(one) for one in mine])[:-1]
-            each = [np.take(gathered, one, axis=0) for one in np.split(places, bounds)]
-            exact += score(vectors[at : at + block], each)
-        return [
-            [
-                Candidates(one.rows, exact[q][np.searchsorted(wanted[q], one.rows)], one.exhausted)
-                for q, one in enumerate(several)
-            ]
-            for several in found
-        ]
-
-    def _ranking(self, found: Candidates, k: int, passages: dict[int, Passage]) -> Ranking:
-        hits = []
-        for row, value in zip(found.rows.tolist(), found.scores.tolist(), strict=True):
-            if row not in passages:
-                passages[row] = self.store.passage(row)
-            hits.append(Hit(row, value, passages[row]))
-        return Ranking(tuple(hits), len(hits) < k)
-
-
-def best(found: Candidates, k: int) -> Candidates:
-    """The k best candidates, best first; of equal scores the lower row."""
-    order = np.lexsort((found.rows, -found.scores))[:k]
-    return Candidates(found.rows[order], found.scores[order], found.exhausted)
+    def _rankings(self, ranked: Ranked, passages: dict[int, Passage]) -> list[Ranking]:
+        rankings = []
+        for rows, scores in zip(ranked.rows.tolist(), ranked.scores.tolist(), strict=True):
+            hits = []
+            for row, score in zip(rows, scores, strict=True):
+                if row < 0:
+                    break
+                if row not in passages:
+                    passages[row] = self.store.passage(row)
+                hits.append(Hit(row, score, passages[row]))
+            rankings.append(Ranking(tuple(hits), len(hits) < len(rows)))
+        return rankings

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from datastore.errors import RalmError
-from retriever.index import SearchIndex, encode, read_trained, score, to_bytes, train, training_sample
+from retriever.index import SearchIndex, encode, read_trained, to_bytes, train, training_sample
 from retriever.sizing import IndexKey
 from tests.given import make_store, trained
 
@@ -111,12 +111,3 @@ def test_many_lists_are_trained_in_two_levels(monkeypatch):
         train(IndexKey.parse("IVF4,PQ4"), vectors(100))
     with pytest.raises(RalmError, match="leave out one"):
         train(IndexKey.parse("OPQ4,IVF16,PQ4"), vectors(1000))
-
-
-def test_exact_scores_do_not_depend_on_the_company():
-    data, queries = vectors(300, 384).astype(np.float16), vectors(3, 384, seed=1)
-    (alone,) = score(queries[:1], [data[7:8]])
-    (among,) = score(queries[:1], [data])
-    assert alone[0] == among[7]
-    assert among == pytest.approx(data.astype(np.float32) @ queries[0], abs=1e-5)
-    assert [len(s) for s in score(queries, [data[:2], data[:0], data[5:9]])] == [2, 0, 4]
