@@ -84,6 +84,9 @@ class Layout:
     def card(self, key: str) -> Path:
         return self.root / "index" / key / "card.json"
 
+    def lexical(self, shard: int, part: str) -> Path:
+        return self.root / "lexical" / f"{shard:05d}.{part}.npy"
+
     def codes(self, key: str, shard: int) -> Path:
         return self.root / "index" / key / f"{shard:05d}.codes.npy"
 

@@ -57,6 +57,7 @@ class ShardEntry(_Frozen):
     passages: FileEntry
     vectors: FileEntry
     codes: FileEntry | None
+    lexical: tuple[FileEntry, ...] | None = None
 
 
 class IndexEntry(_Frozen):
@@ -100,7 +101,8 @@ class Manifest(_Frozen):
         """Every file this generation consists of."""
         entries = [self.index.trained, *self.removed]
         for shard in self.shards:
-            entries += [shard.passages, shard.vectors] + ([shard.codes] if shard.codes else [])
+            entries += [shard.passages, shard.vectors, *(shard.lexical or ())]
+            entries += [shard.codes] if shard.codes else []
         return tuple(entries)
 
     def to_bytes(self) -> bytes:

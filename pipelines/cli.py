@@ -113,6 +113,8 @@ def search(
     recall: Annotated[float | None, typer.Option(help="quickest setting of this recall@10")] = None,
     nprobe: Annotated[int | None, typer.Option(help="lists to probe")] = None,
     depth: Annotated[int | None, typer.Option(help="vectors to re-score exactly; 0: none")] = None,
+    method: Annotated[str, typer.Option(help="dense, bm25 or hybrid")] = "dense",
+    fusion: Annotated[str, typer.Option(help="how hybrid joins: rrf or weighted")] = "rrf",
     domain: Annotated[list[str] | None, typer.Option(help="only of this domain (repeatable)")] = None,
     where: Annotated[list[str] | None, typer.Option(help="only if, year>=2010 (repeatable)")] = None,
     fraction: Annotated[float, typer.Option(help="search a sample of the store")] = 1.0,
@@ -121,14 +123,15 @@ def search(
 ) -> None:
     """Show the passages nearest to a query."""
     from datastore.view import Condition, View
-    from retriever.search import Retriever, Seconds
+    from retriever.search import Method, Retriever, Seconds
 
     conditions = tuple(Condition.parse(text) for text in where or [])
     view = View(fraction, seed, tuple(domain or []), conditions)
     retriever = Retriever.open(store, encoder)
     seconds = Seconds()
     chosen = retriever.setting(k, recall, nprobe, depth)
-    ((ranking,),) = retriever.search_many([query], [view], k, chosen, seconds=seconds)
+    how = Method(method, fusion)  # type: ignore[arg-type]
+    ((ranking,),) = retriever.search_many([query], [view], k, chosen, how, seconds=seconds)
     show.hits(query, ranking, retriever.store.manifest, chosen, seconds.stages, as_json)
 
 

@@ -46,6 +46,7 @@ class BuildConfig(_Frozen):
     index_key: str = "auto"
     index_memory: str = "4GiB"
     index_recall: float = Field(0.95, gt=0, le=1, description="recall@10 that a search aims at")
+    lexical: bool = Field(True, description="a BM25 index too, for `search --method bm25` and `hybrid`")
     seed: int = Field(0, ge=0, description="of the hash that samples the index's training set")
 
     @field_validator("index_key")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,9 @@ from datastore.view import View
 from retriever.card import Card, read_card
 from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder
+from retriever.fusion import Fusion, fuse
 from retriever.index import SearchIndex, Setting
+from retriever.lexical import LexicalIndex
 from retriever.propose import Proposer
 from retriever.rerank import Ranked, by_codes, by_vectors
 
@@ -27,11 +30,41 @@ from retriever.rerank import Ranked, by_codes, by_vectors
 # development corpora.
 _UNMEASURED_LISTS = 1 / 4
 _UNMEASURED_DEPTH = 200
+# Hits of each ranking that a hybrid search joins, at least.
+_FUSED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What a passage is found by: embeddings ("dense"), words ("bm25") or both ("hybrid").
+
+    `fusion` and `weight` (of the dense scores) say how "hybrid" joins the two.
+    """
+
+    name: Literal["dense", "bm25", "hybrid"] = "dense"
+    fusion: Fusion = "rrf"
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        for what, value, valid in (
+            ("method", self.name, ("dense", "bm25", "hybrid")),
+            ("fusion", self.fusion, ("rrf", "weighted")),
+        ):
+            if value not in valid:
+                raise RalmError(f"Unknown {what} {value!r}: valid are {', '.join(valid)}.")
+        if not 0 <= self.weight <= 1:
+            raise RalmError(f"The weight of the dense scores must be between 0 and 1, not {self.weight}.")
+
+
+DENSE = Method()
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A retrieved passage: its row id, its inner product with the query, and itself."""
+    """A retrieved passage: its row id, its score, and itself.
+
+    The score is an inner product, BM25 or a fused one: they do not compare with each other.
+    """
 
     row: int
     score: float
@@ -64,12 +97,18 @@ class Retriever:
     """A store, the encoder it was built with and its index, loaded once. Safe between threads."""
 
     def __init__(
-        self, store: Datastore, encoder: Encoder, index: SearchIndex, card: Card | None = None
+        self,
+        store: Datastore,
+        encoder: Encoder,
+        index: SearchIndex,
+        card: Card | None = None,
+        lexical: LexicalIndex | None = None,
     ) -> None:
         self.store = store
         self.encoder = encoder
         self.index = index
         self.card = card
+        self.lexical = lexical
         self._proposer = Proposer(store, index)
 
     @classmethod
@@ -90,7 +129,8 @@ class Retriever:
             described = described.model_copy(update={"name": encoder})
         card = read_card(store.layout, store.manifest)
         index = SearchIndex.load(Path(path), store.manifest)
-        return cls(store, Encoder.open(described), index, card)
+        lexical = LexicalIndex.load(store.layout.root, store)
+        return cls(store, Encoder.open(described), index, card, lexical)
 
     def setting(
         self, k: int, recall: float | None = None, nprobe: int | None = None, depth: int | None = None
@@ -125,10 +165,15 @@ class Retriever:
             return self.card.best(k)
 
     def search(
-        self, queries: Sequence[str], k: int, view: View | None = None, setting: Setting | None = None
+        self,
+        queries: Sequence[str],
+        k: int,
+        view: View | None = None,
+        setting: Setting | None = None,
+        method: Method = DENSE,
     ) -> list[Ranking]:
         """The k best passages of each query among those in the view."""
-        return self.search_many(queries, [view or View()], k, setting)[0]
+        return self.search_many(queries, [view or View()], k, setting, method)[0]
 
     def search_many(
         self,
@@ -136,6 +181,7 @@ class Retriever:
         views: Sequence[View],
         k: int,
         setting: Setting | None = None,
+        method: Method = DENSE,
         depth: int = 0,
         seconds: Seconds | None = None,
     ) -> list[list[Ranking]]:
@@ -149,12 +195,40 @@ class Retriever:
         seconds = seconds or Seconds()
         if not queries or not self.index.rows:
             return [[Ranking((), True) for _ in queries] for _ in views]
-        with seconds.of("encode"):
-            vectors = self.encoder.encode_queries(queries)
-        ranked = self.rank(vectors, views, k, setting or self.setting(k), depth, seconds)
+        ranked = self._rank(queries, views, k, setting, method, depth, seconds)
         with seconds.of("read"):
             passages: dict[int, Passage] = {}
             return [self._rankings(one, passages) for one in ranked]
+
+    def _rank(
+        self,
+        queries: Sequence[str],
+        views: Sequence[View],
+        k: int,
+        setting: Setting | None,
+        method: Method,
+        depth: int,
+        seconds: Seconds,
+    ) -> list[Ranked]:
+        """The k best rows by embeddings, by words, or by both."""
+        if method.name != "dense" and self.lexical is None:
+            raise RalmError(
+                f"{self.store.layout.root} has no BM25 index: build it with `lexical: true`, or search dense."
+            )
+        each = max(k, _FUSED) if method.name == "hybrid" else k
+        if method.name != "bm25":
+            with seconds.of("encode"):
+                vectors = self.encoder.encode_queries(queries)
+            dense = self.rank(vectors, views, each, setting or self.setting(each), depth, seconds)
+        if method.name == "dense" or self.lexical is None:
+            return dense
+        with seconds.of("words"):
+            lexical = self.lexical.rank(queries, views, each)
+        if method.name == "bm25":
+            return lexical
+        with seconds.of("fuse"):
+            pairs = zip(dense, lexical, strict=True)
+            return [fuse(one, other, k, method.fusion, method.weight) for one, other in pairs]
 
     def rank(
         self,

@@ -12,7 +12,7 @@ from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
 from lm.reader import Sampling, TextStream
-from retriever.search import Seconds
+from retriever.search import Method, Seconds
 from serve.answerer import Answerer, Prepared, hit_to_json
 from serve.schemas import ChatRequest, SearchReply, SearchRequest
 
@@ -67,7 +67,13 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
     seconds = Seconds()
     setting = retriever.setting(body.k, body.recall, body.nprobe, body.depth)
     (rankings,) = await run_in_threadpool(
-        retriever.search_many, queries, [body.view.to_view()], body.k, setting, seconds=seconds
+        retriever.search_many,
+        queries,
+        [body.view.to_view()],
+        body.k,
+        setting,
+        Method(body.method, body.fusion, body.weight),
+        seconds=seconds,
     )
     manifest = retriever.store.manifest
     return {

@@ -42,6 +42,9 @@ class SearchRequest(BaseModel):
     recall: float | None = Field(None, gt=0, le=1, description="take the quickest setting of this recall")
     nprobe: int | None = Field(None, ge=1, description="lists to probe")
     depth: int | None = Field(None, ge=0, le=MAX_DEPTH, description="vectors to re-score; 0: none")
+    method: Literal["dense", "bm25", "hybrid"] = "dense"
+    fusion: Literal["rrf", "weighted"] = "rrf"
+    weight: float = Field(0.5, ge=0, le=1, description="of the dense scores in a weighted fusion")
     view: ViewModel = Field(default_factory=lambda: ViewModel())
 
     @field_validator("query")
@@ -90,7 +93,7 @@ class SearchReply(BaseModel):
     manifest: str = Field(description="hash of the datastore's manifest")
     results: list[QueryResult]
     setting: SettingModel
-    seconds: dict[str, float] = Field(description="by stage: encode, propose, rescore, read")
+    seconds: dict[str, float] = Field(description="by stage: encode, propose, rescore, words, fuse, read")
 
 
 class TextPart(BaseModel):

@@ -26,6 +26,7 @@ from pipelines.build.dedup import DedupStage, partition_count
 from pipelines.build.embed import EmbedStage
 from pipelines.build.executor import Executor
 from pipelines.build.index import EncodeStage, TrainStage
+from pipelines.build.lexical import LengthStage, LexicalStage
 from pipelines.build.progress import BuildProgress, Silent
 from pipelines.build.read import ReadStage, ScanStage, number_records
 from pipelines.build.shards import number_shards, take_places
@@ -130,6 +131,7 @@ class Build:
         key = self._index_key(sum(rows), dimension)
         (train,) = self._perform(TrainStage(layout, key, config.seed, rows))
         index = self._perform(EncodeStage(layout, key, rows))
+        lexical = self._lexical(rows) if config.lexical else None
         removed = [f for m in (*read, *chunk) for f in m.files if f.path.startswith("removed/")]
         return Manifest(
             generation=1,
@@ -144,6 +146,7 @@ class Build:
                     passages=FileEntry.of(shard.passages),
                     vectors=_entry(vectors),
                     codes=_entry(codes) if codes.files else None,
+                    lexical=tuple(map(FileEntry.of, lexical[shard.number].files)) if lexical else None,
                 )
                 for shard, vectors, codes in zip(shards, embed, index, strict=True)
             ),
@@ -152,6 +155,11 @@ class Build:
             counts={n: c for n, c in counts.items() if not n.startswith(("domain.", "column."))},
             removed=tuple(FileEntry.of(info) for info in removed),
         )
+
+    def _lexical(self, rows: tuple[int, ...]) -> list[Marker]:
+        lengths = self._perform(LengthStage(self.layout, rows))
+        mean = max(1.0, sum(m.counts["words"] for m in lengths) / sum(rows))
+        return self._perform(LexicalStage(self.layout, rows, mean))
 
     def _index_key(self, rows: int, dimension: int) -> IndexKey:
         if self.config.index_key == "auto":

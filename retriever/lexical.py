@@ -1,0 +1,186 @@
+"""BM25 over the shards of a store, through bm25s, with scores that compare across shards.
+
+bm25s bakes a collection's own statistics into each index. Ours are made to compare: a shard's index holds
+term weights only, computed with the store's mean length, and a query brings the inverse document
+frequencies, counted over all shards. So a shard is indexed once, alone, and stays right when others come.
+
+A view is searched with the statistics of the whole store: unlike a dense index, BM25 scores in a view
+are not those of a store built from its passages alone.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from datastore.manifest import Manifest
+from datastore.store import Datastore, open_array
+from datastore.view import View
+from retriever.propose import Candidates
+from retriever.rerank import Ranked, by_codes
+
+# Robertson, Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond"; Lucene's values.
+K1 = 1.2
+B = 0.75
+PARTS = ("tokens", "indptr", "indices", "weights")
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> Any:
+    import Stemmer
+
+    return Stemmer.Stemmer("english")
+
+
+def tokenize(texts: Sequence[str]) -> tuple[list[list[int]], dict[str, int]]:
+    """Lower-cased, stemmed English words without stop words: ids of each text, and what an id stands for."""
+    import bm25s
+
+    found = bm25s.tokenize(list(texts), stopwords="en", stemmer=_stemmer(), show_progress=False)
+    # A text without a word gets an empty one.
+    blank = found.vocab.pop("", None)
+    return [[n for n in one if n != blank] for one in found.ids], found.vocab
+
+
+def token_hash(token: str) -> int:
+    """64-bit xxh3 of a token: a shard's vocabulary is a sorted array of these, not a dictionary."""
+    return xxhash.xxh3_64_intdigest(token.encode())
+
+
+def total_length(texts: Sequence[str]) -> int:
+    """Number of tokens in some texts."""
+    return sum(map(len, tokenize(texts)[0]))
+
+
+def index_shard(texts: Sequence[str], mean_length: float) -> dict[str, NDArray[Any]]:
+    """Index a shard's passages, by the names of `PARTS`: a sparse matrix with a column for each token.
+
+    `tokens` uint64 [V], sorted hashes; `indptr` int64 [V + 1]; `indices` int32 and `weights` float32 of all
+    (token, passage) pairs: tf / (tf + k1 (1 - b + b length / mean_length)).
+    """
+    import bm25s
+
+    ids, vocabulary = tokenize(texts)
+    if not vocabulary:
+        return _no_words()
+    # Which id a token gets differs from run to run; the order of its hash does not.
+    hashes = np.array([token_hash(token) for token in vocabulary], np.uint64)
+    order = np.argsort(hashes)
+    place = np.empty(max(vocabulary.values(), default=-1) + 1, np.int64)
+    place[np.fromiter(vocabulary.values(), np.int64, len(vocabulary))[order]] = np.arange(len(order))
+    numbered = [place[one].tolist() for one in ids]
+    own_mean = max(1.0, float(np.mean([len(one) for one in numbered])))
+    # bm25s takes the mean of what it indexes: these k1 and b make that the store's.
+    length_part = K1 * B * own_mean / mean_length
+    k1 = K1 * (1 - B) + length_part
+    index = bm25s.BM25(k1=k1, b=length_part / k1, method="lucene")
+    index.index(
+        (numbered, {str(n): n for n in range(len(order))}), create_empty_token=False, show_progress=False
+    )
+    indptr = index.scores["indptr"].astype(np.int64)
+    frequencies = np.diff(indptr)
+    own_idf = np.array([inverse_frequency(df, len(texts)) for df in frequencies.tolist()])
+    weights = index.scores["data"] / np.repeat(own_idf, frequencies)
+    return {
+        "tokens": hashes[order],
+        "indptr": indptr,
+        "indices": index.scores["indices"].astype(np.int32),
+        "weights": weights.astype(np.float32),
+    }
+
+
+def _no_words() -> dict[str, NDArray[Any]]:
+    empty = (np.empty(0, np.uint64), np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+    return dict(zip(PARTS, empty, strict=True))
+
+
+def inverse_frequency(frequency: int, rows: int) -> float:
+    """Lucene's inverse document frequency: ln(1 + (N - df + 1/2) / (df + 1/2))."""
+    return math.log1p((rows - frequency + 0.5) / (frequency + 0.5))
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """One shard's memory-mapped arrays."""
+
+    rows: int
+    tokens: NDArray[np.uint64]
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+    def column(self, token: int) -> slice:
+        """Where a token's passages lie; empty if no passage holds it."""
+        at = int(np.searchsorted(self.tokens, np.uint64(token)))
+        if at == len(self.tokens) or self.tokens[at] != token:
+            return slice(0, 0)
+        return slice(int(self.indptr[at]), int(self.indptr[at + 1]))
+
+
+class LexicalIndex:
+    """The BM25 index of a store, memory-mapped. Safe between threads."""
+
+    def __init__(self, store: Datastore, shards: Sequence[_Shard]) -> None:
+        self._store = store
+        self._shards = shards
+
+    @classmethod
+    def load(cls, root: Path, store: Datastore) -> "LexicalIndex | None":
+        """Open a store's BM25 index; None if it was built without one."""
+        manifest: Manifest = store.manifest
+        if any(shard.lexical is None for shard in manifest.shards):
+            return None
+        shards = []
+        for shard in manifest.shards:
+            arrays = [open_array(root / file.path) for file in shard.lexical or ()]
+            shards.append(_Shard(shard.rows, *arrays))
+        return cls(store, shards)
+
+    def rank(self, queries: Sequence[str], views: Sequence[View], k: int) -> list[Ranked]:
+        """The k best rows of each query in each view; passages without any of its words are no hits."""
+        masks = [None if view.everything else self._store.mask(view) for view in views]
+        found: list[list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = [[] for _ in views]
+        for query in queries:
+            scores = self.scores(query)
+            for number, mask in enumerate(masks):
+                found[number].append(_best(scores if mask is None else np.where(mask, scores, 0), k))
+        return [by_codes(_candidates(several), k) for several in found]
+
+    def scores(self, query: str) -> NDArray[np.float32]:
+        """BM25 of every row for a query: float32 [rows]; a word that stands twice counts twice."""
+        ids, vocabulary = tokenize([query])
+        words = {n: word for word, n in vocabulary.items()}
+        out = np.zeros(self._store.rows, np.float32)
+        for number in ids[0]:
+            token = token_hash(words[number])
+            columns = [shard.column(token) for shard in self._shards]
+            frequency = sum(column.stop - column.start for column in columns)
+            if not frequency:
+                continue
+            idf = np.float32(inverse_frequency(frequency, self._store.rows))
+            first = 0
+            for shard, column in zip(self._shards, columns, strict=True):
+                # A passage stands once in a column, so a plain addition misses none.
+                out[first : first + shard.rows][shard.indices[column]] += idf * shard.weights[column]
+                first += shard.rows
+        return out
+
+
+def _best(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The rows of the k best scores above 0, and those that tie with the last: ascending."""
+    rows = np.flatnonzero(scores > 0)
+    if len(rows) > k:
+        bound = np.partition(scores[rows], len(rows) - k)[len(rows) - k]
+        rows = rows[scores[rows] >= bound]
+    return rows, scores[rows]
+
+
+def _candidates(found: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> Candidates:
+    rows, scores = (np.concatenate(part) for part in zip(*found, strict=True))
+    return Candidates(rows, scores, np.array([len(one) for one, _ in found]))
