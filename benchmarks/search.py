@@ -29,7 +29,7 @@ from pipelines.evaluate.questions import load_questions
 from retriever.card import exact
 from retriever.encoder import Encoder
 from retriever.index import SearchIndex, Setting, to_bytes, train
-from retriever.rerank import score
+from retriever.rescore import score
 from retriever.search import Retriever
 from retriever.sizing import IndexKey
 

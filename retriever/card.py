@@ -20,7 +20,7 @@ from datastore.manifest import Manifest
 from datastore.store import Datastore
 from retriever.index import SearchIndex, Setting
 from retriever.propose import Candidates
-from retriever.rerank import by_vectors, score
+from retriever.rescore import by_vectors, score
 
 # Re-scored vectors a query, from none to what a disk gives in some ten milliseconds.
 DEPTHS = (0, 20, 50, 100, 200, 400, 800)

@@ -23,7 +23,7 @@ from datastore.manifest import Manifest
 from datastore.store import Datastore, open_array
 from datastore.view import View
 from retriever.propose import Candidates
-from retriever.rerank import Ranked, by_codes
+from retriever.rescore import Ranked, by_codes
 
 # Robertson, Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond"; Lucene's values.
 K1 = 1.2

@@ -1,129 +1,169 @@
-"""Exact re-scoring of candidates from stored vectors.
+"""What may follow the search of a query: filters that look at it and its hits, a cross-encoder, diversity.
 
-By FAISS's float16 scanner, which scores a vector the same whatever stands beside it; a matrix product
-does not, and numpy takes four times as long to widen float16.
+All of it depends on the query, which a View never does. Whatever is dropped is made up for by deeper hits.
 """
 
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from datastore.store import Datastore
-from retriever.propose import Candidates
+from datastore.errors import RalmError
 
-# Vectors held at once, in bytes.
-_GATHER_BYTES = 1 << 28
+_WORD = re.compile(r"\w+")
+# Words in a row that two passages share if one was copied from the other: chance rarely gives five.
+_SHINGLE = 5
+
+
+def words(text: str) -> list[str]:
+    """Lower-cased words."""
+    return _WORD.findall(text.lower())
+
+
+def ngrams(tokens: Sequence[str], n: int) -> set[tuple[str, ...]]:
+    """All n words in a row; the whole text if it is shorter."""
+    n = min(n, len(tokens))
+    return {tuple(tokens[at : at + n]) for at in range(len(tokens) - n + 1)} if n else set()
+
+
+def jaccard(one: set[Any], other: set[Any]) -> float:
+    """Shared members over all members; 0 if there are none."""
+    return len(one & other) / len(one | other) if one or other else 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
-    """The best rows of each query, best first, of equal scores the lower row: rows and scores [n, k].
+class Decontamination:
+    """When a passage holds the question it is found for, and must not help to answer it.
 
-    Where a query has fewer than k, the rest of its rows is -1.
+    "containment": at least `threshold` of the n-grams of the question, or of an answer of n words or more,
+    stand in the passage. MassiveDS (Shao et al. 2024) has two more: "overlap", n words in a row (32 there)
+    are shared, and "jaccard", n-grams (13 there) are alike. Jaccard hardly fires: a long passage that holds
+    the whole question shares a tiny part of its own n-grams with it.
     """
 
-    rows: NDArray[np.int64]
-    scores: NDArray[np.float32]
+    method: Literal["containment", "overlap", "jaccard"] = "containment"
+    n: int = 8
+    threshold: float = 0.8
 
-
-def by_codes(found: Candidates, k: int) -> Ranked:
-    """The k best candidates by the scores they were proposed with."""
-    out = _empty(found.queries, k)
-    bounds = np.concatenate([[0], np.cumsum(found.counts)])
-    for query in range(found.queries):
-        mine = slice(bounds[query], bounds[query + 1])
-        _place(out, query, found.rows[mine], found.scores[mine])
-    return out
-
-
-def by_vectors(store: Datastore, queries: NDArray[np.float32], found: Candidates, k: int) -> Ranked:
-    """The k best candidates by the inner product of query [n, d] and stored vector."""
-    out = _empty(found.queries, k)
-    bounds = np.concatenate([[0], np.cumsum(found.counts)])
-    width = 2 * store.manifest.encoder.dimension
-    at = 0
-    while at < found.queries:
-        # As many queries as fit, at least one.
-        end = int(np.searchsorted(bounds, bounds[at] + _GATHER_BYTES // width, side="right")) - 1
-        end = min(max(end, at + 1), found.queries)
-        rows = found.rows[bounds[at] : bounds[end]]
-        part = score(queries[at:end], found.counts[at:end], rows, store.vectors(rows), k)
-        out.rows[at:end], out.scores[at:end] = part.rows, part.scores
-        at = end
-    return out
-
-
-def score(
-    queries: NDArray[np.float32],
-    counts: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    vectors: NDArray[np.float16],
-    k: int,
-) -> Ranked:
-    """Score each query [n, d] against its own vectors: the next `counts[q]` of `rows` and `vectors`."""
-    out = _empty(len(queries), k)
-    index = _lists(queries, counts, rows, vectors)
-    # One more than asked, to see whether the last of them ties with the next.
-    scores, ids = _scan(index, queries, np.arange(len(queries)), min(k + 1, int(max(counts, default=0))))
-    shown = min(k, scores.shape[1])
-    out.rows[:, :shown], out.scores[:, :shown] = ids[:, :shown], scores[:, :shown]
-    out.scores[out.rows < 0] = -np.inf
-    # FAISS leaves open which of equal scores comes first, and which of them comes last at all.
-    tied = np.flatnonzero(((scores[:, 1:] == scores[:, :-1]) & (ids[:, 1:] >= 0)).any(axis=1))
-    for query in tied:
-        every, all_ids = _scan(index, queries[query : query + 1], tied[tied == query], int(counts[query]))
-        _place(out, int(query), all_ids[0], every[0])
-    return out
-
-
-def _lists(
-    queries: NDArray[np.float32],
-    counts: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    vectors: NDArray[np.float16],
-) -> faiss.IndexIVFScalarQuantizer:
-    """An index with one list for each query: its candidates. One call then scores them all."""
-    dimension = queries.shape[1]
-    index = faiss.IndexIVFScalarQuantizer(
-        faiss.IndexFlatIP(dimension),
-        dimension,
-        len(queries),
-        faiss.ScalarQuantizer.QT_fp16,
-        faiss.METRIC_INNER_PRODUCT,
-        False,
-    )
-    index.is_trained = True
-    rows, codes = np.ascontiguousarray(rows), np.ascontiguousarray(vectors).view(np.uint8)
-    at = 0
-    for query, count in enumerate(counts.tolist()):
-        if count:
-            index.invlists.add_entries(
-                query, count, faiss.swig_ptr(rows[at:]), faiss.swig_ptr(codes[at:].ravel())
+    def __post_init__(self) -> None:
+        if self.method not in ("containment", "overlap", "jaccard"):
+            raise RalmError(
+                f"Unknown decontamination {self.method!r}: valid are containment, overlap and jaccard."
             )
-        at += count
-    return index
+        if self.n < 1 or not 0 < self.threshold <= 1:
+            raise RalmError("Decontamination needs n of at least 1 and a threshold above 0, at most 1.")
+
+    def hits(self, passage: str, question: str, answers: Sequence[str] = ()) -> bool:
+        """Whether a passage is contaminated by a question and its answers."""
+        held = words(passage)
+        asked = [words(question), *(tokens for answer in answers if len(tokens := words(answer)) >= self.n)]
+        if self.method == "overlap":
+            # Fewer than n words in a row are no overlap, however short the question is.
+            grams = ngrams(held, self.n) if len(held) >= self.n else set()
+            return any(len(one) >= self.n and not grams.isdisjoint(ngrams(one, self.n)) for one in asked)
+        if self.method == "jaccard":
+            return any(jaccard(ngrams(held, self.n), ngrams(one, self.n)) >= self.threshold for one in asked)
+        return any(self._contained(one, held) >= self.threshold for one in asked)
+
+    def _contained(self, asked: Sequence[str], held: Sequence[str]) -> float:
+        wanted = ngrams(asked, self.n)
+        n = min(self.n, len(asked))
+        return len(wanted & ngrams(held, n)) / len(wanted) if wanted and len(held) >= n else 0.0
 
 
-def _scan(
-    index: faiss.IndexIVFScalarQuantizer, queries: NDArray[np.float32], lists: NDArray[np.int64], k: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    count = len(queries)
-    scores, ids = np.full((count, k), -np.inf, np.float32), np.full((count, k), -1, np.int64)
-    if k:
-        arrays = [queries, lists[:, None], np.zeros((count, 1), np.float32), scores, ids]
-        held = [np.ascontiguousarray(array) for array in arrays]  # Pointers keep nothing alive.
-        vectors, assigned, distances, out, out_ids = map(faiss.swig_ptr, held)
-        one = faiss.SearchParametersIVF(nprobe=1)
-        index.search_preassigned_c(count, vectors, k, assigned, distances, out, out_ids, False, one)
-    return scores, ids
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """What to do with the hits of a query; each part can be left out.
+
+    `near_duplicates`: drop a hit whose 5-word shingles have at least this Jaccard similarity with those of a
+    better hit. `decontamination`: drop hits that hold the question. `cross_encoder`: rank the best `pool`
+    hits by this model. `diversity` in 0..1: choose by maximal marginal relevance (Carbonell, Goldstein 1998),
+    1 - diversity times the score less diversity times the likeness to what is chosen.
+    """
+
+    near_duplicates: float | None = None
+    decontamination: Decontamination | None = None
+    cross_encoder: str | None = None
+    diversity: float = 0.0
+    pool: int = 50
+
+    def __post_init__(self) -> None:
+        if self.near_duplicates is not None and not 0 < self.near_duplicates <= 1:
+            raise RalmError(f"near_duplicates must be above 0 and at most 1, not {self.near_duplicates}.")
+        if not 0 <= self.diversity <= 1:
+            raise RalmError(f"diversity must be between 0 and 1, not {self.diversity}.")
+        if self.pool < 1:
+            raise RalmError(f"pool must be at least 1, not {self.pool}.")
+
+    @property
+    def filters(self) -> bool:
+        """Whether it may drop hits."""
+        return self.near_duplicates is not None or self.decontamination is not None
+
+    @property
+    def reorders(self) -> bool:
+        """Whether it ranks a pool of hits anew."""
+        return self.cross_encoder is not None or self.diversity > 0
 
 
-def _empty(queries: int, k: int) -> Ranked:
-    return Ranked(np.full((queries, k), -1, np.int64), np.full((queries, k), -np.inf, np.float32))
+def kept(
+    refinement: Refinement, texts: Sequence[str], question: str, answers: Sequence[str] = ()
+) -> list[int]:
+    """Which of a query's hits, given by their texts best first, the filters keep: positions."""
+    found: list[int] = []
+    shingles: list[set[tuple[str, ...]]] = []
+    for at, text in enumerate(texts):
+        rule = refinement.decontamination
+        if rule is not None and rule.hits(text, question, answers):
+            continue
+        if refinement.near_duplicates is not None:
+            mine = ngrams(words(text), _SHINGLE)
+            if any(jaccard(mine, other) >= refinement.near_duplicates for other in shingles):
+                continue
+            shingles.append(mine)
+        found.append(at)
+    return found
 
 
-def _place(out: Ranked, query: int, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
-    order = np.lexsort((rows, -scores))[: out.rows.shape[1]]
-    out.rows[query, : len(order)], out.scores[query, : len(order)] = rows[order], scores[order]
+Scorer = Callable[[str, Sequence[str]], NDArray[np.float32]]
+
+
+@lru_cache(maxsize=2)
+def cross_encoder(name: str) -> Scorer:
+    """A cross-encoder by name or folder, loaded once: (query, passages) -> float32 scores."""
+    from sentence_transformers import CrossEncoder
+
+    try:
+        model = CrossEncoder(name, device="cpu")
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RalmError(
+            f"There is no cross-encoder {name!r} ({reason}): name a folder, or a model of the hub."
+        ) from None
+    if model.model.config.num_labels != 1:
+        raise RalmError(
+            f"{name} gives {model.model.config.num_labels} scores for a pair: a ranker gives one."
+        )
+
+    def scores(query: str, passages: Sequence[str]) -> NDArray[np.float32]:
+        pairs = [(query, passage) for passage in passages]
+        found: NDArray[np.float32] = model.predict(pairs, show_progress_bar=False)
+        return found
+
+    return scores
+
+
+def diverse(scores: NDArray[np.float32], vectors: NDArray[np.float16], k: int, diversity: float) -> list[int]:
+    """Positions of k hits by maximal marginal relevance; vectors [n, d] say how alike hits are."""
+    floats = vectors.astype(np.float32)
+    alike = floats @ floats.T
+    left, chosen = list(range(len(scores))), [int(np.argmax(scores))] if len(scores) else []
+    left = [at for at in left if at not in chosen]
+    while left and len(chosen) < k:
+        gain = (1 - diversity) * scores[left] - diversity * alike[np.ix_(left, chosen)].max(axis=1)
+        chosen.append(left.pop(int(np.argmax(gain))))
+    return chosen[:k]

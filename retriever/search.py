@@ -24,7 +24,8 @@ from retriever.fusion import Fusion, fuse
 from retriever.index import SearchIndex, Setting
 from retriever.lexical import LexicalIndex
 from retriever.propose import Proposer
-from retriever.rerank import Ranked, by_codes, by_vectors
+from retriever.rerank import Refinement, cross_encoder, diverse, kept
+from retriever.rescore import Ranked, by_codes, by_vectors
 
 # Without a card: lists and vectors that found 98% of an exhaustive search's first ten in the
 # development corpora.
@@ -263,3 +264,60 @@ class Retriever:
                 hits.append(Hit(row, score, passages[row]))
             rankings.append(Ranking(tuple(hits), len(hits) < len(rows)))
         return rankings
+
+    def refine(
+        self,
+        queries: Sequence[str],
+        k: int,
+        refinement: Refinement,
+        view: View | None = None,
+        setting: Setting | None = None,
+        method: Method = DENSE,
+        answers: Sequence[Sequence[str]] | None = None,
+        seconds: Seconds | None = None,
+    ) -> list[Ranking]:
+        """The k best passages of each query after filters, cross-encoder and diversity.
+
+        `answers` [n], where known, are looked for in passages too when these are decontaminated. What the
+        filters drop is made up for: the search deepens until k are left or the view holds no more.
+        """
+        seconds = seconds or Seconds()
+        wanted = max(k, refinement.pool) if refinement.reorders else k
+        found: dict[int, Ranking] = {}
+        pending, depth = list(range(len(queries))), wanted
+        while pending:
+            texts = [queries[q] for q in pending]
+            (rankings,) = self.search_many(texts, [view or View()], depth, setting, method, seconds=seconds)
+            with seconds.of("filter"):
+                for query, ranking in zip(pending, rankings, strict=True):
+                    known = answers[query] if answers else ()
+                    left = _filtered(ranking, queries[query], known, refinement)
+                    if len(left) >= wanted or ranking.exhausted or depth >= self.store.rows:
+                        found[query] = Ranking(left[:wanted], len(left) < k)
+            pending = [query for query in pending if query not in found]
+            depth = 2 * depth
+        with seconds.of("rerank"):
+            return [
+                self._reordered(queries[query], found[query], k, refinement) for query in range(len(queries))
+            ]
+
+    def _reordered(self, query: str, ranking: Ranking, k: int, refinement: Refinement) -> Ranking:
+        hits = list(ranking.hits)
+        if refinement.cross_encoder and hits:
+            scores = cross_encoder(refinement.cross_encoder)(query, [hit.passage.text for hit in hits])
+            order = np.argsort(-scores, kind="stable").tolist()
+            hits = [Hit(hits[at].row, float(scores[at]), hits[at].passage) for at in order]
+        if refinement.diversity and hits:
+            vectors = self.store.vectors([hit.row for hit in hits])
+            scores = np.array([hit.score for hit in hits], np.float32)
+            hits = [hits[at] for at in diverse(scores, vectors, k, refinement.diversity)]
+        return Ranking(tuple(hits[:k]), ranking.exhausted)
+
+
+def _filtered(
+    ranking: Ranking, query: str, answers: Sequence[str], refinement: Refinement
+) -> tuple[Hit, ...]:
+    if not refinement.filters:
+        return ranking.hits
+    positions = kept(refinement, [hit.passage.text for hit in ranking.hits], query, answers)
+    return tuple(ranking.hits[at] for at in positions)

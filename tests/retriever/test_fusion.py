@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from retriever.fusion import fuse
-from retriever.rerank import Ranked
+from retriever.rescore import Ranked
 
 
 def ranked(*pairs):

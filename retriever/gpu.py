@@ -1,0 +1,502 @@
+"""The index on GPUs: training its lists, encoding vectors, searching codes. Knows vectors and rows only.
+
+Vectors are encoded in PyTorch, as matrix products, into the bytes that FAISS's `sa_encode` gives. FAISS's
+own GPU index encodes slower by far, and straight into its lists, which no shard's file could be written
+from. Searching is FAISS's, over those files.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import faiss
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from datastore.errors import RalmError
+from retriever.sizing import IndexKey
+
+if TYPE_CHECKING:
+    from datastore.manifest import Manifest
+    from retriever.index import Assigned
+
+# Scores held at once, in bytes: of vectors with lists, or with a part's codes. Fixed, and not chosen by
+# the memory that happens to be free: a matrix product of another height may differ in its last bits.
+_SCORE_BYTES = {"cpu": 1 << 27, "cuda": 1 << 31}
+_LARGEST_BLOCK = 1 << 16
+# Rows that travel to the device at once, while those before them are worked on.
+_CARGO = 1 << 17
+# FAISS's own k-means for lists: Lloyd's algorithm, so many times.
+_ITERATIONS = 10
+# What an empty list and the list that it splits differ by (FAISS's figure).
+_NUDGE = 1 / 1024
+_ENCODER_ROWS = 65_536
+_ADD_BLOCK = 1 << 20
+# Of FAISS on GPUs (its wiki, "Faiss on the GPU"): the deepest selection, and the parts of 8 bits that
+# its quicker layout of lists has a kernel for.
+DEEPEST = 2048
+_PARTS = {1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96}
+
+Vectors: TypeAlias = "NDArray[np.float16] | NDArray[np.float32] | torch.Tensor"
+# The row of a shard's first vector, and its codes: uint8 [rows, code size].
+Shard: TypeAlias = "tuple[int, NDArray[np.uint8]]"
+
+
+class _Lists:
+    """What comes first, in a codec as in a search: the rotation, and the lists nearest to a vector."""
+
+    def __init__(self, index: Any, device: torch.device) -> None:
+        self._index = index  # It owns the lists inside.
+        self.ivf, self._rotations = _unwrap(index, device)
+        centroids = self.ivf.quantizer.reconstruct_n(0, self.ivf.nlist)
+        self.centroids = torch.from_numpy(centroids).to(device)
+        self._factor = _exactest(self.centroids).T
+
+    def rotate(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Vectors [n, d] as the lists see them: [n, d']."""
+        for matrix, shift in self._rotations:
+            vectors = torch.addmm(shift, vectors.float(), matrix)
+        return vectors
+
+    def scores(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Inner products of rotated vectors [n, d'] with every centroid: float32 [n, lists]."""
+        return _product(vectors.to(self._factor.dtype), self._factor)
+
+
+class TorchCodec:
+    """Encodes vectors on a device as FAISS's `sa_encode` does, but for ties and rounding.
+
+    On a GPU, matrix products take float16 in and add up in float32; on a CPU they are float32.
+    """
+
+    def __init__(self, trained: Any, device: torch.device | str) -> None:
+        """Take the centroids and codebooks of a trained IVF index with PQ, SQ8 or SQfp16 codes.
+
+        Raises RalmError for any other.
+        """
+        self.device = torch.device(device)
+        self._lists = _Lists(trained, self.device)
+        ivf = self._lists.ivf
+        self._body = _body(ivf, self.device)
+        self._by_residual = bool(ivf.by_residual)
+        self._list_bytes = int(ivf.coarse_code_size())
+        self.code_size = int(trained.sa_code_size())
+        widest = 4 * max(ivf.nlist, self._body.scores_per_vector)
+        self._block = min(_LARGEST_BLOCK, max(1, _SCORE_BYTES[self.device.type] // widest))
+
+    def encode(self, vectors: Vectors) -> NDArray[np.uint8]:
+        """Codes of vectors in row order, list number included: [n, d] -> uint8 [n, code size]."""
+        codes = torch.empty((len(vectors), self.code_size), dtype=torch.uint8, device=self.device)
+        at = 0
+        for cargo in self._delivered(vectors):
+            codes[at : at + len(cargo)] = self.encode_here(cargo)
+            at += len(cargo)
+        found: NDArray[np.uint8] = codes.cpu().numpy()
+        return found
+
+    def encode_here(self, vectors: torch.Tensor) -> torch.Tensor:
+        """The same, of vectors on this device, to codes on this device; does not wait for them."""
+        codes = torch.empty((len(vectors), self.code_size), dtype=torch.uint8, device=self.device)
+        for at in range(0, len(vectors), self._block):
+            rotated = self._lists.rotate(vectors[at : at + self._block])
+            lists = self._lists.scores(rotated).argmax(1)
+            if self._by_residual:
+                rotated = rotated.float() - self._lists.centroids[lists]
+            out = codes[at : at + self._block]
+            # FAISS writes list numbers little-endian, as every CPU and GPU of today holds them.
+            out[:, : self._list_bytes] = lists[:, None].view(torch.uint8)[:, : self._list_bytes]
+            out[:, self._list_bytes :] = self._body(rotated)
+        return codes
+
+    def _delivered(self, vectors: Vectors) -> Iterator[torch.Tensor]:
+        """The vectors on the device, part by part.
+
+        Each part travels on a stream of its own, and so while the device works on the one before.
+        """
+        given = vectors if isinstance(vectors, torch.Tensor) else torch.from_numpy(np.asarray(vectors))
+        if given.device == self.device or self.device.type == "cpu":
+            yield from given.split(_CARGO)
+            return
+        working, travelling = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
+        for part in given.split(_CARGO):
+            with torch.cuda.stream(travelling):
+                cargo = part.to(self.device, non_blocking=True)
+            working.wait_stream(travelling)
+            cargo.record_stream(working)
+            yield cargo
+
+
+class _ProductCode:
+    """A product quantizer's codes (Jegou, Douze, Schmid 2011): for each part, the nearest of its words.
+
+    The word c nearest to x has the largest x.c - |c|^2 / 2, which is one matrix product for each part:
+    |c|^2 / 2 rides along in two more dimensions, in which every x is one, so that float16 holds it.
+    """
+
+    def __init__(self, pq: Any, device: torch.device) -> None:
+        self._bits = int(pq.nbits)
+        words = torch.from_numpy(faiss.vector_to_array(pq.centroids)).reshape(pq.M, pq.ksub, pq.dsub)
+        # A power of two, which changes no comparison, brings words of any length into float16's range.
+        self._scale = 2.0 ** -math.ceil(math.log2(float(words.abs().max().clamp_min(1e-30))))
+        words = _exactest((words * self._scale).to(device))
+        halves = words.float().square().sum(2, keepdim=True) / -2
+        high = halves.to(words.dtype)
+        low = (halves - high.float()).to(words.dtype)
+        parts = torch.cat([words, high, low], 2)
+        # Tensor cores want rows of 16 bytes.
+        self._words = F.pad(parts, (0, -parts.shape[2] % 8)).transpose(1, 2).contiguous()
+        self._dimension = int(pq.dsub)
+        self.scores_per_vector = int(pq.M * pq.ksub)
+
+    def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Codes of float32 vectors or residuals [n, d]: uint8 [n, code size]."""
+        parts, width, _ = self._words.shape
+        padded = self._words.new_zeros((len(vectors), parts, width))
+        padded[:, :, : self._dimension] = vectors.view(len(vectors), parts, -1) * self._scale
+        padded[:, :, self._dimension : self._dimension + 2] = 1
+        codes = _product(padded.transpose(0, 1), self._words).argmax(2).T.to(torch.uint8)
+        if self._bits == 8:
+            return codes
+        even, odd = codes[:, ::2], F.pad(codes[:, 1::2], (0, parts % 2))
+        return even | odd << 4
+
+
+class _ByteCode:
+    """A scalar quantizer's codes: each dimension as a byte between its least and its largest value."""
+
+    def __init__(self, sq: Any, device: torch.device) -> None:
+        self._least, self._span = torch.from_numpy(faiss.vector_to_array(sq.trained)).to(device).view(2, -1)
+        self.scores_per_vector = len(self._least)
+
+    def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
+        share = torch.where(self._span != 0, (vectors - self._least) / self._span, 0.0)
+        return (share.clamp(0, 1) * 255).to(torch.uint8)
+
+
+class _HalfCode:
+    """Float16 values as their bytes."""
+
+    def __init__(self, dimension: int) -> None:
+        self.scores_per_vector = dimension
+
+    def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
+        return vectors.to(torch.float16).view(torch.uint8)
+
+
+def _body(ivf: Any, device: torch.device) -> _ProductCode | _ByteCode | _HalfCode:
+    """What encodes the rest of a vector, behind its list number."""
+    if isinstance(ivf, faiss.IndexIVFPQ) and ivf.pq.nbits in (4, 8):
+        return _ProductCode(ivf.pq, device)
+    if isinstance(ivf, faiss.IndexIVFScalarQuantizer):
+        if ivf.sq.qtype == faiss.ScalarQuantizer.QT_8bit:
+            return _ByteCode(ivf.sq, device)
+        if ivf.sq.qtype == faiss.ScalarQuantizer.QT_fp16:
+            return _HalfCode(ivf.d)
+    raise RalmError(
+        f"{type(ivf).__name__} codes of this kind are not encoded on a GPU: choose PQm, PQmx4, PQmx4fs, SQ8 "
+        "or SQfp16 codes, or --device cpu."
+    )
+
+
+def _unwrap(index: Any, device: torch.device) -> tuple[Any, list[tuple[torch.Tensor, torch.Tensor]]]:
+    """The inverted-file index inside an index, and the rotations in front: (matrix [d, d'], shift)."""
+    rotations, inner = [], index
+    if isinstance(index, faiss.IndexPreTransform):
+        for number in range(index.chain.size()):
+            step = faiss.downcast_VectorTransform(index.chain.at(number))
+            if not isinstance(step, faiss.LinearTransform):
+                raise RalmError(f"{type(step).__name__} is not computed on a GPU: use --device cpu.")
+            matrix = torch.from_numpy(faiss.vector_to_array(step.A)).view(step.d_out, step.d_in).T
+            shift = faiss.vector_to_array(step.b) if step.have_bias else np.zeros(step.d_out, np.float32)
+            rotations.append((matrix.to(device), torch.from_numpy(shift).to(device)))
+        inner = faiss.downcast_index(index.index)
+    flat = isinstance(inner, faiss.IndexIVF) and isinstance(
+        faiss.downcast_index(inner.quantizer), faiss.IndexFlat
+    )
+    if not flat or inner.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise RalmError(
+            "Only IVF indexes with a flat coarse quantizer and inner products run on a GPU: choose "
+            "another --index-key, or --device cpu."
+        )
+    return inner, rotations
+
+
+def _exactest(values: torch.Tensor) -> torch.Tensor:
+    """Values in the type of which matrix products are both quick and exact: float16, but on CPUs float32.
+
+    The vectors of a store are float16 already, so only centroids and residuals are rounded.
+    """
+    return values.to(torch.float16 if values.is_cuda else torch.float32)
+
+
+def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """A matrix product, or a batch of them, with float32 sums."""
+    if left.dtype == torch.float32:
+        return left @ right
+    multiply = torch.mm if left.ndim == 2 else torch.bmm
+    return multiply(left, right, out_dtype=torch.float32)
+
+
+def train(key: IndexKey, sample: NDArray[np.float32], device: torch.device | str, seed: int = 0) -> Any:
+    """Train an empty index, as `retriever.index.train` does, its lists on a device: float32 [n, dimension].
+
+    The same sample gives the same bytes again on the same kind of device.
+    """
+    key.check(sample.shape[1])
+    if key.nlist > len(sample):
+        raise RalmError(
+            f"{key.text} has {key.nlist} lists and only {len(sample)} passages to train on: choose "
+            "fewer lists, or Flat."
+        )
+    index = faiss.index_factory(sample.shape[1], key.factory, faiss.METRIC_INNER_PRODUCT)
+    ivf = index
+    if isinstance(index, faiss.IndexPreTransform):
+        ivf = faiss.downcast_index(index.index)
+        for number in range(index.chain.size()):
+            step = faiss.downcast_VectorTransform(index.chain.at(number))
+            step.train(sample)
+            sample = step.apply(sample)
+    if key.fast_scan:
+        ivf.by_residual = False  # As on a CPU: see retriever.index.
+    vectors = _exactest(torch.from_numpy(sample).to(device))
+    centroids = train_lists(vectors, key.nlist, seed)
+    ivf.quantizer.add(centroids.cpu().numpy())
+    _train_encoder(ivf, vectors[:: math.ceil(len(vectors) / _ENCODER_ROWS)], centroids)
+    ivf.is_trained = index.is_trained = True
+    return index
+
+
+def train_lists(vectors: torch.Tensor, count: int, seed: int = 0) -> torch.Tensor:
+    """Centroids of a spherical k-means (Dhillon, Modha 2001): [n, d] -> float32 [count, d], of length 1."""
+    chosen = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))[:count]
+    centroids = F.normalize(vectors[chosen.to(vectors.device)].float())
+    for _ in range(_ITERATIONS):
+        lists = _nearest(vectors, centroids)
+        counts = torch.bincount(lists, minlength=count)
+        # Sums over a sorted order: adding in the order that threads arrive in would give other last
+        # bits each time.
+        order = lists.argsort(stable=True)
+        means = F.embedding_bag(order, vectors, counts.cumsum(0) - counts, mode="mean")
+        centroids = _without_empty(F.normalize(means.float()), counts)
+    return F.normalize(centroids)
+
+
+def _nearest(vectors: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
+    """The nearest centroid of each vector: [n, d], [k, d] -> int64 [n]."""
+    factor = centroids.to(vectors.dtype).T
+    block = min(_LARGEST_BLOCK, max(1, _SCORE_BYTES[vectors.device.type] // (4 * len(centroids))))
+    return torch.cat([_product(part, factor).argmax(1) for part in vectors.split(block)])
+
+
+def _without_empty(centroids: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """Give each list without vectors half of one of the fullest, as FAISS does."""
+    empty = (counts == 0).nonzero().flatten()
+    fullest = counts.argsort(descending=True, stable=True)[: len(empty)]
+    nudge = torch.full((centroids.shape[1],), _NUDGE, device=centroids.device)
+    nudge[::2] *= -1
+    centroids[empty] = centroids[fullest] * (1 + nudge)
+    centroids[fullest] *= 1 - nudge
+    return centroids
+
+
+def _train_encoder(ivf: Any, vectors: torch.Tensor, centroids: torch.Tensor) -> None:
+    """Train what encodes vectors behind their list numbers. By FAISS: seconds, whatever the lists cost."""
+    lists = _nearest(vectors, centroids)
+    rest = vectors.float() - centroids[lists] if ivf.by_residual else vectors.float()
+    if hasattr(ivf, "pq"):
+        ivf.pq.cp.min_points_per_centroid = 1
+    given, assigned = np.ascontiguousarray(rest.cpu().numpy()), lists.cpu().numpy()
+    try:
+        ivf.train_encoder(len(given), faiss.swig_ptr(given), faiss.swig_ptr(assigned))
+    except RuntimeError as error:
+        if "should be at least as large as" not in str(error):
+            raise
+        raise RalmError(
+            f"The codes have more words than the {len(given)} passages to learn them from."
+        ) from None
+
+
+class GpuSearchIndex:
+    """The codes of a store's shards on one or several GPUs. Searching is safe from several threads.
+
+    It answers as `retriever.index.SearchIndex` does, up to 2,048 lists and rows a query, without selectors:
+    what it cannot answer it refuses, and the caller asks the index on the CPU.
+    """
+
+    def __init__(
+        self, trained: Any, key: IndexKey, groups: Sequence[Sequence[Shard]], devices: Sequence[int] = (0,)
+    ) -> None:
+        """Load each group of shards onto a GPU, the groups in turn onto the devices given."""
+        _require_gpu()
+        self.key = key
+        self._device = torch.device("cuda", devices[0])
+        self._lists = _Lists(trained, self._device)
+        self._owners = [_Owner(device, self._lists.ivf) for device in dict.fromkeys(devices)]
+        loads = [
+            self._owners[number % len(self._owners)].load(group)
+            for number, group in enumerate(groups)
+            if group
+        ]
+        for load in loads:
+            load.result()
+        self.rows = sum(len(codes) for group in groups for _, codes in group)
+
+    @classmethod
+    def load(cls, root: Path, manifest: "Manifest", devices: Sequence[int] | None = None) -> "GpuSearchIndex":
+        """Load every shard's codes of a store: onto all GPUs, unless told which."""
+        from datastore.store import open_array
+        from retriever.index import read_trained
+
+        _require_gpu()
+        devices = devices or range(faiss.get_num_gpus())
+        trained = read_trained(root / manifest.index.trained.path)
+        shards = [
+            (shard.first_row, open_array(root / shard.codes.path)) for shard in manifest.shards if shard.codes
+        ]
+        return cls(trained, IndexKey.parse(manifest.index.key), spread(shards, len(devices)), devices)
+
+    @property
+    def nlist(self) -> int:
+        """Number of lists."""
+        return int(self._lists.ivf.nlist)
+
+    def assign(self, queries: NDArray[np.float32], nprobe: int = 0) -> "Assigned":
+        """Rotate queries [n, d] and choose the lists that each probes; `nprobe` 0 probes every list.
+
+        Raises RalmError for more than 2,048.
+        """
+        from retriever.index import Assigned
+
+        probed = min(nprobe or self.nlist, self.nlist)
+        _within("nprobe", probed)
+        rotated = self._lists.rotate(torch.from_numpy(queries).to(self._device))
+        block = max(1, _SCORE_BYTES["cuda"] // (4 * self.nlist))
+        best = [self._lists.scores(part).topk(probed) for part in rotated.split(block)]
+        distances, lists = (torch.cat(part).cpu().numpy() for part in zip(*best, strict=True))
+        return Assigned(rotated.cpu().numpy(), nprobe, distances, lists)
+
+    def search(
+        self, queries: "Assigned", k: int, among: Any | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The k best rows by their codes' inner product: scores [n, k] and rows [n, k], best first.
+
+        Where fewer than k are found, the rest of the row is -1. Raises RalmError for more than 2,048, and
+        for a selector.
+        """
+        if among is not None:
+            raise RalmError("A GPU index takes no selector: search this view with the index on the CPU.")
+        k = min(k, self.rows)
+        _within("k", k)
+        searches = [search for owner in self._owners for search in owner.search(queries, k)]
+        found = [search.result() for search in searches]
+        scores, rows = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
+        if len(found) == 1:
+            return scores, rows
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, best, axis=1), np.take_along_axis(rows, best, axis=1)
+
+
+def spread(shards: Sequence[Shard], count: int) -> list[list[Shard]]:
+    """Cut a store's shards into runs of about equal rows, one for each GPU; some may be empty."""
+    total = max(1, sum(len(codes) for _, codes in shards))
+    groups: list[list[Shard]] = [[] for _ in range(count)]
+    seen = 0
+    for first_row, codes in shards:
+        # By its middle row: a large shard goes where most of it belongs.
+        groups[min(count - 1, (2 * seen + len(codes)) * count // (2 * total))].append((first_row, codes))
+        seen += len(codes)
+    return groups
+
+
+class _Owner:
+    """One GPU and the one thread that may touch it: FAISS's GPU indexes are not safe between threads."""
+
+    def __init__(self, device: int, trained: Any) -> None:
+        self._device = device
+        self._trained = trained
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"gpu{device}")
+        self._resources = faiss.StandardGpuResources()
+        self._groups: list[tuple[int, Any]] = []
+
+    def load(self, shards: Sequence[Shard]) -> "Future[None]":
+        """Load shards as one more group."""
+        return self._thread.submit(self._load, shards)
+
+    def search(
+        self, queries: "Assigned", k: int
+    ) -> "list[Future[tuple[NDArray[np.float32], NDArray[np.int64]]]]":
+        """Search the assigned lists of every group."""
+        return [self._thread.submit(self._scan, group, queries, k) for group in self._groups]
+
+    def _load(self, shards: Sequence[Shard]) -> None:
+        # Through lists in the host's memory, of one group: FAISS takes codes onto a GPU in no other way.
+        index = faiss.clone_index(self._trained)
+        first = min(first_row for first_row, _ in shards)
+        for first_row, codes in shards:
+            for at in range(0, len(codes), _ADD_BLOCK):
+                block = np.ascontiguousarray(codes[at : at + _ADD_BLOCK])
+                row = first_row - first + at
+                index.add_sa_codes(block, np.arange(row, row + len(block)))
+        self._groups.append((first, _on_gpu(index, self._resources, self._device)))
+
+    def _scan(
+        self, group: tuple[int, Any], queries: "Assigned", k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        first, index = group
+        assert queries.lists is not None  # Every query of ours is assigned.
+        assert queries.distances is not None
+        # Its lists of codes that are no residuals lie at the origin.
+        distances = queries.distances if self._trained.by_residual else np.zeros_like(queries.distances)
+        count = len(queries)
+        scores, rows = np.empty((count, k), np.float32), np.empty((count, k), np.int64)
+        held = [np.ascontiguousarray(a) for a in (queries.vectors, queries.lists, distances)]
+        vectors, lists, distances = map(faiss.swig_ptr, held)
+        one = faiss.SearchParametersIVF(nprobe=queries.lists.shape[1])
+        out, ids = faiss.swig_ptr(scores), faiss.swig_ptr(rows)
+        index.search_preassigned_c(count, vectors, k, lists, distances, out, ids, False, one)
+        rows[rows >= 0] += first
+        return scores, rows
+
+
+def _on_gpu(index: Any, resources: Any, device: int) -> Any:
+    """A GPU's copy of an index: ids of 32 bits, which a group's own rows need no more than."""
+    try:
+        if isinstance(index, faiss.IndexIVFPQ):
+            return _product_on_gpu(index, resources, device)
+        if isinstance(index, faiss.IndexIVFScalarQuantizer):
+            settings = faiss.GpuIndexIVFScalarQuantizerConfig()
+            settings.device, settings.indicesOptions = device, faiss.INDICES_32_BIT
+            return faiss.GpuIndexIVFScalarQuantizer(resources, index, settings)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1]
+        raise RalmError(f"FAISS loads these codes onto no GPU ({reason}): search them on the CPU.") from None
+    raise RalmError(f"{type(index).__name__} has no form on GPUs: search it on the CPU, or choose PQ codes.")
+
+
+def _product_on_gpu(index: Any, resources: Any, device: int) -> Any:
+    settings = faiss.GpuIndexIVFPQConfig()
+    settings.device, settings.indicesOptions = device, faiss.INDICES_32_BIT
+    settings.useFloat16LookupTables = True
+    settings.interleavedLayout = index.pq.nbits != 8 or index.pq.M not in _PARTS
+    if not index.by_residual:
+        # FAISS has no kernel for codes that are no residuals. Residuals from the origin are the same.
+        index.quantizer.reset()
+        index.quantizer.add(np.zeros((index.nlist, index.d), np.float32))
+        index.by_residual = True
+    return faiss.GpuIndexIVFPQ(resources, index, settings)
+
+
+def _within(name: str, asked: int) -> None:
+    if asked > DEEPEST:
+        raise RalmError(f"{name} is {asked} and a GPU index goes to {DEEPEST}: search this on the CPU.")
+
+
+def _require_gpu() -> None:
+    if not hasattr(faiss, "StandardGpuResources"):
+        raise RalmError("faiss-gpu is not installed: install ralm[gpu] in place of ralm[cpu].")
+    if not faiss.get_num_gpus():
+        raise RalmError("faiss-gpu finds no GPU: check that nvidia-smi does, or search on the CPU.")
