@@ -3,14 +3,19 @@ import numpy as np
 import pytest
 import torch
 
-from datastore.errors import RalmError
-from retriever.gpu import GpuSearchIndex, TorchCodec, spread, train
-from retriever.index import SearchIndex, encode
-from retriever.index import train as train_on_cpu
-from retriever.sizing import IndexKey
+from retriever.gpu import TorchCodec
+from retriever.index import encode
 
 DIMENSION = 16
-KEYS = ["IVF8,PQ4", "IVF8,PQ4x4", "IVF300,PQ5x4", "OPQ4,IVF8,PQ4x4", "RR16,IVF8,PQ4x4", "IVF8,SQ8", "IVF8,SQfp16"]
+KEYS = [
+    "IVF8,PQ4",
+    "IVF8,PQ4x4",
+    "IVF300,PQ5x4",
+    "OPQ4,IVF8,PQ4x4",
+    "RR16,IVF8,PQ4x4",
+    "IVF8,SQ8",
+    "IVF8,SQfp16",
+]
 # Codes that FAISS and torch may give differently: sums of another order decide between near equals.
 TIES = 0.002
 
