@@ -126,6 +126,11 @@ def exact(queries: NDArray[np.float32], shards: Iterable[NDArray[np.float16]], k
 
 def measure(store: Datastore, index: SearchIndex, queries: NDArray[np.float32]) -> Card:
     """Measure the ladder of settings on query vectors: float32 [n, dimension]."""
+    if index.key.exact:
+        # Its scores are the exact ones: there is nothing to find out but how long it takes.
+        _, milliseconds = _cost(store, index, queries, 0, 0, np.empty((len(queries), 0), np.int64))
+        rung = Rung(0, 0, 1.0, 1.0, 0, round(milliseconds, 4))
+        return Card(identity(store.manifest), store.rows, len(queries), (rung,))
     wanted = min(_DEEPEST, store.rows)
     truth = exact(queries, store.shard_vectors(), wanted)
     rungs = []
@@ -142,7 +147,7 @@ def probes(nlist: int) -> Sequence[int]:
 def _rungs(
     store: Datastore, index: SearchIndex, queries: NDArray[np.float32], truth: NDArray[np.int64], nprobe: int
 ) -> Iterable[Rung]:
-    depths = [d for d in DEPTHS if d <= store.rows and not (d and index.key.exact)]
+    depths = [d for d in DEPTHS if d <= store.rows]
     assigned = index.assign(queries, nprobe)
     _, rows = index.search(assigned, min(store.rows, max(_DEEPEST, *DEPTHS)))
     for depth in depths:

@@ -295,11 +295,12 @@ def _nearest(vectors: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
 def _without_empty(centroids: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     """Give each list without vectors half of one of the fullest, as FAISS does."""
     empty = (counts == 0).nonzero().flatten()
-    fullest = counts.argsort(descending=True, stable=True)[: len(empty)]
+    turn = torch.arange(len(empty), device=counts.device) % (len(counts) - len(empty))
+    fullest = counts.argsort(descending=True, stable=True)[turn]
     nudge = torch.full((centroids.shape[1],), _NUDGE, device=centroids.device)
     nudge[::2] *= -1
     centroids[empty] = centroids[fullest] * (1 + nudge)
-    centroids[fullest] *= 1 - nudge
+    centroids[fullest] = centroids[fullest] * (1 - nudge)
     return centroids
 
 

@@ -8,6 +8,7 @@ has no such codes; it is one file that one task builds.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,9 @@ class SearchIndex:
         # Per request, never set on the shared index: another thread may be searching it.
         chosen = {"sel": among} if among is not None else {}
         if queries.lists is not None:
-            return self._scan(queries, k, faiss.SearchParametersIVF(nprobe=queries.lists.shape[1], **chosen))
+            probes = queries.lists.shape[1]
+            parameters = faiss.SearchParametersIVF(nprobe=probes, **chosen) if chosen else _probing(probes)
+            return self._scan(queries, k, parameters)
         parameters = None
         if self.key.family == "hnsw":
             effort = max(queries.nprobe, k)
@@ -215,6 +218,12 @@ class Assigned:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+
+@lru_cache(maxsize=64)
+def _probing(nprobe: int) -> Any:
+    """Search parameters, shared: nobody changes them, and making them takes as long as a short search."""
+    return faiss.SearchParametersIVF(nprobe=nprobe)
 
 
 def _add_codes(index: Any, root: Path, manifest: Manifest, key: IndexKey) -> None:

@@ -95,6 +95,8 @@ class Proposer:
         The index is searched once, to `depth` (0: chosen from the views). Only queries that a view leaves
         with fewer than `want` rows are searched again, deeper, and at last with the view as a selector.
         """
+        if len(views) == 1 and views[0].everything and (plain := self._plain(queries, want)):
+            return [plain]
         total = self._index.rows
         found = [_Found(len(queries)) for _ in views]
         deepest = max(want + _SPARE, min(_DEEPEST, int(total * _DEEPEST_SHARE)), depth)
@@ -111,6 +113,20 @@ class Proposer:
         for view, one in zip(views, found, strict=True):
             self._select(queries, view, one, want)
         return [one.candidates() for one in found]
+
+    def _plain(self, queries: Assigned, want: int) -> Candidates | None:
+        """The common case, quick: nothing is left out, and the lists hold more than is wanted."""
+        scores, rows = self._index.search(queries, want + _SPARE)
+        if rows.shape[1] <= want or (rows[:, -1] < 0).any():
+            return None
+        bound = scores[:, want - 1 : want]
+        if (bound <= scores[:, -1:]).any():
+            return None  # Ties with the last one wanted go on beyond what was seen.
+        chosen = scores >= bound
+        counts = chosen.sum(axis=1)
+        flat = rows[chosen]
+        order = np.argsort(np.repeat(np.arange(len(counts)) * self._index.rows, counts) + flat)
+        return Candidates(flat[order], scores[chosen][order], counts)
 
     def _share(self, view: View) -> float:
         """About which share of the rows a view keeps; conditions on metadata are not foreseen."""

@@ -41,6 +41,16 @@ def test_exact_scores_do_not_depend_on_the_company():
     assert among.scores[0][among.rows[0] == 7] == alone.scores[0]
 
 
+def test_one_query_alone_is_scored_as_among_others():
+    vectors = random_vectors(0, 60, 384, distinct=20)
+    queries = np.random.default_rng(1).standard_normal((2, 384)).astype(np.float32)
+    rows = np.arange(60)
+    alone = score(queries[:1], np.array([60]), rows, vectors, 25)
+    among = score(queries, np.array([60, 60]), np.tile(rows, 2), np.tile(vectors, (2, 1)), 25)
+    assert (alone.rows[0] == among.rows[0]).all()
+    assert (alone.scores[0] == among.scores[0]).all()
+
+
 def test_many_candidates_are_read_block_by_block(tmp_path, monkeypatch):
     vectors = random_vectors(0, 200)
     store = make_store(tmp_path, np.arange(200), vectors, per_shard=30)
