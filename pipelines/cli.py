@@ -113,8 +113,8 @@ def search(
     recall: Annotated[float | None, typer.Option(help="quickest setting of this recall@10")] = None,
     nprobe: Annotated[int | None, typer.Option(help="lists to probe")] = None,
     depth: Annotated[int | None, typer.Option(help="vectors to re-score exactly; 0: none")] = None,
-    method: Annotated[str, typer.Option(help="dense, bm25 or hybrid")] = "dense",
-    fusion: Annotated[str, typer.Option(help="how hybrid joins: rrf or weighted")] = "rrf",
+    method: Annotated[str | None, typer.Option(help="dense, bm25 or hybrid (default, if it can)")] = None,
+    fusion: Annotated[str, typer.Option(help="how hybrid joins: rrf or weighted")] = "weighted",
     domain: Annotated[list[str] | None, typer.Option(help="only of this domain (repeatable)")] = None,
     where: Annotated[list[str] | None, typer.Option(help="only if, year>=2010 (repeatable)")] = None,
     fraction: Annotated[float, typer.Option(help="search a sample of the store")] = 1.0,
@@ -130,7 +130,7 @@ def search(
     retriever = Retriever.open(store, encoder)
     seconds = Seconds()
     chosen = retriever.setting(k, recall, nprobe, depth)
-    how = Method(method, fusion)  # type: ignore[arg-type]
+    how = Method(method or retriever.method.name, fusion)  # type: ignore[arg-type]
     ((ranking,),) = retriever.search_many([query], [view], k, chosen, how, seconds=seconds)
     show.hits(query, ranking, retriever.store.manifest, chosen, seconds.stages, as_json)
 
@@ -228,10 +228,12 @@ def scaling(
     quantization: QuantizationName = DEFAULT_QUANTIZATION,
     reader_questions: Annotated[int, typer.Option(help="questions the LM answers at most")] = 100,
     limit: Annotated[int | None, typer.Option(help="take only the first questions")] = None,
+    method: Annotated[str, typer.Option(help="dense, bm25 or hybrid")] = "dense",
 ) -> None:
     """Draw how retrieval and answers improve as the datastore grows."""
     from pipelines.evaluate.scaling import Study
     from pipelines.evaluate.scaling import run as run_study
+    from retriever.search import Method
 
     try:
         shares = tuple(sorted({float(part) for part in fractions.split(",")}))
@@ -247,6 +249,7 @@ def scaling(
         quantization=quantization,
         reader_questions=reader_questions,
         limit=limit,
+        method=Method(method),  # type: ignore[arg-type]
     )
     show.curve(run_study(study), output)
 

@@ -156,7 +156,7 @@ def _rungs(
             mine = np.sort(rows[:, :depth], axis=1)
             counts = (mine >= 0).sum(axis=1)
             proposed = Candidates(mine[mine >= 0], np.empty(0, np.float32), counts)
-            ranked = by_vectors(store, queries, proposed, depth).rows
+            ranked = by_vectors(store, queries, [proposed], depth)[0].rows
         read, milliseconds = _cost(store, index, queries, nprobe, depth, rows)
         yield Rung(
             nprobe,

@@ -1,8 +1,8 @@
 """The index on GPUs: training its lists, encoding vectors, searching codes. Knows vectors and rows only.
 
-Vectors are encoded in PyTorch, as matrix products, into the bytes that FAISS's `sa_encode` gives. FAISS's
-own GPU index encodes slower by far, and straight into its lists, which no shard's file could be written
-from. Searching is FAISS's, over those files.
+Vectors are encoded in PyTorch, as matrix products, into the bytes that FAISS's `sa_encode` gives. FAISS's own
+GPU index encodes far more slowly (benchmarks/index_gpu.py), and straight into its lists, of which no shard's
+file could be made. Searching is FAISS's, over those files.
 """
 
 import math
@@ -24,47 +24,27 @@ if TYPE_CHECKING:
     from datastore.manifest import Manifest
     from retriever.index import Assigned
 
-# Scores held at once, in bytes: of vectors with lists, or with a part's codes. Fixed, and not chosen by
+# Scores held at once, in bytes: of vectors with lists, or with a part's words. Fixed, and not chosen by
 # the memory that happens to be free: a matrix product of another height may differ in its last bits.
 _SCORE_BYTES = {"cpu": 1 << 27, "cuda": 1 << 31}
 _LARGEST_BLOCK = 1 << 16
 # Rows that travel to the device at once, while those before them are worked on.
 _CARGO = 1 << 17
-# FAISS's own k-means for lists: Lloyd's algorithm, so many times.
-_ITERATIONS = 10
-# What an empty list and the list that it splits differ by (FAISS's figure).
+# As often as FAISS does: Lloyd's algorithm, for lists and for the words of a product quantizer.
+_LIST_ITERATIONS, _WORD_ITERATIONS = 10, 25
+_WORD_ROWS = 65_536
+# What an empty cluster and the one that it splits differ by (FAISS's figure).
 _NUDGE = 1 / 1024
-_ENCODER_ROWS = 65_536
 _ADD_BLOCK = 1 << 20
-# Of FAISS on GPUs (its wiki, "Faiss on the GPU"): the deepest selection, and the parts of 8 bits that
+# FAISS's limits on GPUs (its wiki, "Faiss on the GPU"): the deepest selection, and the parts of 8 bits that
 # its quicker layout of lists has a kernel for.
-DEEPEST = 2048
+_DEEPEST = 2048
 _PARTS = {1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96}
 
 Vectors: TypeAlias = "NDArray[np.float16] | NDArray[np.float32] | torch.Tensor"
 # The row of a shard's first vector, and its codes: uint8 [rows, code size].
 Shard: TypeAlias = "tuple[int, NDArray[np.uint8]]"
-
-
-class _Lists:
-    """What comes first, in a codec as in a search: the rotation, and the lists nearest to a vector."""
-
-    def __init__(self, index: Any, device: torch.device) -> None:
-        self._index = index  # It owns the lists inside.
-        self.ivf, self._rotations = _unwrap(index, device)
-        centroids = self.ivf.quantizer.reconstruct_n(0, self.ivf.nlist)
-        self.centroids = torch.from_numpy(centroids).to(device)
-        self._factor = _exactest(self.centroids).T
-
-    def rotate(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Vectors [n, d] as the lists see them: [n, d']."""
-        for matrix, shift in self._rotations:
-            vectors = torch.addmm(shift, vectors.float(), matrix)
-        return vectors
-
-    def scores(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Inner products of rotated vectors [n, d'] with every centroid: float32 [n, lists]."""
-        return _product(vectors.to(self._factor.dtype), self._factor)
+Found: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.int64]]"
 
 
 class TorchCodec:
@@ -74,19 +54,20 @@ class TorchCodec:
     """
 
     def __init__(self, trained: Any, device: torch.device | str) -> None:
-        """Take the centroids and codebooks of a trained IVF index with PQ, SQ8 or SQfp16 codes.
+        """Take the centroids and words of a trained IVF index with PQ, SQ8 or SQfp16 codes.
 
         Raises RalmError for any other.
         """
         self.device = torch.device(device)
-        self._lists = _Lists(trained, self.device)
-        ivf = self._lists.ivf
+        ivf = _lists_of(trained)
         self._body = _body(ivf, self.device)
+        self._rotations = [_rotation(step, self.device) for step in _steps(trained)]
+        self._centroids = torch.from_numpy(ivf.quantizer.reconstruct_n(0, ivf.nlist)).to(self.device)
+        self._factor = _quickest(self._centroids).T
         self._by_residual = bool(ivf.by_residual)
         self._list_bytes = int(ivf.coarse_code_size())
         self.code_size = int(trained.sa_code_size())
-        widest = 4 * max(ivf.nlist, self._body.scores_per_vector)
-        self._block = min(_LARGEST_BLOCK, max(1, _SCORE_BYTES[self.device.type] // widest))
+        self._block = _rows_at_once(max(ivf.nlist, self._body.width), self.device)
 
     def encode(self, vectors: Vectors) -> NDArray[np.uint8]:
         """Codes of vectors in row order, list number included: [n, d] -> uint8 [n, code size]."""
@@ -95,22 +76,30 @@ class TorchCodec:
         for cargo in self._delivered(vectors):
             codes[at : at + len(cargo)] = self.encode_here(cargo)
             at += len(cargo)
-        found: NDArray[np.uint8] = codes.cpu().numpy()
+        # Pinned: a GPU writes other memory at a seventh of the speed.
+        host = torch.empty(codes.shape, dtype=torch.uint8, pin_memory=codes.is_cuda)
+        found: NDArray[np.uint8] = host.copy_(codes).numpy()
         return found
 
     def encode_here(self, vectors: torch.Tensor) -> torch.Tensor:
         """The same, of vectors on this device, to codes on this device; does not wait for them."""
         codes = torch.empty((len(vectors), self.code_size), dtype=torch.uint8, device=self.device)
         for at in range(0, len(vectors), self._block):
-            rotated = self._lists.rotate(vectors[at : at + self._block])
-            lists = self._lists.scores(rotated).argmax(1)
+            rest = vectors[at : at + self._block]
+            for matrix, shift in self._rotations:
+                rest = torch.addmm(shift, rest.float(), matrix)
+            lists = self.assign(rest)
             if self._by_residual:
-                rotated = rotated.float() - self._lists.centroids[lists]
+                rest = rest.float() - self._centroids[lists]
             out = codes[at : at + self._block]
-            # FAISS writes list numbers little-endian, as every CPU and GPU of today holds them.
+            # FAISS writes list numbers little-endian, as the CPUs and GPUs of today hold them.
             out[:, : self._list_bytes] = lists[:, None].view(torch.uint8)[:, : self._list_bytes]
-            out[:, self._list_bytes :] = self._body(rotated)
+            out[:, self._list_bytes :] = self._body(rest)
         return codes
+
+    def assign(self, vectors: torch.Tensor) -> torch.Tensor:
+        """The list of each vector on this device, rotated if need be: [n, d] -> int64 [n]."""
+        return _product(vectors.to(self._factor.dtype), self._factor).argmax(1)
 
     def _delivered(self, vectors: Vectors) -> Iterator[torch.Tensor]:
         """The vectors on the device, part by part.
@@ -118,13 +107,13 @@ class TorchCodec:
         Each part travels on a stream of its own, and so while the device works on the one before.
         """
         given = vectors if isinstance(vectors, torch.Tensor) else torch.from_numpy(np.asarray(vectors))
-        if given.device == self.device or self.device.type == "cpu":
-            yield from given.split(_CARGO)
+        if given.is_cuda or self.device.type == "cpu":
+            yield from given.to(self.device).split(_CARGO)
             return
         working, travelling = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
         for part in given.split(_CARGO):
             with torch.cuda.stream(travelling):
-                cargo = part.to(self.device, non_blocking=True)
+                cargo = part.pin_memory().to(self.device, non_blocking=True)
             working.wait_stream(travelling)
             cargo.record_stream(working)
             yield cargo
@@ -139,21 +128,20 @@ class _ProductCode:
 
     def __init__(self, pq: Any, device: torch.device) -> None:
         self._bits = int(pq.nbits)
+        self._dimension = int(pq.dsub)
+        self.width = int(pq.M * pq.ksub)
         words = torch.from_numpy(faiss.vector_to_array(pq.centroids)).reshape(pq.M, pq.ksub, pq.dsub)
         # A power of two, which changes no comparison, brings words of any length into float16's range.
         self._scale = 2.0 ** -math.ceil(math.log2(float(words.abs().max().clamp_min(1e-30))))
-        words = _exactest((words * self._scale).to(device))
+        words = _quickest((words * self._scale).to(device))
         halves = words.float().square().sum(2, keepdim=True) / -2
         high = halves.to(words.dtype)
-        low = (halves - high.float()).to(words.dtype)
-        parts = torch.cat([words, high, low], 2)
+        words = torch.cat([words, high, (halves - high.float()).to(words.dtype)], 2)
         # Tensor cores want rows of 16 bytes.
-        self._words = F.pad(parts, (0, -parts.shape[2] % 8)).transpose(1, 2).contiguous()
-        self._dimension = int(pq.dsub)
-        self.scores_per_vector = int(pq.M * pq.ksub)
+        self._words = F.pad(words, (0, -words.shape[2] % 8)).transpose(1, 2).contiguous()
 
     def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Codes of float32 vectors or residuals [n, d]: uint8 [n, code size]."""
+        """Codes of vectors or residuals: [n, d] -> uint8 [n, code size]."""
         parts, width, _ = self._words.shape
         padded = self._words.new_zeros((len(vectors), parts, width))
         padded[:, :, : self._dimension] = vectors.view(len(vectors), parts, -1) * self._scale
@@ -161,8 +149,8 @@ class _ProductCode:
         codes = _product(padded.transpose(0, 1), self._words).argmax(2).T.to(torch.uint8)
         if self._bits == 8:
             return codes
-        even, odd = codes[:, ::2], F.pad(codes[:, 1::2], (0, parts % 2))
-        return even | odd << 4
+        low, high = codes[:, ::2], F.pad(codes[:, 1::2], (0, parts % 2))
+        return low | high << 4
 
 
 class _ByteCode:
@@ -170,7 +158,7 @@ class _ByteCode:
 
     def __init__(self, sq: Any, device: torch.device) -> None:
         self._least, self._span = torch.from_numpy(faiss.vector_to_array(sq.trained)).to(device).view(2, -1)
-        self.scores_per_vector = len(self._least)
+        self.width = len(self._least)
 
     def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
         share = torch.where(self._span != 0, (vectors - self._least) / self._span, 0.0)
@@ -181,7 +169,7 @@ class _HalfCode:
     """Float16 values as their bytes."""
 
     def __init__(self, dimension: int) -> None:
-        self.scores_per_vector = dimension
+        self.width = dimension
 
     def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
         return vectors.to(torch.float16).view(torch.uint8)
@@ -197,23 +185,14 @@ def _body(ivf: Any, device: torch.device) -> _ProductCode | _ByteCode | _HalfCod
         if ivf.sq.qtype == faiss.ScalarQuantizer.QT_fp16:
             return _HalfCode(ivf.d)
     raise RalmError(
-        f"{type(ivf).__name__} codes of this kind are not encoded on a GPU: choose PQm, PQmx4, PQmx4fs, SQ8 "
-        "or SQfp16 codes, or --device cpu."
+        f"{type(ivf).__name__} codes of this kind are not made on a GPU: choose PQm, PQmx4, PQmx4fs, SQ8 or "
+        "SQfp16 codes, or --device cpu."
     )
 
 
-def _unwrap(index: Any, device: torch.device) -> tuple[Any, list[tuple[torch.Tensor, torch.Tensor]]]:
-    """The inverted-file index inside an index, and the rotations in front: (matrix [d, d'], shift)."""
-    rotations, inner = [], index
-    if isinstance(index, faiss.IndexPreTransform):
-        for number in range(index.chain.size()):
-            step = faiss.downcast_VectorTransform(index.chain.at(number))
-            if not isinstance(step, faiss.LinearTransform):
-                raise RalmError(f"{type(step).__name__} is not computed on a GPU: use --device cpu.")
-            matrix = torch.from_numpy(faiss.vector_to_array(step.A)).view(step.d_out, step.d_in).T
-            shift = faiss.vector_to_array(step.b) if step.have_bias else np.zeros(step.d_out, np.float32)
-            rotations.append((matrix.to(device), torch.from_numpy(shift).to(device)))
-        inner = faiss.downcast_index(index.index)
+def _lists_of(index: Any) -> Any:
+    """The inverted-file index inside an index. Raises RalmError if it has none that runs on a GPU."""
+    inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
     flat = isinstance(inner, faiss.IndexIVF) and isinstance(
         faiss.downcast_index(inner.quantizer), faiss.IndexFlat
     )
@@ -222,19 +201,41 @@ def _unwrap(index: Any, device: torch.device) -> tuple[Any, list[tuple[torch.Ten
             "Only IVF indexes with a flat coarse quantizer and inner products run on a GPU: choose "
             "another --index-key, or --device cpu."
         )
-    return inner, rotations
+    return inner
 
 
-def _exactest(values: torch.Tensor) -> torch.Tensor:
-    """Values in the type of which matrix products are both quick and exact: float16, but on CPUs float32.
+def _steps(index: Any) -> list[Any]:
+    """The transformations in front of an index's lists."""
+    if not isinstance(index, faiss.IndexPreTransform):
+        return []
+    return [faiss.downcast_VectorTransform(index.chain.at(n)) for n in range(index.chain.size())]
 
-    The vectors of a store are float16 already, so only centroids and residuals are rounded.
+
+def _rotation(step: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """A linear transformation: its matrix [d, d'], and what it adds [d']."""
+    if not isinstance(step, faiss.LinearTransform):
+        raise RalmError(f"{type(step).__name__} is not computed on a GPU: choose --device cpu.")
+    matrix = torch.from_numpy(faiss.vector_to_array(step.A)).view(step.d_out, step.d_in).T
+    shift = faiss.vector_to_array(step.b) if step.have_bias else np.zeros(step.d_out, np.float32)
+    return matrix.to(device), torch.from_numpy(shift).to(device)
+
+
+def _rows_at_once(width: int, device: torch.device) -> int:
+    """How many vectors are scored at once, with so many scores each."""
+    return min(_LARGEST_BLOCK, max(1, _SCORE_BYTES[device.type] // (4 * width)))
+
+
+def _quickest(values: torch.Tensor) -> torch.Tensor:
+    """Values in the type whose matrix products are quick: float16, but on a CPU float32.
+
+    A store's vectors are float16 already, so only centroids, words and residuals are rounded. Bfloat16 is
+    as quick and tells lists apart eight times worse.
     """
     return values.to(torch.float16 if values.is_cuda else torch.float32)
 
 
 def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """A matrix product, or a batch of them, with float32 sums."""
+    """A matrix product, or a batch of them, as float32: sums rounded to float16 are too often equal."""
     if left.dtype == torch.float32:
         return left @ right
     multiply = torch.mm if left.ndim == 2 else torch.bmm
@@ -242,30 +243,28 @@ def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 
 
 def train(key: IndexKey, sample: NDArray[np.float32], device: torch.device | str, seed: int = 0) -> Any:
-    """Train an empty index, as `retriever.index.train` does, its lists on a device: float32 [n, dimension].
+    """Train an empty IVF index on a sample [n, dimension], as `retriever.index.train` does, on a device.
 
     The same sample gives the same bytes again on the same kind of device.
     """
     key.check(sample.shape[1])
-    if key.nlist > len(sample):
-        raise RalmError(
-            f"{key.text} has {key.nlist} lists and only {len(sample)} passages to train on: choose "
-            "fewer lists, or Flat."
-        )
     index = faiss.index_factory(sample.shape[1], key.factory, faiss.METRIC_INNER_PRODUCT)
-    ivf = index
-    if isinstance(index, faiss.IndexPreTransform):
-        ivf = faiss.downcast_index(index.index)
-        for number in range(index.chain.size()):
-            step = faiss.downcast_VectorTransform(index.chain.at(number))
-            step.train(sample)
-            sample = step.apply(sample)
+    ivf = _lists_of(index)
+    learned = max(ivf.nlist, ivf.pq.ksub if isinstance(ivf, faiss.IndexIVFPQ) else 1)
+    if learned > len(sample):
+        raise RalmError(
+            f"{key.text} learns {learned} centroids and has only {len(sample)} passages to learn them from: "
+            "choose fewer lists, or Flat."
+        )
+    for step in _steps(index):
+        step.train(sample)
+        sample = step.apply(sample)
     if key.fast_scan:
         ivf.by_residual = False  # As on a CPU: see retriever.index.
-    vectors = _exactest(torch.from_numpy(sample).to(device))
-    centroids = train_lists(vectors, key.nlist, seed)
+    vectors = _quickest(torch.from_numpy(sample).to(device))
+    centroids = train_lists(vectors, ivf.nlist, seed)
     ivf.quantizer.add(centroids.cpu().numpy())
-    _train_encoder(ivf, vectors[:: math.ceil(len(vectors) / _ENCODER_ROWS)], centroids)
+    _train_body(ivf, vectors[:: math.ceil(len(vectors) / _WORD_ROWS)], centroids)
     ivf.is_trained = index.is_trained = True
     return index
 
@@ -274,26 +273,25 @@ def train_lists(vectors: torch.Tensor, count: int, seed: int = 0) -> torch.Tenso
     """Centroids of a spherical k-means (Dhillon, Modha 2001): [n, d] -> float32 [count, d], of length 1."""
     chosen = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))[:count]
     centroids = F.normalize(vectors[chosen.to(vectors.device)].float())
-    for _ in range(_ITERATIONS):
+    for _ in range(_LIST_ITERATIONS):
         lists = _nearest(vectors, centroids)
         counts = torch.bincount(lists, minlength=count)
-        # Sums over a sorted order: adding in the order that threads arrive in would give other last
-        # bits each time.
+        # Over a sorted order: adding up in the order that threads arrive in gives other last bits each time.
         order = lists.argsort(stable=True)
         means = F.embedding_bag(order, vectors, counts.cumsum(0) - counts, mode="mean")
-        centroids = _without_empty(F.normalize(means.float()), counts)
-    return F.normalize(centroids)
+        centroids = F.normalize(_without_empty(means.float(), counts))
+    return centroids
 
 
 def _nearest(vectors: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
     """The nearest centroid of each vector: [n, d], [k, d] -> int64 [n]."""
     factor = centroids.to(vectors.dtype).T
-    block = min(_LARGEST_BLOCK, max(1, _SCORE_BYTES[vectors.device.type] // (4 * len(centroids))))
-    return torch.cat([_product(part, factor).argmax(1) for part in vectors.split(block)])
+    blocks = vectors.split(_rows_at_once(len(centroids), vectors.device))
+    return torch.cat([_product(block, factor).argmax(1) for block in blocks])
 
 
 def _without_empty(centroids: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """Give each list without vectors half of one of the fullest, as FAISS does."""
+    """Give each cluster without vectors half of one of the fullest, as FAISS does."""
     empty = (counts == 0).nonzero().flatten()
     turn = torch.arange(len(empty), device=counts.device) % (len(counts) - len(empty))
     fullest = counts.argsort(descending=True, stable=True)[turn]
@@ -304,47 +302,53 @@ def _without_empty(centroids: torch.Tensor, counts: torch.Tensor) -> torch.Tenso
     return centroids
 
 
-def _train_encoder(ivf: Any, vectors: torch.Tensor, centroids: torch.Tensor) -> None:
-    """Train what encodes vectors behind their list numbers. By FAISS: seconds, whatever the lists cost."""
-    lists = _nearest(vectors, centroids)
-    rest = vectors.float() - centroids[lists] if ivf.by_residual else vectors.float()
-    if hasattr(ivf, "pq"):
-        ivf.pq.cp.min_points_per_centroid = 1
-    given, assigned = np.ascontiguousarray(rest.cpu().numpy()), lists.cpu().numpy()
-    try:
-        ivf.train_encoder(len(given), faiss.swig_ptr(given), faiss.swig_ptr(assigned))
-    except RuntimeError as error:
-        if "should be at least as large as" not in str(error):
-            raise
-        raise RalmError(
-            f"The codes have more words than the {len(given)} passages to learn them from."
-        ) from None
+def _train_body(ivf: Any, vectors: torch.Tensor, centroids: torch.Tensor) -> None:
+    """Learn what encodes vectors [n, d] behind their list numbers."""
+    rest = vectors.float()
+    if ivf.by_residual:
+        rest = rest - centroids[_nearest(vectors, centroids)]
+    if isinstance(ivf, faiss.IndexIVFPQ):
+        parts = rest.view(len(rest), ivf.pq.M, -1).transpose(0, 1)
+        words = torch.stack([_train_words(part.contiguous(), ivf.pq.ksub) for part in parts])
+        faiss.copy_array_to_vector(words.cpu().numpy().ravel(), ivf.pq.centroids)
+    else:
+        # Least and largest values, mostly: FAISS learns them in a moment.
+        given, lists = rest.cpu().numpy(), np.zeros(len(rest), np.int64)
+        ivf.train_encoder(len(given), faiss.swig_ptr(given), faiss.swig_ptr(lists))
+
+
+def _train_words(vectors: torch.Tensor, count: int) -> torch.Tensor:
+    """The words of one part, by k-means: float32 [n, d] -> [count, d]."""
+    words = vectors[:: len(vectors) // count][:count]
+    for _ in range(_WORD_ITERATIONS):
+        nearest = (vectors @ words.T - words.square().sum(1) / 2).argmax(1)
+        # As a product with zeros and ones, which adds up in the same order each time.
+        members = F.one_hot(nearest, count).to(vectors.dtype)
+        counts = members.sum(0)
+        words = _without_empty(members.T @ vectors / counts.clamp_min(1)[:, None], counts)
+    return words
 
 
 class GpuSearchIndex:
     """The codes of a store's shards on one or several GPUs. Searching is safe from several threads.
 
-    It answers as `retriever.index.SearchIndex` does, up to 2,048 lists and rows a query, without selectors:
-    what it cannot answer it refuses, and the caller asks the index on the CPU.
+    It answers as `retriever.index.SearchIndex` does, up to 2,048 lists and rows a query and without
+    selectors. What it cannot answer it refuses, and the caller asks an index on the CPU.
     """
 
     def __init__(
         self, trained: Any, key: IndexKey, groups: Sequence[Sequence[Shard]], devices: Sequence[int] = (0,)
     ) -> None:
-        """Load each group of shards onto a GPU, the groups in turn onto the devices given."""
+        """Load each group of shards onto a GPU: the groups in turn onto the devices given."""
         _require_gpu()
         self.key = key
-        self._device = torch.device("cuda", devices[0])
-        self._lists = _Lists(trained, self._device)
-        self._owners = [_Owner(device, self._lists.ivf) for device in dict.fromkeys(devices)]
-        loads = [
-            self._owners[number % len(self._owners)].load(group)
-            for number, group in enumerate(groups)
-            if group
-        ]
-        for load in loads:
-            load.result()
         self.rows = sum(len(codes) for group in groups for _, codes in group)
+        self._trained = trained
+        self._ivf = _lists_of(trained)
+        self._owners = [_Owner(device, self._ivf) for device in dict.fromkeys(devices)]
+        loads = [self._owners[n % len(self._owners)].load(group) for n, group in enumerate(groups) if group]
+        for load in [*loads, self._owners[0].load_centroids()]:
+            load.result()
 
     @classmethod
     def load(cls, root: Path, manifest: "Manifest", devices: Sequence[int] | None = None) -> "GpuSearchIndex":
@@ -355,15 +359,13 @@ class GpuSearchIndex:
         _require_gpu()
         devices = devices or range(faiss.get_num_gpus())
         trained = read_trained(root / manifest.index.trained.path)
-        shards = [
-            (shard.first_row, open_array(root / shard.codes.path)) for shard in manifest.shards if shard.codes
-        ]
+        shards = [(s.first_row, open_array(root / s.codes.path)) for s in manifest.shards if s.codes]
         return cls(trained, IndexKey.parse(manifest.index.key), spread(shards, len(devices)), devices)
 
     @property
     def nlist(self) -> int:
         """Number of lists."""
-        return int(self._lists.ivf.nlist)
+        return int(self._ivf.nlist)
 
     def assign(self, queries: NDArray[np.float32], nprobe: int = 0) -> "Assigned":
         """Rotate queries [n, d] and choose the lists that each probes; `nprobe` 0 probes every list.
@@ -374,15 +376,12 @@ class GpuSearchIndex:
 
         probed = min(nprobe or self.nlist, self.nlist)
         _within("nprobe", probed)
-        rotated = self._lists.rotate(torch.from_numpy(queries).to(self._device))
-        block = max(1, _SCORE_BYTES["cuda"] // (4 * self.nlist))
-        best = [self._lists.scores(part).topk(probed) for part in rotated.split(block)]
-        distances, lists = (torch.cat(part).cpu().numpy() for part in zip(*best, strict=True))
-        return Assigned(rotated.cpu().numpy(), nprobe, distances, lists)
+        for step in _steps(self._trained):
+            queries = step.apply(queries)
+        distances, lists = self._owners[0].choose(queries, probed).result()
+        return Assigned(queries, nprobe, distances, lists)
 
-    def search(
-        self, queries: "Assigned", k: int, among: Any | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def search(self, queries: "Assigned", k: int, among: Any | None = None) -> Found:
         """The k best rows by their codes' inner product: scores [n, k] and rows [n, k], best first.
 
         Where fewer than k are found, the rest of the row is -1. Raises RalmError for more than 2,048, and
@@ -407,7 +406,7 @@ def spread(shards: Sequence[Shard], count: int) -> list[list[Shard]]:
     groups: list[list[Shard]] = [[] for _ in range(count)]
     seen = 0
     for first_row, codes in shards:
-        # By its middle row: a large shard goes where most of it belongs.
+        # By its middle row: a shard goes where most of it belongs.
         groups[min(count - 1, (2 * seen + len(codes)) * count // (2 * total))].append((first_row, codes))
         seen += len(codes)
     return groups
@@ -421,15 +420,22 @@ class _Owner:
         self._trained = trained
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"gpu{device}")
         self._resources = faiss.StandardGpuResources()
+        self._centroids: Any = None
         self._groups: list[tuple[int, Any]] = []
 
     def load(self, shards: Sequence[Shard]) -> "Future[None]":
         """Load shards as one more group."""
         return self._thread.submit(self._load, shards)
 
-    def search(
-        self, queries: "Assigned", k: int
-    ) -> "list[Future[tuple[NDArray[np.float32], NDArray[np.int64]]]]":
+    def load_centroids(self) -> "Future[None]":
+        """Load the lists' centroids, to choose lists by."""
+        return self._thread.submit(self._load_centroids)
+
+    def choose(self, queries: NDArray[np.float32], nprobe: int) -> "Future[Found]":
+        """The lists nearest to each query: inner products [n, nprobe] and lists [n, nprobe]."""
+        return self._thread.submit(self._centroids.search, queries, nprobe)
+
+    def search(self, queries: "Assigned", k: int) -> "list[Future[Found]]":
         """Search the assigned lists of every group."""
         return [self._thread.submit(self._scan, group, queries, k) for group in self._groups]
 
@@ -444,27 +450,31 @@ class _Owner:
                 index.add_sa_codes(block, np.arange(row, row + len(block)))
         self._groups.append((first, _on_gpu(index, self._resources, self._device)))
 
-    def _scan(
-        self, group: tuple[int, Any], queries: "Assigned", k: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _load_centroids(self) -> None:
+        settings = faiss.GpuIndexFlatConfig()
+        settings.device, settings.useFloat16 = self._device, True
+        self._centroids = faiss.GpuIndexFlatIP(self._resources, self._trained.d, settings)
+        self._centroids.add(self._trained.quantizer.reconstruct_n(0, self._trained.nlist))
+
+    def _scan(self, group: tuple[int, Any], queries: "Assigned", k: int) -> Found:
         first, index = group
         assert queries.lists is not None  # Every query of ours is assigned.
         assert queries.distances is not None
-        # Its lists of codes that are no residuals lie at the origin.
+        # Lists of codes that are no residuals lie at the origin: see _product_on_gpu.
         distances = queries.distances if self._trained.by_residual else np.zeros_like(queries.distances)
         count = len(queries)
         scores, rows = np.empty((count, k), np.float32), np.empty((count, k), np.int64)
         held = [np.ascontiguousarray(a) for a in (queries.vectors, queries.lists, distances)]
         vectors, lists, distances = map(faiss.swig_ptr, held)
-        one = faiss.SearchParametersIVF(nprobe=queries.lists.shape[1])
+        parameters = faiss.SearchParametersIVF(nprobe=queries.lists.shape[1])
         out, ids = faiss.swig_ptr(scores), faiss.swig_ptr(rows)
-        index.search_preassigned_c(count, vectors, k, lists, distances, out, ids, False, one)
+        index.search_preassigned_c(count, vectors, k, lists, distances, out, ids, False, parameters)
         rows[rows >= 0] += first
         return scores, rows
 
 
 def _on_gpu(index: Any, resources: Any, device: int) -> Any:
-    """A GPU's copy of an index: ids of 32 bits, which a group's own rows need no more than."""
+    """A GPU's copy of an index; its ids have 32 bits, which a group's own row numbers fit into."""
     try:
         if isinstance(index, faiss.IndexIVFPQ):
             return _product_on_gpu(index, resources, device)
@@ -492,8 +502,8 @@ def _product_on_gpu(index: Any, resources: Any, device: int) -> Any:
 
 
 def _within(name: str, asked: int) -> None:
-    if asked > DEEPEST:
-        raise RalmError(f"{name} is {asked} and a GPU index goes to {DEEPEST}: search this on the CPU.")
+    if asked > _DEEPEST:
+        raise RalmError(f"{name} is {asked} and a GPU index goes to {_DEEPEST}: search this on the CPU.")
 
 
 def _require_gpu() -> None:

@@ -20,6 +20,8 @@ from retriever.index import Assigned, SearchIndex
 
 # How much deeper each further search goes when a view leaves too few rows.
 _DEEPENING = 4
+# A view's rows do not come evenly: so much deeper than on average, and few queries are left short.
+_MARGIN = 1.5
 # Searched a little deeper than asked, so that ties with the last candidate are seen at once.
 _SPARE = 16
 # Deeper than this, or than this share of all rows, a view is applied inside the search instead: a
@@ -99,10 +101,11 @@ class Proposer:
             return [plain]
         total = self._index.rows
         found = [_Found(len(queries)) for _ in views]
-        deepest = max(want + _SPARE, min(_DEEPEST, int(total * _DEEPEST_SHARE)), depth)
-        shared = [n for n, view in enumerate(views) if want / self._share(view) <= deepest]
-        depth = depth or max((int(1.5 * want / self._share(views[n])) for n in shared), default=0)
-        depth = min(max(depth, want + _SPARE), total)
+        deepest = max(int(_MARGIN * want) + _SPARE, min(_DEEPEST, int(total * _DEEPEST_SHARE)), depth)
+        shares = [self._share(view) for view in views]
+        shared = [n for n, share in enumerate(shares) if share == 1 or _MARGIN * want / share <= deepest]
+        depth = depth or max((int(_MARGIN * want / shares[n]) for n in shared), default=0)
+        depth = min(max(depth, want + _SPARE), deepest)
         while shared and depth <= deepest:
             pending = np.flatnonzero(np.any([found[n].missing for n in shared], axis=0))
             if not len(pending):

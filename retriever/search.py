@@ -43,7 +43,7 @@ class Method:
     """
 
     name: Literal["dense", "bm25", "hybrid"] = "dense"
-    fusion: Fusion = "rrf"
+    fusion: Fusion = "weighted"
     weight: float = 0.5
 
     def __post_init__(self) -> None:
@@ -132,6 +132,11 @@ class Retriever:
         index = SearchIndex.load(Path(path), store.manifest)
         lexical = LexicalIndex.load(store.layout.root, store)
         return cls(store, Encoder.open(described), index, card, lexical)
+
+    @property
+    def method(self) -> Method:
+        """What finds most here: both together where the store has a BM25 index (benchmarks/methods.py)."""
+        return Method("hybrid") if self.lexical is not None else DENSE
 
     def setting(
         self, k: int, recall: float | None = None, nprobe: int | None = None, depth: int | None = None
@@ -250,7 +255,7 @@ class Retriever:
         with seconds.of("rescore"):
             if not setting.depth or self.index.key.exact:
                 return [by_codes(one, k) for one in found]
-            return [by_vectors(self.store, vectors, one, k) for one in found]
+            return by_vectors(self.store, vectors, found, k)
 
     def _rankings(self, ranked: Ranked, passages: dict[int, Passage]) -> list[Ranking]:
         rankings = []

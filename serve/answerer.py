@@ -69,7 +69,8 @@ class Answerer:
         started = time.perf_counter()
         hits: tuple[Hit, ...] = ()
         if self.retriever is not None and passages > 0:
-            hits = self.retriever.search([question], passages)[0].hits
+            found = self.retriever.search([question], passages, method=self.retriever.method)
+            hits = found[0].hits
         seconds = {"search": time.perf_counter() - started}
         # Half of what a small reader holds is left for the question, the template and the answer.
         budget = min(budget, self.reader.context_tokens // 2)

@@ -72,7 +72,7 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
         [body.view.to_view()],
         body.k,
         setting,
-        Method(body.method, body.fusion, body.weight),
+        Method(body.method or retriever.method.name, body.fusion, body.weight),
         seconds=seconds,
     )
     manifest = retriever.store.manifest

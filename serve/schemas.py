@@ -42,8 +42,8 @@ class SearchRequest(BaseModel):
     recall: float | None = Field(None, gt=0, le=1, description="take the quickest setting of this recall")
     nprobe: int | None = Field(None, ge=1, description="lists to probe")
     depth: int | None = Field(None, ge=0, le=MAX_DEPTH, description="vectors to re-score; 0: none")
-    method: Literal["dense", "bm25", "hybrid"] = "dense"
-    fusion: Literal["rrf", "weighted"] = "rrf"
+    method: Literal["dense", "bm25", "hybrid"] | None = Field(None, description="default: hybrid, if it can")
+    fusion: Literal["rrf", "weighted"] = "weighted"
     weight: float = Field(0.5, ge=0, le=1, description="of the dense scores in a weighted fusion")
     view: ViewModel = Field(default_factory=lambda: ViewModel())
 

@@ -66,4 +66,7 @@ def _totals(layout: Layout) -> dict[str, int | None]:
         "embed": shards,
         "train": 1,
         "index": shards,
+        "words": shards if build["config"]["lexical"] else 0,
+        "lexical": shards if build["config"]["lexical"] else 0,
+        "card": 1,
     }

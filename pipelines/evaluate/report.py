@@ -34,7 +34,7 @@ def markdown(curve: Curve) -> str:
     lines = [
         "# Scaling curve",
         "",
-        f"- store: manifest `{first.manifest}`, encoder {first.encoder}",
+        f"- store: manifest `{first.manifest}`, encoder {first.encoder}, {first.method}",
         f"- questions: {Path(curve.study.questions).name}, n = {first.n}",
         f"- samples at each fraction below 1: {curve.study.seeds}",
     ]

@@ -18,7 +18,7 @@ from datastore.view import View
 from lm.weights import DEFAULT_QUANTIZATION
 from pipelines.evaluate.metrics import confidence, contains, first_rank
 from pipelines.evaluate.questions import Question, load_questions
-from retriever.search import Ranking, Retriever
+from retriever.search import DENSE, Method, Ranking, Retriever
 
 # Passages found before any view is applied.
 DEPTH = 1000
@@ -39,6 +39,7 @@ class Study:
     reader_questions: int = 100
     reader_passages: int = 3
     limit: int | None = None
+    method: Method = DENSE
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -71,6 +72,7 @@ class Point:
     short: int
     manifest: str
     encoder: str
+    method: str
     reader: str
     quantization: str
     reader_bytes: int
@@ -120,7 +122,7 @@ def run(study: Study) -> Curve:
     retriever = Retriever.open(study.store)
     texts = [question.text for question in questions]
     depth = min(DEPTH, retriever.store.rows)
-    rankings = retriever.search_many(texts, views, max(DEPTHS_SHOWN), depth=depth)
+    rankings = retriever.search_many(texts, views, max(DEPTHS_SHOWN), method=study.method, depth=depth)
     sizes = [view_size(retriever.store, view) for view in views]
     points = _retrieval_points(study, questions, views, rankings, sizes, retriever.store)
     answers: list[dict[str, Any]] = []
@@ -200,6 +202,7 @@ def point(
         short=short,
         manifest=store.manifest.hash,
         encoder=store.manifest.encoder.name,
+        method=study.method.name,
         reader=(study.reader or "") if reads else "",
         quantization=study.quantization if reads else "",
         reader_bytes=reader_bytes,

@@ -7,6 +7,7 @@ from datastore.errors import RalmError
 from retriever import gpu
 from retriever.gpu import GpuSearchIndex, TorchCodec, spread, train
 from retriever.index import SearchIndex, encode, to_bytes
+from retriever.index import train as train_on_cpu
 from retriever.sizing import IndexKey
 
 KEYS = [
@@ -107,14 +108,21 @@ def test_training_is_as_good_as_faiss_and_gives_the_same_bytes_again(key):
     assert ivf.invlists.imbalance_factor() < 2
 
 
+def test_words_are_learned_as_well_as_by_faiss():
+    key, data = IndexKey.parse("IVF4,PQ2x4"), vectors(1500).astype(np.float32)
+    indexes = [learn(key, data) for learn in (lambda *a: train(*a, "cpu"), train_on_cpu)]
+    ours, theirs = (((i.sa_decode(i.sa_encode(data)) - data) ** 2).sum(1).mean() for i in indexes)
+    assert ours < 1.02 * theirs
+
+
 def test_lists_without_vectors_share_those_of_the_fullest():
     few = np.repeat(np.eye(4, 20, dtype=np.float32), 50, axis=0)
     centroids = gpu.train_lists(torch.from_numpy(few), 8)
     assert torch.allclose(centroids.norm(dim=1), torch.ones(8))
     assert (torch.from_numpy(few) @ centroids.T).max(1).values.min() > 0.7
-    with pytest.raises(RalmError, match="300 lists and only 200 passages"):
+    with pytest.raises(RalmError, match="learns 300 centroids and has only 200"):
         train(IndexKey.parse("IVF300,SQ8"), few, "cpu")
-    with pytest.raises(RalmError, match="the 200 passages to learn"):
+    with pytest.raises(RalmError, match="learns 256 centroids and has only 200"):
         train(IndexKey.parse("IVF4,PQ4"), few, "cpu")
 
 
@@ -150,10 +158,12 @@ def test_codes_from_a_gpu_are_those_of_faiss(monkeypatch, key, by_residual):
 
 
 @pytest.mark.gpu
-def test_training_on_a_gpu_gives_the_same_bytes_again():
+@pytest.mark.parametrize("key", ["IVF256,SQ8", "IVF64,PQ5", "IVF64,PQ5x4fs"])
+def test_training_on_a_gpu_gives_the_same_bytes_again(key):
     data = vectors(50_000).astype(np.float32)
-    key = IndexKey.parse("IVF256,SQ8")
-    assert to_bytes(train(key, data, "cuda")) == to_bytes(train(key, data, "cuda"))
+    assert to_bytes(train(IndexKey.parse(key), data, "cuda")) == to_bytes(
+        train(IndexKey.parse(key), data, "cuda")
+    )
 
 
 def both(key, by_residual=True, rows=20_000):
@@ -181,7 +191,8 @@ def test_a_gpu_finds_what_a_cpu_finds(key, by_residual):
     expected, theirs = on_cpu.search(peer, 50)
     assert rows.shape == theirs.shape
     assert np.mean([len({*a} & {*b}) / 50 for a, b in zip(rows, theirs, strict=True)]) > 0.97
-    assert np.allclose(scores, expected, atol=0.01)
+    # A query may probe another eighth list: float16 rounds centroids.
+    assert np.abs(scores - expected).mean() < 0.002
     assert (np.diff(scores, axis=1) <= 0).all()
     one, its = on_gpu.search(on_gpu.assign(queries, 8)[np.array([5])], 50)
     assert (its == rows[5]).mean() > 0.95

@@ -56,10 +56,12 @@ def test_many_candidates_are_read_block_by_block(tmp_path, monkeypatch):
     store = make_store(tmp_path, np.arange(200), vectors, per_shard=30)
     queries = np.random.default_rng(1).standard_normal((5, 8)).astype(np.float32)
     found = Candidates(np.tile(np.arange(200), 5), np.zeros(1000, np.float32), np.full(5, 200))
-    whole = by_vectors(store, queries, found, 7)
-    monkeypatch.setattr("retriever.rescore._GATHER_BYTES", 250 * 16)
-    blocks = by_vectors(store, queries, found, 7)
-    assert (whole.rows == blocks.rows).all()
+    (whole,) = by_vectors(store, queries, [found], 7)
+    for room in (250, 450, 1):
+        monkeypatch.setattr("retriever.rescore._GATHER_BYTES", room * 16)
+        for blocks in by_vectors(store, queries, [found, found], 7):
+            assert (whole.rows == blocks.rows).all()
+            assert (whole.scores == blocks.scores).all()
     assert (whole.rows == np.argsort(-(queries @ vectors.astype(np.float32).T), axis=1)[:, :7]).all()
 
 

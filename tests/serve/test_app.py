@@ -62,7 +62,9 @@ def test_a_search_takes_a_view_and_says_what_it_did(url):
     assert {hit["domain"] for hit in result["hits"]} == {"history"}
     assert result["exhausted"]
     assert reply["setting"] == {"nprobe": 0, "depth": 5}
-    assert list(reply["seconds"]) == ["encode", "propose", "rescore", "read"]
+    assert list(reply["seconds"]) == ["encode", "propose", "rescore", "words", "fuse", "read"]
+    dense = json.loads(curl(f"{url}/search", {"query": "blue glass", "k": 1, "method": "dense"}))
+    assert list(dense["seconds"]) == ["encode", "propose", "rescore", "read"]
 
 
 def test_curl_gets_an_answer_with_citations(url):

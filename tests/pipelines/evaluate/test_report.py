@@ -7,7 +7,7 @@ from pipelines.evaluate.scaling import Curve, Point, Study
 def point(metric, k, fraction, value):
     return Point(
         metric, k, fraction, 3, int(1000 * fraction), value, value - 0.05, value + 0.05, 40, 0,
-        "hash", "encoder", "reader" if metric.startswith("reader") else "", "int8", 163_000_000,
+        "hash", "encoder", "dense", "reader" if metric.startswith("reader") else "", "int8", 163_000_000,
     )  # fmt: skip
 
 

@@ -1,0 +1,69 @@
+"""What embeddings, words and both together find: gold documents and answers among the first k.
+
+    python benchmarks/methods.py STORE QUESTIONS... [--limit 1000]
+
+The words-only method is bm25s's own formula over the same passages, so it stands for the peer that most
+systems compare with.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.evaluate.metrics import confidence, contains, first_rank
+from pipelines.evaluate.questions import Question, load_questions
+from retriever.search import Method, Ranking, Retriever
+
+DEPTHS = (1, 5, 10, 20)
+METHODS = (
+    Method("dense"),
+    Method("bm25"),
+    Method("hybrid"),
+    Method("hybrid", "weighted", 0.3),
+    Method("hybrid", "weighted", 0.5),
+    Method("hybrid", "weighted", 0.7),
+)
+
+
+def rank(question: Question, ranking: Ranking) -> int:
+    """Rank of the first hit from a gold document, or, where none is named, that holds an answer."""
+    if question.gold_docs:
+        return first_rank([hit.passage.doc_id in question.gold_docs for hit in ranking.hits])
+    return first_rank([contains(hit.passage.text, question.answers) for hit in ranking.hits])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("store", type=Path)
+    parser.add_argument("questions", type=Path, nargs="+")
+    parser.add_argument("--limit", type=int, default=1000)
+    args = parser.parse_args()
+    retriever = Retriever.open(args.store)
+    manifest = retriever.store.manifest
+    print(f"{manifest.rows:,} passages, {manifest.index.key}, manifest {manifest.hash}")
+    for path in args.questions:
+        questions = load_questions(path, args.limit)
+        texts = [question.text for question in questions]
+        print(f"\n{path.name}, n = {len(questions)}, {'gold' if questions[0].gold_docs else 'answer'} first")
+        print(f"{'':<24}" + "".join(f"{k:>18}" for k in DEPTHS) + f"{'ms a query':>12}")
+        for method in METHODS:
+            started = time.perf_counter()
+            rankings = retriever.search(texts, max(DEPTHS), method=method)
+            seconds = time.perf_counter() - started
+            ranks = np.array([rank(q, r) for q, r in zip(questions, rankings, strict=True)])
+            cells = []
+            for k in DEPTHS:
+                values = ((ranks > 0) & (ranks <= k)).astype(np.float64)
+                low, high = confidence(values)
+                cells.append(f"{100 * values.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]")
+            weight = f" {method.weight:g}" if method.fusion == "weighted" else ""
+            name = method.name if method.name != "hybrid" else f"hybrid, {method.fusion}{weight}"
+            print(
+                f"{name:<24}" + "".join(f"{c:>18}" for c in cells) + f"{1000 * seconds / len(texts):>12.1f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

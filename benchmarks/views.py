@@ -1,0 +1,85 @@
+"""What a whole scaling curve costs beside one of its points: search once, answer for all views.
+
+    python benchmarks/views.py STORE QUESTIONS [--queries 500] [--index-key KEY] [--threads 1]
+
+Seven fractions, three seeds each, k hits each; the point compared with is the smallest fraction alone, which
+must be searched as deep as the curve, and, beside it, what 19 separate searches take. Law 2 is checked on the
+way: every view's hits are those of its own search.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from datastore.store import Datastore
+from datastore.view import View
+from pipelines.evaluate.questions import load_questions
+from retriever.encoder import Encoder
+from retriever.index import SearchIndex, train
+from retriever.search import Retriever
+from retriever.sizing import IndexKey
+
+FRACTIONS = (0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0)
+SEEDS = 3
+K = 10
+DEPTH = 100
+REPEATS = 3
+
+
+def with_index(store: Datastore, text: str | None) -> Retriever:
+    """A retriever of a store's vectors under another index key than its own."""
+    if text is None:
+        index = SearchIndex.load(store.layout.root, store.manifest)
+    else:
+        vectors = np.concatenate(list(store.shard_vectors())).astype(np.float32)
+        key = IndexKey.parse(text)
+        built = train(key, vectors[:: max(1, len(vectors) // key.training_rows)])
+        built.add(vectors)
+        index = SearchIndex(built, key)
+    return Retriever(store, Encoder.open(store.manifest.encoder), index)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("store", type=Path)
+    parser.add_argument("questions", type=Path)
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--index-key")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    retriever = with_index(Datastore.open(args.store), args.index_key)
+    faiss.omp_set_num_threads(args.threads)
+    texts = [question.text for question in load_questions(args.questions, args.queries)]
+    vectors = retriever.encoder.encode_queries(texts)
+    setting = retriever.setting(K, depth=0 if retriever.index.key.exact else DEPTH)
+    views = [View(f, seed) for f in FRACTIONS for seed in range(SEEDS if f < 1 else 1)]
+    retriever.rank(vectors[:32], views, K, setting)  # Warm.
+    times: dict[str, list[float]] = {"curve": [], "one point": [], "each apart": []}
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        together = retriever.rank(vectors, views, K, setting)
+        times["curve"].append(time.perf_counter() - started)
+        started = time.perf_counter()
+        retriever.rank(vectors, views[:1], K, setting)
+        times["one point"].append(time.perf_counter() - started)
+        started = time.perf_counter()
+        apart = [retriever.rank(vectors, [view], K, setting)[0] for view in views]
+        times["each apart"].append(time.perf_counter() - started)
+    for view, one, other in zip(views, together, apart, strict=True):
+        assert (one.rows == other.rows).all() and (one.scores == other.scores).all(), view
+    best = {name: min(seconds) for name, seconds in times.items()}
+    print(f"{retriever.store.rows:,} passages, {retriever.index.key.text}, {setting}, n = {len(texts)}")
+    print(f"{len(views)} views together: {best['curve']:.2f} s, the same hits as apart")
+    print(
+        f"smallest view alone:   {best['one point']:.2f} s: the curve costs {best['curve'] / best['one point']:.2f}"
+    )
+    print(
+        f"each view apart:       {best['each apart']:.2f} s: {best['each apart'] / best['curve']:.1f} times the curve"
+    )
+
+
+if __name__ == "__main__":
+    main()
