@@ -24,6 +24,17 @@ KEYS = [
 TIES_ON_CPU, TIES_ON_GPU = 0.0005, 0.01
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Products of this size wait longer for a second thread than they take."""
+    before = torch.get_num_threads(), faiss.omp_get_max_threads()
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    yield
+    torch.set_num_threads(before[0])
+    faiss.omp_set_num_threads(before[1])
+
+
 def vectors(rows, seed=0, dimension=20):
     """Float16 vectors of length one, longer on some axes than on others, as embeddings are."""
     found = np.random.default_rng(seed).standard_normal((rows, dimension)) * np.linspace(2, 0.5, dimension)

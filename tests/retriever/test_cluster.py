@@ -1,0 +1,112 @@
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datastore.errors import RalmError
+from datastore.store import Datastore
+from datastore.view import Condition, View
+from retriever.cluster import ClusterRetriever, groups, part_of
+from retriever.index import Setting
+from retriever.search import Method, Retriever
+from tests.conftest import build_store
+from tests.corpus import questions
+from tests.given import make_store, random_vectors
+
+VIEWS = [
+    View(),
+    View(0.3, 1),
+    View(0.05, 2),
+    View(domains=("travel",), where=(Condition("year", "<", 1500),)),
+    View(where=(Condition("year", ">", 3000),)),
+]
+TEXTS = [question["question"] for question in questions()]
+
+
+@pytest.fixture(scope="module", params=["Flat", "IVF4,SQ8", "IVF2,PQ96x4fs"])
+def stores(request, tmp_path_factory, corpus):
+    root = tmp_path_factory.mktemp("cluster") / "s"
+    build_store(root, corpus, split_bytes=4096, passages_per_shard=8, index_key=request.param)
+    return root
+
+
+@pytest.fixture(scope="module")
+def pair(stores, ray_cluster):
+    """The same store in this process and with two actors."""
+    front = ClusterRetriever(stores, 2)
+    yield Retriever.open(stores), front
+    front.close()
+
+
+@pytest.mark.parametrize("name", ["dense", "bm25", "hybrid"])
+def test_many_searchers_answer_as_one_does(pair, name):
+    """Law 2 through the cluster: the same rows and scores, in every view."""
+    local, front = pair
+    for setting in (None, Setting(min(2, local.index.nlist), 0), Setting(local.index.nlist, 7)):
+        for k in (1, 5, 100):
+            mine = local.search_many(TEXTS, VIEWS, k, setting, Method(name))
+            assert front.search_many(TEXTS, VIEWS, k, setting, Method(name)) == mine
+    assert front.missing == ()
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=12), st.integers(1, 15))
+def test_groups_hold_every_shard_once_and_about_as_many_rows(rows, count):
+    class Entry:
+        def __init__(self, first_row, rows):
+            self.first_row, self.rows = first_row, rows
+
+    class Part:
+        shards = [Entry(sum(rows[:n]), r) for n, r in enumerate(rows)]
+        rows = sum(r.rows for r in shards)
+
+    found = groups(Part, count)
+    assert [n for group in found for n in group] == list(range(len(rows)))
+    assert len(found) == min(count, len(rows))
+    assert all(len(group) for group in found)
+
+
+def test_a_part_numbers_its_rows_from_nothing(tmp_path):
+    store = make_store(tmp_path, np.arange(40), random_vectors(0, 40), per_shard=7)
+    part = Datastore(store.layout, part_of(store.manifest, range(2, 4)))
+    assert part.rows == 14
+    assert part.passage(0) == store.passage(14)
+    assert (part.vectors([13]) == store.vectors([27])).all()
+
+
+def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster):
+    import ray
+
+    front = ClusterRetriever(store, 2, partial=True, patience=60)
+    try:
+        whole = front.search(TEXTS, 5)
+        # Gone for good: what a node that never comes back looks like.
+        ray.kill(front.searchers[1], no_restart=True)
+        some = front.search(TEXTS, 5)
+        assert front.missing == tuple(front.groups[1])
+        bound = front.store.manifest.shards[front.groups[1].start].first_row
+        assert all(hit.row < bound for ranking in some for hit in ranking.hits)
+        front.partial = False
+        with pytest.raises(RalmError, match="searchers of shards .* do not answer"):
+            front.search(TEXTS, 5)
+        # Killed as an accident kills it: Ray starts it again, and it answers once it has loaded.
+        ray.kill(front.searchers[0], no_restart=False)
+        front.partial, deadline = True, time.monotonic() + 100
+        while front.search(TEXTS, 5) != some or front.missing != tuple(front.groups[1]):
+            assert time.monotonic() < deadline
+        assert whole != some
+    finally:
+        front.close()
+
+
+def test_a_graph_cannot_be_searched_in_parts(tmp_path, ray_cluster):
+    make_store(tmp_path, np.arange(40), random_vectors(0, 40), "HNSW8,SQ8")
+    with pytest.raises(RalmError, match="is one file and cannot be searched in parts"):
+        ClusterRetriever(tmp_path, 2)
+
+
+def test_an_unknown_column_is_refused_by_the_front(pair):
+    _, front = pair
+    with pytest.raises(RalmError, match="metadata column 'age'"):
+        front.search(["x"], 1, View(where=(Condition("age", ">", 1),)))
