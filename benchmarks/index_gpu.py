@@ -40,7 +40,8 @@ DEPTHS = (0, 100, 200, 400, 1000)
 PROBES = (16, 64, 256)
 # Searches of each batch size that are timed.
 REPEATS = {1: 200, 32: 50, 1024: 10}
-NARROW_ADDS, WIDE_ADDS = 1 << 19, 1 << 17
+# Batches of FAISS's own adding, of which the last is timed.
+ADDS = 2
 
 
 @dataclass
@@ -185,9 +186,10 @@ def build(
 
 
 def our_rates(report: Report, key: str, codec: TorchCodec, vectors: torch.Tensor) -> None:
-    """Vectors a second of our encoding: on the device, to the host, and from the host to the host."""
+    """Vectors a second of our encoding: its first half, all of it on the device, and to or from the host."""
     host = vectors.cpu().numpy()
     ways = {
+        "ours, lists only": lambda: [codec.assign(block) for block in vectors.split(8192)],
         "ours, on the device only": lambda: codec.encode_here(vectors),
         "ours, GPU tensor to codes in host memory": lambda: codec.encode(vectors),
         "ours, host memory to host memory": lambda: codec.encode(host),
@@ -197,34 +199,32 @@ def our_rates(report: Report, key: str, codec: TorchCodec, vectors: torch.Tensor
         report.add("Encoding", dimension=vectors.shape[1], key=key, way=way, rate=rate)
 
 
-def faiss_rates(report: Report, key: str, trained: Any, vectors: torch.Tensor, added: int) -> None:
-    """Vectors a second of FAISS's GPU index, on the second of two batches: the first one makes its lists."""
+def faiss_rates(report: Report, key: str, trained: Any, vectors: torch.Tensor) -> None:
+    """Vectors a second of FAISS's GPU index, with room for all of them reserved in its lists."""
     resources, options = faiss.StandardGpuResources(), faiss.GpuClonerOptions()
     options.useFloat16 = options.useFloat16CoarseQuantizer = True
-    codec = TorchCodec(trained, vectors.device)
+    options.reserveVecs = ADDS * len(vectors)
+    codec, part = TorchCodec(trained, vectors.device), vectors.float()
 
-    def add(index: Any, part: torch.Tensor, ids: torch.Tensor) -> None:
+    def add(index: Any, ids: torch.Tensor) -> None:
         index.add_with_ids_c(len(part), float_pointer(part), id_pointer(ids))
 
-    def add_core(index: Any, part: torch.Tensor, ids: torch.Tensor) -> None:
-        lists = torch.cat([codec.assign(block) for block in part.split(8192)])
+    def add_core(index: Any, ids: torch.Tensor) -> None:
+        lists = torch.cat([codec.assign(block) for block in vectors.split(8192)])
         # FAISS works on a stream of its own.
         torch.cuda.synchronize()
         index.add_core(len(part), float_pointer(part), id_pointer(ids), id_pointer(lists))
 
-    for way, work, size in (
-        ("FAISS add", add, added),
-        ("FAISS add_core, lists from a matrix product", add_core, BATCH),
-    ):
+    for way, work in (("FAISS add", add), ("FAISS add_core, lists from a matrix product", add_core)):
         index = faiss.index_cpu_to_gpu(resources, 0, trained, options)
-        for number, part in enumerate(vectors[: 2 * size].float().split(size)):
-            ids = torch.arange(size, device=part.device) + number * size
+        for number in range(ADDS):
+            ids = torch.arange(len(part), device=part.device) + number * len(part)
             torch.cuda.synchronize()
             started = time.perf_counter()
-            work(index, part, ids)
+            work(index, ids)
             torch.cuda.synchronize()
             took = time.perf_counter() - started
-        report.add("Encoding", dimension=vectors.shape[1], key=key, way=way, rate=size / took)
+        report.add("Encoding", dimension=vectors.shape[1], key=key, way=way, rate=len(part) / took)
         del index
 
 
@@ -257,7 +257,7 @@ def wide_rates(report: Report, lists: int, device: torch.device) -> None:
     vectors = F.normalize(torch.randn((rows, 768), generator=random, device=device)).half()
     our_rates(report, key, TorchCodec(index, device), vectors)
     if device.type == "cuda":
-        faiss_rates(report, key, index, torch.cat([vectors, -vectors]), WIDE_ADDS)
+        faiss_rates(report, key, index, vectors)
 
 
 def agreement(report: Report, key: str, trained: Any, vectors: torch.Tensor, codec: TorchCodec) -> None:
@@ -288,6 +288,7 @@ def open_index(
     """Load the codes into a GPU's index, or a CPU's."""
     started = time.perf_counter()
     if device.type == "cuda":
+        torch.cuda.empty_cache()
         before = torch.cuda.mem_get_info()[0]
         index: Any = GpuSearchIndex(trained, key, [shards])
         report.add("Loading", what="bytes on the GPU", value=before - torch.cuda.mem_get_info()[0])
@@ -380,6 +381,9 @@ def main() -> None:
     parser.add_argument("--vectors", type=int, default=100_000_000)
     parser.add_argument("--key")
     parser.add_argument("--noise", type=float, default=0.6)
+    parser.add_argument(
+        "--without-peers", action="store_true", help="leave FAISS's rates out, and 768 dimensions"
+    )
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     args = parser.parse_args()
     device = torch.device(args.device)
@@ -400,9 +404,10 @@ def main() -> None:
     codec, vectors = TorchCodec(trained, device), corpus.batch(0)
     agreement(report, key.text, trained, vectors, codec)
     our_rates(report, key.text, codec, vectors)
-    if device.type == "cuda":
-        faiss_rates(report, key.text, trained, torch.cat([vectors, corpus.batch(1)]), NARROW_ADDS)
-    wide_rates(report, key.nlist, device)
+    if device.type == "cuda" and not args.without_peers:
+        faiss_rates(report, key.text, trained, vectors)
+    if not args.without_peers:
+        wide_rates(report, key.nlist, device)
     truth = Truth(queries)
     with tempfile.TemporaryDirectory() as folder:
         shards = build(report, corpus, codec, truth, Path(folder))

@@ -69,16 +69,13 @@ def main() -> None:
         apart = [retriever.rank(vectors, [view], K, setting)[0] for view in views]
         times["each apart"].append(time.perf_counter() - started)
     for view, one, other in zip(views, together, apart, strict=True):
-        assert (one.rows == other.rows).all() and (one.scores == other.scores).all(), view
-    best = {name: min(seconds) for name, seconds in times.items()}
+        assert np.array_equal(one.rows, other.rows), view
+        assert np.array_equal(one.scores, other.scores), view
+    curve, point, each = (min(seconds) for seconds in times.values())
     print(f"{retriever.store.rows:,} passages, {retriever.index.key.text}, {setting}, n = {len(texts)}")
-    print(f"{len(views)} views together: {best['curve']:.2f} s, the same hits as apart")
-    print(
-        f"smallest view alone:   {best['one point']:.2f} s: the curve costs {best['curve'] / best['one point']:.2f}"
-    )
-    print(
-        f"each view apart:       {best['each apart']:.2f} s: {best['each apart'] / best['curve']:.1f} times the curve"
-    )
+    print(f"{len(views)} views together: {curve:.2f} s, the same hits as apart")
+    print(f"smallest view alone: {point:.2f} s, the curve costs {curve / point:.2f} times as much")
+    print(f"each view apart: {each:.2f} s, {each / curve:.1f} times the curve")
 
 
 if __name__ == "__main__":

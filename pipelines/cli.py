@@ -119,10 +119,14 @@ def search(
     where: Annotated[list[str] | None, typer.Option(help="only if, year>=2010 (repeatable)")] = None,
     fraction: Annotated[float, typer.Option(help="search a sample of the store")] = 1.0,
     seed: Annotated[int, typer.Option(help="which sample")] = 0,
+    near_duplicates: Annotated[float | None, typer.Option(help="drop hits so like a better one, 0.8")] = None,
+    cross_encoder: Annotated[str | None, typer.Option(help="rank the best hits by this model")] = None,
+    diversity: Annotated[float, typer.Option(help="prefer hits unlike those chosen, 0 to 1")] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Show the passages nearest to a query."""
     from datastore.view import Condition, View
+    from retriever.rerank import Refinement
     from retriever.search import Method, Retriever, Seconds
 
     conditions = tuple(Condition.parse(text) for text in where or [])
@@ -131,7 +135,8 @@ def search(
     seconds = Seconds()
     chosen = retriever.setting(k, recall, nprobe, depth)
     how = Method(method or retriever.method.name, fusion)  # type: ignore[arg-type]
-    ((ranking,),) = retriever.search_many([query], [view], k, chosen, how, seconds=seconds)
+    refinement = Refinement(near_duplicates, cross_encoder=cross_encoder, diversity=diversity)
+    (ranking,) = retriever.refine([query], k, refinement, view, chosen, how, seconds=seconds)
     show.hits(query, ranking, retriever.store.manifest, chosen, seconds.stages, as_json)
 
 

@@ -5,6 +5,7 @@ all candidates those that one search over the whole store would have kept, so th
 however the shards are grouped.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +39,11 @@ def groups(manifest: Manifest, count: int) -> list[range]:
     for number, shard in enumerate(manifest.shards):
         left = len(manifest.shards) - number
         wanted = total * len(bounds) / count
-        if len(bounds) < count and number > bounds[-1] and (shard.first_row >= wanted or left <= count - len(bounds)):
+        if (
+            len(bounds) < count
+            and number > bounds[-1]
+            and (shard.first_row >= wanted or left <= count - len(bounds))
+        ):
             bounds.append(number)
     return [range(a, b) for a, b in zip(bounds, [*bounds[1:], len(manifest.shards)], strict=True)]
 
@@ -77,7 +82,9 @@ class Searcher:
         """Number of rows; answered once everything is loaded."""
         return self._index.rows
 
-    def candidates(self, vectors: NDArray[np.float32], assigned: Assigned, views: Sequence[View], want: int) -> list[Part]:
+    def candidates(
+        self, vectors: NDArray[np.float32], assigned: Assigned, views: Sequence[View], want: int
+    ) -> list[Part]:
         """Candidates of each view among this group's rows."""
         parts = []
         for found in self._proposer.propose(assigned, views, want):
@@ -93,7 +100,12 @@ class Searcher:
         return [self._lexical.frequencies(query) for query in queries]
 
     def lexical(
-        self, frequencies: Sequence[dict[int, int]], total: int, queries: Sequence[str], views: Sequence[View], k: int
+        self,
+        frequencies: Sequence[dict[int, int]],
+        total: int,
+        queries: Sequence[str],
+        views: Sequence[View],
+        k: int,
     ) -> list[Candidates]:
         """BM25 candidates of each view, by the whole store's frequencies and number of passages."""
         assert self._lexical is not None
@@ -110,31 +122,49 @@ class Searcher:
 
 
 class ClusterRetriever(Retriever):
-    """A `Retriever` whose shards lie with actors. `missing` names the shards no answer came from.
+    """A `Retriever` whose shards lie with actors.
 
-    With `partial`, a search goes on without a lost searcher; else it raises RalmError. Ray starts a lost
-    one again, on another node if need be, and it takes part again once it has loaded its shards.
+    With `partial`, a search goes on without a lost searcher and names its shards in `Ranking.missing`; else
+    it raises RalmError. Ray starts a lost one again, on another node if need be, and it takes part again
+    once it has loaded its shards.
     """
 
-    def __init__(self, root: Path, searchers: int, partial: bool = False, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        root: Path,
+        searchers: int,
+        partial: bool = False,
+        patience: float = PATIENCE,
+        cpus: float = 1.0,
+    ) -> None:
+        """Start the searchers, each on so many CPUs, and wait until all have loaded their shards.
+
+        Raises RalmError if one has not after `patience` seconds.
+        """
         import ray
 
         layout = Layout(root.absolute())
         manifest = current(layout)
         key = IndexKey.parse(manifest.index.key)
         if key.family == "hnsw":
-            raise RalmError(f"A graph ({key.text}) is one file and cannot be searched in parts: use one process.")
+            raise RalmError(
+                f"A graph ({key.text}) is one file and cannot be searched in parts: use one process."
+            )
         trained = read_trained(layout.root / manifest.index.trained.path)
         super().__init__(
-            Datastore(layout, manifest), Encoder.open(manifest.encoder), SearchIndex(trained, key), read_card(layout, manifest)
+            Datastore(layout, manifest),
+            Encoder.open(manifest.encoder),
+            SearchIndex(trained, key),
+            read_card(layout, manifest),
         )
         self.groups = groups(manifest, searchers)
-        self.partial, self.patience = partial, patience
-        self.missing: tuple[int, ...] = ()
-        actor = ray.remote(num_cpus=1, max_restarts=-1)(Searcher)
+        self.partial, self.patience = False, patience
+        self._lost = threading.local()
+        actor = ray.remote(num_cpus=cpus, max_restarts=-1)(Searcher)
         self.searchers = [actor.remote(layout.root, manifest.hash, group) for group in self.groups]
         self._starts = np.array([manifest.shards[group.start].first_row for group in self.groups])
-        self._ask(lambda searcher: searcher.ready.remote())
+        self._ask(lambda searcher: searcher.ready.remote())  # None may be missing at the start.
+        self.partial = partial
         if all(shard.lexical is not None for shard in manifest.shards):
             self.lexical = _ClusterLexical(self)  # type: ignore[assignment]
 
@@ -163,13 +193,28 @@ class ClusterRetriever(Retriever):
                 raise
             except (RayError, TimeoutError):
                 lost.append(number)
-        self.missing = tuple(shard for number in lost for shard in self.groups[number])
+        missing = [shard for number in lost for shard in self.groups[number]]
+        self._lost.shards = self._missing | set(missing)
         if lost and not self.partial:
+            listed = ", ".join(map(str, missing))
             raise RalmError(
-                f"The searchers of shards {', '.join(map(str, self.missing))} do not answer and are being started "
-                "again: try again, or allow partial answers."
+                f"The searchers of shards {listed} do not answer and are being started again: try again, or "
+                "allow partial answers."
             )
         return replies
+
+    @property
+    def _missing(self) -> set[int]:
+        """Shards without an answer in the search that this thread is in."""
+        found: set[int] = getattr(self._lost, "shards", set())
+        return found
+
+    def search_many(self, *args: Any, **options: Any) -> list[list[Ranking]]:
+        """As `Retriever.search_many`, with the missing shards named in every ranking."""
+        self._lost.shards = set()
+        found = super().search_many(*args, **options)
+        missing = tuple(sorted(self._missing))
+        return [[replace(ranking, missing=missing) for ranking in several] for several in found]
 
     def rank(
         self,
@@ -227,7 +272,8 @@ class _ClusterLexical:
         replies = self._front._ask(lambda searcher: searcher.lexical.remote(total, rows, queries, views, k))
         parts = [[Part(one, one.scores) for one in several] for several in replies.values()]
         return [
-            by_codes(_whole([part[n] for part in parts], len(queries), k, False), k) for n in range(len(views))
+            by_codes(_whole([part[n] for part in parts], len(queries), k, False), k)
+            for n in range(len(views))
         ]
 
 
@@ -256,5 +302,8 @@ def _without(ranked: Ranked, lost: NDArray[np.bool_]) -> Ranked:
     rows, values = np.full_like(ranked.rows, -1), np.full_like(ranked.scores, -np.inf)
     for query in range(len(rows)):
         left = ~lost[query] & (ranked.rows[query] >= 0)
-        rows[query, : left.sum()], values[query, : left.sum()] = ranked.rows[query][left], ranked.scores[query][left]
+        rows[query, : left.sum()], values[query, : left.sum()] = (
+            ranked.rows[query][left],
+            ranked.scores[query][left],
+        )
     return Ranked(rows, values)

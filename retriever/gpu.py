@@ -35,7 +35,9 @@ _LIST_ITERATIONS, _WORD_ITERATIONS = 10, 25
 _WORD_ROWS = 65_536
 # What an empty cluster and the one that it splits differ by (FAISS's figure).
 _NUDGE = 1 / 1024
-_ADD_BLOCK = 1 << 20
+# Codes sorted by list at once when they are loaded, from several shards if need be: a list is found in the
+# time that it takes to append a hundred codes to it.
+_BULK = 1 << 24
 # FAISS's limits on GPUs (its wiki, "Faiss on the GPU"): the deepest selection, and the parts of 8 bits that
 # its quicker layout of lists has a kernel for.
 _DEEPEST = 2048
@@ -345,9 +347,12 @@ class GpuSearchIndex:
         self.rows = sum(len(codes) for group in groups for _, codes in group)
         self._trained = trained
         self._ivf = _lists_of(trained)
+        self._device = torch.device("cuda", devices[0])
+        centroids = torch.from_numpy(self._ivf.quantizer.reconstruct_n(0, self._ivf.nlist))
+        self._factor = _quickest(centroids.to(self._device)).T
         self._owners = [_Owner(device, self._ivf) for device in dict.fromkeys(devices)]
         loads = [self._owners[n % len(self._owners)].load(group) for n, group in enumerate(groups) if group]
-        for load in [*loads, self._owners[0].load_centroids()]:
+        for load in loads:
             load.result()
 
     @classmethod
@@ -378,7 +383,10 @@ class GpuSearchIndex:
         _within("nprobe", probed)
         for step in _steps(self._trained):
             queries = step.apply(queries)
-        distances, lists = self._owners[0].choose(queries, probed).result()
+        here = torch.from_numpy(np.ascontiguousarray(queries)).to(self._device)
+        blocks = here.to(self._factor.dtype).split(_rows_at_once(self.nlist, self._device))
+        best = [_product(block, self._factor).topk(probed) for block in blocks]
+        distances, lists = (np.concatenate([t.cpu() for t in part]) for part in zip(*best, strict=True))
         return Assigned(queries, nprobe, distances, lists)
 
     def search(self, queries: "Assigned", k: int, among: Any | None = None) -> Found:
@@ -412,6 +420,21 @@ def spread(shards: Sequence[Shard], count: int) -> list[list[Shard]]:
     return groups
 
 
+def _in_bulk(shards: Sequence[Shard]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """The codes of many shards at a time, or of a part of a large one, and their rows."""
+    codes: list[NDArray[np.uint8]] = []
+    rows: list[NDArray[np.int64]] = []
+    for first_row, its in shards:
+        for at in range(0, len(its), _BULK):
+            codes.append(its[at : at + _BULK])
+            rows.append(np.arange(first_row + at, first_row + at + len(codes[-1])))
+            if sum(map(len, codes)) >= _BULK:
+                yield np.concatenate(codes), np.concatenate(rows)
+                codes, rows = [], []
+    if codes:
+        yield np.concatenate(codes), np.concatenate(rows)
+
+
 class _Owner:
     """One GPU and the one thread that may touch it: FAISS's GPU indexes are not safe between threads."""
 
@@ -420,20 +443,11 @@ class _Owner:
         self._trained = trained
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"gpu{device}")
         self._resources = faiss.StandardGpuResources()
-        self._centroids: Any = None
         self._groups: list[tuple[int, Any]] = []
 
     def load(self, shards: Sequence[Shard]) -> "Future[None]":
         """Load shards as one more group."""
         return self._thread.submit(self._load, shards)
-
-    def load_centroids(self) -> "Future[None]":
-        """Load the lists' centroids, to choose lists by."""
-        return self._thread.submit(self._load_centroids)
-
-    def choose(self, queries: NDArray[np.float32], nprobe: int) -> "Future[Found]":
-        """The lists nearest to each query: inner products [n, nprobe] and lists [n, nprobe]."""
-        return self._thread.submit(self._centroids.search, queries, nprobe)
 
     def search(self, queries: "Assigned", k: int) -> "list[Future[Found]]":
         """Search the assigned lists of every group."""
@@ -443,18 +457,24 @@ class _Owner:
         # Through lists in the host's memory, of one group: FAISS takes codes onto a GPU in no other way.
         index = faiss.clone_index(self._trained)
         first = min(first_row for first_row, _ in shards)
-        for first_row, codes in shards:
-            for at in range(0, len(codes), _ADD_BLOCK):
-                block = np.ascontiguousarray(codes[at : at + _ADD_BLOCK])
-                row = first_row - first + at
-                index.add_sa_codes(block, np.arange(row, row + len(block)))
+        for codes, rows in _in_bulk(shards):
+            self._append(index, codes, rows - first)
+        torch.cuda.empty_cache()  # FAISS needs the memory that sorting took.
         self._groups.append((first, _on_gpu(index, self._resources, self._device)))
 
-    def _load_centroids(self) -> None:
-        settings = faiss.GpuIndexFlatConfig()
-        settings.device, settings.useFloat16 = self._device, True
-        self._centroids = faiss.GpuIndexFlatIP(self._resources, self._trained.d, settings)
-        self._centroids.add(self._trained.quantizer.reconstruct_n(0, self._trained.nlist))
+    def _append(self, index: Any, codes: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+        """Append codes to their lists, sorted: FAISS's `add_sa_codes` takes them one by one."""
+        here = torch.from_numpy(codes).to(torch.device("cuda", self._device))
+        width = index.coarse_code_size()
+        lists = sum(here[:, n].long() << (8 * n) for n in range(width))
+        order = lists.argsort(stable=True)
+        ends = torch.bincount(lists, minlength=index.nlist).cumsum(0).tolist()
+        bodies, ids = here[order, width:].cpu().numpy(), rows[order.cpu().numpy()]
+        for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+            if start < end:
+                given = faiss.swig_ptr(ids[start:end]), faiss.swig_ptr(bodies[start:end].ravel())
+                index.invlists.add_entries(number, end - start, *given)
+        index.ntotal += len(codes)
 
     def _scan(self, group: tuple[int, Any], queries: "Assigned", k: int) -> Found:
         first, index = group

@@ -9,7 +9,7 @@ are not those of a store built from its passages alone.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -144,32 +144,61 @@ class LexicalIndex:
 
     def rank(self, queries: Sequence[str], views: Sequence[View], k: int) -> list[Ranked]:
         """The k best rows of each query in each view; passages without any of its words are no hits."""
+        return [by_codes(found, k) for found in self.candidates(queries, views, k)]
+
+    def candidates(
+        self,
+        queries: Sequence[str],
+        views: Sequence[View],
+        k: int,
+        frequencies: Sequence[Mapping[int, int]] | None = None,
+        total: int | None = None,
+    ) -> list[Candidates]:
+        """The k best rows of each query in each view, and those that tie with the last.
+
+        `frequencies` of each query's words and the `total` of passages are this store's, unless it is a part
+        of a larger one.
+        """
         masks = [None if view.everything else self._store.mask(view) for view in views]
         found: list[list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = [[] for _ in views]
-        for query in queries:
-            scores = self.scores(query)
-            for number, mask in enumerate(masks):
-                found[number].append(_best(scores if mask is None else np.where(mask, scores, 0), k))
-        return [by_codes(_candidates(several), k) for several in found]
+        for number, query in enumerate(queries):
+            counted = frequencies[number] if frequencies else self.frequencies(query)
+            values = self.scores(query, counted, total or self._store.rows)
+            for several, mask in zip(found, masks, strict=True):
+                several.append(_best(values if mask is None else np.where(mask, values, 0), k))
+        return [_candidates(several) for several in found]
 
-    def scores(self, query: str) -> NDArray[np.float32]:
+    def frequencies(self, query: str) -> dict[int, int]:
+        """In how many passages each word of a query stands, by the word's hash."""
+        columns = {token: self._columns(token) for token in _hashes(query)}
+        return {token: sum(c.stop - c.start for c in several) for token, several in columns.items()}
+
+    def scores(
+        self, query: str, frequencies: Mapping[int, int] | None = None, total: int | None = None
+    ) -> NDArray[np.float32]:
         """BM25 of every row for a query: float32 [rows]; a word that stands twice counts twice."""
-        ids, vocabulary = tokenize([query])
-        words = {n: word for word, n in vocabulary.items()}
+        frequencies = self.frequencies(query) if frequencies is None else frequencies
         out = np.zeros(self._store.rows, np.float32)
-        for number in ids[0]:
-            token = token_hash(words[number])
-            columns = [shard.column(token) for shard in self._shards]
-            frequency = sum(column.stop - column.start for column in columns)
-            if not frequency:
+        for token in _hashes(query):
+            if not frequencies.get(token):
                 continue
-            idf = np.float32(inverse_frequency(frequency, self._store.rows))
+            idf = np.float32(inverse_frequency(frequencies[token], total or self._store.rows))
             first = 0
-            for shard, column in zip(self._shards, columns, strict=True):
+            for shard, column in zip(self._shards, self._columns(token), strict=True):
                 # A passage stands once in a column, so a plain addition misses none.
                 out[first : first + shard.rows][shard.indices[column]] += idf * shard.weights[column]
                 first += shard.rows
         return out
+
+    def _columns(self, token: int) -> list[slice]:
+        return [shard.column(token) for shard in self._shards]
+
+
+def _hashes(query: str) -> list[int]:
+    """The hashes of a query's words, in order."""
+    (ids,), vocabulary = tokenize([query])
+    words = {number: word for word, number in vocabulary.items()}
+    return [token_hash(words[number]) for number in ids]
 
 
 def _best(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

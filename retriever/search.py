@@ -6,7 +6,7 @@ Two tiers: codes in memory propose candidates, the stored vectors score them exa
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -74,10 +74,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The hits of one query, best first; `exhausted` says that the lists probed hold fewer than asked."""
+    """The hits of one query, best first; `exhausted` says that the lists probed hold fewer than asked.
+
+    `missing` names the shards that gave no answer: those of a cluster's lost searchers.
+    """
 
     hits: tuple[Hit, ...]
     exhausted: bool
+    missing: tuple[int, ...] = ()
 
 
 @dataclass
@@ -199,7 +203,7 @@ class Retriever:
         if k < 1:
             raise RalmError(f"k must be at least 1, not {k}.")
         seconds = seconds or Seconds()
-        if not queries or not self.index.rows:
+        if not queries or not self.store.rows:
             return [[Ranking((), True) for _ in queries] for _ in views]
         ranked = self._rank(queries, views, k, setting, method, depth, seconds)
         with seconds.of("read"):
@@ -287,6 +291,8 @@ class Retriever:
         filters drop is made up for: the search deepens until k are left or the view holds no more.
         """
         seconds = seconds or Seconds()
+        if not refinement.filters and not refinement.reorders:
+            return self.search_many(queries, [view or View()], k, setting, method, seconds=seconds)[0]
         wanted = max(k, refinement.pool) if refinement.reorders else k
         found: dict[int, Ranking] = {}
         pending, depth = list(range(len(queries))), wanted
@@ -298,7 +304,7 @@ class Retriever:
                     known = answers[query] if answers else ()
                     left = _filtered(ranking, queries[query], known, refinement)
                     if len(left) >= wanted or ranking.exhausted or depth >= self.store.rows:
-                        found[query] = Ranking(left[:wanted], len(left) < k)
+                        found[query] = replace(ranking, hits=left[:wanted], exhausted=len(left) < k)
             pending = [query for query in pending if query not in found]
             depth = 2 * depth
         with seconds.of("rerank"):
@@ -316,7 +322,7 @@ class Retriever:
             vectors = self.store.vectors([hit.row for hit in hits])
             scores = np.array([hit.score for hit in hits], np.float32)
             hits = [hits[at] for at in diverse(scores, vectors, k, refinement.diversity)]
-        return Ranking(tuple(hits[:k]), ranking.exhausted)
+        return replace(ranking, hits=tuple(hits[:k]))
 
 
 def _filtered(

@@ -12,6 +12,7 @@ from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
 from lm.reader import Sampling, TextStream
+from retriever.rerank import Refinement
 from retriever.search import Method, Seconds
 from serve.answerer import Answerer, Prepared, hit_to_json
 from serve.schemas import ChatRequest, SearchReply, SearchRequest
@@ -66,11 +67,12 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
     queries = [body.query] if isinstance(body.query, str) else body.query
     seconds = Seconds()
     setting = retriever.setting(body.k, body.recall, body.nprobe, body.depth)
-    (rankings,) = await run_in_threadpool(
-        retriever.search_many,
+    rankings = await run_in_threadpool(
+        retriever.refine,
         queries,
-        [body.view.to_view()],
         body.k,
+        Refinement(body.near_duplicates, diversity=body.diversity),
+        body.view.to_view(),
         setting,
         Method(body.method or retriever.method.name, body.fusion, body.weight),
         seconds=seconds,

@@ -46,6 +46,8 @@ class SearchRequest(BaseModel):
     fusion: Literal["rrf", "weighted"] = "weighted"
     weight: float = Field(0.5, ge=0, le=1, description="of the dense scores in a weighted fusion")
     view: ViewModel = Field(default_factory=lambda: ViewModel())
+    near_duplicates: float | None = Field(None, gt=0, le=1, description="drop hits so like a better one")
+    diversity: float = Field(0.0, ge=0, le=1, description="prefer hits unlike those chosen")
 
     @field_validator("query")
     @classmethod

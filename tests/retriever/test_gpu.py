@@ -148,6 +148,16 @@ def test_shards_are_spread_over_gpus_by_their_rows():
     assert spread([], 2) == [[], []]
 
 
+def test_codes_are_loaded_in_bulk_each_with_its_row(monkeypatch):
+    monkeypatch.setattr(gpu, "_BULK", 10)
+    codes = np.random.default_rng(0).integers(0, 256, (60, 3), np.uint8)
+    shards = [(100 + at, codes[at:end]) for at, end in ((0, 4), (4, 7), (7, 31), (31, 31), (31, 36))]
+    bulks = list(gpu._in_bulk(shards))
+    assert max(len(some) for some, _ in bulks) <= 20
+    assert (np.concatenate([some for some, _ in bulks]) == codes[:36]).all()
+    assert (np.concatenate([rows for _, rows in bulks]) == np.arange(100, 136)).all()
+
+
 def test_without_faiss_gpu_the_mend_is_named(monkeypatch):
     monkeypatch.delattr(faiss, "StandardGpuResources", raising=False)
     with pytest.raises(RalmError, match=r"install ralm\[gpu\]"):
@@ -178,11 +188,12 @@ def test_training_on_a_gpu_gives_the_same_bytes_again(key):
 
 
 def both(key, by_residual=True, rows=20_000):
-    """A GPU's index in two groups, and a CPU's, over the same codes."""
+    """An index in two groups on one GPU or two, and a CPU's, over the same codes."""
     index = made(key, by_residual, dimension=32)
     codes = encode(index, vectors(rows, 2, 32))
     shards = [(at, codes[at : at + 3000]) for at in range(0, rows, 3000)]
-    on_gpu = GpuSearchIndex(index, IndexKey.parse(key), spread(shards, 2))
+    devices = range(min(2, torch.cuda.device_count()))
+    on_gpu = GpuSearchIndex(index, IndexKey.parse(key), spread(shards, 2), devices)
     inner = faiss.extract_index_ivf(index)
     inner.add_sa_codes(codes, np.arange(rows))
     index.ntotal = rows
@@ -192,7 +203,8 @@ def both(key, by_residual=True, rows=20_000):
 @pytest.mark.gpu
 @pytest.mark.parametrize("by_residual", [True, False])
 @pytest.mark.parametrize("key", ["IVF64,PQ16", "IVF64,PQ16x4", "OPQ8,IVF64,PQ8", "IVF64,SQ8", "IVF64,SQfp16"])
-def test_a_gpu_finds_what_a_cpu_finds(key, by_residual):
+def test_a_gpu_finds_what_a_cpu_finds(monkeypatch, key, by_residual):
+    monkeypatch.setattr(gpu, "_BULK", 4000)
     on_gpu, on_cpu = both(key, by_residual)
     queries = vectors(200, 3, 32).astype(np.float32)
     assigned, peer = on_gpu.assign(queries, 8), on_cpu.assign(queries, 8)

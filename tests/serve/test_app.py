@@ -67,6 +67,14 @@ def test_a_search_takes_a_view_and_says_what_it_did(url):
     assert list(dense["seconds"]) == ["encode", "propose", "rescore", "read"]
 
 
+def test_hits_that_repeat_a_better_one_can_be_left_out(url):
+    body = {"query": "the mayor is chosen by lot", "k": 8, "method": "dense"}
+    plain = json.loads(curl(f"{url}/search", body))["results"][0]["hits"]
+    alike = json.loads(curl(f"{url}/search", body | {"near_duplicates": 0.05}))["results"][0]["hits"]
+    assert sum("is chosen every" in hit["text"] for hit in plain) > 1
+    assert sum("is chosen every" in hit["text"] for hit in alike) == 1
+
+
 def test_curl_gets_an_answer_with_citations(url):
     reply = json.loads(curl(f"{url}/v1/chat/completions", {"model": "ralm", "messages": [QUESTION]}))
     assert "by lot" in reply["choices"][0]["message"]["content"]
