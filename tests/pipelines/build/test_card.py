@@ -1,0 +1,46 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datastore.layout import read_json
+from datastore.manifest import current
+from datastore.store import Datastore
+from pipelines.build.card import sentence, sentences
+from tests.conftest import build_store
+
+
+def test_each_query_is_a_sentence_of_a_passage(store):
+    opened = Datastore.open(store)
+    texts = [passage.text for passage in opened]
+    found = sentences(opened, 1000, 0)
+    assert len(found) == len(texts)
+    assert all(one in text for one, text in zip(found, texts, strict=True))
+    assert 1 <= len(sentences(opened, 5, 0)) <= 5
+    assert sentences(opened, 5, 0) == sentences(opened, 5, 0)
+
+
+@given(st.text(min_size=1))
+def test_any_text_gives_a_query(text):
+    assert len(sentence(text)) <= 301
+    assert sentence(text) in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The first one is here. The middle one is there! The last one is gone.", "The middle one is there!"),
+        ("no end in sight for this text of words", "no end in sight for this text of words"),
+    ],
+)
+def test_the_middle_sentence_stands_for_a_passage(text, expected):
+    assert sentence(text) == expected
+
+
+def test_a_card_is_in_no_checksum(tmp_path, corpus):
+    manifest = build_store(tmp_path / "s", corpus, limit=9)
+    assert not any("card" in entry.path for entry in manifest.files)
+    (tmp_path / "s" / "index" / "Flat" / "card.json").unlink()
+    Datastore.open(tmp_path / "s")
+    marker = read_json(tmp_path / "s" / "stages" / "card" / "00000.json")
+    assert marker == {"counts": {"queries": 9}, "files": []}
+    assert current(Datastore.open(tmp_path / "s").layout).hash == manifest.hash
