@@ -35,8 +35,8 @@ _LIST_ITERATIONS, _WORD_ITERATIONS = 10, 25
 _WORD_ROWS = 65_536
 # What an empty cluster and the one that it splits differ by (FAISS's figure).
 _NUDGE = 1 / 1024
-# Codes sorted by list at once when they are loaded, from several shards if need be: a list is found in the
-# time that it takes to append a hundred codes to it.
+# Codes sorted by list at once when they are loaded, from several shards if need be: reaching a
+# list takes as long as appending some fifty codes to it.
 _BULK = 1 << 24
 # FAISS's limits on GPUs (its wiki, "Faiss on the GPU"): the deepest selection, and the parts of 8 bits that
 # its quicker layout of lists has a kernel for.
@@ -78,7 +78,7 @@ class TorchCodec:
         for cargo in self._delivered(vectors):
             codes[at : at + len(cargo)] = self.encode_here(cargo)
             at += len(cargo)
-        # Pinned: a GPU writes other memory at a seventh of the speed.
+        # Pinned memory: other memory is copied at a seventh of the speed.
         host = torch.empty(codes.shape, dtype=torch.uint8, pin_memory=codes.is_cuda)
         found: NDArray[np.uint8] = host.copy_(codes).numpy()
         return found
@@ -231,7 +231,7 @@ def _quickest(values: torch.Tensor) -> torch.Tensor:
     """Values in the type whose matrix products are quick: float16, but on a CPU float32.
 
     A store's vectors are float16 already, so only centroids, words and residuals are rounded. Bfloat16 is
-    as quick and tells lists apart eight times worse.
+    as quick and rounds eight times as coarsely.
     """
     return values.to(torch.float16 if values.is_cuda else torch.float32)
 
