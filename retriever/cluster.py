@@ -26,7 +26,7 @@ from retriever.index import Assigned, SearchIndex, Setting, read_trained
 from retriever.lexical import LexicalIndex
 from retriever.propose import Candidates, Proposer
 from retriever.rescore import Ranked, by_codes, scores
-from retriever.search import Ranking, Retriever, Seconds
+from retriever.search import Ranking, Retriever, Seconds, require_finite
 from retriever.sizing import IndexKey
 
 # How long a searcher may take before its shards count as missing, in seconds.
@@ -115,10 +115,6 @@ class Searcher:
     def passages(self, rows: Sequence[int]) -> list[Passage]:
         """The passages of these rows of the whole store."""
         return [self._store.passage(row - self._first) for row in rows]
-
-    def mask_rows(self, view: View) -> int:
-        """How many of this group's rows are in a view."""
-        return int(self._store.mask(view).sum())
 
 
 class ClusterRetriever(Retriever):
@@ -226,8 +222,7 @@ class ClusterRetriever(Retriever):
         seconds: Seconds | None = None,
     ) -> list[Ranked]:
         """The k best rows of each query vector [n, d] in each view. `depth` is each searcher's own."""
-        if not np.isfinite(vectors).all():
-            raise RalmError("A query's vector holds NaN or infinity: is the encoder's checkpoint whole?")
+        require_finite(vectors)
         for view in views:
             self.store.check(view)
         want = max(k, setting.depth)

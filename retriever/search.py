@@ -250,8 +250,7 @@ class Retriever:
         seconds: Seconds | None = None,
     ) -> list[Ranked]:
         """The k best rows of each query vector [n, d] in each view."""
-        if not np.isfinite(vectors).all():
-            raise RalmError("A query's vector holds NaN or infinity: is the encoder's checkpoint whole?")
+        require_finite(vectors)
         seconds = seconds or Seconds()
         with seconds.of("propose"):
             assigned = self.index.assign(vectors, setting.nprobe)
@@ -323,6 +322,12 @@ class Retriever:
             scores = np.array([hit.score for hit in hits], np.float32)
             hits = [hits[at] for at in diverse(scores, vectors, k, refinement.diversity)]
         return replace(ranking, hits=tuple(hits[:k]))
+
+
+def require_finite(vectors: NDArray[np.float32]) -> None:
+    """Raise RalmError for query vectors that nothing can be near to."""
+    if not np.isfinite(vectors).all():
+        raise RalmError("A query's vector holds NaN or infinity: is the encoder's checkpoint whole?")
 
 
 def _filtered(
