@@ -29,7 +29,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from retriever.gpu import GpuSearchIndex, TorchCodec, train
+from retriever.codec import TorchCodec, train
+from retriever.gpu import GpuSearchIndex
 from retriever.sizing import IndexKey, list_count
 
 K = 10

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from datastore.errors import RalmError
-from retriever import gpu
-from retriever.gpu import GpuSearchIndex, TorchCodec, spread, train
+from retriever import codec, gpu
+from retriever.codec import TorchCodec, train
+from retriever.gpu import GpuSearchIndex, spread
 from retriever.index import SearchIndex, encode, to_bytes
 from retriever.index import train as train_on_cpu
 from retriever.sizing import IndexKey
@@ -68,11 +69,11 @@ def made(key, by_residual=True, dimension=20):
 @pytest.mark.parametrize("by_residual", [True, False])
 @pytest.mark.parametrize("key", KEYS)
 def test_codes_are_those_of_faiss(monkeypatch, key, by_residual):
-    monkeypatch.setitem(gpu._SCORE_BYTES, "cpu", 1 << 18)  # Several blocks.
+    monkeypatch.setitem(codec._SCORE_BYTES, "cpu", 1 << 18)  # Several blocks.
     index, data = made(key, by_residual), vectors(3001, 1)
-    theirs, codec = encode(index, data), TorchCodec(index, "cpu")
+    theirs, coder = encode(index, data), TorchCodec(index, "cpu")
     for given in (data, data.astype(np.float32), torch.from_numpy(data)):
-        ours = codec.encode(given)
+        ours = coder.encode(given)
         assert ours.shape == theirs.shape
         assert ours.dtype == np.uint8
         assert np.mean(ours != theirs) <= TIES_ON_CPU
@@ -128,7 +129,7 @@ def test_words_are_learned_as_well_as_by_faiss():
 
 def test_lists_without_vectors_share_those_of_the_fullest():
     few = np.repeat(np.eye(4, 20, dtype=np.float32), 50, axis=0)
-    centroids = gpu.train_lists(torch.from_numpy(few), 8)
+    centroids = codec.train_lists(torch.from_numpy(few), 8)
     assert torch.allclose(centroids.norm(dim=1), torch.ones(8))
     assert (torch.from_numpy(few) @ centroids.T).max(1).values.min() > 0.7
     with pytest.raises(RalmError, match="learns 300 centroids and has only 200"):
@@ -168,14 +169,14 @@ def test_without_faiss_gpu_the_mend_is_named(monkeypatch):
 @pytest.mark.parametrize("by_residual", [True, False])
 @pytest.mark.parametrize("key", KEYS)
 def test_codes_from_a_gpu_are_those_of_faiss(monkeypatch, key, by_residual):
-    monkeypatch.setitem(gpu._SCORE_BYTES, "cuda", 1 << 22)
-    monkeypatch.setattr(gpu, "_CARGO", 7000)
+    monkeypatch.setitem(codec._SCORE_BYTES, "cuda", 1 << 22)
+    monkeypatch.setattr(codec, "_CARGO", 7000)
     index, data = made(key, by_residual), vectors(30_001, 1)
-    theirs, codec = encode(index, data), TorchCodec(index, "cuda")
-    ours = codec.encode(data)
+    theirs, coder = encode(index, data), TorchCodec(index, "cuda")
+    ours = coder.encode(data)
     assert np.mean(ours != theirs) <= TIES_ON_GPU
-    assert (codec.encode(torch.from_numpy(data).cuda()) == ours).all()
-    assert (codec.encode(data) == ours).all()
+    assert (coder.encode(torch.from_numpy(data).cuda()) == ours).all()
+    assert (coder.encode(data) == ours).all()
 
 
 @pytest.mark.gpu
