@@ -10,7 +10,7 @@ import re
 import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -47,9 +47,14 @@ class Marker:
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths of one store."""
+    """The paths of one store, as one job sees them.
+
+    `job` is empty for the build that made the store; what changes it later (`0001-add`, `0002-compact`) has
+    folders of its own for its stages and for what it removed.
+    """
 
     root: Path
+    job: str = ""
 
     @property
     def pointer(self) -> Path:
@@ -60,9 +65,14 @@ class Layout:
         return self.root / "lock"
 
     @property
+    def stages(self) -> Path:
+        """The done-markers of the job."""
+        return self.root / "stages" / self.job
+
+    @property
     def build_file(self) -> Path:
-        """The configuration and the input splits of the build, fixed before its first task."""
-        return self.root / "stages" / "build.json"
+        """The settings and the input splits of the job, fixed before its first task."""
+        return self.stages / "build.json"
 
     @property
     def work(self) -> Path:
@@ -81,8 +91,23 @@ class Layout:
     def trained(self, key: str) -> Path:
         return self.root / "index" / key / "trained.faiss"
 
-    def card(self, key: str) -> Path:
-        return self.root / "index" / key / "card.json"
+    def card(self, key: str, edition: int) -> Path:
+        return self.root / "index" / key / f"card.{edition}.json"
+
+    def lists(self, key: str, edition: int) -> Path:
+        """All codes by list, for searching from the disk; derived from those of the shards."""
+        return self.root / "index" / key / f"lists.{edition}.bin"
+
+    def documents(self, split: int) -> Path:
+        """Hashes of the documents that a split gave the store: identity and text."""
+        return self.root / "documents" / self.job / f"{split:05d}.npy"
+
+    def takedowns(self, generation: int) -> Path:
+        return self.root / "takedowns" / f"{generation:06d}.jsonl"
+
+    def deleted(self, passages: str, generation: int) -> Path:
+        """Which rows of a shard, named by its passage file, are taken down as of a generation."""
+        return self.root / "deleted" / f"{Path(passages).stem}.{generation:06d}.npy"
 
     def lexical(self, shard: int, part: str) -> Path:
         return self.root / "lexical" / f"{shard:05d}.{part}.npy"
@@ -91,13 +116,13 @@ class Layout:
         return self.root / "index" / key / f"{shard:05d}.codes.npy"
 
     def removed(self, reason: str, split: int) -> Path:
-        return self.root / "removed" / reason / f"{split:05d}.jsonl"
+        return self.root / "removed" / self.job / reason / f"{split:05d}.jsonl"
 
     def marker(self, stage: str, number: int) -> Path:
-        return self.root / "stages" / stage / f"{number:05d}.json"
+        return self.stages / stage / f"{number:05d}.json"
 
     def measured(self, stage: str, number: int) -> Path:
-        return self.root / "stages" / stage / f"{number:05d}.measured.json"
+        return self.stages / stage / f"{number:05d}.measured.json"
 
     def info(self, path: Path) -> FileInfo:
         """Describe a finished file of this store, reading it once."""
@@ -127,6 +152,17 @@ class Layout:
         return Marker(found["counts"], tuple(FileInfo(*f) for f in found["files"]))
 
     @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Hold the store for the moment that a new generation takes; wait while another one is published.
+
+        Apart from `lock`: a takedown must not wait for a build that takes days.
+        """
+        self.pointer.with_name("manifests").mkdir(parents=True, exist_ok=True)
+        with open(self.root / "manifests" / "lock", "ab") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the store for one build, and clear away what a dead one left half-written.
 
@@ -138,7 +174,7 @@ class Layout:
             except BlockingIOError:
                 handle.seek(0)
                 raise RalmError(
-                    f"{self.root} is being built by {handle.read().decode().strip() or 'another process'}: "
+                    f"{self.root} is being changed by {handle.read().decode().strip() or 'another process'}: "
                     "wait for it to end, or stop it."
                 ) from None
             # First, so that a full disk's leftovers make room for the lock's own line.
@@ -200,6 +236,37 @@ def move(source: Path, target: Path) -> None:
         replace(source, target)
     elif not target.exists():
         raise RalmError(f"Neither {source} nor {target} exists: delete the store and build it again.")
+
+
+class Hold:
+    """Holds a file as one of its readers, for as long as this object lives or until it is released."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: int | None = os.open(path, os.O_RDONLY)
+        # A file system that knows no locks has no `held` either.
+        with suppress(OSError):
+            fcntl.flock(self._file, fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """Hold it no longer."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __del__(self) -> None:
+        self.release()
+
+
+def held(path: Path) -> bool:
+    """Whether a reader, of this process or another, holds a file."""
+    with open(path, "rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return True  # Nobody can say: better to keep what may be in use.
+    return False
 
 
 def explain(error: OSError, path: Path) -> Exception:

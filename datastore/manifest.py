@@ -4,6 +4,7 @@ The pointer `manifest.json` names the current generation's immutable file and is
 before that the store does not exist for a reader, after it the store is whole.
 """
 
+from pathlib import Path
 from typing import Any, Literal
 
 import orjson
@@ -11,10 +12,11 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from datastore.errors import RalmError
-from datastore.layout import FileInfo, Layout, atomic_write, checksum, read_json, write_json
+from datastore.layout import FileInfo, Hold, Layout, atomic_write, checksum, read_json, write_json
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 Dtype = Literal["float32", "bfloat16", "float16"]
+Device = Literal["cpu", "cuda"]
 
 
 class _Frozen(BaseModel):
@@ -50,7 +52,11 @@ class FileEntry(_Frozen):
 
 
 class ShardEntry(_Frozen):
-    """Rows [first_row, first_row + rows) of the store."""
+    """Rows [first_row, first_row + rows) of the store.
+
+    `taken_down` of them count no more; `deleted` says which: uint8 [ceil(rows / 8)], a bit a row from the
+    lowest on.
+    """
 
     first_row: int
     rows: int
@@ -58,6 +64,14 @@ class ShardEntry(_Frozen):
     vectors: FileEntry
     codes: FileEntry | None
     lexical: tuple[FileEntry, ...] | None = None
+    deleted: FileEntry | None = None
+    taken_down: int = 0
+
+    @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """Every file of the shard."""
+        maybe = (self.codes, self.deleted)
+        return (self.passages, self.vectors, *(self.lexical or ()), *(file for file in maybe if file))
 
 
 class IndexEntry(_Frozen):
@@ -77,33 +91,44 @@ class SourceEntry(_Frozen):
 
 
 class Manifest(_Frozen):
-    """One generation of a datastore; `domains` and metadata `columns` count the passages of each."""
+    """One generation of a datastore; `domains` and metadata `columns` count the passages of each.
+
+    `edition` counts what changed its shards: 0 after the build, one more with each addition and compaction.
+    `documents` are hashes of all documents, which an addition is compared with; `takedowns` list what may not
+    come back. `mean_words` is the mean passage length that BM25 weights were computed with.
+    """
 
     format_version: int = FORMAT_VERSION
     generation: int
+    edition: int = 0
     sources: tuple[SourceEntry, ...]
     config: dict[str, Any]
     encoder: EncoderCard
     index: IndexEntry
+    mean_words: float | None = None
     shards: tuple[ShardEntry, ...]
     domains: dict[str, int]
     columns: dict[str, int]
     counts: dict[str, int]
+    documents: tuple[FileEntry, ...] = ()
+    takedowns: tuple[FileEntry, ...] = ()
     removed: tuple[FileEntry, ...]
 
     @property
     def rows(self) -> int:
-        """Number of passages."""
+        """Number of rows, taken down or not: row ids go from 0 to one less."""
         return sum(shard.rows for shard in self.shards)
+
+    @property
+    def passages(self) -> int:
+        """Number of passages that count."""
+        return self.rows - sum(shard.taken_down for shard in self.shards)
 
     @property
     def files(self) -> tuple[FileEntry, ...]:
         """Every file this generation consists of."""
-        entries = [self.index.trained, *self.removed]
-        for shard in self.shards:
-            entries += [shard.passages, shard.vectors, *(shard.lexical or ())]
-            entries += [shard.codes] if shard.codes else []
-        return tuple(entries)
+        shards = (file for shard in self.shards for file in shard.files)
+        return (self.index.trained, *self.removed, *self.documents, *self.takedowns, *shards)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: equal manifests are equal bytes."""
@@ -131,9 +156,26 @@ def publish(layout: Layout, manifest: Manifest) -> None:
     )
 
 
+def current_hash(layout: Layout) -> str:
+    """The hash of the current generation, from the pointer alone."""
+    found: str = read_json(layout.pointer)["xxh3"]
+    return found
+
+
 def published(layout: Layout) -> bool:
     """Whether the store has a current generation."""
     return layout.pointer.exists()
+
+
+def open_current(layout: Layout) -> tuple[Manifest, Hold]:
+    """Read the current generation and hold it, so that its files stay until the hold is released."""
+    while True:
+        manifest = current(layout)
+        hold = Hold(layout.manifest(manifest.generation))
+        # Between the two another generation may have been published and this one's files swept away.
+        if current_hash(layout) == manifest.hash:
+            return manifest, hold
+        hold.release()
 
 
 def current(layout: Layout) -> Manifest:
@@ -154,6 +196,15 @@ def current(layout: Layout) -> Manifest:
         raise RalmError(f"{layout.pointer} is not a ralm manifest: is this the right folder?") from None
     if not path.exists() or checksum(path) != expected:
         raise RalmError(f"{path} is missing or damaged: restore it from a copy, or build again.")
+    return _read(path)
+
+
+def at_generation(layout: Layout, generation: int) -> Manifest:
+    """Read an earlier generation; its files are there as long as a job or a reader needs them."""
+    return _read(layout.manifest(generation))
+
+
+def _read(path: Path) -> Manifest:
     found = read_json(path)
     if found.get("format_version") != FORMAT_VERSION:
         raise RalmError(

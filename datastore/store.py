@@ -17,8 +17,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.layout import Layout, checksum
-from datastore.manifest import FileEntry, Manifest, ShardEntry, current
+from datastore.layout import Hold, Layout, checksum
+from datastore.manifest import FileEntry, Manifest, ShardEntry, open_current
 from datastore.schema import Passage, Scalar, load_metadata, passage_at
 from datastore.view import View, mix
 
@@ -37,6 +37,17 @@ class Shard:
 
     passages: pa.RecordBatch
     vectors: NDArray[np.float16]
+    deleted: NDArray[np.uint8] | None
+
+    @cached_property
+    def alive(self) -> NDArray[np.bool_] | None:
+        """Which rows are not taken down: bool [rows]; None if all of them."""
+        if self.deleted is None:
+            return None
+        alive: NDArray[np.bool_] = (
+            np.unpackbits(self.deleted, count=len(self.vectors), bitorder="little") == 0
+        )
+        return alive
 
     @cached_property
     def items(self) -> NDArray[np.void]:
@@ -47,11 +58,16 @@ class Shard:
 
 
 class Datastore:
-    """A published datastore, opened read-only. Safe to share between threads."""
+    """One generation of a datastore, opened read-only. Safe to share between threads.
 
-    def __init__(self, layout: Layout, manifest: Manifest) -> None:
+    Rows that are taken down keep their numbers and count no more.
+    """
+
+    def __init__(self, layout: Layout, manifest: Manifest, held: Hold | None = None) -> None:
+        """`held` keeps the generation's files from being swept away for as long as this object lives."""
         self.layout = layout
         self.manifest = manifest
+        self._held = held
         self._shards: dict[int, Shard] = {}
         self._opening = Lock()
 
@@ -59,17 +75,26 @@ class Datastore:
     def open(cls, path: Path | str) -> "Datastore":
         """Open the current generation. Raises RalmError naming the file that is missing or damaged."""
         layout = Layout(Path(path))
-        manifest = current(layout)
+        manifest, held = open_current(layout)
         full = sum(f.bytes for f in manifest.files) <= FULL_CHECK_BYTES
         for entry in manifest.files:
             if problem := file_problem(layout, entry, full=full):
                 raise RalmError(problem)
-        return cls(layout, manifest)
+        return cls(layout, manifest, held)
 
     @property
     def rows(self) -> int:
-        """Number of passages."""
+        """Number of rows, taken down or not."""
         return self.manifest.rows
+
+    @property
+    def passages(self) -> int:
+        """Number of passages that count."""
+        return self.manifest.passages
+
+    def keeps_all(self, view: View) -> bool:
+        """Whether every row of the store is in a view."""
+        return view.everything and self.passages == self.rows
 
     @cached_property
     def _first_rows(self) -> NDArray[np.int64]:
@@ -90,8 +115,10 @@ class Datastore:
         return self._shard(number), row - self.manifest.shards[number].first_row
 
     def passage(self, row: int) -> Passage:
-        """The passage with this row id. Raises IndexError outside 0..rows-1."""
+        """The passage with this row id. Raises IndexError if there is none, RalmError if it is taken down."""
         shard, local = self._locate(row)
+        if shard.alive is not None and not shard.alive[local]:
+            raise RalmError(f"The passage of row {row} is taken down.")
         return passage_at(shard.passages, local)
 
     def vectors(self, rows: Rows) -> NDArray[np.float16]:
@@ -117,6 +144,7 @@ class Datastore:
         """
         for view in views:
             self.check(view)
+        alive = self._alive(rows)
         keys = self.keys(rows) if any(view.fraction < 1.0 for view in views) else None
         hashes: dict[int, NDArray[np.uint64]] = {}
         attributes: dict[View, NDArray[np.bool_]] = {}
@@ -131,6 +159,16 @@ class Datastore:
                 if rest not in attributes:
                     attributes[rest] = self._attributes(rest, rows)
                 out[number] &= attributes[rest]
+        return out if alive is None else out & alive
+
+    def _alive(self, rows: Rows) -> NDArray[np.bool_] | None:
+        """Which of these rows are not taken down; None if none of the store's are."""
+        if self.passages == self.rows:
+            return None
+        out = np.ones(len(rows), bool)
+        for shard, mine, local in self._parts(rows):
+            if shard.alive is not None:
+                out[mine] = shard.alive[local]
         return out
 
     def _attributes(self, view: View, rows: Rows) -> NDArray[np.bool_]:
@@ -145,7 +183,10 @@ class Datastore:
         out = np.zeros(self.rows, bool)
         for number, entry in enumerate(self.manifest.shards):
             mine = slice(entry.first_row, entry.first_row + entry.rows)
-            out[mine] = view.keep(_ShardRows(self._shard(number).passages, None))
+            shard = self._shard(number)
+            out[mine] = view.keep(_ShardRows(shard.passages, None))
+            if shard.alive is not None:
+                out[mine] &= shard.alive
         return out
 
     def check(self, view: View) -> None:
@@ -185,11 +226,12 @@ class Datastore:
             yield shard_keys(self._shard(number).passages)
 
     def __iter__(self) -> Iterator[Passage]:
-        """Every passage in row order."""
+        """Every passage that counts, in row order."""
         for number in range(len(self.manifest.shards)):
-            batch = self._shard(number).passages
-            for row in range(batch.num_rows):
-                yield passage_at(batch, row)
+            shard = self._shard(number)
+            for row in range(shard.passages.num_rows):
+                if shard.alive is None or shard.alive[row]:
+                    yield passage_at(shard.passages, row)
 
 
 class _ShardRows:
@@ -250,13 +292,14 @@ def open_shard(root: Path, entry: ShardEntry) -> Shard:
     """Memory-map one shard's files. Raises RalmError where they disagree with the manifest."""
     passages = open_passages(root / entry.passages.path)
     vectors = open_array(root / entry.vectors.path)
+    deleted = open_array(root / entry.deleted.path) if entry.deleted else None
     for path, found in (
         (entry.passages.path, passages.num_rows),
         (entry.vectors.path, len(vectors)),
     ):
         if found != entry.rows:
             raise RalmError(f"{root / path} has {found} rows where the manifest says {entry.rows}.")
-    return Shard(passages, vectors)
+    return Shard(passages, vectors, deleted)
 
 
 def file_problem(layout: Layout, entry: FileEntry, full: bool) -> str | None:
@@ -270,47 +313,3 @@ def file_problem(layout: Layout, entry: FileEntry, full: bool) -> str | None:
     if full and checksum(path) != entry.xxh3:
         return f"{path} is corrupted (its checksum differs): restore it from a copy, or build again."
     return None
-
-
-def count_problems(manifest: Manifest) -> Iterator[str]:
-    """Where the counts of a build do not add up: every record read is indexed or accounted for."""
-    counts: dict[str, Any] = manifest.counts
-    removed = sum(n for name, n in counts.items() if name.startswith("removed."))
-    if counts["records"] != counts["documents"] + counts["unreadable"]:
-        yield "records read are not documents plus unreadable records"
-    if counts["documents"] != counts["indexed"] + removed:
-        yield "documents are not those indexed plus those removed"
-    if counts["passages"] != manifest.rows:
-        yield "passages are not the rows of the shards"
-
-
-def verify(path: Path | str) -> list[str]:
-    """Read everything and say what is wrong, one sentence each; an empty list is a whole store.
-
-    Checks every checksum, that the counts add up, and that passages, vectors and index codes have
-    the same rows.
-    """
-    layout = Layout(Path(path))
-    manifest = current(layout)
-    problems = [p for e in manifest.files if (p := file_problem(layout, e, full=True))]
-    problems += [f"{layout.pointer}: {p}." for p in count_problems(manifest)]
-    if problems:
-        return problems
-    for entry in manifest.shards:
-        try:
-            shard = open_shard(layout.root, entry)
-        except RalmError as error:
-            problems.append(str(error))
-            continue
-        if entry.codes and len(open_array(layout.root / entry.codes.path)) != entry.rows:
-            problems.append(f"{layout.root / entry.codes.path} has not {entry.rows} rows.")
-        problems += list(_identity_problems(layout.root / entry.passages.path, shard.passages))
-    return problems
-
-
-def _identity_problems(path: Path, passages: pa.RecordBatch) -> Iterator[str]:
-    if not passages.num_rows:
-        return
-    for row in {0, passages.num_rows - 1}:
-        if passage_at(passages, row).key != passages.column("key")[row].as_py():
-            yield f"{path}: the key of row {row} is not the hash of its identity."

@@ -23,6 +23,7 @@ evaluation = typer.Typer(no_args_is_help=True, help="Measure what a larger datas
 app.add_typer(evaluation, name="eval")
 
 Store = Annotated[Path, typer.Argument(help="the folder of a datastore")]
+Also = Annotated[list[Path] | None, typer.Option(help="search this store too (repeatable)")]
 ReaderName = Annotated[str, typer.Option("--reader", help="packaged name, GGUF, folder or hub name")]
 QuantizationName = Annotated[str, typer.Option("--quantization", help="none, int8, llm-int8 or nf4")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -34,6 +35,24 @@ def _executor(name: str) -> Literal["ray", "local"]:
     if name == "local":
         return "local"
     raise RalmError(f"Unknown executor {name!r}: valid are ray and local.")
+
+
+def _device(name: str) -> Literal["cpu", "cuda"]:
+    if name == "cpu":
+        return "cpu"
+    if name == "cuda":
+        return "cuda"
+    raise RalmError(f"Unknown device {name!r}: valid are cpu and cuda.")
+
+
+def _place(name: str) -> Literal["auto", "memory", "disk"]:
+    if name == "auto":
+        return "auto"
+    if name == "memory":
+        return "memory"
+    if name == "disk":
+        return "disk"
+    raise RalmError(f"An index lies in memory, disk or auto, not in {name!r}.")
 
 
 @app.command()
@@ -48,7 +67,11 @@ def build(
     index_key: Annotated[str | None, typer.Option(help="auto, Flat, IVF1024,PQ96x4fs, ...")] = None,
     index_memory: Annotated[str | None, typer.Option(help="memory for the index, 4GiB")] = None,
     index_recall: Annotated[float | None, typer.Option(help="recall@10 to aim at, 0.95")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda: what embeds and indexes")] = None,
     limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
+    takedowns: Annotated[
+        str | None, typer.Option(help="a file of takedowns, or the store they are of")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan, write nothing")] = False,
     executor: Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")] = "ray",
     workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; default: every CPU")] = None,
@@ -65,7 +88,9 @@ def build(
         index_key=index_key,
         index_memory=index_memory,
         index_recall=index_recall,
+        device=device,
         limit=limit,
+        takedowns=takedowns,
     )
     if dry_run:
         from pipelines.build.estimate import estimate
@@ -86,6 +111,84 @@ def build(
 
 
 @app.command()
+def add(
+    store: Store,
+    sources: Annotated[list[str], typer.Argument(help="files, folders, hf://NAME?config=C&split=S")],
+    domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
+    encoder: Annotated[str | None, typer.Option(help="where the store's encoder lies now")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; default: the store's")] = None,
+    limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
+    executor: Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")] = "ray",
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; default: every CPU")] = None,
+) -> None:
+    """Add documents to a store; run the same command again to resume one that was stopped."""
+    from datastore.layout import Layout
+    from datastore.manifest import current
+    from pipelines.build.add import Addition
+    from pipelines.build.executor import open_executor
+    from pipelines.build.progress import for_terminal
+
+    chosen, store = _executor(executor), store.absolute()
+    listed = tuple(SourceConfig(path=path, domain=domain) for path in sources)
+    current(Layout(store))
+    with open_executor(chosen, workers) as running:
+        there = _device(device) if device else None
+        job = Addition(Layout(store), listed, running, for_terminal(), limit, encoder, there)
+        show.added(store, *job.run())
+
+
+@app.command()
+def delete(
+    store: Store,
+    ids: Annotated[list[str] | None, typer.Option(help="of this document id (repeatable)")] = None,
+    ids_file: Annotated[Path | None, typer.Option(help="JSON Lines of domain and id")] = None,
+    domain: Annotated[list[str] | None, typer.Option(help="of this domain (repeatable)")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="only if, year<2010 (repeatable)")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would go, change nothing")] = False,
+) -> None:
+    """Take documents down at once; they stay away through any later add, compact or rebuild."""
+    from pipelines.build.delete import Deletion
+
+    deletion = Deletion(store, tuple(ids or ()), ids_file, tuple(domain or ()), tuple(where or ()))
+    if dry_run:
+        show.would_delete(deletion.found())
+    else:
+        show.deleted(store, *deletion.run())
+
+
+@app.command()
+def compact(
+    store: Store,
+    executor: Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")] = "ray",
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; default: every CPU")] = None,
+) -> None:
+    """Rewrite shards without what is taken down, join small ones, and free what nobody reads any more."""
+    from datastore.layout import Layout
+    from datastore.manifest import current
+    from pipelines.build.compact import Compaction
+    from pipelines.build.executor import open_executor
+    from pipelines.build.progress import for_terminal
+
+    chosen, layout = _executor(executor), Layout(store.absolute())
+    before = current(layout)
+    with open_executor(chosen, workers) as running:
+        show.compacted(before, *Compaction(layout, running, for_terminal()).run())
+
+
+@app.command()
+def discard(store: Store) -> None:
+    """Give up an `add` or `compact` that was begun and not finished, and delete what it wrote."""
+    from datastore.layout import Layout
+    from datastore.manifest import current
+    from pipelines.build.job import discard as give_up
+
+    layout = Layout(store)
+    with layout.lock():
+        job = give_up(layout, current(layout))
+    show.discarded(store, job)
+
+
+@app.command()
 def status(store: Store) -> None:
     """Say what of a build is done and what is left."""
     from pipelines.build.status import status as read_status
@@ -96,7 +199,7 @@ def status(store: Store) -> None:
 @app.command()
 def verify(store: Store) -> None:
     """Read every byte of a store and say whether it is whole (exit code 1 if not)."""
-    from datastore.store import verify as find_problems
+    from datastore.verify import verify as find_problems
 
     problems = find_problems(store)
     show.verified(store, problems)
@@ -108,8 +211,11 @@ def verify(store: Store) -> None:
 def search(
     store: Store,
     query: Annotated[str, typer.Argument(help="what to look for")],
+    also: Also = None,
     k: Annotated[int, typer.Option("-k", help="passages to show")] = 5,
     encoder: Annotated[str | None, typer.Option(help="fail unless the store has this one")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda: what encodes and searches")] = "cpu",
+    index_in: Annotated[str, typer.Option(help="memory, disk, or auto: memory if it fits")] = "auto",
     recall: Annotated[float | None, typer.Option(help="quickest setting of this recall@10")] = None,
     nprobe: Annotated[int | None, typer.Option(help="lists to probe")] = None,
     depth: Annotated[int | None, typer.Option(help="vectors to re-score exactly; 0: none")] = None,
@@ -126,18 +232,20 @@ def search(
 ) -> None:
     """Show the passages nearest to a query."""
     from datastore.view import Condition, View
+    from pipelines.stores import Opening, open_stores
     from retriever.rerank import Refinement
-    from retriever.search import Method, Retriever, Seconds
+    from retriever.search import Method, Seconds
 
     conditions = tuple(Condition.parse(text) for text in where or [])
     view = View(fraction, seed, tuple(domain or []), conditions)
-    retriever = Retriever.open(store, encoder)
+    how_opened = Opening(_device(device), _place(index_in), encoder)
+    retriever = open_stores([store, *(also or [])], how_opened)
     seconds = Seconds()
     chosen = retriever.setting(k, recall, nprobe, depth)
     how = Method(method or retriever.method.name, fusion)  # type: ignore[arg-type]
     refinement = Refinement(near_duplicates, cross_encoder=cross_encoder, diversity=diversity)
     (ranking,) = retriever.refine([query], k, refinement, view, chosen, how, seconds=seconds)
-    show.hits(query, ranking, retriever.store.manifest, chosen, seconds.stages, as_json)
+    show.hits(query, ranking, retriever.hash, chosen, seconds.stages, as_json)
 
 
 @app.command()
@@ -158,6 +266,7 @@ def card(
 def ask(
     store: Store,
     question: Annotated[str, typer.Argument(help="what to answer")],
+    also: Also = None,
     reader: ReaderName = DEFAULT_READER,
     quantization: QuantizationName = DEFAULT_QUANTIZATION,
     passages: Annotated[int, typer.Option("-k", help="passages the reader sees")] = 3,
@@ -166,10 +275,10 @@ def ask(
 ) -> None:
     """Answer a question from the store, with citations."""
     from lm.reader import TransformersReader
-    from retriever.search import Retriever
+    from pipelines.stores import Opening, open_stores
     from serve.answerer import Answerer
 
-    retriever = None if no_retrieval else Retriever.open(store)
+    retriever = None if no_retrieval else open_stores([store, *(also or [])], Opening())
     show.loading(reader)
     answerer = Answerer(retriever, TransformersReader(reader, quantization))
     show.answer(question, answerer.ask(question, passages), answerer.reader, as_json)
@@ -182,6 +291,11 @@ def serve(
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     reader: ReaderName = DEFAULT_READER,
     quantization: QuantizationName = DEFAULT_QUANTIZATION,
+    device: Annotated[str, typer.Option(help="cpu or cuda: what encodes and searches")] = "cpu",
+    index_in: Annotated[str, typer.Option(help="memory, disk, or auto: memory if it fits")] = "auto",
+    also: Also = None,
+    searchers: Annotated[int, typer.Option(min=0, help="Ray searchers for each store; 0: none")] = 0,
+    partial: Annotated[bool, typer.Option("--partial", help="answer without a lost searcher")] = False,
 ) -> None:
     """Serve search and chat completions over HTTP (see /docs)."""
     import socket
@@ -189,7 +303,7 @@ def serve(
     import uvicorn
 
     from lm.reader import TransformersReader
-    from retriever.search import Retriever
+    from pipelines.stores import Opening, open_stores
     from serve.answerer import Answerer
     from serve.app import create_app
 
@@ -200,12 +314,10 @@ def serve(
             listener.bind((host, port))
         except (OSError, OverflowError) as error:
             raise RalmError(f"{host}:{port} cannot be listened on ({error}): choose --port.") from None
-        retriever = Retriever.open(store)
+        opening = Opening(_device(device), _place(index_in), searchers=searchers, partial=partial)
+        retriever = open_stores([store, *(also or [])], opening)
         show.loading(reader)
-        answerer = Answerer(
-            retriever,
-            TransformersReader(reader, quantization),
-        )
+        answerer = Answerer(retriever, TransformersReader(reader, quantization))
         show.serving(host, listener.getsockname()[1])
         server = uvicorn.Server(uvicorn.Config(create_app(answerer), log_level="warning"))
         server.run(sockets=[listener])

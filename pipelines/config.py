@@ -3,7 +3,7 @@
 How many workers run it, and on which executor, is not in here: they change no byte.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from datastore.errors import RalmError
+from datastore.manifest import Device
 from retriever.checkpoint import DEFAULT_ENCODER
 from retriever.sizing import IndexKey, parse_bytes
 
@@ -42,12 +43,14 @@ class BuildConfig(_Frozen):
     passages_per_shard: int = Field(16_384, ge=1)
     encoder: str = DEFAULT_ENCODER
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: Device = Field("cpu", description="what embeds, trains and encodes; its roundings are its own")
     chunk_tokens: int | None = Field(None, ge=8, description="default: all the encoder takes")
     index_key: str = "auto"
     index_memory: str = "4GiB"
     index_recall: float = Field(0.95, gt=0, le=1, description="recall@10 that a search aims at")
     lexical: bool = Field(True, description="a BM25 index too, for `search --method bm25` and `hybrid`")
     seed: int = Field(0, ge=0, description="of the hash that samples the index's training set")
+    takedowns: str | None = Field(None, description="a file of takedowns, or a store: not to come back")
 
     @field_validator("index_key")
     @classmethod
@@ -79,12 +82,16 @@ def load_config(path: Path | None, **overrides: Any) -> BuildConfig:
     """
     content = _read(path) if path else {}
     content |= {name: value for name, value in overrides.items() if value is not None}
+    return checked_config(content, f"{path}: " if path else "")
+
+
+def checked_config(content: Mapping[str, Any], source: str = "") -> BuildConfig:
+    """Validate settings. Raises RalmError naming the field that is wrong, behind the source's name."""
     try:
         return BuildConfig.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the configuration"
-        source = f"{path}: " if path else ""
         raise RalmError(f"{source}{where}: {first['msg']} (got {first['input']!r}).") from None
 
 

@@ -14,6 +14,8 @@ from datastore.manifest import Manifest
 from pipelines.build.progress import amount, duration
 
 if TYPE_CHECKING:
+    from datastore.sweep import Swept
+    from datastore.takedown import Takedown
     from lm.reader import Reader
     from pipelines.build.estimate import Estimate
     from pipelines.build.status import Status
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 console = Console(highlight=False)
 
 _SHOWN_CHARACTERS = 600
+_SHOWN_DOCUMENTS = 10
 
 
 def print_json(content: object) -> None:
@@ -84,6 +87,73 @@ def built(store: Path, manifest: Manifest) -> None:
         console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
 
 
+def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
+    """Print what an addition brought."""
+    removed = {n.removeprefix("removed."): c for n, c in counts.items() if n.startswith("removed.")}
+    rows = [
+        ("records read", f"{counts['records']:,}"),
+        ("unreadable", f"{counts['unreadable']:,}"),
+        *((f"removed: {name.replace('_', ' ')}", f"{n:,}") for name, n in removed.items()),
+        ("documents added", f"{counts['indexed']:,}"),
+        ("passages added", f"{counts['passages']:,}"),
+        ("passages in all", f"{manifest.passages:,}"),
+        ("generation", f"{manifest.generation}"),
+        ("manifest", manifest.hash),
+    ]
+    console.print(_table(f"{store}", rows))
+    if not counts["passages"]:
+        console.print("Nothing is new: the store stays as it was.")
+
+
+def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence["Takedown"]) -> None:
+    """Print what a takedown hid."""
+    for document in documents[:_SHOWN_DOCUMENTS]:
+        console.print(f"  [cyan]{escape(document.domain)}[/]  {escape(document.doc_id)}")
+    if len(documents) > _SHOWN_DOCUMENTS:
+        console.print(f"  ... and {len(documents) - _SHOWN_DOCUMENTS:,} more")
+    if after.generation == before.generation:
+        console.print("All of them were taken down already: the store stays as it was.")
+        return
+    console.print(
+        f"Taken down: {len(documents):,} documents, {before.passages - after.passages:,} passages. "
+        f"Generation {after.generation} has {after.passages:,}. "
+        f"`ralm compact {store}` removes them from the disk."
+    )
+
+
+def would_delete(documents: Sequence["Takedown"]) -> None:
+    """Print what a takedown would hide."""
+    for document in documents:
+        console.print(f"  [cyan]{escape(document.domain)}[/]  {escape(document.doc_id)}")
+    console.print(f"{len(documents):,} documents would be taken down; nothing is changed.")
+
+
+def discarded(store: Path, job: str | None) -> None:
+    """Print which job was given up."""
+    console.print(
+        f"Gave up {job}: {store} is as it was before."
+        if job
+        else f"{store} has no unfinished job: nothing done."
+    )
+
+
+def compacted(before: Manifest, after: Manifest, swept: "Swept") -> None:
+    """Print what a compaction wrote and freed."""
+    if after.edition == before.edition:
+        console.print("Nothing to rewrite: no shard holds rows taken down, none fits into its neighbour.")
+    else:
+        console.print(
+            f"Generation {after.generation}: {after.passages:,} passages in {len(after.shards):,} shards "
+            f"(before: {before.rows:,} rows in {len(before.shards):,})."
+        )
+    console.print(f"Freed: {amount(swept.bytes, 'bytes')}.")
+    if swept.open:
+        numbers = ", ".join(map(str, swept.open))
+        console.print(
+            f"Still open somewhere: generation {numbers}; the next `ralm compact` removes its files."
+        )
+
+
 def status(store: Path, found: "Status") -> None:
     """Print the stages of a build."""
     table = Table(title=escape(str(store)), title_justify="left", box=None)
@@ -104,8 +174,16 @@ def status(store: Path, found: "Status") -> None:
     console.print(table)
     if found.manifest:
         m = found.manifest
-        console.print(f"Published: generation {m.generation}, {m.rows:,} passages, manifest {m.hash}.")
-    else:
+        console.print(f"Published: generation {m.generation}, {m.passages:,} passages, manifest {m.hash}.")
+        if hidden := m.rows - m.passages:
+            console.print(f"Taken down and still on disk: {hidden:,} passages (`ralm compact` removes them).")
+    if found.unfinished:
+        console.print(
+            f"Not finished: run the same `ralm {found.unfinished}` again, it goes on where it stopped, or "
+            f"`ralm discard {store}` to give it up.",
+            style="yellow",
+        )
+    elif not found.manifest:
         console.print("Not finished: run the same `ralm build` again, it goes on where it stopped.")
 
 
@@ -120,7 +198,7 @@ def verified(store: Path, problems: Sequence[str]) -> None:
 def hits(
     query: str,
     ranking: "Ranking",
-    manifest: Manifest,
+    manifest: str,
     setting: "Setting",
     seconds: Mapping[str, float],
     as_json: bool,
@@ -129,11 +207,11 @@ def hits(
     if as_json:
         from serve.answerer import hit_to_json
 
-        found = [hit_to_json(hit, manifest.generation) for hit in ranking.hits]
+        found = [hit_to_json(hit) for hit in ranking.hits]
         print_json(
             {
                 "query": query,
-                "manifest": manifest.hash,
+                "manifest": manifest,
                 "hits": found,
                 "exhausted": ranking.exhausted,
                 "setting": {"nprobe": setting.nprobe, "depth": setting.depth},
@@ -173,7 +251,8 @@ def _passage(number: int, hit: "Hit") -> None:
     text = " ".join(passage.text.split())
     shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS].rsplit(" ", 1)[0] + " …"
     head = f"[bold]\\[{number}][/] {hit.score:.3f}  [cyan]{escape(passage.domain)}[/]  "
-    console.print(f"{head}{escape(passage.doc_id)}  [dim]chunk {passage.chunk}, row {hit.row}[/]")
+    where = f"{hit.store}, row {hit.row}" if hit.store else f"row {hit.row}"
+    console.print(f"{head}{escape(passage.doc_id)}  [dim]chunk {passage.chunk}, {escape(where)}[/]")
     console.print(Panel(escape(shown), border_style="dim"))
 
 

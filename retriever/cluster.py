@@ -5,8 +5,11 @@ all candidates those that one search over the whole store would have kept, so th
 however the shards are grouped.
 """
 
+import copy
 import threading
-from collections.abc import Callable, Sequence
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.layout import Layout
-from datastore.manifest import Manifest, current
+from datastore.layout import Hold, Layout
+from datastore.manifest import Manifest, at_generation, current_hash, open_current
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
-from retriever.card import read_card
+from retriever.card import identity, read_card
 from retriever.encoder import Encoder
 from retriever.index import Assigned, SearchIndex, Setting, read_trained
-from retriever.lexical import LexicalIndex
+from retriever.lexical import Lexical, LexicalIndex, add_frequencies
 from retriever.propose import Candidates, Proposer
 from retriever.rescore import Ranked, by_codes, scores
 from retriever.search import Ranking, Retriever, Seconds, require_finite
@@ -31,10 +34,14 @@ from retriever.sizing import IndexKey
 
 # How long a searcher may take before its shards count as missing, in seconds.
 PATIENCE = 30.0
+# Generations that a searcher holds at once.
+_GENERATIONS = 2
 
 
 def groups(manifest: Manifest, count: int) -> list[range]:
     """Shards in `count` runs of about as many rows each; fewer runs if there are fewer shards."""
+    if not manifest.shards:
+        return []
     bounds, total = [0], manifest.rows
     for number, shard in enumerate(manifest.shards):
         left = len(manifest.shards) - number
@@ -64,57 +71,96 @@ class Part:
     exact: NDArray[np.float32]
 
 
+class _Group:
+    """A group of shards of one generation: its store, index and words."""
+
+    def __init__(self, layout: Layout, manifest: Manifest, shards: range, index: SearchIndex | None) -> None:
+        """`index`, if there is one already, is of just these shards."""
+        self.first = manifest.shards[shards.start].first_row
+        # Held as a whole: what is read of it may be swept away once another generation is current.
+        self.store = Datastore(layout, part_of(manifest, shards), Hold(layout.manifest(manifest.generation)))
+        self.index = index or SearchIndex.load(layout.root, self.store.manifest)
+        self.lexical = LexicalIndex.load(layout.root, self.store)
+        self.proposer = Proposer(self.store, self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a searcher is asked about: a generation of the store, and the group of its shards."""
+
+    generation: int
+    shards: range
+
+
 class Searcher:
-    """What runs in an actor: the index, vectors and passages of a group of shards."""
+    """What runs in an actor: the index, vectors and passages of a group of shards.
 
-    def __init__(self, root: Path, generation: str, shards: range) -> None:
-        layout = Layout(root)
-        manifest = current(layout)
-        if manifest.hash != generation:
-            raise RalmError(f"{root} has another generation by now: open the cluster again.")
-        self._first = manifest.shards[shards.start].first_row
-        self._store = Datastore(layout, part_of(manifest, shards))
-        self._index = SearchIndex.load(root, self._store.manifest)
-        self._lexical = LexicalIndex.load(root, self._store)
-        self._proposer = Proposer(self._store, self._index)
+    It opens what it is asked about, after a restart too, and keeps the last two: requests that began with one
+    generation end with it.
+    """
 
-    def ready(self) -> int:
+    def __init__(self, root: Path) -> None:
+        self._layout = Layout(root)
+        self._groups: OrderedDict[Ticket, _Group] = OrderedDict()
+
+    def ready(self, ticket: Ticket) -> int:
         """Number of rows; answered once everything is loaded."""
-        return self._index.rows
+        return self._open(ticket).index.rows
+
+    def _open(self, ticket: Ticket) -> _Group:
+        if ticket not in self._groups:
+            manifest = at_generation(self._layout, ticket.generation)
+            wanted = identity(part_of(manifest, ticket.shards))
+            same = [g.index for g in self._groups.values() if identity(g.store.manifest) == wanted]
+            group = _Group(self._layout, manifest, ticket.shards, same[0] if same else None)
+            self._groups[ticket] = group
+            while len(self._groups) > _GENERATIONS:
+                self._groups.popitem(last=False)
+        self._groups.move_to_end(ticket)
+        return self._groups[ticket]
 
     def candidates(
-        self, vectors: NDArray[np.float32], assigned: Assigned, views: Sequence[View], want: int
+        self,
+        ticket: Ticket,
+        vectors: NDArray[np.float32],
+        assigned: Assigned,
+        views: Sequence[View],
+        want: int,
     ) -> list[Part]:
         """Candidates of each view among this group's rows."""
-        parts = []
-        for found in self._proposer.propose(assigned, views, want):
+        group, parts = self._open(ticket), []
+        for found in group.proposer.propose(assigned, views, want):
             exact = found.scores
-            if not self._index.key.exact:
-                exact = scores(vectors, found.counts, self._store.vectors(found.rows))
-            parts.append(Part(replace(found, rows=found.rows + self._first), exact))
+            if not group.index.key.exact:
+                exact = scores(vectors, found.counts, group.store.vectors(found.rows))
+            parts.append(Part(replace(found, rows=found.rows + group.first), exact))
         return parts
 
-    def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
+    def frequencies(self, ticket: Ticket, queries: Sequence[str]) -> list[dict[int, int]]:
         """In how many of this group's passages each word of each query stands, by the word's hash."""
-        assert self._lexical is not None  # The front asks only where there is one.
-        return [self._lexical.frequencies(query) for query in queries]
+        lexical = self._open(ticket).lexical
+        assert lexical is not None  # The front asks only where there is one.
+        return lexical.frequencies(queries)
 
     def lexical(
         self,
-        frequencies: Sequence[dict[int, int]],
-        total: int,
+        ticket: Ticket,
         queries: Sequence[str],
         views: Sequence[View],
         k: int,
+        frequencies: Sequence[Mapping[int, int]],
+        total: int,
     ) -> list[Candidates]:
         """BM25 candidates of each view, by the whole store's frequencies and number of passages."""
-        assert self._lexical is not None
-        found = self._lexical.candidates(queries, views, k, frequencies, total)
-        return [replace(one, rows=one.rows + self._first) for one in found]
+        group = self._open(ticket)
+        assert group.lexical is not None
+        found = group.lexical.candidates(queries, views, k, frequencies, total)
+        return [replace(one, rows=one.rows + group.first) for one in found]
 
-    def passages(self, rows: Sequence[int]) -> list[Passage]:
+    def passages(self, ticket: Ticket, rows: Sequence[int]) -> list[Passage]:
         """The passages of these rows of the whole store."""
-        return [self._store.passage(row - self._first) for row in rows]
+        group = self._open(ticket)
+        return [group.store.passage(row - group.first) for row in rows]
 
 
 class ClusterRetriever(Retriever):
@@ -139,8 +185,22 @@ class ClusterRetriever(Retriever):
         """
         import ray
 
+        if searchers < 1:
+            raise RalmError(f"A cluster needs at least one searcher, not {searchers}.")
+        actor = ray.remote(num_cpus=cpus, max_restarts=-1)(Searcher)
+        self.searchers = [actor.remote(root.absolute()) for _ in range(searchers)]
+        self.patience = patience
+        self._lost = threading.local()
+        try:
+            self._take_up(root, partial, None)
+        except BaseException:
+            self.close()
+            raise
+
+    def _take_up(self, root: Path, partial: bool, encoder: Encoder | None) -> None:
+        """Open the current generation, and have the searchers open it."""
         layout = Layout(root.absolute())
-        manifest = current(layout)
+        manifest, hold = open_current(layout)
         key = IndexKey.parse(manifest.index.key)
         if key.family == "hnsw":
             raise RalmError(
@@ -148,21 +208,31 @@ class ClusterRetriever(Retriever):
             )
         trained = read_trained(layout.root / manifest.index.trained.path)
         super().__init__(
-            Datastore(layout, manifest),
-            Encoder.open(manifest.encoder),
+            Datastore(layout, manifest, hold),
+            encoder or Encoder.open(manifest.encoder),
             SearchIndex(trained, key),
             read_card(layout, manifest),
         )
-        self.groups = groups(manifest, searchers)
-        self.partial, self.patience = False, patience
-        self._lost = threading.local()
-        actor = ray.remote(num_cpus=cpus, max_restarts=-1)(Searcher)
-        self.searchers = [actor.remote(layout.root, manifest.hash, group) for group in self.groups]
-        self._starts = np.array([manifest.shards[group.start].first_row for group in self.groups])
-        self._ask(lambda searcher: searcher.ready.remote())  # None may be missing at the start.
+        self.groups = groups(manifest, len(self.searchers))
+        self._starts = np.array([manifest.shards[group.start].first_row for group in self.groups], np.int64)
+        self.partial = False
+        self._ask("ready")  # None may be missing at the start.
         self.partial = partial
         if all(shard.lexical is not None for shard in manifest.shards):
-            self.lexical = _ClusterLexical(self)  # type: ignore[assignment]
+            self.lexical = _ClusterLexical(weakref.proxy(self))  # No cycle: it is to go with its store.
+
+    def refreshed(self) -> "ClusterRetriever":
+        """A retriever of the current generation over the same searchers: this one, if it is of that already.
+
+        Until requests to this one have ended, searchers hold both generations; where their shards' codes are
+        the same, they hold them once.
+        """
+        if current_hash(self.store.layout) == self.store.manifest.hash:
+            return self
+        found = copy.copy(self)
+        found._lost = threading.local()
+        found._take_up(self.store.layout.root, self.partial, self.encoder)
+        return found
 
     def close(self) -> None:
         """Stop the searchers."""
@@ -171,13 +241,22 @@ class ClusterRetriever(Retriever):
         for searcher in self.searchers:
             ray.kill(searcher)
 
-    def _ask(self, call: Callable[[Any], Any], only: Sequence[int] | None = None) -> dict[int, Any]:
-        """Replies by group; groups without one are missing (`partial`) or an error."""
+    def _ask(
+        self, method: str, *arguments: Any, each: Mapping[int, Sequence[int]] | None = None
+    ) -> dict[int, Any]:
+        """Replies by group; groups without one are missing (`partial`) or an error.
+
+        All groups are asked the same, or those in `each` about rows of their own.
+        """
         import ray
         from ray.exceptions import RayError, RayTaskError
 
-        numbers = list(range(len(self.searchers)) if only is None else only)
-        calls = {number: call(self.searchers[number]) for number in numbers}
+        calls = {}
+        for number, group in enumerate(self.groups):
+            if each is None or number in each:
+                ticket = Ticket(self.store.manifest.generation, group)
+                own = arguments if each is None else (each[number],)
+                calls[number] = getattr(self.searchers[number], method).remote(ticket, *own)
         ray.wait(list(calls.values()), num_returns=len(calls), timeout=self.patience)
         replies, lost = {}, []
         for number, pending in calls.items():
@@ -205,12 +284,19 @@ class ClusterRetriever(Retriever):
         found: set[int] = getattr(self._lost, "shards", set())
         return found
 
+    def begin(self) -> None:
+        """Forget which shards were missing in this thread's last search."""
+        self._lost.shards = set()
+
+    def missing(self) -> tuple[int, ...]:
+        """Shards without an answer in the search that this thread is in, in order."""
+        return tuple(sorted(self._missing))
+
     def search_many(self, *args: Any, **options: Any) -> list[list[Ranking]]:
         """As `Retriever.search_many`, with the missing shards named in every ranking."""
-        self._lost.shards = set()
+        self.begin()
         found = super().search_many(*args, **options)
-        missing = tuple(sorted(self._missing))
-        return [[replace(ranking, missing=missing) for ranking in several] for several in found]
+        return [[replace(ranking, missing=self.missing()) for ranking in several] for several in found]
 
     def rank(
         self,
@@ -229,7 +315,7 @@ class ClusterRetriever(Retriever):
         seconds = seconds or Seconds()
         with seconds.of("propose"):
             assigned = self.index.assign(vectors, setting.nprobe)
-            replies = self._ask(lambda searcher: searcher.candidates.remote(vectors, assigned, views, want))
+            replies = self._ask("candidates", vectors, assigned, views, want)
         with seconds.of("rescore"):
             rescored = bool(setting.depth) and not self.index.key.exact
             return [
@@ -237,39 +323,45 @@ class ClusterRetriever(Retriever):
                 for n in range(len(views))
             ]
 
-    def _rankings(self, ranked: Ranked, passages: dict[int, Passage]) -> list[Ranking]:
-        rows = np.unique(ranked.rows[ranked.rows >= 0])
-        rows = np.array([row for row in rows.tolist() if row not in passages], np.int64)
-        owners = np.searchsorted(self._starts, rows, side="right") - 1
-        wanted = {int(n): rows[owners == n].tolist() for n in np.unique(owners)}
-        order = iter(list(wanted.values()))
-        replies = self._ask(lambda searcher: searcher.passages.remote(next(order)), list(wanted))
-        for number, found in replies.items():
+    def _passages(self, rows: Sequence[int]) -> dict[int, Passage]:
+        passages: dict[int, Passage] = {}
+        wanted = self._by_group(rows)
+        for number, found in self._ask("passages", each=wanted).items():
             passages |= dict(zip(wanted[number], found, strict=True))
-        lost = ~np.isin(ranked.rows, [-1, *passages])
-        return super()._rankings(_without(ranked, lost) if lost.any() else ranked, passages)
+        return passages
+
+    def _by_group(self, rows: Sequence[int]) -> dict[int, list[int]]:
+        owners = np.searchsorted(self._starts, rows, side="right") - 1
+        found: dict[int, list[int]] = {}
+        for owner, row in zip(owners.tolist(), rows, strict=True):
+            found.setdefault(owner, []).append(row)
+        return found
 
 
-class _ClusterLexical:
+class _ClusterLexical(Lexical):
     """BM25 over the searchers: frequencies are summed first, so scores compare."""
 
     def __init__(self, front: ClusterRetriever) -> None:
         self._front = front
 
-    def rank(self, queries: Sequence[str], views: Sequence[View], k: int) -> list[Ranked]:
-        counted = self._front._ask(lambda searcher: searcher.frequencies.remote(queries))
-        total: list[dict[int, int]] = [{} for _ in queries]
-        for several in counted.values():
-            for query, mine in enumerate(several):
-                for token, count in mine.items():
-                    total[query][token] = total[query].get(token, 0) + count
-        rows = self._front.store.rows
-        replies = self._front._ask(lambda searcher: searcher.lexical.remote(total, rows, queries, views, k))
-        parts = [[Part(one, one.scores) for one in several] for several in replies.values()]
-        return [
-            by_codes(_whole([part[n] for part in parts], len(queries), k, False), k)
-            for n in range(len(views))
-        ]
+    @property
+    def rows(self) -> int:
+        return self._front.store.rows
+
+    def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
+        return add_frequencies(self._front._ask("frequencies", queries).values(), len(queries))
+
+    def candidates(
+        self,
+        queries: Sequence[str],
+        views: Sequence[View],
+        k: int,
+        frequencies: Sequence[Mapping[int, int]],
+        total: int,
+    ) -> list[Candidates]:
+        replies = self._front._ask("lexical", queries, views, k, frequencies, total).values()
+        parts = [[Part(one, one.scores) for one in several] for several in replies]
+        return [_whole([part[n] for part in parts], len(queries), k, False) for n in range(len(views))]
 
 
 def _whole(parts: Sequence[Part], queries: int, want: int, rescored: bool) -> Candidates:
@@ -290,15 +382,3 @@ def _whole(parts: Sequence[Part], queries: int, want: int, rescored: bool) -> Ca
     kept = codes >= bound[owners]
     values = exact if rescored else codes
     return Candidates(rows[kept], values[kept], np.bincount(owners[kept], minlength=queries))
-
-
-def _without(ranked: Ranked, lost: NDArray[np.bool_]) -> Ranked:
-    """A ranking without the rows whose passages went missing while it was read."""
-    rows, values = np.full_like(ranked.rows, -1), np.full_like(ranked.scores, -np.inf)
-    for query in range(len(rows)):
-        left = ~lost[query] & (ranked.rows[query] >= 0)
-        rows[query, : left.sum()], values[query, : left.sum()] = (
-            ranked.rows[query][left],
-            ranked.scores[query][left],
-        )
-    return Ranked(rows, values)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
+from retriever.index import untrained
 from retriever.sizing import IndexKey
 
 # Scores held at once, in bytes: of vectors with lists, or with a part's words. Fixed, and not chosen by
@@ -90,17 +91,22 @@ class TorchCodec:
 
         Each part travels on a stream of its own, and so while the device works on the one before.
         """
-        given = vectors if isinstance(vectors, torch.Tensor) else torch.from_numpy(np.asarray(vectors))
-        if given.is_cuda or self.device.type == "cpu":
-            yield from given.to(self.device).split(_CARGO)
+        parts = (vectors[at : at + _CARGO] for at in range(0, len(vectors), _CARGO))
+        if self.device.type == "cpu" or (isinstance(vectors, torch.Tensor) and vectors.is_cuda):
+            yield from (torch.as_tensor(_writable(part)).to(self.device) for part in parts)
             return
         working, travelling = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
-        for part in given.split(_CARGO):
+        for part in parts:
             with torch.cuda.stream(travelling):
-                cargo = part.pin_memory().to(self.device, non_blocking=True)
+                cargo = torch.as_tensor(_writable(part)).pin_memory().to(self.device, non_blocking=True)
             working.wait_stream(travelling)
             cargo.record_stream(working)
             yield cargo
+
+
+def _writable(part: Vectors) -> Vectors:
+    """A copy of a memory-mapped part: PyTorch takes no array that it may not write to."""
+    return np.array(part) if isinstance(part, np.ndarray) and not part.flags.writeable else part
 
 
 class _ProductCode:
@@ -197,6 +203,9 @@ def steps(index: Any) -> list[Any]:
 
 def _rotation(step: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """A linear transformation: its matrix [d, d'], and what it adds [d']."""
+    if isinstance(step, faiss.RemapDimensionsTransform):
+        taken = torch.from_numpy(faiss.vector_to_array(step.map).astype(np.int64))
+        return torch.eye(step.d_in)[:, taken].to(device), torch.zeros(step.d_out, device=device)
     if not isinstance(step, faiss.LinearTransform):
         raise RalmError(f"{type(step).__name__} is not computed on a GPU: choose --device cpu.")
     matrix = torch.from_numpy(faiss.vector_to_array(step.A)).view(step.d_out, step.d_in).T
@@ -232,7 +241,7 @@ def train(key: IndexKey, sample: NDArray[np.float32], device: torch.device | str
     The same sample gives the same bytes again on the same kind of device.
     """
     key.check(sample.shape[1])
-    index = faiss.index_factory(sample.shape[1], key.factory, faiss.METRIC_INNER_PRODUCT)
+    index = untrained(key, sample.shape[1])
     ivf = lists_of(index)
     learned = max(ivf.nlist, ivf.pq.ksub if isinstance(ivf, faiss.IndexIVFPQ) else 1)
     if learned > len(sample):

@@ -13,16 +13,19 @@ import torch
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.manifest import Dtype, EncoderCard
+from datastore.manifest import Device, Dtype, EncoderCard
 from retriever.checkpoint import Checkpoint
 from retriever.tokenizer import EncoderTokenizer
 
-# Padded tokens in one forward pass: batches of 16 full passages, which measured fastest on one core.
-BATCH_TOKENS = 4096
+# Padded tokens in one forward pass: batches of 16 full passages, which measured fastest on one core; a GPU
+# wants hundreds of them.
+BATCH_TOKENS = {"cpu": 4096, "cuda": 131_072}
 
 
-def best_dtype() -> Dtype:
+def best_dtype(device: Device = "cpu") -> Dtype:
     """bfloat16 where the hardware multiplies it natively, else float32."""
+    if device == "cuda":
+        return "bfloat16"
     found = torch.cpu.get_capabilities()
     return "bfloat16" if found.get("avx512_bf16") or found.get("amx_bf16") else "float32"
 
@@ -41,16 +44,19 @@ def torch_threads(count: int) -> Iterator[None]:
 class Encoder:
     """A loaded encoder."""
 
-    def __init__(self, checkpoint: Checkpoint, dtype: Dtype) -> None:
+    def __init__(self, checkpoint: Checkpoint, dtype: Dtype, device: Device = "cpu") -> None:
+        """Load it. Raises RalmError if there is no such device."""
+        require(device)
         quiet_imports()
         from sentence_transformers import SentenceTransformer
 
         self.checkpoint = checkpoint
         self.dtype = dtype
+        self.device = device
         self.tokenizer = EncoderTokenizer(checkpoint)
         self._model = SentenceTransformer(
             str(checkpoint.folder),
-            device="cpu",
+            device=device,
             local_files_only=True,
             model_kwargs={"dtype": getattr(torch, dtype)},
         ).eval()
@@ -60,7 +66,7 @@ class Encoder:
         self.dimension = int(found)
 
     @classmethod
-    def open(cls, card: EncoderCard) -> "Encoder":
+    def open(cls, card: EncoderCard, device: Device = "cpu") -> "Encoder":
         """Load the encoder a store was built with. Raises RalmError if its weights have changed."""
         checkpoint = Checkpoint.find(card.name)
         if checkpoint.weights_sha256 != card.weights_sha256:
@@ -70,7 +76,7 @@ class Encoder:
             )
         # A store built in bfloat16 can be queried in float32 and the other way round (cosine
         # between them is above 0.9999), so a query takes what this machine is fastest at.
-        return cls(checkpoint, best_dtype())
+        return cls(checkpoint, best_dtype(device), device)
 
     def card(self) -> EncoderCard:
         """What the manifest keeps of this encoder."""
@@ -88,11 +94,15 @@ class Encoder:
     def _encode(self, inputs: Sequence[NDArray[np.int32]], kind: str) -> NDArray[np.float32]:
         out = np.empty((len(inputs), self.dimension), np.float32)
         with torch.inference_mode():
-            for rows in length_sorted_batches([len(one) for one in inputs], BATCH_TOKENS):
-                out[rows] = self._forward([inputs[row] for row in rows], kind)
+            budget = BATCH_TOKENS[self.device]
+            batches = list(length_sorted_batches([len(one) for one in inputs], budget))
+            # Fetched when the next one is under way: a GPU does not wait for its results to travel.
+            found = (self._forward([inputs[row] for row in rows], kind) for rows in batches)
+            for rows, vectors in zip(batches, ahead(found), strict=True):
+                out[rows] = vectors.cpu().numpy()
         return out
 
-    def _forward(self, inputs: Sequence[NDArray[np.int32]], kind: str) -> NDArray[np.float32]:
+    def _forward(self, inputs: Sequence[NDArray[np.int32]], kind: str) -> torch.Tensor:
         width = max(len(one) for one in inputs)
         ids = np.full((len(inputs), width), self.tokenizer.pad_id, np.int64)
         mask = np.zeros((len(inputs), width), np.int64)
@@ -100,16 +110,42 @@ class Encoder:
             ids[row, : len(one)] = one
             mask[row, : len(one)] = 1
         features = {
-            "input_ids": torch.from_numpy(ids),
-            "attention_mask": torch.from_numpy(mask),
+            "input_ids": self._sent(ids),
+            "attention_mask": self._sent(mask),
             # Models that pool without their prompt need to know where it ends.
             "prompt_length": self.tokenizer.prefix_length(kind),
         }
         vectors = self._model(features)["sentence_embedding"].float()
         if self.checkpoint.normalized:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
-        found: NDArray[np.float32] = vectors.cpu().numpy()
-        return found
+        return vectors
+
+    def _sent(self, array: NDArray[np.int64]) -> torch.Tensor:
+        """An array on the encoder's device; does not wait for it to get there."""
+        tensor = torch.from_numpy(array)
+        return tensor if self.device == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
+
+
+def ahead(items: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """The same items, each given out when the one after it has been asked for."""
+    before = next(items, None)
+    for item in items:
+        assert before is not None  # An item came after it.
+        yield before
+        before = item
+    if before is not None:
+        yield before
+
+
+def there_is(device: Device) -> bool:
+    """Whether PyTorch finds such a device."""
+    return device == "cpu" or torch.cuda.is_available()
+
+
+def require(device: Device) -> None:
+    """Raise RalmError for a device that is not there."""
+    if not there_is(device):
+        raise RalmError("PyTorch finds no GPU here: check that nvidia-smi does, or choose --device cpu.")
 
 
 def length_sorted_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

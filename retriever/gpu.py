@@ -1,8 +1,9 @@
 """Codes searched on GPUs: FAISS over groups of a store's shards, the lists chosen once for all of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import faiss
@@ -16,7 +17,7 @@ from retriever.sizing import IndexKey
 
 if TYPE_CHECKING:
     from datastore.manifest import Manifest
-    from retriever.index import Assigned
+    from retriever.index import Assigned, SearchIndex
 
 # Codes sorted by list at once when they are loaded, from several shards if need be: reaching a
 # list takes as long as appending some fifty codes to it.
@@ -35,15 +36,24 @@ class GpuSearchIndex:
     """The codes of a store's shards on one or several GPUs. Searching is safe from several threads.
 
     It answers as `retriever.index.SearchIndex` does, up to 2,048 lists and rows a query and without
-    selectors. What it cannot answer it refuses, and the caller asks an index on the CPU.
+    selectors. What it cannot answer goes to such an index of the same codes in the host's memory, which is
+    loaded the first time.
     """
 
     def __init__(
-        self, trained: Any, key: IndexKey, groups: Sequence[Sequence[Shard]], devices: Sequence[int] = (0,)
+        self,
+        trained: Any,
+        key: IndexKey,
+        groups: Sequence[Sequence[Shard]],
+        devices: Sequence[int] = (0,),
+        on_host: "Callable[[], SearchIndex] | None" = None,
     ) -> None:
         """Load each group of shards onto a GPU: the groups in turn onto the devices given."""
         _require_gpu()
         self.key = key
+        self._load_on_host = on_host
+        self._on_host: SearchIndex | None = None
+        self._loading = Lock()
         self.rows = sum(len(codes) for group in groups for _, codes in group)
         self._trained = trained
         self._ivf = lists_of(trained)
@@ -59,13 +69,14 @@ class GpuSearchIndex:
     def load(cls, root: Path, manifest: "Manifest", devices: Sequence[int] | None = None) -> "GpuSearchIndex":
         """Load every shard's codes of a store: onto all GPUs, unless told which."""
         from datastore.store import open_array
-        from retriever.index import read_trained
+        from retriever.index import SearchIndex, read_trained
 
         _require_gpu()
         devices = devices or range(faiss.get_num_gpus())
         trained = read_trained(root / manifest.index.trained.path)
         shards = [(s.first_row, open_array(root / s.codes.path)) for s in manifest.shards if s.codes]
-        return cls(trained, IndexKey.parse(manifest.index.key), spread(shards, len(devices)), devices)
+        key, groups = IndexKey.parse(manifest.index.key), spread(shards, len(devices))
+        return cls(trained, key, groups, devices, lambda: SearchIndex.load(root, manifest))
 
     @property
     def nlist(self) -> int:
@@ -73,14 +84,12 @@ class GpuSearchIndex:
         return int(self._ivf.nlist)
 
     def assign(self, queries: NDArray[np.float32], nprobe: int = 0) -> "Assigned":
-        """Rotate queries [n, d] and choose the lists that each probes; `nprobe` 0 probes every list.
-
-        Raises RalmError for more than 2,048.
-        """
+        """Rotate queries [n, d] and choose the lists that each probes; `nprobe` 0 probes every list."""
         from retriever.index import Assigned
 
         probed = min(nprobe or self.nlist, self.nlist)
-        _within("nprobe", probed)
+        if probed > _DEEPEST:
+            return self._host(f"nprobe {probed}").assign(queries, nprobe)
         for step in steps(self._trained):
             queries = step.apply(queries)
         here = torch.from_numpy(np.ascontiguousarray(queries)).to(self._device)
@@ -92,13 +101,12 @@ class GpuSearchIndex:
     def search(self, queries: "Assigned", k: int, among: Any | None = None) -> Found:
         """The k best rows by their codes' inner product: scores [n, k] and rows [n, k], best first.
 
-        Where fewer than k are found, the rest of the row is -1. Raises RalmError for more than 2,048, and
-        for a selector.
+        Where fewer than k are found, the rest of the row is -1.
         """
-        if among is not None:
-            raise RalmError("A GPU index takes no selector: search this view with the index on the CPU.")
         k = min(k, self.rows)
-        _within("k", k)
+        assert queries.lists is not None  # Every query of ours is assigned.
+        if among is not None or max(k, queries.lists.shape[1]) > _DEEPEST:
+            return self._host("a selector" if among is not None else f"k {k}").search(queries, k, among)
         searches = [search for owner in self._owners for search in owner.search(queries, k)]
         found = [search.result() for search in searches]
         scores, rows = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
@@ -106,6 +114,15 @@ class GpuSearchIndex:
             return scores, rows
         best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(scores, best, axis=1), np.take_along_axis(rows, best, axis=1)
+
+    def _host(self, what: str) -> "SearchIndex":
+        """The same codes in the host's memory. Raises RalmError if they cannot be had there."""
+        if self._load_on_host is None:
+            raise RalmError(f"A GPU index searches without {what}: search this on the CPU.")
+        with self._loading:
+            if self._on_host is None:
+                self._on_host = self._load_on_host()
+        return self._on_host
 
 
 def spread(shards: Sequence[Shard], count: int) -> list[list[Shard]]:
@@ -219,11 +236,6 @@ def _product_on_gpu(index: Any, resources: Any, device: int) -> Any:
         index.quantizer.add(np.zeros((index.nlist, index.d), np.float32))
         index.by_residual = True
     return faiss.GpuIndexIVFPQ(resources, index, settings)
-
-
-def _within(name: str, asked: int) -> None:
-    if asked > _DEEPEST:
-        raise RalmError(f"{name} is {asked} and a GPU index goes to {_DEEPEST}: search this on the CPU.")
 
 
 def _require_gpu() -> None:

@@ -7,17 +7,18 @@ has no such codes; it is one file that one task builds.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.manifest import Manifest
+from datastore.layout import Layout
+from datastore.manifest import Device, Manifest
 from datastore.store import open_array
 from retriever.sizing import IndexKey
 
@@ -25,6 +26,8 @@ from retriever.sizing import IndexKey
 # costs n k, and n grows with k.
 _TWO_LEVEL_LISTS = 16_384
 _ADD_BLOCK = 1 << 20
+# Where the lists of a loaded index lie.
+Place = Literal["auto", "memory", "disk"]
 
 
 def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
@@ -35,7 +38,7 @@ def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
             f"{key.text} has {key.nlist} lists and only {len(sample)} passages to train on: choose "
             "fewer lists, or Flat."
         )
-    index = faiss.index_factory(sample.shape[1], key.factory, faiss.METRIC_INNER_PRODUCT)
+    index = untrained(key, sample.shape[1])
     ivf = lists_of(index)
     if ivf is not None:
         # FAISS warns of few points a list; how many there are is ours to choose.
@@ -58,12 +61,29 @@ def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
     return index
 
 
+def untrained(key: IndexKey, dimension: int) -> Any:
+    """An empty index of a key."""
+    index = faiss.index_factory(key.first or dimension, key.factory, faiss.METRIC_INNER_PRODUCT)
+    if not key.first:
+        return index
+    # Not brought to unit length again: what is proposed is scored exactly, by all dimensions.
+    step = faiss.RemapDimensionsTransform(dimension, key.first, False)
+    truncated = faiss.IndexPreTransform(step, index)
+    truncated.own_fields = True
+    for part in (step, index):
+        part.this.disown()  # The whole frees it now, not Python.
+    return truncated
+
+
 def _train_lists(index: Any, ivf: Any, sample: NDArray[np.float32]) -> None:
     """Fill the coarse quantizer with centroids of a two-level k-means."""
     from faiss.contrib.clustering import two_level_clustering
 
     if isinstance(index, faiss.IndexPreTransform):
-        raise RalmError(f"A rotation and {ivf.nlist} lists cannot be trained together: leave out one.")
+        step = faiss.downcast_VectorTransform(index.chain.at(0))
+        if not isinstance(step, faiss.RemapDimensionsTransform):
+            raise RalmError(f"A rotation and {ivf.nlist} lists cannot be trained together: leave out one.")
+        sample = step.apply(sample)
     first = math.isqrt(ivf.nlist)
     centroids, _ = two_level_clustering(sample, first, ivf.nlist, min_points_per_centroid=1)
     faiss.normalize_L2(centroids)
@@ -120,6 +140,39 @@ class Setting:
     depth: int
 
 
+class CodeIndex(Protocol):
+    """A loaded index, wherever it lies: codes that propose rows."""
+
+    key: IndexKey
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def nlist(self) -> int: ...
+    def assign(self, queries: NDArray[np.float32], nprobe: int = 0) -> "Assigned": ...
+    def search(
+        self, queries: "Assigned", k: int, among: Any | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
+
+
+def load(root: Path, manifest: Manifest, device: Device = "cpu", place: Place = "auto") -> CodeIndex:
+    """Load a store's index: onto the GPUs if it has codes that they search, else into memory.
+
+    `place` "disk" leaves its lists on the disk, "auto" does if they do not fit into memory.
+    """
+    key = IndexKey.parse(manifest.index.key)
+    if device == "cuda" and key.family == "ivf":
+        from retriever.gpu import GpuSearchIndex
+
+        return GpuSearchIndex.load(root, manifest)
+    if key.family == "ivf" and place != "memory":
+        from retriever.mapped import fits
+
+        if place == "disk" or not fits(key, manifest.rows, manifest.encoder.dimension):
+            return SearchIndex.map(root, manifest)
+    return SearchIndex.load(root, manifest)
+
+
 class SearchIndex:
     """A loaded index over all shards of a store. Searching is safe from several threads."""
 
@@ -140,6 +193,26 @@ class SearchIndex:
         if index.ntotal != manifest.rows:
             raise RalmError(f"The index has {index.ntotal} rows, the manifest {manifest.rows}.")
         return cls(index, key)
+
+    @classmethod
+    def map(cls, root: Path, manifest: Manifest) -> "SearchIndex":
+        """Open an IVF index whose lists stay on disk.
+
+        The first time they are laid out there, in a file as large as all codes and ids. Fast-scan codes are
+        scanned as plain ones, several times as slowly: blocks cannot be mapped.
+        """
+        from retriever.mapped import attach, lay_out
+
+        key = IndexKey.parse(manifest.index.key)
+        index = read_trained(root / manifest.index.trained.path)
+        ivf = lists_of(index)
+        if ivf is None:
+            raise RalmError(
+                f"The index {key.text} has no lists that could stay on disk: load it into memory."
+            )
+        attach(ivf, lay_out(Layout(root), manifest, ivf))
+        index.ntotal = ivf.ntotal
+        return cls(index, replace(key, code=key.code.removesuffix("fs")))
 
     @property
     def rows(self) -> int:

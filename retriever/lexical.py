@@ -9,7 +9,9 @@ are not those of a store built from its passages alone.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -123,7 +125,48 @@ class _Shard:
         return slice(int(self.indptr[at]), int(self.indptr[at + 1]))
 
 
-class LexicalIndex:
+class Lexical(ABC):
+    """BM25 over rows that may lie anywhere: whoever counts words and scores rows can rank."""
+
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """Number of passages that frequencies are counted in."""
+
+    @abstractmethod
+    def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
+        """In how many passages each word of each query stands, by the word's hash."""
+
+    @abstractmethod
+    def candidates(
+        self,
+        queries: Sequence[str],
+        views: Sequence[View],
+        k: int,
+        frequencies: Sequence[Mapping[int, int]],
+        total: int,
+    ) -> list[Candidates]:
+        """The k best rows of each query in each view, and those that tie with the last.
+
+        `frequencies` of each query's words and the `total` of passages may be those of a larger collection.
+        """
+
+    def rank(self, queries: Sequence[str], views: Sequence[View], k: int) -> list[Ranked]:
+        """The k best rows of each query in each view; passages without any of its words are no hits."""
+        counted = self.frequencies(queries)
+        return [by_codes(found, k) for found in self.candidates(queries, views, k, counted, self.rows)]
+
+
+def add_frequencies(parts: Iterable[Sequence[Mapping[int, int]]], queries: int) -> list[dict[int, int]]:
+    """Frequencies of each query's words over several parts of a collection."""
+    total: list[Counter[int]] = [Counter() for _ in range(queries)]
+    for several in parts:
+        for counted, mine in zip(total, several, strict=True):
+            counted.update(mine)
+    return [dict(counted) for counted in total]
+
+
+class LexicalIndex(Lexical):
     """The BM25 index of a store, memory-mapped. Safe between threads."""
 
     def __init__(self, store: Datastore, shards: Sequence[_Shard]) -> None:
@@ -142,34 +185,30 @@ class LexicalIndex:
             shards.append(_Shard(shard.rows, *arrays))
         return cls(store, shards)
 
-    def rank(self, queries: Sequence[str], views: Sequence[View], k: int) -> list[Ranked]:
-        """The k best rows of each query in each view; passages without any of its words are no hits."""
-        return [by_codes(found, k) for found in self.candidates(queries, views, k)]
+    @property
+    def rows(self) -> int:
+        return self._store.rows
+
+    def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
+        return [self._frequencies(query) for query in queries]
 
     def candidates(
         self,
         queries: Sequence[str],
         views: Sequence[View],
         k: int,
-        frequencies: Sequence[Mapping[int, int]] | None = None,
-        total: int | None = None,
+        frequencies: Sequence[Mapping[int, int]],
+        total: int,
     ) -> list[Candidates]:
-        """The k best rows of each query in each view, and those that tie with the last.
-
-        `frequencies` of each query's words and the `total` of passages are this store's, unless it is a part
-        of a larger one.
-        """
-        masks = [None if view.everything else self._store.mask(view) for view in views]
+        masks = [None if self._store.keeps_all(view) else self._store.mask(view) for view in views]
         found: list[list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = [[] for _ in views]
         for number, query in enumerate(queries):
-            counted = frequencies[number] if frequencies else self.frequencies(query)
-            values = self.scores(query, counted, total or self._store.rows)
+            values = self.scores(query, frequencies[number], total)
             for several, mask in zip(found, masks, strict=True):
                 several.append(_best(values if mask is None else np.where(mask, values, 0), k))
         return [_candidates(several) for several in found]
 
-    def frequencies(self, query: str) -> dict[int, int]:
-        """In how many passages each word of a query stands, by the word's hash."""
+    def _frequencies(self, query: str) -> dict[int, int]:
         columns = {token: self._columns(token) for token in _hashes(query)}
         return {token: sum(c.stop - c.start for c in several) for token, several in columns.items()}
 
@@ -177,7 +216,7 @@ class LexicalIndex:
         self, query: str, frequencies: Mapping[int, int] | None = None, total: int | None = None
     ) -> NDArray[np.float32]:
         """BM25 of every row for a query: float32 [rows]; a word that stands twice counts twice."""
-        frequencies = self.frequencies(query) if frequencies is None else frequencies
+        frequencies = self._frequencies(query) if frequencies is None else frequencies
         out = np.zeros(self._store.rows, np.float32)
         for token in _hashes(query):
             if not frequencies.get(token):

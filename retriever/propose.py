@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from datastore.store import Datastore
 from datastore.view import View
-from retriever.index import Assigned, SearchIndex
+from retriever.index import Assigned, CodeIndex
 
 # How much deeper each further search goes when a view leaves too few rows.
 _DEEPENING = 4
@@ -83,7 +83,7 @@ class _Found:
 class Proposer:
     """Searches the codes of one store. Safe between threads."""
 
-    def __init__(self, store: Datastore, index: SearchIndex) -> None:
+    def __init__(self, store: Datastore, index: CodeIndex) -> None:
         self._store = store
         self._index = index
         self._selectors: OrderedDict[View, tuple[object, NDArray[np.uint8]]] = OrderedDict()
@@ -97,7 +97,7 @@ class Proposer:
         The index is searched once, to `depth` (0: chosen from the views). Only queries that a view leaves
         with fewer than `want` rows are searched again, deeper, and at last with the view as a selector.
         """
-        if len(views) == 1 and views[0].everything and (plain := self._plain(queries, want)):
+        if len(views) == 1 and self._store.keeps_all(views[0]) and (plain := self._plain(queries, want)):
             return [plain]
         total = self._index.rows
         found = [_Found(len(queries)) for _ in views]
@@ -148,7 +148,7 @@ class Proposer:
         want: int,
         depth: int,
     ) -> None:
-        everything = all(view.everything for view in views)
+        everything = all(map(self._store.keeps_all, views))
         block = max(1, _BLOCK_HITS // depth)
         for at in range(0, len(pending), block):
             mine = pending[at : at + block]

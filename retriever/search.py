@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
+from datastore.manifest import Device, current_hash
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
-from retriever.card import Card, read_card
+from retriever.card import Card, identity, read_card
 from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder
 from retriever.fusion import Fusion, fuse
-from retriever.index import SearchIndex, Setting
-from retriever.lexical import LexicalIndex
+from retriever.index import CodeIndex, Place, Setting, load
+from retriever.lexical import Lexical, LexicalIndex
 from retriever.propose import Proposer
 from retriever.rerank import Refinement, cross_encoder, diverse, kept
 from retriever.rescore import Ranked, by_codes, by_vectors
@@ -64,12 +65,15 @@ DENSE = Method()
 class Hit:
     """A retrieved passage: its row id, its score, and itself.
 
-    The score is an inner product, BM25 or a fused one: they do not compare with each other.
+    The score is an inner product, BM25 or a fused one: they do not compare with each other. `generation` and,
+    where several stores are searched, `store` say whose row it is.
     """
 
     row: int
     score: float
     passage: Passage
+    generation: int = field(default=0, compare=False)
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +109,28 @@ class Retriever:
         self,
         store: Datastore,
         encoder: Encoder,
-        index: SearchIndex,
+        index: CodeIndex,
         card: Card | None = None,
-        lexical: LexicalIndex | None = None,
+        lexical: Lexical | None = None,
+        place: Place = "auto",
     ) -> None:
         self.store = store
         self.encoder = encoder
         self.index = index
         self.card = card
         self.lexical = lexical
+        self._place = place
         self._proposer = Proposer(store, index)
 
     @classmethod
-    def open(cls, path: Path | str, encoder: str | None = None) -> "Retriever":
-        """Open a store for searching.
+    def open(
+        cls,
+        path: Path | str,
+        encoder: str | None = None,
+        device: Device = "cpu",
+        place: Place = "auto",
+    ) -> "Retriever":
+        """Open a store for searching, on GPUs if `device` says so, with its codes in `place`.
 
         `encoder`, if given, is where to find the encoder it was built with, under whatever name; another
         one is a RalmError.
@@ -133,9 +145,52 @@ class Retriever:
                 )
             described = described.model_copy(update={"name": encoder})
         card = read_card(store.layout, store.manifest)
-        index = SearchIndex.load(Path(path), store.manifest)
+        index = load(Path(path), store.manifest, device, place)
         lexical = LexicalIndex.load(store.layout.root, store)
-        return cls(store, Encoder.open(described), index, card, lexical)
+        return cls(store, Encoder.open(described, device), index, card, lexical, place)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that are searched."""
+        return self.store.rows
+
+    @property
+    def hash(self) -> str:
+        """The manifest's hash: names what is searched."""
+        return self.store.manifest.hash
+
+    @property
+    def stores(self) -> "dict[str, Retriever]":
+        """What is searched, by name; nameless if it is one store."""
+        return {"": self}
+
+    def begin(self) -> None:
+        """Forget which shards were missing in this thread's last search."""
+
+    def missing(self) -> tuple[int, ...]:
+        """Shards that gave no answer in this thread's search; a local store has them all."""
+        return ()
+
+    def refreshed(self) -> "Retriever":
+        """A retriever of the store's current generation: this one, if it is of that already.
+
+        Encoder and index are shared where they are the same, as after a takedown; this one stays usable.
+        """
+        layout, before = self.store.layout, self.store.manifest
+        if current_hash(layout) == before.hash:
+            return self
+        store = Datastore.open(layout.root)
+        now = store.manifest
+        same = now.encoder.weights_sha256 == before.encoder.weights_sha256
+        device = self.encoder.device
+        return Retriever(
+            store,
+            self.encoder if same else Encoder.open(now.encoder, device),
+            self.index if identity(now) == identity(before) else load(layout.root, now, device, self._place),
+            read_card(layout, now),
+            LexicalIndex.load(layout.root, store),
+            self._place,
+        )
 
     @property
     def method(self) -> Method:
@@ -203,11 +258,12 @@ class Retriever:
         if k < 1:
             raise RalmError(f"k must be at least 1, not {k}.")
         seconds = seconds or Seconds()
-        if not queries or not self.store.rows:
+        if not queries or not views or not self.rows:
             return [[Ranking((), True) for _ in queries] for _ in views]
         ranked = self._rank(queries, views, k, setting, method, depth, seconds)
         with seconds.of("read"):
-            passages: dict[int, Passage] = {}
+            rows = np.unique(np.concatenate([one.rows[one.rows >= 0] for one in ranked]))
+            passages = self._passages(rows.tolist())
             return [self._rankings(one, passages) for one in ranked]
 
     def _rank(
@@ -260,18 +316,23 @@ class Retriever:
                 return [by_codes(one, k) for one in found]
             return by_vectors(self.store, vectors, found, k)
 
+    def _passages(self, rows: Sequence[int]) -> dict[int, Passage]:
+        """The passages of these rows, but for those that cannot be had just now."""
+        return {row: self.store.passage(row) for row in rows}
+
     def _rankings(self, ranked: Ranked, passages: dict[int, Passage]) -> list[Ranking]:
         rankings = []
         for rows, scores in zip(ranked.rows.tolist(), ranked.scores.tolist(), strict=True):
-            hits = []
-            for row, score in zip(rows, scores, strict=True):
-                if row < 0:
-                    break
-                if row not in passages:
-                    passages[row] = self.store.passage(row)
-                hits.append(Hit(row, score, passages[row]))
-            rankings.append(Ranking(tuple(hits), len(hits) < len(rows)))
+            found = [(row, score) for row, score in zip(rows, scores, strict=True) if row in passages]
+            hits = tuple(self._hit(row, score, passages[row]) for row, score in found)
+            rankings.append(Ranking(hits, len(hits) < len(rows)))
         return rankings
+
+    def _hit(self, row: int, score: float, passage: Passage) -> Hit:
+        return Hit(row, score, passage, self.store.manifest.generation)
+
+    def _vectors(self, hits: Sequence[Hit]) -> NDArray[np.float16]:
+        return self.store.vectors([hit.row for hit in hits])
 
     def refine(
         self,
@@ -302,7 +363,7 @@ class Retriever:
                 for query, ranking in zip(pending, rankings, strict=True):
                     known = answers[query] if answers else ()
                     left = _filtered(ranking, queries[query], known, refinement)
-                    if len(left) >= wanted or ranking.exhausted or depth >= self.store.rows:
+                    if len(left) >= wanted or ranking.exhausted or depth >= self.rows:
                         found[query] = replace(ranking, hits=left[:wanted], exhausted=len(left) < k)
             pending = [query for query in pending if query not in found]
             depth = 2 * depth
@@ -316,9 +377,9 @@ class Retriever:
         if refinement.cross_encoder and hits:
             scores = cross_encoder(refinement.cross_encoder)(query, [hit.passage.text for hit in hits])
             order = np.argsort(-scores, kind="stable").tolist()
-            hits = [Hit(hits[at].row, float(scores[at]), hits[at].passage) for at in order]
+            hits = [replace(hits[at], score=float(scores[at])) for at in order]
         if refinement.diversity and hits:
-            vectors = self.store.vectors([hit.row for hit in hits])
+            vectors = self._vectors(hits)
             scores = np.array([hit.score for hit in hits], np.float32)
             hits = [hits[at] for at in diverse(scores, vectors, k, refinement.diversity)]
         return replace(ranking, hits=tuple(hits[:k]))

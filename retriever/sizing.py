@@ -26,25 +26,35 @@ _BLOCK = 32
 _ID_BYTES = 8
 VALID_KEYS = (
     "auto, Flat, IVFn,CODE with CODE one of SQfp16, SQ8, PQm, PQmx4, PQmx4fs, RaBitQ or RaBitQfs ('OPQm,' in "
-    "front rotates), HNSWm,SQ8, HNSWm,SQfp16, or any FAISS factory string"
+    "front rotates, 'MRLd,' takes the first d dimensions), HNSWm,SQ8, HNSWm,SQfp16, or any FAISS factory "
+    "string"
 )
 
 Family = Literal["flat", "ivf", "hnsw", "factory"]
 
-_IVF = re.compile(r"(?:(OPQ|RR)(\d+)(?:_(\d+))?,)?IVF([1-9]\d*),([A-Za-z]\w*)")
+_IVF = re.compile(
+    r"(?:MRL(?P<first>[1-9]\d*),|(?P<rotation>(?:OPQ|RR)\d+(?:_(?P<rotated>\d+))?),)?"
+    r"IVF(?P<nlist>[1-9]\d*),(?P<code>[A-Za-z]\w*)"
+)
 _CODE = re.compile(r"SQfp16|SQ8|SQ6|SQ4|RaBitQ(?:fs)?|PQ([1-9]\d*)(?:x(4|8))?(fs)?")
 _HNSW = re.compile(r"HNSW([1-9]\d*)[,_](SQ8|SQfp16)")
 
 
 @dataclass(frozen=True)
 class IndexKey:
-    """A parsed index key: family, number of lists, and the code a vector is kept as."""
+    """A parsed index key: family, number of lists, and the code a vector is kept as.
+
+    `reduced`, if not 0, is how many dimensions are coded: what a rotation leaves, or without one the first
+    dimensions of a vector, which encoders that were trained for it put the most into (Kusupati et al. 2022,
+    "Matryoshka Representation Learning").
+    """
 
     text: str
     family: Family
     nlist: int = 0
     code: str = ""
     rotation: str = ""
+    reduced: int = 0
     neighbours: int = 0
 
     @classmethod
@@ -55,11 +65,9 @@ class IndexKey:
         if found := _HNSW.fullmatch(text):
             return cls(text, "hnsw", code=found[2], neighbours=int(found[1]))
         found = _IVF.fullmatch(text)
-        if found and (code := _CODE.fullmatch(found[5])) and (not code[3] or code[2] == "4"):
-            rotation = text[: found.end(2)] if found[1] else ""
-            if found[3]:
-                rotation += f"_{found[3]}"
-            return cls(text, "ivf", int(found[4]), found[5], rotation)
+        if found and (code := _CODE.fullmatch(found["code"])) and (not code[3] or code[2] == "4"):
+            reduced = int(found["first"] or found["rotated"] or 0)
+            return cls(text, "ivf", int(found["nlist"]), found["code"], found["rotation"] or "", reduced)
         if "IVF0" in text or not re.fullmatch(r"[\w,()\[\]:]+", text) or _faiss_index(text, 64) is None:
             raise RalmError(f"Unknown index key {text!r}: valid keys are {VALID_KEYS}.")
         return cls(text, "factory")
@@ -68,6 +76,11 @@ class IndexKey:
     def fast_scan(self) -> bool:
         """Whether a loaded list is laid out in blocks that SIMD registers scan."""
         return self.code.endswith("fs")
+
+    @property
+    def first(self) -> int:
+        """How many of a vector's first dimensions are coded; 0: all."""
+        return 0 if self.rotation else self.reduced
 
     @property
     def exact(self) -> bool:
@@ -107,6 +120,7 @@ class IndexKey:
 
     def code_bytes(self, dimension: int) -> int:
         """Bytes of one vector's code, without its list number."""
+        dimension = self.reduced or dimension
         if self._parts:
             return math.ceil(self._parts[0] * self._parts[1] / 8)
         if self.code.startswith("RaBitQ"):
@@ -120,6 +134,8 @@ class IndexKey:
         if self.family == "factory":
             return _factory_bytes(self.text, rows, dimension)
         each = self.code_bytes(dimension)
+        rotation = 4 * dimension * (self.reduced or dimension) if self.rotation else 0
+        dimension = self.reduced or dimension
         if self.family == "flat":
             return rows * each
         tables = dimension * 8 if self.code in ("SQ8", "SQ6", "SQ4") else 0
@@ -128,7 +144,7 @@ class IndexKey:
             # an offset and a level each (Malkov, Yashunin 2018).
             m = self.neighbours
             return int(rows * (each + 4 * (2 * m + m / (m - 1)) + 12)) + tables
-        tables += self._table_bytes(dimension)
+        tables += self._table_bytes(dimension) + rotation
         # A list's last block is half empty on average.
         padding = self.nlist * each * (_BLOCK - 1) // 2 if self.fast_scan else 0
         return rows * (each + _ID_BYTES) + self.nlist * (4 * dimension + 16) + padding + tables
@@ -137,10 +153,13 @@ class IndexKey:
         codebook = 4 * dimension * 2 ** self._parts[1] if self._parts else 0
         if self.code.startswith("RaBitQ"):
             codebook = 4 * dimension
-        return codebook + (4 * dimension * dimension if self.rotation else 0)
+        return codebook
 
     def check(self, dimension: int) -> None:
         """Raise RalmError if vectors of this dimension cannot be coded so."""
+        if self.reduced > dimension:
+            raise RalmError(f"{self.text}: vectors have {dimension} dimensions, not {self.reduced} or more.")
+        dimension = self.reduced or dimension
         if self._parts and dimension % self._parts[0]:
             near = max(m for m in range(1, self._parts[0] + 1) if dimension % m == 0)
             raise RalmError(

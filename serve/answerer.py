@@ -24,11 +24,10 @@ class Citation:
 
     number: int
     cited: bool
-    generation: int
     hit: Hit
 
     def to_json(self) -> dict[str, Any]:
-        return {"number": self.number, "cited": self.cited} | hit_to_json(self.hit, self.generation)
+        return {"number": self.number, "cited": self.cited} | hit_to_json(self.hit)
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,16 @@ class Answerer:
         self.retriever = retriever
         self.reader = reader
 
+    def refresh(self) -> bool:
+        """Go over to the store's current generation; whether there is a new one.
+
+        What is being answered goes on with the generation that it began with.
+        """
+        before = self.retriever
+        if before is not None:
+            self.retriever = before.refreshed()
+        return self.retriever is not before
+
     def prepare(
         self,
         question: str,
@@ -68,9 +77,9 @@ class Answerer:
         """Find passages for a question and write the prompt. `passages` 0 leaves the LM alone."""
         started = time.perf_counter()
         hits: tuple[Hit, ...] = ()
-        if self.retriever is not None and passages > 0:
-            found = self.retriever.search([question], passages, method=self.retriever.method)
-            hits = found[0].hits
+        retriever = self.retriever  # Once: a new generation may come between two uses of it.
+        if retriever is not None and passages > 0:
+            hits = retriever.search([question], passages, method=retriever.method)[0].hits
         seconds = {"search": time.perf_counter() - started}
         # Half of what a small reader holds is left for the question, the template and the answer.
         budget = min(budget, self.reader.context_tokens // 2)
@@ -103,10 +112,7 @@ class Answerer:
     def citations(self, prepared: Prepared, text: str) -> tuple[Citation, ...]:
         """The numbered passages behind an answer, and which of them it cites."""
         used = set(cited(text)) if prepared.hits else set()
-        generation = self.retriever.store.manifest.generation if self.retriever else 0
-        return tuple(
-            Citation(number, number in used, generation, hit) for number, hit in enumerate(prepared.hits, 1)
-        )
+        return tuple(Citation(number, number in used, hit) for number, hit in enumerate(prepared.hits, 1))
 
 
 def source_of(hit: Hit) -> Source:
@@ -115,12 +121,13 @@ def source_of(hit: Hit) -> Source:
     return Source(title if isinstance(title, str) else "", hit.passage.text)
 
 
-def hit_to_json(hit: Hit, generation: int) -> dict[str, Any]:
+def hit_to_json(hit: Hit) -> dict[str, Any]:
     """A hit as the API and `--json` show it: enough to find the passage again."""
     passage = hit.passage
     return {
+        "store": hit.store,
         "row": hit.row,
-        "generation": generation,
+        "generation": hit.generation,
         "score": round(hit.score, 6),
         "domain": passage.domain,
         "doc_id": passage.doc_id,

@@ -1,8 +1,13 @@
 """The FastAPI application around one answerer: routes, and errors as OpenAI's API shapes them."""
 
+import asyncio
+import logging
 from asyncio import Lock
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -12,10 +17,25 @@ from lm.weights import ReaderError
 from serve.answerer import Answerer
 from serve.routes import router
 
+# Between two looks at whether the store has a new generation, in seconds.
+REFRESH = 2.0
+_log = logging.getLogger("uvicorn.error")
 
-def create_app(answerer: Answerer) -> FastAPI:
-    """An application that serves one store and one reader, both loaded already."""
+
+def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
+    """An application that serves one store and one reader, both loaded already.
+
+    It looks every `refresh` seconds whether the store has a new generation, and goes over to it.
+    """
+
+    @asynccontextmanager
+    async def following(_: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(_follow(answerer, refresh))
+        yield
+        task.cancel()
+
     app = FastAPI(
+        lifespan=following,
         title="ralm",
         description="Search a datastore, and ask a language model that reads what was found.",
         version="1",
@@ -28,6 +48,19 @@ def create_app(answerer: Answerer) -> FastAPI:
     app.add_exception_handler(RalmError, _wrong_request)
     app.add_exception_handler(ReaderError, _wrong_request)
     return app
+
+
+async def _follow(answerer: Answerer, seconds: float) -> None:
+    said = ""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await run_in_threadpool(answerer.refresh)
+        except (RalmError, OSError) as error:
+            # The generation that is open goes on being served; said once, not every two seconds.
+            if str(error) != said:
+                said = str(error)
+                _log.warning("The store's new generation cannot be opened: %s", said)
 
 
 def _error(status: int, message: str) -> JSONResponse:

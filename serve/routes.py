@@ -13,7 +13,7 @@ from sse_starlette.sse import EventSourceResponse
 
 from lm.reader import Sampling, TextStream
 from retriever.rerank import Refinement
-from retriever.search import Method, Seconds
+from retriever.search import Method, Retriever, Seconds
 from serve.answerer import Answerer, Prepared, hit_to_json
 from serve.schemas import ChatRequest, SearchReply, SearchRequest
 
@@ -29,18 +29,21 @@ def _answerer(request: Request) -> Answerer:
 async def health(request: Request) -> dict[str, Any]:
     """What is being served: store, encoder, index and reader."""
     answerer = _answerer(request)
-    assert answerer.retriever is not None  # A server always has a store.
-    manifest = answerer.retriever.store.manifest
+    retriever = answerer.retriever
+    assert retriever is not None  # A server always has a store.
+    stores = [_store_json(name, one) for name, one in retriever.stores.items()]
+    return {"status": "ok", "store": stores[0], "stores": stores, "reader": _reader_json(answerer)}
+
+
+def _store_json(name: str, retriever: Retriever) -> dict[str, Any]:
+    manifest = retriever.store.manifest
     return {
-        "status": "ok",
-        "store": {
-            "manifest": manifest.hash,
-            "generation": manifest.generation,
-            "passages": manifest.rows,
-            "index": manifest.index.key,
-            "encoder": manifest.encoder.name,
-        },
-        "reader": _reader_json(answerer),
+        "name": name,
+        "manifest": manifest.hash,
+        "generation": manifest.generation,
+        "passages": manifest.passages,
+        "index": manifest.index.key,
+        "encoder": manifest.encoder.name,
     }
 
 
@@ -77,14 +80,14 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
         Method(body.method or retriever.method.name, body.fusion, body.weight),
         seconds=seconds,
     )
-    manifest = retriever.store.manifest
     return {
-        "manifest": manifest.hash,
+        "manifest": retriever.hash,
         "results": [
             {
                 "query": query,
-                "hits": [hit_to_json(hit, manifest.generation) for hit in ranking.hits],
+                "hits": [hit_to_json(hit) for hit in ranking.hits],
                 "exhausted": ranking.exhausted,
+                "missing": list(ranking.missing),
             }
             for query, ranking in zip(queries, rankings, strict=True)
         ],

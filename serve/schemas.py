@@ -61,8 +61,9 @@ class SearchRequest(BaseModel):
 
 
 class HitModel(BaseModel):
-    """A retrieved passage. Generation and row name it for as long as the store exists."""
+    """A retrieved passage. Store (nameless if it is the only one), generation and row name it."""
 
+    store: str
     row: int
     generation: int
     score: float
@@ -75,11 +76,15 @@ class HitModel(BaseModel):
 
 
 class QueryResult(BaseModel):
-    """The hits of one query, best first; `exhausted` if fewer than k exist."""
+    """The hits of one query, best first.
+
+    `exhausted` says that fewer than k exist, `missing` which shards gave no answer.
+    """
 
     query: str
     hits: list[HitModel]
     exhausted: bool
+    missing: list[int]
 
 
 class SettingModel(BaseModel):

@@ -13,8 +13,12 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from datastore.layout import Layout
 from datastore.manifest import Manifest
+from datastore.sweep import Swept
 from lm.reader import TransformersReader
 from lm.weights import DEFAULT_READER
+from pipelines.build.add import Addition
+from pipelines.build.compact import Compaction
+from pipelines.build.delete import Deletion
 from pipelines.build.executor import Executor, LocalExecutor
 from pipelines.build.progress import Silent
 from pipelines.build.run import Build
@@ -59,6 +63,22 @@ def build_store(root: Path, *sources: Path, executor: Executor | None = None, **
     listed = tuple(SourceConfig(path=str(source)) for source in sources)
     config = BuildConfig.model_validate({"sources": listed} | settings)
     return Build(Layout(root), config, executor or LocalExecutor(), Silent()).run()
+
+
+def add_to(root: Path, *sources: Path, limit: int | None = None) -> tuple[Manifest, dict[str, int]]:
+    """Add sources to a store in this process."""
+    listed = tuple(SourceConfig(path=str(source)) for source in sources)
+    return Addition(Layout(root), listed, LocalExecutor(), Silent(), limit).run()
+
+
+def compact(root: Path) -> tuple[Manifest, Swept]:
+    """Compact a store in this process."""
+    return Compaction(Layout(root), LocalExecutor(), Silent()).run()
+
+
+def delete(root: Path, *ids: str) -> Manifest:
+    """Take documents of a store down by their ids."""
+    return Deletion(root, ids).run()[1]
 
 
 @pytest.fixture(scope="session")
@@ -119,5 +139,8 @@ def tree(root: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name not in ("lock", "card.json") and ".measured." not in path.name
+        if path.is_file()
+        and path.name != "lock"
+        and not path.name.startswith("card.")
+        and ".measured." not in path.name
     }

@@ -20,13 +20,15 @@ from typing import Any
 
 @dataclass
 class Fault:
-    """A build of `config` at `store`, killed with `kill -9` at a point, after a while, or not at all.
+    """A job at `store`, killed with `kill -9` at a point, after a while, or not at all.
 
-    `point` is the path (a pattern) of a file of the store; `when` is "before" or "after" its rename.
+    A build of `config`, an addition of `add`, or a compaction. `point` is the path (a pattern) of a file of
+    the store; `when` is "before" or "after" its rename.
     """
 
     store: str
-    config: dict[str, Any]
+    config: dict[str, Any] | None = None
+    add: str = ""
     when: str = ""
     point: str = ""
     seconds: float = 0.0
@@ -72,10 +74,6 @@ class Builder:
 def _child(fault: Fault, report: Path) -> None:
     from datastore import layout
     from datastore.errors import RalmError
-    from pipelines.build.executor import LocalExecutor
-    from pipelines.build.progress import Silent
-    from pipelines.build.run import Build
-    from pipelines.config import BuildConfig
 
     rename = layout.replace
 
@@ -92,9 +90,8 @@ def _child(fault: Fault, report: Path) -> None:
             die(target)
 
     layout.replace = replace
-    config = BuildConfig.model_validate(fault.config)
     try:
-        Build(layout.Layout(Path(fault.store)), config, LocalExecutor(), Silent()).run()
+        _job(fault, layout.Layout(Path(fault.store))).run()
     except RalmError as error:
         report.write_text(str(error))
         os._exit(2)
@@ -103,11 +100,27 @@ def _child(fault: Fault, report: Path) -> None:
         os._exit(3)
 
 
+def _job(fault: Fault, layout: Any) -> Any:
+    from pipelines.build.add import Addition
+    from pipelines.build.compact import Compaction
+    from pipelines.build.executor import LocalExecutor
+    from pipelines.build.progress import Silent
+    from pipelines.build.run import Build
+    from pipelines.config import BuildConfig, SourceConfig
+
+    if fault.config:
+        return Build(layout, BuildConfig.model_validate(fault.config), LocalExecutor(), Silent())
+    if fault.add:
+        return Addition(layout, (SourceConfig(path=fault.add),), LocalExecutor(), Silent())
+    return Compaction(layout, LocalExecutor(), Silent())
+
+
 def _serve() -> None:
     # Everything heavy, imported once.
     import faiss  # noqa: F401
     import sentence_transformers  # noqa: F401
 
+    import pipelines.build.compact
     import pipelines.build.run  # noqa: F401
     from retriever.encoder import quiet_imports
 

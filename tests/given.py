@@ -23,6 +23,7 @@ class GivenVectors:
     """An encoder of queries that are called by their numbers."""
 
     vectors: np.ndarray
+    device: str = "cpu"
 
     def encode_queries(self, queries):
         return self.vectors[[int(query) for query in queries]]

@@ -7,18 +7,19 @@ vector of a whole passage does. `ralm card --questions` measures with real ones.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from datastore.layout import Layout, Marker
-from datastore.manifest import Manifest
+from datastore.manifest import Device, Manifest
 from datastore.store import Datastore
-from datastore.view import mix
+from datastore.view import View, mix
 from pipelines.build.embed import THREADS, load_encoder
 from retriever.card import Card, measure, write_card
-from retriever.encoder import Encoder, torch_threads
+from retriever.encoder import Encoder, there_is, torch_threads
 from retriever.index import SearchIndex
 
 QUERIES = 1000
@@ -35,6 +36,7 @@ class CardStage:
     unit: ClassVar[str] = "queries"
     layout: Layout
     manifest: Manifest
+    device: Device = "cpu"
 
     def sizes(self) -> Sequence[int]:
         return [min(QUERIES, self.manifest.rows)]
@@ -42,10 +44,13 @@ class CardStage:
     def run(self, number: int) -> Marker:
         store = Datastore(self.layout, self.manifest)
         described = self.manifest.encoder
-        encoder = load_encoder(described.name, described.dtype)
-        card = make_card(store, encoder, sentences(store, QUERIES, self.manifest.config.get("seed", 0)))
+        # A store that a GPU built may be changed where there is none.
+        device = self.device if there_is(self.device) else "cpu"
+        encoder = load_encoder(described.name, described.dtype, device)
+        texts = sentences(store, QUERIES, self.manifest.config.get("seed", 0))
+        card = make_card(store, encoder, texts)
         # Measured: the card is in no checksum, so the marker names no file.
-        write_card(self.layout.card(self.manifest.index.key), card)
+        write_card(self.layout.card(self.manifest.index.key, self.manifest.edition), card)
         return Marker({"queries": card.queries})
 
 
@@ -53,18 +58,22 @@ def make_card(store: Datastore, encoder: Encoder, queries: Sequence[str]) -> Car
     """Measure a store's index on queries."""
     with torch_threads(THREADS):
         vectors = encoder.encode_queries(queries)
-    return measure(store, SearchIndex.load(store.layout.root, store.manifest), vectors)
+    index = SearchIndex.load(store.layout.root, store.manifest)
+    return measure(store, index, vectors, encoder.device)
 
 
 def sentences(store: Datastore, count: int, seed: int) -> list[str]:
     """A sentence each from about `count` passages, chosen by a hash of their keys; at least one."""
-    share = min(1.0, count / store.rows)
+    share = min(1.0, count / max(1, store.passages))
     bound = np.uint64(min(int(share * 2.0**64), 2**64 - 1))
-    rows, first = [], 0
+    found, first = [], 0
     for keys in store.shard_keys():
-        rows += (first + np.flatnonzero(mix(keys, seed + _SALT) <= bound)).tolist()
+        found.append(first + np.flatnonzero(mix(keys, seed + _SALT) <= bound))
         first += len(keys)
-    return [sentence(store.passage(row).text) for row in (rows or [0])[:count]]
+    rows = np.concatenate(found)
+    rows = rows[store.keep([View()], rows)[0]][:count]
+    passages = [store.passage(row) for row in rows.tolist()] or list(islice(store, 1))
+    return [sentence(passage.text) for passage in passages]
 
 
 def sentence(text: str) -> str:
@@ -79,5 +88,5 @@ def measure_again(path: Path, questions: Sequence[str]) -> Card:
     encoder = Encoder.open(store.manifest.encoder)
     seed = store.manifest.config.get("seed", 0)
     card = make_card(store, encoder, questions or sentences(store, QUERIES, seed))
-    write_card(store.layout.card(store.manifest.index.key), card)
+    write_card(store.layout.card(store.manifest.index.key, store.manifest.edition), card)
     return card

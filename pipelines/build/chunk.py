@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from datastore.layout import FileInfo, Layout, Marker
+from datastore.layout import FileInfo, Layout, Marker, save_array
 from datastore.schema import Document, Passage, batch_to_documents, passages_to_batch
 from pipelines.build.dedup import By, load_drops
-from pipelines.build.read import documents_path
+from pipelines.build.read import documents_path, load_hashes
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.config import BuildConfig
 from retriever.checkpoint import Checkpoint
@@ -187,7 +187,15 @@ class ChunkStage:
         if part.ids:
             files += part.write(self.layout, number, parts)
         counts |= {f"removed.{name}": n for name, n in removed.counts.items()}
-        return Marker(counts, (*files, *removed.write()))
+        return Marker(counts, (*files, self._hashes(number), *removed.write()))
+
+    def _hashes(self, number: int) -> FileInfo:
+        """Keep what a later addition is compared with: every identity, and the text that came under it."""
+        hashes = load_hashes(self.layout, number)
+        unique = np.ones(len(hashes), bool)
+        unique[load_drops(self.layout, "id", number, self.partitions)[:, 1]] = False
+        path = self.layout.documents(number)
+        return self.layout.write(path, lambda handle: save_array(handle, hashes[unique]))
 
     def _unique(self, number: int, removed: RemovedLog) -> Iterator[Document]:
         drops: dict[int, tuple[str, int, int]] = {}
@@ -201,7 +209,9 @@ class ChunkStage:
                 continue
             reason, split, kept = drops[row]
             line: dict[str, Any] = {"domain": document.domain, "id": document.id}
-            if removed.counts.get(reason, 0) < REMOVED_SAMPLE:
+            if split < 0:
+                line |= {"reason": f"{_DUPLICATE[reason]}, in the store already"}
+            elif removed.counts.get(reason, 0) < REMOVED_SAMPLE:
                 domain, doc_id = identity_at(documents_path(self.layout, split), kept)
                 line |= {"reason": _DUPLICATE[reason], "kept": {"domain": domain, "id": doc_id}}
             removed.add(reason, line)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.layout import Layout, Marker, save_array
+from datastore.takedown import Takedowns
 from pipelines.build.read import load_hashes
 
 # 32 bytes of hash and 16 of position for each document: at most about 800 MB a task.
@@ -32,17 +33,37 @@ def drops_path(layout: Layout, by: By, partition: int) -> Path:
     return layout.work / f"duplicates-{by}" / f"{partition:05d}.npy"
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a store holds before something is added: nothing, for a build.
+
+    Files of document hashes (uint64 [documents, 4]) and of takedowns, the number of documents, and the first
+    shard number and row id that are free.
+    """
+
+    hashes: tuple[Path, ...] = ()
+    takedowns: tuple[Path, ...] = ()
+    documents: int = 0
+    first_shard: int = 0
+    first_row: int = 0
+
+
+NOTHING = Held()
+
+
 @dataclass(frozen=True)
 class DedupStage:
     """Finds the duplicates among the documents whose hash falls into one partition.
 
-    Writes int64 [duplicates, 4]: split and row of the duplicate, split and row of the one kept.
+    Writes int64 [duplicates, 4]: split and row of the duplicate, split and row of the one kept; a negative
+    split is one of the documents that the store held before, which come first.
     """
 
     unit: ClassVar[str] = "documents"
     layout: Layout
     by: By
     documents: tuple[int, ...]
+    held: Held = NOTHING
 
     @property
     def name(self) -> str:
@@ -50,7 +71,7 @@ class DedupStage:
 
     @property
     def partitions(self) -> int:
-        return partition_count(sum(self.documents))
+        return partition_count(sum(self.documents) + self.held.documents)
 
     def sizes(self) -> Sequence[int]:
         return [sum(self.documents) // self.partitions] * self.partitions
@@ -58,6 +79,7 @@ class DedupStage:
     def run(self, number: int) -> Marker:
         hashes, positions = self._gather(number)
         found = duplicates(hashes, positions)
+        found = found[found[:, 0] >= 0]  # Those the store held before were compared when they came.
         info = self.layout.write(
             drops_path(self.layout, self.by, number), lambda handle: save_array(handle, found)
         )
@@ -68,15 +90,36 @@ class DedupStage:
         columns = slice(0, 2) if self.by == "id" else slice(2, 4)
         hashes = [np.empty((0, 2), np.uint64)]
         positions = [np.empty((0, 2), np.int64)]
+        gone = Takedowns.read(self.held.takedowns).hashes
+        for split, path in enumerate(self.held.hashes, -len(self.held.hashes)):
+            found = np.load(path, mmap_mode="r")
+            rows = np.flatnonzero(self._mine(found[:, columns], number))
+            # What is taken down is not in the store: another document may have its text.
+            rows = rows[~_among(found[rows, :2], gone)]
+            hashes.append(found[rows, columns])
+            positions.append(np.column_stack([np.full(len(rows), split), rows]))
         for split in range(len(self.documents)):
             found = load_hashes(self.layout, split)[:, columns]
-            mine = found[:, 0] % np.uint64(self.partitions) == number
+            mine = self._mine(found, number)
             if self.by == "text":
                 mine[load_drops(self.layout, "id", split, self.partitions)[:, 1]] = False
             rows = np.flatnonzero(mine)
             hashes.append(found[rows])
             positions.append(np.column_stack([np.full(len(rows), split), rows]))
         return np.concatenate(hashes), np.concatenate(positions)
+
+    def _mine(self, hashes: NDArray[np.uint64], number: int) -> NDArray[np.bool_]:
+        mine: NDArray[np.bool_] = hashes[:, 0] % np.uint64(self.partitions) == number
+        return mine
+
+
+def _among(hashes: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which rows of [n, 2] are among the rows of [m, 2]."""
+    maybe = np.flatnonzero(np.isin(hashes[:, 0], wanted[:, 0]))
+    out = np.zeros(len(hashes), bool)
+    pairs = set(map(tuple, wanted.tolist()))
+    out[maybe] = [tuple(pair) in pairs for pair in hashes[maybe].tolist()]
+    return out
 
 
 def duplicates(hashes: NDArray[np.uint64], positions: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from datastore.layout import Layout, Marker, save_array
-from datastore.manifest import Dtype
+from datastore.manifest import Device, Dtype
 from pipelines.build.chunk import read_tokens, tokens_path
 from pipelines.build.shards import NumberedShard
 from retriever.checkpoint import Checkpoint
@@ -18,9 +18,9 @@ THREADS = 1
 
 
 @lru_cache(maxsize=1)
-def load_encoder(name: str, dtype: Dtype) -> Encoder:
+def load_encoder(name: str, dtype: Dtype, device: Device = "cpu") -> Encoder:
     """The encoder, loaded once in each process."""
-    return Encoder(Checkpoint.find(name), dtype)
+    return Encoder(Checkpoint.find(name), dtype, device)
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class EmbedStage:
     encoder: str
     dtype: Dtype
     shards: tuple[NumberedShard, ...]
+    device: Device = "cpu"
 
     def sizes(self) -> Sequence[int]:
         return [shard.rows for shard in self.shards]
@@ -41,7 +42,7 @@ class EmbedStage:
         shard = self.shards[number]
         ids = read_tokens(tokens_path(self.layout, shard.split, shard.part))
         with torch_threads(THREADS):
-            vectors = load_encoder(self.encoder, self.dtype).encode_passages(ids)
-        path = self.layout.vectors(number)
+            vectors = load_encoder(self.encoder, self.dtype, self.device).encode_passages(ids)
+        path = self.layout.vectors(shard.number)
         info = self.layout.write(path, lambda handle: save_array(handle, vectors))
         return Marker({"rows": len(vectors), "tokens": sum(len(one) for one in ids)}, (info,))

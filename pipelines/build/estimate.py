@@ -126,8 +126,8 @@ def _embedding_cost(config: BuildConfig, ids: list[NDArray[np.int32]]) -> tuple[
     """Seconds a passage on one thread, and the vectors' dimension."""
     from retriever.encoder import best_dtype, torch_threads
 
-    dtype = config.dtype if config.dtype != "auto" else best_dtype()
-    encoder = load_encoder(config.encoder, dtype)
+    dtype = config.dtype if config.dtype != "auto" else best_dtype(config.device)
+    encoder = load_encoder(config.encoder, dtype, config.device)
     sample = ids[:: max(1, len(ids) // _EMBEDDED_PASSAGES)][:_EMBEDDED_PASSAGES]
     with torch_threads(THREADS):
         encoder.encode_passages(sample)  # The first call also prepares kernels.

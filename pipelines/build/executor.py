@@ -46,25 +46,28 @@ class LocalExecutor:
 class RayExecutor:
     """A fixed pool of Ray actors, the same for all stages, so that a model is loaded once in each.
 
-    Each takes the next task when it has finished one: a slow task delays nobody.
+    Each takes the next task when it has finished one: a slow task delays nobody. Stages for a GPU have a pool
+    of their own, an actor a GPU.
     """
 
     def __init__(self, workers: int) -> None:
+        self._workers = _pool(workers, "a CPU of the cluster", num_cpus=1)
+        self._on_gpus: list[Any] = []
+
+    def _pool_of(self, stage: Stage) -> list[Any]:
         import ray
 
-        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)(_Worker)
-        pool = [actor.remote() for _ in range(workers)]
-        # A cluster may be busy: who does not come up gets no task, so nothing waits for it later.
-        calls = {worker.ready.remote(): worker for worker in pool}
-        ready, late = ray.wait(list(calls), num_returns=workers, timeout=_START_SECONDS)
-        self._workers = [calls[call] for call in ready]
-        for call in late:
-            ray.kill(calls[call])
-        if not self._workers:
-            raise RalmError(
-                f"No Ray worker came up within {_START_SECONDS} seconds: free a CPU of the cluster, or use "
-                "--executor local."
-            )
+        if getattr(stage, "device", "cpu") == "cpu":
+            return self._workers
+        if not self._on_gpus:
+            count = int(ray.cluster_resources().get("GPU", 0))
+            if not count:
+                raise RalmError(
+                    "The Ray cluster has no GPU: add a node that has one, or choose --device cpu."
+                )
+            # Every CPU is taken by the other pool, which rests meanwhile.
+            self._on_gpus = _pool(count, "a GPU of the cluster", num_cpus=0, num_gpus=1)
+        return self._on_gpus
 
     def run(
         self,
@@ -77,7 +80,8 @@ class RayExecutor:
         from ray.exceptions import RayError, RayTaskError
 
         shared = ray.put(stage)
-        idle = list(self._workers[:1] if in_order else self._workers)
+        pool = self._pool_of(stage)
+        idle = list(pool[:1] if in_order else pool)
         waiting = list(reversed(numbers))
         running: dict[Any, tuple[Any, int]] = {}
         while waiting or running:
@@ -99,6 +103,23 @@ class RayExecutor:
                 ) from None
             idle.append(worker)
             done(number)
+
+
+def _pool(count: int, what: str, **resources: float) -> list[Any]:
+    """So many actors, or as many as come up. Raises RalmError if none does."""
+    import ray
+
+    actor = ray.remote(max_restarts=-1, max_task_retries=_RETRIES, **resources)(_Worker)
+    # A cluster may be busy: who does not come up gets no task, so nothing waits for it later.
+    calls = {worker.ready.remote(): worker for worker in [actor.remote() for _ in range(count)]}
+    ready, late = ray.wait(list(calls), num_returns=count, timeout=_START_SECONDS)
+    for call in late:
+        ray.kill(calls[call])
+    if not ready:
+        raise RalmError(
+            f"No Ray worker came up within {_START_SECONDS} seconds: free {what}, or use --executor local."
+        )
+    return [calls[call] for call in ready]
 
 
 class _Worker:

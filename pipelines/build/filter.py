@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from datastore.schema import Document
+from datastore.takedown import Takedowns
 from pipelines.config import BuildConfig
 
 
@@ -29,6 +30,17 @@ class MinimumLength:
         return f"{found} characters, at least {self.characters}" if found < self.characters else None
 
 
-def filters(config: BuildConfig) -> Sequence[Filter]:
+@dataclass(frozen=True, slots=True)
+class TakenDown:
+    """Removes documents that are taken down."""
+
+    name: ClassVar[str] = "taken_down"
+    takedowns: Takedowns
+
+    def reason(self, document: Document) -> str | None:
+        return "it is taken down" if (document.domain, document.id) in self.takedowns else None
+
+
+def filters(config: BuildConfig, takedowns: Takedowns) -> Sequence[Filter]:
     """The filters of a build, in the order they are asked."""
-    return (MinimumLength(config.min_chars),)
+    return (TakenDown(takedowns), MinimumLength(config.min_chars))

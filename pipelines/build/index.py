@@ -5,15 +5,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datastore.layout import Layout, Marker, checksum, save_array
+from datastore.manifest import Device
 from datastore.store import open_array, open_passages, shard_keys
 from datastore.view import mix
+from pipelines.build.shards import NumberedShard
 from retriever.sizing import IndexKey
+
+if TYPE_CHECKING:
+    from retriever.codec import TorchCodec
 
 
 @lru_cache(maxsize=1)
@@ -22,6 +27,14 @@ def _load_trained(path: Path, checksum: str) -> Any:
     from retriever.index import read_trained
 
     return read_trained(path)
+
+
+@lru_cache(maxsize=1)
+def _load_codec(path: Path, checksum: str, device: Device) -> "TorchCodec":
+    """The trained index on a GPU, loaded once in each process."""
+    from retriever.codec import TorchCodec
+
+    return TorchCodec(_load_trained(path, checksum), device)
 
 
 @contextmanager
@@ -47,6 +60,7 @@ class TrainStage:
     key: IndexKey
     seed: int
     rows: tuple[int, ...]
+    device: Device = "cpu"
 
     def sizes(self) -> Sequence[int]:
         # Flat has nothing to learn, a graph takes every vector in.
@@ -59,7 +73,7 @@ class TrainStage:
         wanted = self.key.training_rows or 1
         sample = training_sample(self._shards(), wanted, sum(self.rows))
         with _one_thread():
-            index = train(self.key, sample)
+            index = self._train_on_gpu(sample) if self._on_gpu else train(self.key, sample)
             if not has_codec(index):
                 # A graph is one file: links lead from every shard to every other.
                 for _, vectors in self._shards():
@@ -68,6 +82,16 @@ class TrainStage:
         path = self.layout.trained(self.key.text)
         info = self.layout.write(path, lambda handle: handle.write(data))
         return Marker({"sample": len(sample)}, (info,))
+
+    @property
+    def _on_gpu(self) -> bool:
+        # An exact index learns nothing, wherever it is.
+        return self.device == "cuda" and not self.key.exact
+
+    def _train_on_gpu(self, sample: NDArray[np.float32]) -> Any:
+        from retriever import codec
+
+        return codec.train(self.key, sample, self.device, self.seed)
 
     def _shards(self) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.float16]]]:
         for shard in range(len(self.rows)):
@@ -83,23 +107,29 @@ class EncodeStage:
     unit: ClassVar[str] = "passages"
     layout: Layout
     key: IndexKey
-    rows: tuple[int, ...]
+    shards: tuple[NumberedShard, ...]
+    device: Device = "cpu"
 
     def sizes(self) -> Sequence[int]:
-        return self.rows
+        return [shard.rows for shard in self.shards]
 
     def run(self, number: int) -> Marker:
+        shard = self.shards[number]
         if self.key.exact:
             # Flat: the stored float16 vectors are its codes already.
-            return Marker({"rows": self.rows[number]})
+            return Marker({"rows": shard.rows})
         from retriever.index import encode, has_codec
 
         path = self.layout.trained(self.key.text)
         trained = _load_trained(path, checksum(path))
         if not has_codec(trained):
-            return Marker({"rows": self.rows[number]})
-        with _one_thread():
-            codes = encode(trained, open_array(self.layout.vectors(number)))
-        path = self.layout.codes(self.key.text, number)
+            return Marker({"rows": shard.rows})
+        vectors = open_array(self.layout.vectors(shard.number))
+        if self.device == "cuda":
+            codes = _load_codec(path, checksum(path), self.device).encode(vectors)
+        else:
+            with _one_thread():
+                codes = encode(trained, vectors)
+        path = self.layout.codes(self.key.text, shard.number)
         info = self.layout.write(path, lambda handle: save_array(handle, codes))
         return Marker({"rows": len(codes)}, (info,))

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from datastore.layout import Layout, Marker, save_array
+from datastore.layout import FileInfo, Layout, Marker, save_array
 from datastore.store import open_passages
+from pipelines.build.shards import NumberedShard
 
 
 def _texts(layout: Layout, shard: int) -> list[str]:
@@ -21,15 +22,15 @@ class LengthStage:
     name: ClassVar[str] = "words"
     unit: ClassVar[str] = "passages"
     layout: Layout
-    rows: tuple[int, ...]
+    shards: tuple[NumberedShard, ...]
 
     def sizes(self) -> Sequence[int]:
-        return self.rows
+        return [shard.rows for shard in self.shards]
 
     def run(self, number: int) -> Marker:
         from retriever.lexical import total_length
 
-        return Marker({"words": total_length(_texts(self.layout, number))})
+        return Marker({"words": total_length(_texts(self.layout, self.shards[number].number))})
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,25 @@ class LexicalStage:
     name: ClassVar[str] = "lexical"
     unit: ClassVar[str] = "passages"
     layout: Layout
-    rows: tuple[int, ...]
+    shards: tuple[NumberedShard, ...]
     mean_length: float
 
     def sizes(self) -> Sequence[int]:
-        return self.rows
+        return [shard.rows for shard in self.shards]
 
     def run(self, number: int) -> Marker:
-        from retriever.lexical import PARTS, index_shard
+        shard = self.shards[number]
+        infos = write_lexical(self.layout, shard.number, _texts(self.layout, shard.number), self.mean_length)
+        return Marker({"rows": shard.rows}, infos)
 
-        arrays = index_shard(_texts(self.layout, number), self.mean_length)
-        infos = tuple(
-            self.layout.write(self.layout.lexical(number, part), partial(save_array, array=arrays[part]))
-            for part in PARTS
-        )
-        return Marker({"rows": self.rows[number]}, infos)
+
+def write_lexical(
+    layout: Layout, shard: int, texts: Sequence[str], mean_length: float
+) -> tuple[FileInfo, ...]:
+    """Index the texts of one shard for BM25."""
+    from retriever.lexical import PARTS, index_shard
+
+    arrays = index_shard(texts, mean_length)
+    return tuple(
+        layout.write(layout.lexical(shard, part), partial(save_array, array=arrays[part])) for part in PARTS
+    )

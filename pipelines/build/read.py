@@ -20,6 +20,7 @@ from datastore.schema import (
     identity_hash,
     text_hash,
 )
+from datastore.takedown import Takedowns
 from pipelines.build.filter import filters
 from pipelines.build.records import Blank, Record, RecordReader, Unreadable, count_newlines
 from pipelines.build.sources import Corpus, Segment, Split
@@ -80,6 +81,7 @@ class ReadStage:
     layout: Layout
     config: BuildConfig
     corpus: Corpus
+    takedowns: tuple[Path, ...] = ()
 
     def sizes(self) -> Sequence[int]:
         return [split.bytes for split in self.corpus.splits]
@@ -125,7 +127,7 @@ class ReadStage:
         hashes: list[tuple[int, int, int, int]],
     ) -> Iterator[Document]:
         """Documents that no filter removes; everything else is counted and logged on the way."""
-        rules = filters(self.config)
+        rules = filters(self.config, Takedowns.read(self.takedowns))
         for _, record in records:
             if isinstance(record, Blank):
                 counts["blank"] += 1

@@ -22,19 +22,20 @@ class NumberedShard:
     passages: FileInfo
 
 
-def number_shards(layout: Layout, markers: Sequence[Marker], per_shard: int) -> list[NumberedShard]:
+def number_shards(
+    layout: Layout, markers: Sequence[Marker], per_shard: int, first_shard: int = 0, first_row: int = 0
+) -> list[NumberedShard]:
     """Number the shards of all splits in split order, by what chunking counted.
 
     A split fills its shards one after another, so all but its last hold `per_shard` passages.
     """
     shards: list[NumberedShard] = []
-    first_row = 0
     for split, marker in enumerate(markers):
         left = marker.counts["passages"]
         infos = {info.path: info for info in marker.files}
         part = 0
         while left > 0:
-            rows, number = min(left, per_shard), len(shards)
+            rows, number = min(left, per_shard), first_shard + len(shards)
             source, target = part_path(layout, split, part), layout.passages(number)
             found = infos[str(source.relative_to(layout.root))]
             info = FileInfo(str(target.relative_to(layout.root)), found.bytes, found.xxh3)

@@ -97,9 +97,12 @@ def _ends(segment: Segment) -> str:
         return xxhash.xxh3_64_hexdigest(first + handle.read(end - handle.tell()))
 
 
-def resolve(config: BuildConfig) -> Corpus:
-    """List a build's files and cut them into splits. Raises RalmError for a source without any."""
-    names = source_names([source.path for source in config.sources])
+def resolve(config: BuildConfig, taken: Sequence[str] = ()) -> Corpus:
+    """List a build's files and cut them into splits. Raises RalmError for a source without any.
+
+    `taken` are the names of sources that the store has already.
+    """
+    names = source_names([source.path for source in config.sources], taken)
     sources: list[SourceEntry] = []
     splits: list[Split] = []
     ignored: list[str] = []
@@ -119,8 +122,11 @@ def resolve(config: BuildConfig) -> Corpus:
     return Corpus(tuple(sources), tuple(splits), tuple(ignored))
 
 
-def source_names(paths: Sequence[str]) -> list[str]:
-    """The shortest ends of the paths that tell the sources apart; most often the last part alone."""
+def source_names(paths: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
+    """The shortest ends of the paths that tell the sources apart; most often the last part alone.
+
+    Where one of them is `taken`, a number stands before all: more of the path would be no name to keep.
+    """
     parts = [
         (p,) if p.startswith("hf://") else Path(os.path.abspath(p)).parts  # noqa: PTH100
         for p in paths
@@ -131,7 +137,12 @@ def source_names(paths: Sequence[str]) -> list[str]:
     length = 1
     while len({p[-length:] for p in parts}) < len(parts):
         length += 1
-    return ["/".join(p[-length:]).removeprefix("hf://").lstrip("/") or "root" for p in parts]
+    names = ["/".join(p[-length:]).removeprefix("hf://").lstrip("/") or "root" for p in parts]
+    found, number = names, 1
+    while set(found) & set(taken):
+        number += 1
+        found = [f"{number}/{name}" for name in names]
+    return found
 
 
 def default_domain(source: SourceConfig, name: str) -> str:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, read_json
-from datastore.manifest import Manifest, current, published
+from datastore.manifest import Manifest, at_generation, current, published
+from datastore.store import open_array
+from pipelines.build.compact import plan
 from pipelines.build.dedup import partition_count
+from pipelines.build.job import pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,9 @@ class StageStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """The state of a store: its stages and, once published, its manifest."""
+    """The state of a store: the job that its stages belong to ("" for its build), and what is published."""
 
+    unfinished: str
     stages: tuple[StageStatus, ...]
     manifest: Manifest | None
 
@@ -33,8 +37,12 @@ def status(path: Path) -> Status:
     if not layout.build_file.exists():
         current(layout)  # Says in one sentence what is the matter.
         raise RalmError(f"{path} has no record of its build.")
-    stages = tuple(_stage(layout, name, total) for name, total in _totals(layout).items())
-    return Status(stages, current(layout) if published(layout) else None)
+    manifest = current(layout) if published(layout) else None
+    if manifest and (unfinished := pending(layout, manifest)):
+        layout = unfinished
+    totals = _compaction(layout) if layout.job.endswith("compact") else _totals(layout)
+    stages = tuple(_stage(layout, name, total) for name, total in totals.items())
+    return Status(layout.job.partition("-")[2], stages, manifest)
 
 
 def _stage(layout: Layout, name: str, total: int | None) -> StageStatus:
@@ -44,6 +52,11 @@ def _stage(layout: Layout, name: str, total: int | None) -> StageStatus:
     return StageStatus(name, done, total, sum(read_json(path)["seconds"] for path in measured))
 
 
+def _compaction(layout: Layout) -> dict[str, int | None]:
+    manifest = at_generation(layout, read_json(layout.build_file)["generation"])
+    return {"compact": len(plan(manifest, manifest.config["passages_per_shard"])), "card": 1}
+
+
 def _totals(layout: Layout) -> dict[str, int | None]:
     build = read_json(layout.build_file)
     splits = build["splits"]
@@ -51,12 +64,16 @@ def _totals(layout: Layout) -> dict[str, int | None]:
     read = [layout.done("read", n) for n in range(len(splits))]
     partitions = None
     if all(read):
-        partitions = partition_count(sum(m.counts["kept"] for m in read if m))
+        earlier = 0
+        if layout.job:
+            earlier = sum(len(open_array(layout.root / f.path)) for f in current(layout).documents)
+        partitions = partition_count(earlier + sum(m.counts["kept"] for m in read if m))
     chunk = [layout.done("chunk", n) for n in range(len(splits))]
     shards = None
     if all(chunk):
         per_shard = build["config"]["passages_per_shard"]
         shards = sum(-(-m.counts["passages"] // per_shard) for m in chunk if m)
+    words = shards if build["config"]["lexical"] else 0
     return {
         "scan": partial,
         "read": len(splits),
@@ -64,9 +81,10 @@ def _totals(layout: Layout) -> dict[str, int | None]:
         "dedup-text": partitions,
         "chunk": len(splits),
         "embed": shards,
-        "train": 1,
+        # An addition takes the index and the mean length as they are.
+        "train": 0 if layout.job else 1,
         "index": shards,
-        "words": shards if build["config"]["lexical"] else 0,
-        "lexical": shards if build["config"]["lexical"] else 0,
+        "words": 0 if layout.job else words,
+        "lexical": words,
         "card": 1,
     }

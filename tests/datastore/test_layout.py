@@ -83,7 +83,7 @@ def test_one_build_at_a_time(tmp_path):
     other = context.Process(target=_hold, args=(tmp_path, held, release))
     other.start()
     assert held.wait(30)
-    with pytest.raises(RalmError, match=f"being built by process {other.pid}"), Layout(tmp_path).lock():
+    with pytest.raises(RalmError, match=f"being changed by process {other.pid}"), Layout(tmp_path).lock():
         pass
     release.set()
     other.join(30)

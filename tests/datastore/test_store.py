@@ -6,7 +6,8 @@ import pytest
 from datastore.errors import RalmError
 from datastore.layout import Layout, write_json
 from datastore.manifest import current, publish
-from datastore.store import Datastore, verify
+from datastore.store import Datastore
+from datastore.verify import verify
 from tests.corpus import documents
 
 

@@ -168,3 +168,30 @@ def test_a_card_is_measured_again_with_questions(ralm, own_store, tmp_path):
     assert f"{len(questions())} queries" in out
     assert "recall@10" in out
     assert ralm("search", own_store, "blue glass", "--recall", "1")[0] == 0
+
+
+def test_several_stores_are_searched_as_one(ralm, store, own_store):
+    code, out, _ = ralm("search", store, "blue glass", "--also", own_store, "-k", 3, "--json")
+    assert code == 0
+    assert {hit["store"] for hit in json.loads(out)["hits"]} <= {store.name, own_store.name}
+    code, out, _ = ralm("search", store, "blue glass", "--also", own_store, "-k", 3)
+    assert f"{own_store.name}, row" in out
+    code, _, err = ralm("search", store, "blue glass", "--also", store)
+    assert code == 2
+    assert "given twice" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--device", "tpu"), "valid are cpu and cuda"),
+        (("--index-in", "ram"), "memory, disk or auto"),
+        (("--device", "cuda"), "finds no GPU here"),
+        (("--index-in", "disk", "--nprobe", 3), "has no lists"),
+    ],
+)
+def test_a_place_that_is_none_is_a_sentence(ralm, store, monkeypatch, options, message):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    code, _, err = ralm("search", store, "blue glass", *options)
+    assert code == 2
+    assert message in err

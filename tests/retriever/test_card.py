@@ -65,7 +65,7 @@ def test_exact_search_is_over_all_shards(store):
 def test_a_card_is_read_as_it_was_written(store):
     index = SearchIndex.load(store.layout.root, store.manifest)
     card = measure(store, index, random_vectors(1, 5).astype(np.float32))
-    path = store.layout.card("IVF4,PQ4x4")
+    path = store.layout.card("IVF4,PQ4x4", 0)
     assert read_card(store.layout, store.manifest) is None
     write_card(path, card)
     assert read_card(store.layout, store.manifest) == card
@@ -99,7 +99,7 @@ def test_a_built_store_has_a_card(tmp_path, corpus):
     from tests.conftest import build_store
 
     build_store(tmp_path / "s", corpus, index_key="IVF4,SQ8")
-    found = read_json(tmp_path / "s" / "index" / "IVF4,SQ8" / "card.json")
+    found = read_json(tmp_path / "s" / "index" / "IVF4,SQ8" / "card.0.json")
     assert found["queries"] == found["rows"]
     assert len(found["rungs"]) > 3
     assert Retriever.open(tmp_path / "s").card is not None

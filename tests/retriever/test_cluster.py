@@ -12,8 +12,8 @@ from datastore.view import Condition, View
 from retriever.cluster import ClusterRetriever, groups, part_of
 from retriever.index import Setting
 from retriever.search import Method, Retriever
-from tests.conftest import build_store
-from tests.corpus import questions
+from tests.conftest import add_to, build_store, compact, delete
+from tests.corpus import questions, write_lines
 from tests.given import make_store, random_vectors
 
 VIEWS = [
@@ -103,3 +103,43 @@ def test_an_unknown_column_is_refused_by_the_front(pair):
     _, front = pair
     with pytest.raises(RalmError, match="metadata column 'age'"):
         front.search(["x"], 1, View(where=(Condition("age", ">", 1),)))
+
+
+def test_a_new_generation_is_taken_up_by_the_same_searchers(own_store, tmp_path, ray_cluster):
+    import ray
+
+    front = ClusterRetriever(own_store, 2, cpus=0.1)
+    try:
+        assert front.refreshed() is front
+        before = front.search(TEXTS, 5)
+        delete(own_store, before[0].hits[0].passage.doc_id)
+        second = front.refreshed()
+        record = {"id": "new", "domain": "travel", "text": TEXTS[0]}
+        add_to(own_store, write_lines(tmp_path / "more.jsonl", [record]))
+        third = second.refreshed()
+        assert third.searchers == front.searchers
+        assert second.search(TEXTS, 5)[0].hits[:4] == before[0].hits[1:]
+        assert third.search(TEXTS, 5) == Retriever.open(own_store).search(TEXTS, 5)
+        assert third.search(TEXTS, 5, method=third.method) == Retriever.open(own_store).search(
+            TEXTS, 5, method=third.method
+        )
+        # Who began with the first generation ends with it; a restarted searcher opens what it is asked for.
+        assert front.search(TEXTS, 5) == before
+        ray.kill(third.searchers[0], no_restart=False)
+        deadline = time.monotonic() + 100
+        while True:
+            try:
+                assert third.search(TEXTS, 5)[0].hits[0].passage.doc_id == "new"
+                break
+            except RalmError:
+                assert time.monotonic() < deadline
+    finally:
+        front.close()
+
+
+def test_a_store_that_is_empty_is_searched_too(own_store, ray_cluster):
+    delete(own_store, *{p.doc_id for p in Datastore.open(own_store)})
+    compact(own_store)
+    front = ClusterRetriever(own_store, 2, cpus=0.1)
+    assert all(r.exhausted and not r.hits for r in front.search(TEXTS, 3, method=front.method))
+    front.close()

@@ -7,7 +7,7 @@ from datastore.errors import RalmError
 from retriever import codec, gpu
 from retriever.codec import TorchCodec, train
 from retriever.gpu import GpuSearchIndex, spread
-from retriever.index import SearchIndex, encode, to_bytes
+from retriever.index import SearchIndex, encode, to_bytes, untrained
 from retriever.index import train as train_on_cpu
 from retriever.sizing import IndexKey
 
@@ -17,6 +17,7 @@ KEYS = [
     "IVF300,PQ5x4",
     "OPQ4,IVF8,PQ4x4",
     "RR20,IVF8,PQ4",
+    "MRL12,IVF8,PQ4",
     "IVF8,SQ8",
     "IVF8,SQfp16",
 ]
@@ -44,11 +45,14 @@ def vectors(rows, seed=0, dimension=20):
 
 def made(key, by_residual=True, dimension=20):
     """A trained index, without its training, which is slow: what is learned is drawn from a sample."""
-    index = faiss.index_factory(dimension, key, faiss.METRIC_INNER_PRODUCT)
+    index = untrained(IndexKey.parse(key), dimension)
     sample = vectors(2000, 7, dimension).astype(np.float32)
     ivf = index
     if isinstance(index, faiss.IndexPreTransform):
         ivf = faiss.downcast_index(index.index)
+    if key.startswith("MRL"):
+        sample = np.ascontiguousarray(sample[:, : ivf.d])
+    elif ivf is not index:
         turning, _ = np.linalg.qr(np.random.default_rng(8).standard_normal((dimension, dimension)))
         step = faiss.downcast_VectorTransform(index.chain.at(0))
         faiss.copy_array_to_vector(turning.astype(np.float32).ravel(), step.A)
@@ -103,7 +107,7 @@ def test_what_a_gpu_does_not_encode_is_a_sentence(key):
         TorchCodec(index, "cpu")
 
 
-@pytest.mark.parametrize("key", ["IVF16,SQ8", "IVF16,PQ2x4fs", "RR20,IVF16,SQ8"])
+@pytest.mark.parametrize("key", ["IVF16,SQ8", "IVF16,PQ2x4fs", "RR20,IVF16,SQ8", "MRL20,IVF16,SQ8"])
 def test_training_is_as_good_as_faiss_and_gives_the_same_bytes_again(key):
     data = vectors(3000).astype(np.float32)
     index = train(IndexKey.parse(key), data, "cpu")
@@ -113,7 +117,7 @@ def test_training_is_as_good_as_faiss_and_gives_the_same_bytes_again(key):
     peer = faiss.Kmeans(20, 16, niter=10, spherical=True)
     peer.train(data)
     centroids = ivf.quantizer.reconstruct_n(0, 16)
-    turned = index.chain.at(0).apply(data) if key.startswith("RR") else data
+    turned = index.chain.at(0).apply(data) if key.startswith(("RR", "MRL")) else data
     ours, theirs = (turned @ centroids.T).max(1).mean(), (data @ peer.centroids.T).max(1).mean()
     assert ours > 0.99 * theirs
     index.add(data)
@@ -247,13 +251,26 @@ def test_searching_is_safe_between_threads():
 
 
 @pytest.mark.gpu
+def test_what_a_gpu_cannot_search_goes_to_the_host():
+    on_gpu, on_cpu = both("IVF64,PQ16x4", rows=6000)
+    on_gpu._load_on_host = lambda: on_cpu
+    assigned = on_gpu.assign(vectors(5, 3, 32).astype(np.float32), 64)
+    _, rows = on_gpu.search(assigned, 3000)
+    assert ((rows >= 0).sum(axis=1) == 3000).all()
+    bits = np.packbits(np.arange(6000) % 2 == 0, bitorder="little")
+    _, even = on_gpu.search(assigned, 10, faiss.IDSelectorBitmap(bits))
+    assert (even % 2 == 0).all()
+    assert (even == np.array([row[row % 2 == 0][:10] for row in rows])).mean() > 0.9
+
+
+@pytest.mark.gpu
 def test_what_a_gpu_cannot_search_is_a_sentence():
     on_gpu, _ = both("IVF64,PQ16", rows=3000)
     queries = vectors(2, 3, 32).astype(np.float32)
     assigned = on_gpu.assign(queries, 64)
-    with pytest.raises(RalmError, match="goes to 2048"):
+    with pytest.raises(RalmError, match="without k 2049"):
         on_gpu.search(assigned, 2049)
-    with pytest.raises(RalmError, match="no selector"):
+    with pytest.raises(RalmError, match="without a selector"):
         on_gpu.search(assigned, 10, faiss.IDSelectorAll())
     bits = faiss.index_factory(20, "IVF8,RaBitQ", faiss.METRIC_INNER_PRODUCT)
     bits.train(vectors(500).astype(np.float32))

@@ -2,19 +2,30 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
 from datastore.errors import RalmError
+from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import Condition, View
 from retriever.checkpoint import Checkpoint
 from retriever.index import Setting
 from retriever.search import Retriever, Seconds
-from tests.corpus import questions
-from tests.given import make_retriever, make_store, random_vectors
+from tests.conftest import add_to, delete
+from tests.corpus import questions, write_lines
+from tests.given import make_retriever, make_store, passage, random_vectors
 
-KEYS = ["Flat", "IVF4,SQfp16", "IVF4,SQ8", "IVF4,PQ4x4", "IVF4,PQ8x4fs", "IVF4,RaBitQ", "OPQ4_8,IVF4,PQ4x4fs"]
+KEYS = [
+    "Flat",
+    "IVF4,SQfp16",
+    "IVF4,SQ8",
+    "IVF4,PQ4x4",
+    "IVF4,PQ8x4fs",
+    "IVF4,RaBitQ",
+    "OPQ4_8,IVF4,PQ4x4fs",
+    "MRL6,IVF4,SQ8",
+]
 views = st.builds(
     View,
     fraction=st.one_of(st.just(1.0), st.floats(0.02, 1.0)),
@@ -56,6 +67,58 @@ def test_a_view_equals_a_build(tmp_path_factory, seed, count, distinct, several,
         for mine, built in zip(rankings, part.search(names, k, setting=setting), strict=True):
             assert [(h.score, h.passage) for h in mine.hits] == [(h.score, h.passage) for h in built.hits]
             assert mine.exhausted == built.exhausted == (len(mine.hits) < k)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    gone=st.lists(st.sets(st.integers(0, 59), min_size=1), min_size=1, max_size=3),
+    view=views,
+    k=st.integers(1, 12),
+    key=st.sampled_from(KEYS),
+    setting=st.builds(Setting, nprobe=st.integers(1, 4), depth=st.sampled_from([0, 3, 20])),
+)
+def test_a_store_after_takedowns_equals_a_build_without_them(
+    tmp_path_factory, seed, gone, view, k, key, setting
+):
+    vectors = random_vectors(seed, 60, distinct=20)
+    queries = np.random.default_rng(seed + 1).standard_normal((3, vectors.shape[1])).astype(np.float32)
+    root, names = tmp_path_factory.mktemp("gone"), ["0", "1", "2"]
+    open_before = make_retriever(make_store(root / "whole", np.arange(60), vectors, key), queries)
+    for numbers in gone:
+        passages = [passage(n) for n in numbers]
+        down = Takedowns(frozenset(Takedown(p.domain, p.doc_id) for p in passages))
+        take_down(open_before.store.layout, down)
+    after = open_before.refreshed()
+    assert after.index is open_before.index
+    assume(set(view.domains) <= set(after.store.manifest.domains))
+    assume(set(view.columns) <= set(after.store.manifest.columns))
+    kept = np.flatnonzero(after.store.mask(view))
+    found = after.search(names, k, view, setting)
+    assert all(ranking.exhausted and not ranking.hits for ranking in found) or len(kept)
+    if len(kept):
+        part = make_retriever(make_store(root / "part", kept, vectors, key), queries)
+        for mine, built in zip(found, part.search(names, k, setting=setting), strict=True):
+            assert [(h.score, h.passage) for h in mine.hits] == [(h.score, h.passage) for h in built.hits]
+
+
+def test_a_new_generation_is_taken_up_and_the_old_one_goes_on(own_store, tmp_path):
+    before = Retriever.open(own_store)
+    assert before.refreshed() is before
+    asked = "which town makes blue glass?"
+    (ranking,) = before.search([asked], 1)
+    delete(own_store, ranking.hits[0].passage.doc_id)
+    record = {
+        "id": "new",
+        "domain": "travel",
+        "text": "Blue glass is made in the town of Dunmarrow, and sold.",
+    }
+    add_to(own_store, write_lines(tmp_path / "more.jsonl", [record]))
+    after = before.refreshed()
+    assert after.store.manifest.generation == 3
+    assert after.encoder is before.encoder
+    assert after.search([asked], 1)[0].hits[0].passage.doc_id == "new"
+    assert before.search([asked], 1) == [ranking]
 
 
 @settings(max_examples=30, deadline=None)

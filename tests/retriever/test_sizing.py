@@ -41,6 +41,16 @@ def test_parts_that_do_not_divide_the_dimension_are_refused_with_ones_that_do():
         IndexKey.parse("IVF64,PQ100").check(384)
 
 
+def test_the_first_dimensions_are_no_more_than_there_are():
+    key = IndexKey.parse("MRL128,IVF64,PQ32x4fs")
+    assert (key.first, key.factory, key.code_bytes(384)) == (128, "IVF64,PQ32x4", 16)
+    key.check(384)
+    with pytest.raises(RalmError, match="vectors have 64 dimensions, not 128 or more"):
+        key.check(64)
+    with pytest.raises(RalmError, match="128 dimensions cannot be cut into 96 equal parts: PQ64 can"):
+        IndexKey.parse("MRL128,IVF64,PQ96").check(384)
+
+
 @given(st.integers(1, 10**10), st.integers(2, 1024).map(lambda n: 4 * n), st.floats(0.5, 1.0))
 def test_what_is_chosen_fits_and_can_be_trained(rows, dimension, recall):
     key = choose_key(rows, dimension, 2**60, recall)
@@ -75,6 +85,9 @@ def test_an_index_beyond_the_memory_is_refused_with_the_figures():
         "IVF32,PQ8x4",
         "IVF32,PQ16x4fs",
         "OPQ8,IVF32,PQ8x4",
+        "OPQ8_32,IVF32,PQ8x4",
+        "MRL32,IVF32,SQ8",
+        "MRL32,IVF32,PQ16x4fs",
         "IVF32,RaBitQ",
         "IVF32,RaBitQfs",
         "HNSW16,SQ8",

@@ -46,7 +46,7 @@ def test_a_stream_is_the_answer_in_pieces(store, reader):
 def test_a_hit_as_json_names_its_passage_for_good(store):
     retriever = Retriever.open(store)
     hit = retriever.search(["blue glass"], 1)[0].hits[0]
-    shown = hit_to_json(hit, 1)
+    shown = hit_to_json(hit)
     assert (shown["generation"], shown["row"]) == (1, hit.row)
     assert retriever.store.passage(shown["row"]).doc_id == shown["doc_id"]
     assert shown["metadata"]["title"] == "Dunmarrow"

@@ -6,16 +6,22 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
 
 import httpx
 import openai
 import pytest
 
+from tests.conftest import add_to, compact, delete
+from tests.corpus import write_lines
+
 QUESTION = {"role": "user", "content": "How is the mayor of Bralgate chosen?"}
 
 
-@pytest.fixture(scope="module")
-def url(store) -> Iterator[str]:
+@contextmanager
+def serving(store) -> Iterator[str]:
     command = [sys.executable, "-m", "pipelines.cli", "serve", str(store), "--port", "0"]
     environment = os.environ | {"COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
@@ -31,6 +37,12 @@ def url(store) -> Iterator[str]:
                 assert attempt < 1199
         yield found[0]
         server.terminate()
+
+
+@pytest.fixture(scope="module")
+def url(store) -> Iterator[str]:
+    with serving(store) as found:
+        yield found
 
 
 @pytest.fixture
@@ -166,8 +178,6 @@ def test_health_and_docs_answer(url):
 
 
 def test_many_at_once_all_get_their_own_answer(url):
-    from concurrent.futures import ThreadPoolExecutor
-
     def ask(town: str) -> str:
         reply = httpx.post(f"{url}/search", json={"query": f"the mayor of {town}", "k": 1}, timeout=60)
         found: str = reply.json()["results"][0]["hits"][0]["doc_id"]
@@ -191,3 +201,50 @@ def test_a_client_that_leaves_does_not_hold_up_the_next(url):
         f"{url}/v1/chat/completions", json={"messages": [QUESTION], "max_tokens": 2}, timeout=60
     )
     assert reply.status_code == 200
+
+
+def test_new_generations_are_taken_up_and_no_request_is_dropped(own_store, tmp_path):
+    done, body = Event(), {"query": "which town makes blue glass?", "k": 40, "method": "dense"}
+    record = {
+        "id": "new",
+        "domain": "travel",
+        "text": "Blue glass is made in the town of Dunmarrow, and sold.",
+    }
+    more = write_lines(tmp_path / "more.jsonl", [record])
+
+    with serving(own_store) as url, ThreadPoolExecutor(4) as pool:
+
+        def hammer() -> set[tuple[int, int]]:
+            seen = set()
+            with httpx.Client(timeout=60) as client:
+                while not done.is_set():
+                    reply = client.post(f"{url}/search", json=body)
+                    assert reply.status_code == 200, reply.text
+                    hits = reply.json()["results"][0]["hits"]
+                    assert len({hit["generation"] for hit in hits}) == 1
+                    seen.add((hits[0]["generation"], len(hits)))
+            return seen
+
+        def wait_for(generation: int) -> None:
+            for _ in range(600):
+                if httpx.get(f"{url}/health").json()["store"]["generation"] == generation:
+                    return
+                done.wait(0.1)
+            raise AssertionError(f"generation {generation} is not served")
+
+        asking = [pool.submit(hammer) for _ in range(3)]
+        try:
+            delete(own_store, "Dunmarrow-1")
+            wait_for(2)
+            add_to(own_store, more)
+            wait_for(3)
+            compact(own_store)
+            wait_for(4)
+        finally:
+            done.set()
+        seen = set().union(*(one.result() for one in asking))
+    # What each generation holds: all, one less, one more, and the same in fewer shards.
+    assert seen <= {(1, 40), (2, 39), (3, 40), (4, 40)}
+    assert {generation for generation, _ in seen} >= {2, 3}
+    # Nobody has an old one open any more.
+    assert compact(own_store)[1].open == ()

@@ -39,7 +39,7 @@ def test_the_middle_sentence_stands_for_a_passage(text, expected):
 def test_a_card_is_in_no_checksum(tmp_path, corpus):
     manifest = build_store(tmp_path / "s", corpus, limit=9)
     assert not any("card" in entry.path for entry in manifest.files)
-    (tmp_path / "s" / "index" / "Flat" / "card.json").unlink()
+    (tmp_path / "s" / "index" / "Flat" / "card.0.json").unlink()
     Datastore.open(tmp_path / "s")
     marker = read_json(tmp_path / "s" / "stages" / "card" / "00000.json")
     assert marker == {"counts": {"queries": 9}, "files": []}

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from datastore.store import Datastore, open_array, verify
+from datastore.store import Datastore, open_array
+from datastore.verify import verify
 from retriever.index import Setting
 from retriever.search import Retriever
 from tests.conftest import build_store
@@ -24,7 +25,7 @@ def test_flat_keeps_no_codes_beside_its_vectors(store):
     manifest = Datastore.open(store).manifest
     assert manifest.index.key == "Flat"
     assert all(shard.codes is None for shard in manifest.shards)
-    assert sorted(p.name for p in (store / "index" / "Flat").iterdir()) == ["card.json", "trained.faiss"]
+    assert sorted(p.name for p in (store / "index" / "Flat").iterdir()) == ["card.0.json", "trained.faiss"]
 
 
 @pytest.mark.parametrize("key", ["IVF2,PQ96x4fs", "RR384,IVF2,PQ96x4", "HNSW8,SQ8", "SQ8", "IVF2,RaBitQ"])

@@ -11,7 +11,11 @@ import pytest
 
 from datastore.errors import RalmError
 from datastore.layout import Layout
-from datastore.store import Datastore, verify
+from datastore.store import Datastore
+from datastore.verify import verify
+from datastore.view import View
+from retriever.index import Setting
+from retriever.search import Retriever
 from tests.conftest import build_store, tree
 from tests.corpus import documents, write_lines
 from tests.faults import Builder, Fault
@@ -35,7 +39,7 @@ FILES = {
     "index": "index/*/00001.codes.npy",
     "words": "stages/words/00001.json",
     "lexical": "lexical/00001.indices.npy",
-    "card": "index/*/card.json",
+    "card": "index/*/card.*.json",
     "marker": "stages/embed/00001.json",
     "manifest": "manifests/000001.json",
     "pointer": "manifest.json",
@@ -303,3 +307,33 @@ def test_a_full_disk_stops_the_build_and_space_lets_it_go_on(small_disk, corpus,
     build_store(small_disk / "store", corpus, **settings)
     assert tree(small_disk / "store") == tree(store)
     assert not Layout(small_disk / "store").work.exists()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("key", ["Flat", "IVF4,PQ96x4fs", "IVF4,SQ8"])
+def test_a_build_on_a_gpu_gives_the_same_bytes_again_and_finds_what_a_cpu_finds(tmp_path, corpus, key):
+    settings = {"split_bytes": 4096, "passages_per_shard": 8, "index_key": key}
+    for name, device in (("one", "cuda"), ("two", "cuda"), ("cpu", "cpu")):
+        build_store(tmp_path / name, corpus, device=device, **settings)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+    assert verify(tmp_path / "one") == []
+    towns = [f"What is the town of {d['title']} known for?" for d in documents()[::5]]
+    setting = Setting(min(4, 4 * (key != "Flat")), 20)
+    found = [
+        Retriever.open(tmp_path / name, device=device).search(towns, 5, setting=setting)
+        for name, device in (("one", "cuda"), ("cpu", "cpu"), ("one", "cpu"))
+    ]
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            assert len({h.row for h in one.hits} & {h.row for h in other.hits}) >= 4
+            assert abs(one.hits[0].score - other.hits[0].score) < 0.01
+    view = View(fraction=0.3, domains=("history",))
+    (ranking,) = Retriever.open(tmp_path / "one", device="cuda").search(towns[:1], 40, view, setting)
+    assert ranking.exhausted
+    assert {h.passage.domain for h in ranking.hits} == {"history"}
+
+
+def test_without_a_gpu_a_build_on_one_is_a_sentence(tmp_path, corpus, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(RalmError, match="PyTorch finds no GPU here"):
+        build_store(tmp_path / "s", corpus, device="cuda")

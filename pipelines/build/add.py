@@ -1,0 +1,154 @@
+"""Adding to a store: new shards, encoded by the index as it was trained, published as a new generation.
+
+What is added is what a build of both corpora would have made of the second, had its index been trained on
+the first alone.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datastore.errors import RalmError
+from datastore.layout import Layout, read_json
+from datastore.manifest import Device, Manifest, ShardEntry, current, publish
+from datastore.takedown import Takedowns, without
+from pipelines.build.card import CardStage
+from pipelines.build.dedup import Held
+from pipelines.build.executor import Executor
+from pipelines.build.ingest import Embedded, Ingest, named, settings, unnamed
+from pipelines.build.job import Job, begin, discard
+from pipelines.build.progress import BuildProgress
+from pipelines.build.sources import Corpus, resolve
+from pipelines.config import BuildConfig, SourceConfig, checked_config
+from retriever.checkpoint import Checkpoint
+from retriever.index import has_codec, read_trained
+from retriever.sizing import IndexKey
+
+
+@dataclass(frozen=True)
+class Addition:
+    """One corpus to add to one store.
+
+    `encoder` is where the store's own encoder lies, if it has moved; `device` is the store's unless given.
+    """
+
+    layout: Layout
+    sources: tuple[SourceConfig, ...]
+    executor: Executor
+    progress: BuildProgress
+    limit: int | None = None
+    encoder: str | None = None
+    device: Device | None = None
+
+    def run(self) -> tuple[Manifest, dict[str, int]]:
+        """Add, or go on adding, and publish; with the counts of what was added.
+
+        The generation stays the same if nothing was new. Raises RalmError for what the user can mend.
+        """
+        manifest = current(self.layout)
+        require_codec(self.layout, manifest)
+        config = self._config(manifest)
+        checkpoint = Checkpoint.find(config.encoder)
+        if checkpoint.weights_sha256 != manifest.encoder.weights_sha256:
+            raise RalmError(
+                f"{self.layout.root} was built with another {config.encoder}: name the folder of that one "
+                "with --encoder."
+            )
+        with self.layout.lock():
+            manifest = current(self.layout)  # Another addition may have come before the lock.
+            layout = begin(self.layout, manifest, "add")
+            job = Job(layout, self.executor, self.progress)
+            corpus = resolve(config, taken=[source.name for source in manifest.sources])
+            chosen = settings(config, corpus, checkpoint, manifest.encoder.dtype)
+            # Of a job that goes on, as of when it was begun.
+            takedowns = [entry.path for entry in manifest.takedowns]
+            if layout.build_file.exists():
+                takedowns = read_json(layout.build_file)["takedowns"]
+            job.claim(chosen | {"takedowns": takedowns})
+            ingest = Ingest(job, config, corpus, manifest.encoder.dtype, _held(layout, manifest, takedowns))
+            embedded = ingest.embed()
+            if embedded.shards:
+                entries = ingest.index(embedded, IndexKey.parse(manifest.index.key), manifest.mean_words)
+                manifest = self._publish(job, corpus, embedded, entries)
+                job.finish()
+            else:
+                discard(self.layout, manifest)
+        return manifest, embedded.counts
+
+    def _config(self, manifest: Manifest) -> BuildConfig:
+        """As the store was built, for other sources."""
+        changed = {
+            "sources": [source.model_dump() for source in self.sources],
+            "limit": self.limit,
+            "encoder": self.encoder or manifest.config["encoder"],
+            "index_key": manifest.index.key,
+            "takedowns": None,
+            "device": self.device or manifest.config["device"],
+        }
+        return checked_config(manifest.config | changed)
+
+    def _publish(
+        self, job: Job, corpus: Corpus, embedded: Embedded, entries: tuple[ShardEntry, ...]
+    ) -> Manifest:
+        grown = self._grown(job.layout, corpus, embedded, entries)
+        job.perform(CardStage(job.layout, grown, self.device or grown.config["device"]))
+        with self.layout.publishing():
+            # Something may have been taken down since, from what was there and from what is new.
+            manifest = self._grown(job.layout, corpus, embedded, entries)
+            manifest = without(self.layout, manifest, Takedowns.load(self.layout, manifest))
+            publish(self.layout, manifest)
+        return manifest
+
+    def _grown(
+        self, layout: Layout, corpus: Corpus, embedded: Embedded, entries: tuple[ShardEntry, ...]
+    ) -> Manifest:
+        """The current generation with the new shards."""
+        before, counts = current(self.layout), embedded.counts
+        sources = [*before.config["sources"], *read_json(layout.build_file)["config"]["sources"]]
+        return before.model_copy(
+            update={
+                "generation": before.generation + 1,
+                "edition": before.edition + 1,
+                "sources": (*before.sources, *corpus.sources),
+                "config": before.config | {"sources": sources},
+                "shards": (*before.shards, *entries),
+                "domains": _sum(before.domains, named(counts, "domain.")),
+                "columns": _sum(before.columns, named(counts, "column.")),
+                "counts": _sum(before.counts, unnamed(counts)),
+                "documents": (*before.documents, *embedded.documents),
+                "removed": (*before.removed, *embedded.removed),
+            }
+        )
+
+
+def require_codec(layout: Layout, manifest: Manifest) -> None:
+    """Raise RalmError if shards cannot be added to a store's index or taken out of it."""
+    if not has_codec(read_trained(layout.root / manifest.index.trained.path)):
+        raise RalmError(
+            f"The index {manifest.index.key} is one graph over all passages and cannot be changed: build "
+            "again, or with an IVF or Flat index."
+        )
+
+
+def next_shard(manifest: Manifest) -> int:
+    """The first number that no passage file of a store has."""
+    return 1 + max((int(Path(shard.passages.path).stem) for shard in manifest.shards), default=-1)
+
+
+def _held(layout: Layout, manifest: Manifest, takedowns: list[str]) -> Held:
+    hashes = tuple(layout.root / entry.path for entry in manifest.documents)
+    return Held(
+        hashes=hashes,
+        takedowns=tuple(layout.root / path for path in takedowns),
+        documents=sum(len(np.load(path, mmap_mode="r")) for path in hashes),
+        first_shard=next_shard(manifest),
+        first_row=manifest.rows,
+    )
+
+
+def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    total = Counter(one)
+    total.update(other)
+    return dict(sorted(total.items()))

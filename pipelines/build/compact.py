@@ -1,0 +1,196 @@
+"""Compacting a store: shards that hold rows taken down, or few rows, are written anew without them.
+
+Codes, vectors and BM25 weights of a passage do not depend on its neighbours: what is kept is copied, not made
+again, and a search finds the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from datastore.layout import FileInfo, Layout, Marker, read_json, save_array
+from datastore.manifest import FileEntry, Manifest, ShardEntry, at_generation, current, publish
+from datastore.store import open_array, open_shard
+from datastore.sweep import Swept, sweep
+from datastore.takedown import Takedowns, without
+from pipelines.build.add import next_shard, require_codec
+from pipelines.build.card import CardStage
+from pipelines.build.chunk import write_batch
+from pipelines.build.executor import Executor
+from pipelines.build.job import Job, begin
+from pipelines.build.lexical import write_lexical
+from pipelines.build.progress import BuildProgress
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Shards, by their place in the manifest, whose living rows become one new shard."""
+
+    number: int
+    places: tuple[int, ...]
+
+
+def plan(manifest: Manifest, per_shard: int) -> list[Group]:
+    """Which shards to write anew: those with rows taken down, and neighbours that fit into one.
+
+    The number of a new shard is the next that is free.
+    """
+    runs: list[list[int]] = []
+    held = 0
+    for place, shard in enumerate(manifest.shards):
+        alive = shard.rows - shard.taken_down
+        if not runs or held + alive > per_shard:
+            runs.append([])
+            held = 0
+        runs[-1].append(place)
+        held += alive
+    worth = [run for run in runs if len(run) > 1 or manifest.shards[run[0]].taken_down]
+    first = next_shard(manifest)
+    return [Group(first + n, tuple(run)) for n, run in enumerate(worth)]
+
+
+@dataclass(frozen=True)
+class CompactStage:
+    """Writes the living rows of one group of shards as one."""
+
+    name: ClassVar[str] = "compact"
+    unit: ClassVar[str] = "passages"
+    layout: Layout
+    manifest: Manifest
+    groups: tuple[Group, ...]
+
+    def sizes(self) -> Sequence[int]:
+        return [sum(self.manifest.shards[place].rows for place in group.places) for group in self.groups]
+
+    def run(self, number: int) -> Marker:
+        group = self.groups[number]
+        entries = [self.manifest.shards[place] for place in group.places]
+        shards = [open_shard(self.layout.root, entry) for entry in entries]
+        alive = [np.ones(len(s.vectors), bool) if s.alive is None else s.alive for s in shards]
+        lost = pa.concat_batches(
+            [s.passages.filter(pa.array(~a)) for s, a in zip(shards, alive, strict=True)]
+        )
+        # A document has one first chunk, however many shards it lies in.
+        counts = {
+            "rows": int(sum(map(np.sum, alive))),
+            "passages": lost.num_rows,
+            "documents": int((lost.column("chunk").to_numpy() == 0).sum()),
+        }
+        if not counts["rows"]:
+            return Marker(counts)
+        kept = [s.passages.filter(pa.array(a)) for s, a in zip(shards, alive, strict=True)]
+        return Marker(counts, tuple(self._files(group.number, entries, pa.concat_batches(kept), alive)))
+
+    def _files(
+        self,
+        number: int,
+        entries: Sequence[ShardEntry],
+        passages: pa.RecordBatch,
+        alive: Sequence[NDArray[np.bool_]],
+    ) -> list[FileInfo]:
+        """The files of a new shard: passages, vectors, codes and BM25 where the store has them."""
+        layout, manifest = self.layout, self.manifest
+
+        def gather(files: Sequence[FileEntry]) -> NDArray[Any]:
+            arrays = (open_array(layout.root / file.path) for file in files)
+            return np.concatenate([array[a] for array, a in zip(arrays, alive, strict=True)])
+
+        vectors = gather([entry.vectors for entry in entries])
+        files = [
+            layout.write(layout.passages(number), lambda handle: write_batch(handle, passages)),
+            layout.write(layout.vectors(number), lambda handle: save_array(handle, vectors)),
+        ]
+        coded = [entry.codes for entry in entries if entry.codes]
+        if coded:
+            codes = gather(coded)
+            path = layout.codes(manifest.index.key, number)
+            files.append(layout.write(path, lambda handle: save_array(handle, codes)))
+        if manifest.mean_words is not None:
+            files += write_lexical(layout, number, passages.column("text").to_pylist(), manifest.mean_words)
+        return files
+
+
+@dataclass(frozen=True)
+class Compaction:
+    """One compaction of one store."""
+
+    layout: Layout
+    executor: Executor
+    progress: BuildProgress
+
+    def run(self) -> tuple[Manifest, Swept]:
+        """Compact, or go on compacting, publish, and delete the files that nobody needs any more.
+
+        The generation stays the same if there is nothing to rewrite.
+        """
+        require_codec(self.layout, current(self.layout))
+        with self.layout.lock():
+            manifest = current(self.layout)
+            layout = begin(self.layout, manifest, "compact")
+            job = Job(layout, self.executor, self.progress)
+            if layout.build_file.exists():
+                # It goes on as planned; what has been taken down since is hidden at the end.
+                manifest = at_generation(layout, read_json(layout.build_file)["generation"])
+            groups = tuple(plan(manifest, manifest.config["passages_per_shard"]))
+            if groups:
+                job.claim({"generation": manifest.generation})
+                markers = job.perform(CompactStage(layout, manifest, groups))
+                manifest = self._publish(job, compacted(manifest, groups, markers))
+            job.finish()
+            return manifest, sweep(self.layout)
+
+    def _publish(self, job: Job, manifest: Manifest) -> Manifest:
+        if manifest.shards:
+            job.perform(CardStage(job.layout, manifest, manifest.config["device"]))
+        with self.layout.publishing():
+            now = current(self.layout)
+            update = {"generation": now.generation + 1, "takedowns": now.takedowns}
+            manifest = manifest.model_copy(update=update)
+            manifest = without(self.layout, manifest, Takedowns.load(self.layout, manifest))
+            publish(self.layout, manifest)
+        return manifest
+
+
+def compacted(manifest: Manifest, groups: Sequence[Group], markers: Sequence[Marker]) -> Manifest:
+    """The next edition of a store, each group of shards replaced by the one that was written for it."""
+    first = {group.places[0]: marker for group, marker in zip(groups, markers, strict=True)}
+    rewritten = {place for group in groups for place in group.places}
+    shards: list[ShardEntry] = []
+    row = 0
+    for place, shard in enumerate(manifest.shards):
+        if place in rewritten:
+            marker = first.get(place)
+            if marker is None or not marker.files:
+                continue
+            shard = _entry(marker, shard.codes is not None)
+        shards.append(shard.model_copy(update={"first_row": row}))
+        row += shard.rows
+    documents = sum(marker.counts["documents"] for marker in markers)
+    counts = dict(manifest.counts)
+    counts["passages"] -= sum(marker.counts["passages"] for marker in markers)
+    counts["indexed"] -= documents
+    counts["removed.taken_down"] = counts.get("removed.taken_down", 0) + documents
+    return manifest.model_copy(
+        update={
+            "edition": manifest.edition + 1,
+            "shards": tuple(shards),
+            "counts": dict(sorted(counts.items())),
+        }
+    )
+
+
+def _entry(marker: Marker, coded: bool) -> ShardEntry:
+    passages, vectors, *rest = map(FileEntry.of, marker.files)
+    codes = rest.pop(0) if coded else None
+    return ShardEntry(
+        first_row=0,
+        rows=marker.counts["rows"],
+        passages=passages,
+        vectors=vectors,
+        codes=codes,
+        lexical=tuple(rest) or None,
+    )

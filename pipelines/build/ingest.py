@@ -1,0 +1,153 @@
+"""A corpus to the shards of a store: what a build and an addition have in common.
+
+Everything but the training of the index: read, drop what is there already, cut, number, embed, encode.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from datastore.errors import RalmError
+from datastore.layout import Marker
+from datastore.manifest import Dtype, FileEntry, ShardEntry
+from pipelines.build.chunk import ChunkStage
+from pipelines.build.dedup import NOTHING, DedupStage, Held
+from pipelines.build.embed import EmbedStage
+from pipelines.build.index import EncodeStage
+from pipelines.build.job import Job, only_file
+from pipelines.build.lexical import LengthStage, LexicalStage
+from pipelines.build.read import ReadStage, ScanStage, number_records
+from pipelines.build.shards import NumberedShard, number_shards, take_places
+from pipelines.build.sources import Corpus
+from pipelines.config import BuildConfig
+from retriever.checkpoint import Checkpoint
+from retriever.sizing import IndexKey
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Shards with their vectors, what was counted on the way to them, and the files beside them."""
+
+    shards: tuple[NumberedShard, ...]
+    vectors: tuple[FileEntry, ...]
+    counts: dict[str, int]
+    documents: tuple[FileEntry, ...]
+    removed: tuple[FileEntry, ...]
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """The way of one corpus into one store."""
+
+    job: Job
+    config: BuildConfig
+    corpus: Corpus
+    dtype: Dtype
+    held: Held = NOTHING
+
+    def embed(self) -> Embedded:
+        """Read, filter, compare, cut and embed. No shards if nothing is left."""
+        layout, config, corpus = self.job.layout, self.config, self.corpus
+        scan = ScanStage(layout, tuple(s for s in corpus.splits if s.partial))
+        if scan.splits:
+            self.job.perform(scan)
+            corpus = number_records(corpus, layout, scan)
+        stage = ReadStage(layout, config, corpus, self.held.takedowns)
+        read = self.job.perform(stage, in_order=config.limit is not None)
+
+        documents = tuple(marker.counts["kept"] for marker in read)
+        self.job.perform(DedupStage(layout, "id", documents, self.held))
+        by_text = DedupStage(layout, "text", documents, self.held)
+        self.job.perform(by_text)
+        chunk = self.job.perform(ChunkStage(layout, config, documents, by_text.partitions))
+        shards = tuple(
+            number_shards(
+                layout, chunk, config.passages_per_shard, self.held.first_shard, self.held.first_row
+            )
+        )
+        take_places(layout, shards)
+        vectors = self.job.perform(EmbedStage(layout, config.encoder, self.dtype, shards, config.device))
+        return Embedded(
+            shards,
+            tuple(map(only_file, vectors)),
+            add_counts([*read, *chunk]) | {"ignored_files": len(corpus.ignored)},
+            _files(chunk, "documents/"),
+            _files([*read, *chunk], "removed/"),
+        )
+
+    def index(self, embedded: Embedded, key: IndexKey, mean_words: float | None) -> tuple[ShardEntry, ...]:
+        """Encode the shards with the trained index, and for BM25 if `mean_words` is given."""
+        layout, shards = self.job.layout, embedded.shards
+        codes = self.job.perform(EncodeStage(layout, key, shards, self.config.device))
+        lexical: Sequence[Marker | None] = [None] * len(shards)
+        if mean_words is not None:
+            lexical = self.job.perform(LexicalStage(layout, shards, mean_words))
+        return tuple(
+            ShardEntry(
+                first_row=shard.first_row,
+                rows=shard.rows,
+                passages=FileEntry.of(shard.passages),
+                vectors=vectors,
+                codes=only_file(code) if code.files else None,
+                lexical=tuple(map(FileEntry.of, words.files)) if words else None,
+            )
+            for shard, vectors, code, words in zip(shards, embedded.vectors, codes, lexical, strict=True)
+        )
+
+    def mean_words(self, shards: tuple[NumberedShard, ...]) -> float:
+        """The mean length of the shards' passages, as BM25 counts words."""
+        lengths = self.job.perform(LengthStage(self.job.layout, shards))
+        return max(1.0, sum(m.counts["words"] for m in lengths) / sum(shard.rows for shard in shards))
+
+
+def settings(config: BuildConfig, corpus: Corpus, checkpoint: Checkpoint, dtype: Dtype) -> dict[str, Any]:
+    """All that the shards' bytes follow from, as JSON."""
+    content = config.model_dump(mode="json")
+    # Where the corpus lies changes nothing: its names and sizes are in the fingerprint.
+    content["sources"] = [
+        source | {"path": entry.name}
+        for source, entry in zip(content["sources"], corpus.sources, strict=True)
+    ]
+    return {
+        "config": content,
+        "dtype": dtype,
+        "encoder_sha256": checkpoint.weights_sha256,
+        "splits": corpus.fingerprint(),
+        "ignored": list(corpus.ignored),
+    }
+
+
+def require_passages(embedded: Embedded, where: object) -> None:
+    """Raise RalmError for a corpus that gives none."""
+    counts = embedded.counts
+    if not counts["passages"]:
+        raise RalmError(
+            f"The corpus gives no passage: {counts['records']} records read, "
+            f"{counts['unreadable']} unreadable, {counts['documents']} documents, none left after "
+            f"filtering (see {where})."
+        )
+
+
+def _files(markers: Sequence[Marker], folder: str) -> tuple[FileEntry, ...]:
+    return tuple(FileEntry.of(f) for m in markers for f in m.files if f.path.startswith(folder))
+
+
+def add_counts(markers: Sequence[Marker]) -> dict[str, int]:
+    """Sum the counts of stages; `kept` is between stages and left out."""
+    names = ["records", "blank", "unreadable", "documents", "indexed", "passages", "tokens", "truncated"]
+    found = dict.fromkeys(names, 0)
+    for marker in markers:
+        for name, count in marker.counts.items():
+            found[name] = found.get(name, 0) + count
+    found.pop("kept", None)
+    return dict(sorted(found.items()))
+
+
+def named(counts: dict[str, int], prefix: str) -> dict[str, int]:
+    """The counts whose name begins with a prefix, by the rest of their name."""
+    return {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
+
+
+def unnamed(counts: dict[str, int]) -> dict[str, int]:
+    """The counts that are of documents, not of domains or metadata columns."""
+    return {n: c for n, c in counts.items() if not n.startswith(("domain.", "column."))}

@@ -1,0 +1,124 @@
+"""One change to a store that many tasks carry out: what it was begun with, what of it is done.
+
+A build is one, so are an addition and a compaction. Everything decided is decided before the first task and
+written to the job's `build.json`, so a job that is killed and started again goes on as the same job.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from datastore.errors import RalmError
+from datastore.layout import Layout, Marker, read_json, write_json
+from datastore.manifest import FileEntry, Manifest
+from datastore.sweep import sweep
+from pipelines.build.executor import Executor
+from pipelines.build.progress import BuildProgress, Silent
+from pipelines.build.stage import Stage
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job on one store, and who carries it out. Its layout names it."""
+
+    layout: Layout
+    executor: Executor
+    progress: BuildProgress
+
+    def claim(self, settings: Mapping[str, Any]) -> None:
+        """Fix what the job's bytes follow from, or compare it with what the job was begun with."""
+        path = self.layout.build_file
+        if not path.exists():
+            write_json(path, settings)
+            return
+        for name, begun in read_json(path).items():
+            if settings.get(name) != begun:
+                what = _difference(name, begun, settings.get(name))
+                raise RalmError(
+                    f"{self.layout.root} was begun with other settings ({what}): use those again, or "
+                    f"{self._way_out}."
+                )
+
+    @property
+    def _way_out(self) -> str:
+        if not self.layout.job:
+            return "choose another folder"
+        return f"give up what was begun with `ralm discard {self.layout.root}`"
+
+    def perform(self, stage: Stage, in_order: bool = False) -> list[Marker]:
+        """Carry out what is left of a stage; return the markers of all its tasks."""
+        sizes = stage.sizes()
+        left = [n for n in range(len(sizes)) if self.layout.done(stage.name, n) is None]
+        if left:
+            done = sum(sizes) - sum(sizes[n] for n in left)
+            # A stage without work, such as training a Flat index, is done but not shown.
+            progress = self.progress if sum(sizes) else Silent()
+            progress.start(stage.name, stage.unit, sum(sizes), done)
+            self.executor.run(stage, left, lambda number: progress.advance(sizes[number]), in_order)
+            progress.finish()
+        markers = [self.layout.done(stage.name, n) for n in range(len(sizes))]
+        if None in markers:
+            raise RalmError(
+                f"Task {markers.index(None)} of {stage.name} left no marker in {self.layout.root}: does "
+                "every node of the cluster see that folder?"
+            )
+        return [marker for marker in markers if marker is not None]
+
+    def finish(self) -> None:
+        """Clear away what stages handed to each other."""
+        shutil.rmtree(self.layout.work, ignore_errors=True)
+
+
+def only_file(marker: Marker) -> FileEntry:
+    """The one file that a task wrote."""
+    (info,) = marker.files
+    return FileEntry.of(info)
+
+
+def _difference(name: str, begun: Any, now: Any) -> str:
+    if isinstance(begun, dict) and isinstance(now, dict):
+        for key in begun:
+            if begun[key] != now.get(key):
+                return _difference(key, begun[key], now.get(key))
+    if name == "splits":
+        return "the source files or their sizes have changed"
+    if isinstance(begun, list):
+        return f"{name} have changed"
+    return f"{name} was {begun}, not {now}"
+
+
+def pending(layout: Layout, manifest: Manifest) -> Layout | None:
+    """The job that was begun on a published store and is not finished, if there is one."""
+    for folder in (layout.root / "stages").glob(f"{manifest.edition + 1:04d}-*"):
+        return Layout(layout.root, folder.name)
+    return None
+
+
+def begin(layout: Layout, manifest: Manifest, kind: str) -> Layout:
+    """The layout of the store's next job. Raises RalmError if another kind of job is not finished."""
+    mine = Layout(layout.root, f"{manifest.edition + 1:04d}-{kind}")
+    unfinished = pending(layout, manifest)
+    if unfinished is None:
+        # Left by a job that was killed after it had published.
+        shutil.rmtree(layout.work, ignore_errors=True)
+    elif unfinished.job != mine.job:
+        what = unfinished.job.partition("-")[2]
+        raise RalmError(
+            f"{layout.root} has an unfinished `ralm {what}`: run the same command again to finish it, or "
+            f"`ralm discard {layout.root}` to give it up."
+        )
+    return mine
+
+
+def discard(layout: Layout, manifest: Manifest) -> str | None:
+    """Give up the job that is not finished and delete what it wrote; its name, None if there is none."""
+    found = pending(layout, manifest)
+    if found is None:
+        return None
+    shutil.rmtree(found.work, ignore_errors=True)
+    shutil.rmtree(found.root / "removed" / found.job, ignore_errors=True)
+    # Last: without it the store no longer knows that there was a job.
+    shutil.rmtree(found.stages)
+    sweep(layout)
+    return found.job

@@ -1,0 +1,63 @@
+"""The stores that a command searches: one or several, in this process or in a cluster of searchers."""
+
+import atexit
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datastore.errors import RalmError
+from datastore.manifest import Device
+
+if TYPE_CHECKING:
+    from retriever.index import Place
+    from retriever.search import Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How stores are opened: on which device, with the index where, by how many searchers (0: none).
+
+    `partial`: a cluster answers without the shards of a lost searcher, and says so.
+    """
+
+    device: Device = "cpu"
+    place: "Place" = "auto"
+    encoder: str | None = None
+    searchers: int = 0
+    partial: bool = False
+
+
+def open_stores(paths: Sequence[Path], how: Opening) -> "Retriever":
+    """A retriever of one store, or of several under their folders' names (or whole paths, if alike)."""
+    from retriever.several import SeveralRetriever
+
+    if len(paths) == 1:
+        return _open(paths[0], how)
+    names = [path.absolute().name for path in paths]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    if len(set(names)) < len(names):
+        raise RalmError("A store is given twice: name it once.")
+    return SeveralRetriever({name: _open(path, how) for name, path in zip(names, paths, strict=True)})
+
+
+def _open(path: Path, how: Opening) -> "Retriever":
+    from retriever.search import Retriever
+
+    if not how.searchers:
+        return Retriever.open(path, how.encoder, how.device, how.place)
+    if how.device != "cpu" or how.place != "auto" or how.encoder:
+        raise RalmError("Searchers of a cluster take no --device, --index-in or --encoder: leave them out.")
+    import ray
+
+    from pipelines.build.executor import start_ray
+    from retriever.cluster import ClusterRetriever
+
+    if not ray.is_initialized():
+        start_ray()
+        atexit.register(ray.shutdown)
+    # On one machine searchers share its CPUs; on a cluster each has one of its own.
+    cpus = 1.0 if os.environ.get("RAY_ADDRESS") else 0.01
+    return ClusterRetriever(path, how.searchers, how.partial, cpus=cpus)

@@ -1,0 +1,222 @@
+"""Several stores searched as one: what `Retriever` gives, from all of them.
+
+Each store proposes and scores its own candidates; scores of the same encoder compare, so the best of all are
+the best of each. BM25 counts words over all stores. Rows are numbered through within a search; a hit says
+which store it is of and its row there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from datastore.errors import RalmError
+from datastore.schema import Passage
+from datastore.view import View
+from retriever.index import Setting
+from retriever.lexical import Lexical, add_frequencies
+from retriever.propose import Candidates
+from retriever.rescore import Ranked, by_codes
+from retriever.search import Hit, Ranking, Retriever, Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralSettings(Setting):
+    """A setting for each store; `nprobe` and `depth` are the largest of them."""
+
+    each: tuple[Setting, ...] = ()
+
+
+class SeveralRetriever(Retriever):
+    """Retrievers of stores with the same encoder, by the names that their hits are to bear.
+
+    They may be local ones or clusters. Raises RalmError if their encoders differ.
+    """
+
+    def __init__(self, members: Mapping[str, Retriever]) -> None:
+        self.members = dict(members)
+        self._each = list(members.values())
+        first = self._each[0]
+        for name, member in members.items():
+            mine, other = first.store.manifest.encoder, member.store.manifest.encoder
+            if mine.weights_sha256 != other.weights_sha256:
+                raise RalmError(
+                    f"{name} was built with the encoder {other.name}, the first store with {mine.name}: "
+                    "stores that are searched together need the same one."
+                )
+        self.store = first.store
+        self.encoder = first.encoder
+        self.card = None
+        self.lexical = None
+        if all(member.lexical is not None for member in self._each):
+            self.lexical = _SeveralLexical(self._each)
+        self._starts = np.cumsum([0, *(member.store.rows for member in self._each)])
+
+    @property
+    def rows(self) -> int:
+        return int(self._starts[-1])
+
+    @property
+    def hash(self) -> str:
+        return xxhash.xxh3_128_hexdigest("".join(member.hash for member in self._each).encode())
+
+    @property
+    def stores(self) -> dict[str, Retriever]:
+        return self.members
+
+    def refreshed(self) -> "SeveralRetriever":
+        """Of every store's current generation; this one if all of them are."""
+        found = {name: member.refreshed() for name, member in self.members.items()}
+        return self if list(found.values()) == self._each else SeveralRetriever(found)
+
+    def setting(
+        self, k: int, recall: float | None = None, nprobe: int | None = None, depth: int | None = None
+    ) -> Setting:
+        """For each store the quickest setting of its own card; `nprobe` is for those that have lists."""
+        if nprobe is not None and not any(member.index.nlist for member in self._each):
+            raise RalmError("None of these stores' indexes has lists to probe: leave nprobe out.")
+        each = tuple(
+            member.setting(k, recall, nprobe if member.index.nlist else None, depth) for member in self._each
+        )
+        return SeveralSettings(max(s.nprobe for s in each), max(s.depth for s in each), each)
+
+    def search_many(self, *args: Any, **options: Any) -> list[list[Ranking]]:
+        """As `Retriever.search_many`; missing shards are numbered through over all stores."""
+        for member in self._each:
+            member.begin()
+        found = super().search_many(*args, **options)
+        missing: list[int] = []
+        before = 0
+        for member in self._each:
+            missing += [before + shard for shard in member.missing()]
+            before += len(member.store.manifest.shards)
+        return [[replace(ranking, missing=tuple(missing)) for ranking in several] for several in found]
+
+    def rank(
+        self,
+        vectors: NDArray[np.float32],
+        views: Sequence[View],
+        k: int,
+        setting: Setting,
+        depth: int = 0,
+        seconds: Seconds | None = None,
+    ) -> list[Ranked]:
+        """The k best rows of each query vector [n, d] in each view."""
+        each = setting.each if isinstance(setting, SeveralSettings) else (setting,) * len(self._each)
+        known = self._known(views)
+        parts: list[list[Ranked]] = [[] for _ in views]
+        for member, start, mine, there in zip(self._each, self._starts[:-1], each, known, strict=True):
+            wanted = [view for view, is_there in zip(views, there, strict=True) if is_there]
+            found = iter(member.rank(vectors, wanted, k, mine, depth, seconds) if wanted else [])
+            for part, is_there in zip(parts, there, strict=True):
+                if is_there:
+                    ranked = next(found)
+                    part.append(replace(ranked, rows=np.where(ranked.rows < 0, -1, ranked.rows + start)))
+        return [_best(part, k) for part in parts]
+
+    def _known(self, views: Sequence[View]) -> list[list[bool]]:
+        """Which views each store can answer: it may lack a domain or a column, all of them may not."""
+        return known_views([member.store for member in self._each], views)
+
+    def _passages(self, rows: Sequence[int]) -> dict[int, Passage]:
+        found: dict[int, Passage] = {}
+        for member, start, mine in self._by_member(rows):
+            its = member._passages([row - start for row in mine])
+            found |= {row + start: passage for row, passage in its.items()}
+        return found
+
+    def _by_member(self, rows: Sequence[int]) -> list[tuple[Retriever, int, list[int]]]:
+        owners = np.searchsorted(self._starts, rows, side="right") - 1
+        return [
+            (member, int(self._starts[n]), [r for r, owner in zip(rows, owners, strict=True) if owner == n])
+            for n, member in enumerate(self._each)
+            if (owners == n).any()
+        ]
+
+    def _hit(self, row: int, score: float, passage: Passage) -> Hit:
+        owner = int(np.searchsorted(self._starts, row, side="right")) - 1
+        hit = self._each[owner]._hit(row - int(self._starts[owner]), score, passage)
+        return replace(hit, store=list(self.members)[owner])
+
+    def _vectors(self, hits: Sequence[Hit]) -> NDArray[np.float16]:
+        return np.concatenate([self.members[hit.store]._vectors([hit]) for hit in hits])
+
+
+def known_views(stores: Sequence[Any], views: Sequence[View]) -> list[list[bool]]:
+    """Which views each of some stores can answer. Raises RalmError for one that none can."""
+    known, refusals = [], {}
+    for store in stores:
+        mine = []
+        for number, view in enumerate(views):
+            try:
+                store.check(view)
+                mine.append(True)
+            except RalmError as error:
+                refusals[number] = error
+                mine.append(False)
+        known.append(mine)
+    for number, refusal in refusals.items():
+        if not any(mine[number] for mine in known):
+            raise refusal
+    return known
+
+
+class _SeveralLexical(Lexical):
+    """BM25 over several stores: weights compare but for the mean length that each store was built with."""
+
+    def __init__(self, members: Sequence[Retriever]) -> None:
+        self._members = members
+        self._parts = [member.lexical for member in members if member.lexical is not None]
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self._parts)
+
+    def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
+        return add_frequencies((part.frequencies(queries) for part in self._parts), len(queries))
+
+    def candidates(
+        self,
+        queries: Sequence[str],
+        views: Sequence[View],
+        k: int,
+        frequencies: Sequence[Mapping[int, int]],
+        total: int,
+    ) -> list[Candidates]:
+        known = known_views([member.store for member in self._members], views)
+        parts: list[list[Candidates]] = [[] for _ in views]
+        start = 0
+        for part, there in zip(self._parts, known, strict=True):
+            wanted = [view for view, is_there in zip(views, there, strict=True) if is_there]
+            found = iter(part.candidates(queries, wanted, k, frequencies, total) if wanted else [])
+            for several, is_there in zip(parts, there, strict=True):
+                if is_there:
+                    one = next(found)
+                    several.append(replace(one, rows=one.rows + start))
+            start += part.rows
+        return [_joined(several) for several in parts]
+
+
+def _joined(parts: Sequence[Candidates]) -> Candidates:
+    """Candidates of the same queries from several stores, query after query; stores come in row order."""
+    queries = parts[0].queries
+    owners = np.concatenate([np.repeat(np.arange(queries), part.counts) for part in parts])
+    order = np.argsort(owners, kind="stable")
+    rows = np.concatenate([part.rows for part in parts])[order]
+    scores = np.concatenate([part.scores for part in parts])[order]
+    return Candidates(rows, scores, np.bincount(owners, minlength=queries))
+
+
+def _best(parts: Sequence[Ranked], k: int) -> Ranked:
+    """The k best of several rankings of the same queries."""
+    rows = np.concatenate([part.rows for part in parts], axis=1)
+    scores = np.concatenate([part.scores for part in parts], axis=1)
+    counts = (rows >= 0).sum(axis=1)
+    # Of each query the rows, ascending, as candidates come.
+    order = np.argsort(np.where(rows < 0, np.iinfo(np.int64).max, rows), axis=1)
+    rows, scores = np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    there = np.arange(rows.shape[1]) < counts[:, None]
+    return by_codes(Candidates(rows[there], scores[there], counts), k)

@@ -1,0 +1,73 @@
+import json
+
+import pytest
+
+from datastore.errors import RalmError
+from datastore.layout import Layout
+from datastore.manifest import current
+from datastore.store import Datastore
+from pipelines.build.delete import Deletion
+from tests.corpus import documents
+
+DOCUMENTS = documents()
+
+
+def shown(root):
+    return {p.doc_id for p in Datastore.open(root)}
+
+
+def test_by_id_by_domain_and_by_metadata(own_store):
+    first = DOCUMENTS[0]
+    Deletion(own_store, ids=(first["id"],)).run()
+    assert shown(own_store) == {d["id"] for d in DOCUMENTS[1:]}
+    Deletion(own_store, domains=("travel",), where=("year>=1600",)).run()
+    left = [d for d in DOCUMENTS[1:] if d["domain"] != "travel" or d["year"] < 1600]
+    assert shown(own_store) == {d["id"] for d in left}
+
+
+def test_the_command_says_what_it_did_and_what_it_would(ralm, own_store):
+    code, out, _ = ralm("delete", own_store, "--where", "year=1412", "--domain", "travel", "--dry-run")
+    assert code == 0
+    assert "2 documents would be taken down; nothing is changed" in out
+    assert current(Layout(own_store)).generation == 1
+    code, out, _ = ralm("delete", own_store, "--where", "year=1412", "--domain", "travel")
+    assert code == 0
+    assert "2 documents, 2 passages" in out
+    assert "Generation 2" in out
+    code, out, _ = ralm("status", own_store)
+    assert "Taken down and still on disk: 2 passages" in out
+    code, out, _ = ralm("compact", own_store, "--executor", "local")
+    assert code == 0
+    assert "38 passages" in out
+    code, out, _ = ralm("add", own_store, own_store / "takedowns" / "000002.jsonl", "--executor", "local")
+    assert code == 0
+    assert "Nothing is new" in out
+    code, out, _ = ralm("discard", own_store)
+    assert "has no unfinished job" in out
+
+
+def test_a_list_of_identities_may_name_what_is_still_to_come(own_store, tmp_path):
+    listed = tmp_path / "gone.jsonl"
+    lines = [{"domain": DOCUMENTS[2]["domain"], "id": DOCUMENTS[2]["id"]}, {"domain": "x", "id": "later"}]
+    listed.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    before, after, documents_ = Deletion(own_store, ids_file=listed).run()
+    assert len(documents_) == 2
+    assert before.passages - after.passages == 1
+
+
+@pytest.mark.parametrize(
+    ("deletion", "message"),
+    [
+        ({}, "Nothing says what to delete"),
+        ({"ids": ("none",)}, "shows no such document 'none': nothing is deleted"),
+        ({"ids": (DOCUMENTS[0]["id"], "none")}, "shows no such document 'none': nothing is deleted"),
+        ({"domains": ("none",)}, "No passage has the domain 'none': there are history, travel"),
+        ({"where": ("yaer<3",)}, "No passage has the metadata column 'yaer'"),
+        ({"where": ("year<3",)}, "No document of .* is meant by that"),
+        ({"where": ("year",)}, "is no condition"),
+    ],
+)
+def test_what_means_nothing_deletes_nothing(own_store, deletion, message):
+    with pytest.raises(RalmError, match=message):
+        Deletion(own_store, **deletion).run()
+    assert current(Layout(own_store)).generation == 1

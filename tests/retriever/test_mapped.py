@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datastore.errors import RalmError
+from datastore.view import View
+from retriever import mapped
+from retriever.index import SearchIndex, Setting, load
+from retriever.search import Retriever
+from tests.conftest import add_to, build_store, compact, delete
+from tests.corpus import documents, write_lines
+from tests.given import GivenVectors, make_store, random_vectors
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    count=st.integers(1, 90),
+    key=st.sampled_from(["IVF4,SQfp16", "IVF4,SQ8", "IVF4,PQ4x4", "IVF4,RaBitQ", "MRL6,IVF4,SQ8"]),
+    nprobe=st.integers(1, 4),
+    fraction=st.floats(0.05, 1),
+    bulk=st.sampled_from([16, 100, 1 << 20]),
+)
+def test_lists_on_disk_give_what_lists_in_memory_give(
+    tmp_path_factory, seed, count, key, nprobe, fraction, bulk
+):
+    vectors = random_vectors(seed, count)
+    store = make_store(tmp_path_factory.mktemp("mapped"), np.arange(count), vectors, key)
+    queries = np.random.default_rng(seed).standard_normal((4, vectors.shape[1])).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mapped, "_BULK_BYTES", bulk)
+        on_disk = load(store.layout.root, store.manifest, place="disk")
+    in_memory = SearchIndex.load(store.layout.root, store.manifest)
+    assert (on_disk.rows, on_disk.nlist) == (in_memory.rows, in_memory.nlist)
+    views, names = [View(), View(fraction)], ["0", "1", "2", "3"]
+    found = [
+        Retriever(store, GivenVectors(queries), index).search_many(names, views, 5, Setting(nprobe, 10))
+        for index in (on_disk, in_memory)
+    ]
+    assert found[0] == found[1]
+
+
+def test_a_store_is_searched_from_disk_by_name_and_stays_right_when_it_changes(tmp_path, corpus):
+    root, queries = tmp_path / "s", ["which town makes blue glass?", "the river Mirn"]
+    build_store(root, corpus, index_key="IVF4,SQ8", passages_per_shard=8)
+    setting = Setting(4, 20)
+    retriever = Retriever.open(root, place="disk")
+    assert retriever.search(queries, 5, setting=setting) == Retriever.open(root).search(
+        queries, 5, setting=setting
+    )
+    more = write_lines(
+        tmp_path / "more.jsonl", [{"id": "x", "text": "blue glass, as it is made in the town"}]
+    )
+    add_to(root, more)
+    retriever = retriever.refreshed()
+    assert retriever.search(queries[:1], 1, setting=setting)[0].hits[0].passage.doc_id == "x"
+    delete(root, "x", *(d["id"] for d in documents()[::2]))
+    compact(root)
+    retriever = retriever.refreshed()
+    assert retriever.search(queries, 5, setting=setting) == Retriever.open(root).search(
+        queries, 5, setting=setting
+    )
+    del retriever
+    compact(root)
+    assert [p.name for p in (root / "index" / "IVF4,SQ8").glob("lists.*")] == ["lists.2.bin"]
+
+
+def test_a_file_of_another_index_or_a_cut_one_is_written_again(tmp_path):
+    one = make_store(tmp_path / "one", np.arange(50), random_vectors(0, 50), "IVF4,SQ8")
+    other = make_store(tmp_path / "other", np.arange(50), random_vectors(1, 50), "IVF4,SQ8")
+    paths = [store.layout.lists("IVF4,SQ8", 0) for store in (one, other)]
+    for store in (one, other):
+        load(store.layout.root, store.manifest, place="disk")
+    right = paths[0].read_bytes()
+    for wrong in (paths[1].read_bytes(), right[:-5], b""):
+        paths[0].write_bytes(wrong)
+        load(one.layout.root, one.manifest, place="disk")
+        assert paths[0].read_bytes() == right
+
+
+def test_auto_leaves_on_disk_what_does_not_fit_into_memory(tmp_path, monkeypatch):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50), "IVF4,PQ4x4fs")
+    path = store.layout.lists("IVF4,PQ4x4fs", 0)
+    assert load(tmp_path, store.manifest).key.fast_scan
+    assert not path.exists()
+    monkeypatch.setattr(mapped, "available_memory", lambda: 1000)
+    index = load(tmp_path, store.manifest)
+    assert not index.key.fast_scan
+    assert path.exists()
+    monkeypatch.setattr(mapped, "available_memory", lambda: None)
+    assert load(tmp_path, store.manifest).key.fast_scan
+
+
+def test_this_machine_says_how_much_memory_it_has():
+    free = mapped.available_memory()
+    assert free is not None
+    assert 2**26 < free < 2**50
+
+
+def test_what_has_no_lists_is_a_sentence(tmp_path):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50), "HNSW8,SQ8")
+    with pytest.raises(RalmError, match="has no lists that could stay on disk"):
+        SearchIndex.map(tmp_path, store.manifest)

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datastore.errors import RalmError
+from datastore.view import Condition, View
+from retriever.cluster import ClusterRetriever
+from retriever.index import Setting
+from retriever.rerank import Refinement
+from retriever.search import Method, Retriever
+from retriever.several import SeveralRetriever
+from tests.conftest import build_store, delete
+from tests.corpus import documents, questions, write_lines
+from tests.given import make_retriever, make_store, random_vectors
+
+DOCUMENTS = documents()
+TEXTS = [question["question"] for question in questions()][:4]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    cut=st.integers(1, 59),
+    k=st.integers(1, 15),
+    view=st.sampled_from(
+        [View(), View(0.3, 1), View(domains=("b",)), View(where=(Condition("year", ">", 2003),))]
+    ),
+    distinct=st.sampled_from([None, 5]),
+)
+def test_two_stores_searched_exactly_are_one(tmp_path_factory, seed, cut, k, view, distinct):
+    vectors = random_vectors(seed, 60, distinct=distinct)
+    queries = np.random.default_rng(seed + 1).standard_normal((3, vectors.shape[1])).astype(np.float32)
+    root, names = tmp_path_factory.mktemp("several"), ["0", "1", "2"]
+    parts = {
+        "first": make_retriever(make_store(root / "a", np.arange(cut), vectors), queries),
+        "second": make_retriever(make_store(root / "b", np.arange(cut, 60), vectors), queries),
+    }
+    whole = make_retriever(make_store(root / "whole", np.arange(60), vectors), queries)
+    several = SeveralRetriever(parts)
+    assert several.rows == 60
+    found = several.search_many(names, [view, View()], k)
+    for mine, one in zip(found, whole.search_many(names, [view, View()], k), strict=True):
+        for ours, expected in zip(mine, one, strict=True):
+            assert [(h.score, h.passage) for h in ours.hits] == [(h.score, h.passage) for h in expected.hits]
+            assert ours.exhausted == expected.exhausted
+            rows = [h.row + cut * (h.store == "second") for h in ours.hits]
+            assert rows == [h.row for h in expected.hits]
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    """Two stores of half the corpus each, of different index families, and one of all."""
+    folder = tmp_path_factory.mktemp("several")
+    first = write_lines(folder / "first.jsonl", DOCUMENTS[:22])
+    second = write_lines(folder / "second.jsonl", DOCUMENTS[22:])
+    build_store(folder / "a", first, passages_per_shard=8)
+    build_store(folder / "b", second, passages_per_shard=8, index_key="IVF2,SQ8")
+    build_store(folder / "whole", first, second, passages_per_shard=8)
+    return folder
+
+
+def keys(rankings):
+    return [[hit.passage.key for hit in ranking.hits] for ranking in rankings]
+
+
+@pytest.mark.parametrize("name", ["dense", "bm25", "hybrid"])
+def test_stores_of_different_indexes_are_searched_together(roots, name):
+    several = SeveralRetriever({n: Retriever.open(roots / n) for n in ("a", "b")})
+    whole = Retriever.open(roots / "whole")
+    setting = several.setting(5, nprobe=2, depth=30)
+    assert [(s.nprobe, s.depth) for s in setting.each] == [(0, 30), (2, 30)]
+    mine = several.search(TEXTS, 5, setting=setting, method=Method(name))
+    one = whole.search(TEXTS, 5, method=Method(name))
+    # BM25 differs by the stores' own mean lengths, and with it what is fused.
+    assert [set(a) for a in keys(mine)] == [set(b) for b in keys(one)] or name != "dense"
+    assert [a[0] for a in keys(mine)] == [b[0] for b in keys(one)]
+    refinement = Refinement(near_duplicates=0.5, diversity=0.2, pool=10)
+    refined = several.refine(TEXTS, 5, refinement, method=Method(name))
+    assert {hit.store for ranking in refined for hit in ranking.hits} == {"a", "b"}
+
+
+def test_a_view_on_what_only_one_store_has_finds_it_there(roots, tmp_path):
+    own = {"id": "x", "domain": "own", "text": "a text in a domain of its own", "shelf": 3}
+    build_store(tmp_path / "c", write_lines(tmp_path / "own.jsonl", [own]))
+    several = SeveralRetriever({"a": Retriever.open(roots / "a"), "c": Retriever.open(tmp_path / "c")})
+    for view in (View(domains=("own",)), View(where=(Condition("shelf", "=", 3),))):
+        for method in (Method(), several.method):
+            (ranking,) = several.search(["a text"], 3, view, method=method)
+            assert [(h.store, h.passage.doc_id) for h in ranking.hits] == [("c", "x")]
+            assert ranking.exhausted
+    with pytest.raises(RalmError, match="has the domain 'none'"):
+        several.search(["a text"], 3, View(domains=("none",)))
+
+
+def test_clusters_and_new_generations_of_each_are_searched_too(roots, own_store, ray_cluster):
+    front = ClusterRetriever(own_store, 2, cpus=0.1)
+    try:
+        several = SeveralRetriever({"a": Retriever.open(roots / "a"), "own": front})
+        local = SeveralRetriever({"a": Retriever.open(roots / "a"), "own": Retriever.open(own_store)})
+        assert several.hash == local.hash
+        for method in (Method(), several.method):
+            assert several.search(TEXTS, 9, method=method) == local.search(TEXTS, 9, method=method)
+        assert several.refreshed() is several
+        delete(own_store, DOCUMENTS[0]["id"])
+        after = several.refreshed()
+        found = {(h.store, h.passage.doc_id) for r in after.search(TEXTS, 60) for h in r.hits}
+        assert ("a", DOCUMENTS[0]["id"]) in found
+        assert ("own", DOCUMENTS[0]["id"]) not in found
+    finally:
+        front.close()
+
+
+def test_stores_of_different_encoders_are_refused(tmp_path):
+    stores = [make_store(tmp_path / n, np.arange(9), random_vectors(0, 9)) for n in "ab"]
+    members = {str(n): make_retriever(store, np.ones((1, 8), np.float32)) for n, store in enumerate(stores)}
+    other = stores[1].manifest.encoder.model_copy(update={"weights_sha256": "1"})
+    stores[1].manifest = stores[1].manifest.model_copy(update={"encoder": other})
+    with pytest.raises(RalmError, match="1 was built with the encoder given"):
+        SeveralRetriever(members)
+    with pytest.raises(RalmError, match="None of these stores' indexes has lists"):
+        SeveralRetriever({"0": members["0"]}).setting(3, nprobe=2)
+    assert SeveralRetriever({"0": members["0"]}).setting(3, depth=7).depth == 7
+    assert isinstance(members["0"].setting(3), Setting)
