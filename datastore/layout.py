@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import orjson
@@ -197,7 +197,7 @@ class Layout:
             raise explain(error, self.root) from error
 
 
-def atomic_write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+def atomic_write(path: Path, fill: Callable[[BinaryIO], object], mode: Literal["wb", "w+b"] = "wb") -> None:
     """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed.
 
     Raises RalmError if the disk is full; nothing is left behind then.
@@ -206,7 +206,7 @@ def atomic_write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     # A name of its own: a task that Ray runs twice must not write into its twin's file.
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
     try:
-        with open(temporary, "wb") as handle:
+        with open(temporary, mode) as handle:
             fill(handle)
             handle.flush()
             os.fsync(handle.fileno())

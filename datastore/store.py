@@ -82,12 +82,12 @@ class Datastore:
                 raise RalmError(problem)
         return cls(layout, manifest, held)
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Number of rows, taken down or not."""
         return self.manifest.rows
 
-    @property
+    @cached_property
     def passages(self) -> int:
         """Number of passages that count."""
         return self.manifest.passages

@@ -34,6 +34,8 @@ from retriever.sizing import IndexKey
 
 # How long a searcher may take before its shards count as missing, in seconds.
 PATIENCE = 30.0
+# How long all searchers may take to start and to load their shards, at least, in seconds.
+_LOADING = 300.0
 # Generations that a searcher holds at once.
 _GENERATIONS = 2
 
@@ -181,7 +183,7 @@ class ClusterRetriever(Retriever):
     ) -> None:
         """Start the searchers, each on so many CPUs, and wait until all have loaded their shards.
 
-        Raises RalmError if one has not after `patience` seconds.
+        Raises RalmError if one has not after five minutes.
         """
         import ray
 
@@ -215,9 +217,11 @@ class ClusterRetriever(Retriever):
         )
         self.groups = groups(manifest, len(self.searchers))
         self._starts = np.array([manifest.shards[group.start].first_row for group in self.groups], np.int64)
-        self.partial = False
-        self._ask("ready")  # None may be missing at the start.
-        self.partial = partial
+        # None may be missing at the start, and loading takes longer than a search.
+        self.partial, patience = False, self.patience
+        self.patience = max(patience, _LOADING)
+        self._ask("ready")
+        self.partial, self.patience = partial, patience
         if all(shard.lexical is not None for shard in manifest.shards):
             self.lexical = _ClusterLexical(weakref.proxy(self))  # No cycle: it is to go with its store.
 
@@ -253,6 +257,9 @@ class ClusterRetriever(Retriever):
 
         calls = {}
         for number, group in enumerate(self.groups):
+            # Who has not answered once in a search is not waited for again.
+            if not self._missing.isdisjoint(group):
+                continue
             if each is None or number in each:
                 ticket = Ticket(self.store.manifest.generation, group)
                 own = arguments if each is None else (each[number],)
@@ -295,7 +302,11 @@ class ClusterRetriever(Retriever):
     def search_many(self, *args: Any, **options: Any) -> list[list[Ranking]]:
         """As `Retriever.search_many`, with the missing shards named in every ranking."""
         self.begin()
-        found = super().search_many(*args, **options)
+        before, found = None, []
+        while before != self.missing():
+            # A searcher that is lost half-way has left candidates that cannot be read: once more, without it.
+            before = self.missing()
+            found = super().search_many(*args, **options)
         return [[replace(ranking, missing=self.missing()) for ranking in several] for several in found]
 
     def rank(

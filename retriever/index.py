@@ -5,9 +5,10 @@ i-th row of the shard, so shards are encoded in any order, in parallel, and neve
 has no such codes; it is one file that one task builds.
 """
 
+import ctypes
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -20,6 +21,7 @@ from datastore.errors import RalmError
 from datastore.layout import Layout
 from datastore.manifest import Device, Manifest
 from datastore.store import open_array
+from retriever.lists import fill
 from retriever.sizing import IndexKey
 
 # Above so many lists the centroids are trained in two levels: k-means of n points into k centroids
@@ -176,9 +178,9 @@ def load(root: Path, manifest: Manifest, device: Device = "cpu", place: Place = 
 class SearchIndex:
     """A loaded index over all shards of a store. Searching is safe from several threads."""
 
-    def __init__(self, index: Any, key: IndexKey) -> None:
-        """Take over a filled index; its lists are laid out in blocks if the key says so."""
-        index = _in_blocks(index) if key.fast_scan else index
+    def __init__(self, index: Any, key: IndexKey, laid_out: bool = False) -> None:
+        """Take over a filled index; its lists are laid out in blocks if the key says so, unless they are."""
+        index = _in_blocks(index) if key.fast_scan and not laid_out else index
         self.key = key
         self._index = index
         self._ivf = lists_of(index)
@@ -192,14 +194,15 @@ class SearchIndex:
             _add_codes(index, root, manifest, key)
         if index.ntotal != manifest.rows:
             raise RalmError(f"The index has {index.ntotal} rows, the manifest {manifest.rows}.")
-        return cls(index, key)
+        loaded = cls(index, key)
+        _give_back_memory()
+        return loaded
 
     @classmethod
     def map(cls, root: Path, manifest: Manifest) -> "SearchIndex":
         """Open an IVF index whose lists stay on disk.
 
-        The first time they are laid out there, in a file as large as all codes and ids. Fast-scan codes are
-        scanned as plain ones, several times as slowly: blocks cannot be mapped.
+        The first time they are laid out there, in a file as large as all codes and ids.
         """
         from retriever.mapped import attach, lay_out
 
@@ -210,9 +213,15 @@ class SearchIndex:
             raise RalmError(
                 f"The index {key.text} has no lists that could stay on disk: load it into memory."
             )
-        attach(ivf, lay_out(Layout(root), manifest, ivf))
-        index.ntotal = ivf.ntotal
-        return cls(index, replace(key, code=key.code.removesuffix("fs")))
+        # RaBitQ's blocks hold more than codes: it is scanned code by code.
+        blocks = key.fast_scan and hasattr(ivf, "pq")
+        path = lay_out(Layout(root), manifest, ivf, blocks)
+        code_size = int(ivf.code_size)
+        if blocks:
+            index = _in_blocks(index)
+        attach(_inner(index), path, code_size, blocks)
+        index.ntotal = _inner(index).ntotal
+        return cls(index, key, laid_out=True)
 
     @property
     def rows(self) -> int:
@@ -274,6 +283,13 @@ class SearchIndex:
         return scores, rows
 
 
+def _give_back_memory() -> None:
+    """Return to the system what loading took for a while: the C library would keep it for the process."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Assigned:
     """Queries that are ready to search with: vectors [n, d'], and the lists each probes [n, nprobe]."""
@@ -301,6 +317,10 @@ def _probing(nprobe: int) -> Any:
 
 def _add_codes(index: Any, root: Path, manifest: Manifest, key: IndexKey) -> None:
     inner = _inner(index)
+    if isinstance(inner, faiss.IndexIVF):
+        fill(inner, root, manifest)
+        index.ntotal = inner.ntotal
+        return
     for shard in manifest.shards:
         # Flat: the stored float16 vectors are the codes.
         entry = shard.vectors if key.exact else shard.codes
@@ -320,11 +340,13 @@ def _in_blocks(index: Any) -> Any:
     fast = layout(ivf)
     # The copy takes the coarse quantizer over, the original is freed with its lists.
     ivf.own_fields, fast.own_fields = False, True
+    # Nothing of the original is needed, and Python would keep it alive for the copy: twice the memory.
+    fast.referenced_objects.clear()
+    ivf.replace_invlists(None, False)
     if ivf is index:
         return fast
     index.index, index.own_fields = fast, True
     fast.this.disown()  # The rotation frees it now, not Python.
-    ivf.reset()
     return index
 
 

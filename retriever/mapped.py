@@ -6,7 +6,7 @@ whatever of the file the system has room to keep.
 """
 
 import os
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,72 +16,111 @@ from numpy.typing import NDArray
 
 from datastore.layout import Layout, atomic_write
 from datastore.manifest import Manifest
-from datastore.store import open_array
 from retriever.card import identity
+from retriever.lists import ListedCodes
 from retriever.sizing import IndexKey
 
-# Codes sorted by list at once: a list's share of them is written in one piece.
-_BULK_BYTES = 1 << 28
 _ID_BYTES = 8
+# Codes in a block that SIMD registers scan, and what a list's first one is aligned to.
+BLOCK = 32
+_ALIGNED = 64
 # An index that takes more of the memory at hand than this is left on disk.
 _SHARE = 0.8
 
 
-def lists_of_codes(codes: NDArray[np.uint8], width: int) -> NDArray[np.int64]:
-    """The list that each code belongs to: its first `width` bytes, little-endian."""
-    lists = np.zeros(len(codes), np.int64)
-    for n in range(width):
-        lists |= codes[:, n].astype(np.int64) << (8 * n)
-    return lists
+@dataclass(frozen=True)
+class ListsFile:
+    """How a file of lists is laid out: of each list its codes, then its ids, up to a multiple of 64 bytes.
+
+    Fast-scan codes (`blocks`) lie there in blocks of 32, the last one filled up, as they are scanned.
+    """
+
+    sizes: NDArray[np.int64]
+    each: int
+    blocks: bool
+
+    @property
+    def capacities(self) -> NDArray[np.int64]:
+        """Codes that each list has room for."""
+        return -(-self.sizes // BLOCK) * BLOCK if self.blocks else self.sizes
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Where each list begins, in bytes; one more, where the last ends."""
+        taken = self.capacities * self.each + self.sizes * _ID_BYTES
+        starts: NDArray[np.int64] = np.cumsum([0, *(-(-taken // _ALIGNED) * _ALIGNED)])
+        return starts
+
+    def fill(self, handle: BinaryIO, codes: ListedCodes, ivf: Any, name: bytes) -> None:
+        """Write all codes and ids, and behind them the sizes and the name."""
+        file, starts, capacities = handle.fileno(), self.starts, self.capacities
+        os.ftruncate(file, int(starts[-1]))
+        for piece in codes.pieces():
+            start, capacity = int(starts[piece.number]), int(capacities[piece.number])
+            _write_at(file, piece.codes.data, start + piece.at * self.each)
+            _write_at(file, piece.ids.data, start + capacity * self.each + piece.at * _ID_BYTES)
+        if self.blocks:
+            for number in np.flatnonzero(self.sizes).tolist():
+                size, start = int(self.sizes[number]), int(starts[number])
+                plain = np.frombuffer(os.pread(file, size * self.each, start), np.uint8)
+                _write_at(file, in_blocks(ivf, plain.reshape(size, self.each)).data, start)
+        handle.seek(0, os.SEEK_END)
+        handle.write(self.sizes.astype(np.uint64).tobytes() + name)
+
+    def lists(self, path: Path) -> Any:
+        """The lists of a file, as FAISS reads them."""
+        lists = faiss.OnDiskInvertedLists()
+        lists.nlist, lists.code_size, lists.read_only = len(self.sizes), self.each, True
+        lists.filename = str(path)
+        columns = self.sizes.tolist(), self.capacities.tolist(), self.starts[:-1].tolist()
+        for size, capacity, start in zip(*columns, strict=True):
+            one = faiss.OnDiskOneList()
+            one.size, one.capacity, one.offset = size, capacity, start
+            lists.lists.push_back(one)
+        lists.totsize = int(self.starts[-1])
+        if lists.totsize:
+            lists.do_mmap()
+        return lists
 
 
-def lay_out(layout: Layout, manifest: Manifest, ivf: Any) -> Path:
+def lay_out(layout: Layout, manifest: Manifest, ivf: Any, blocks: bool) -> Path:
     """The file of a store's codes by list; written first if it is missing or another index's."""
     path = layout.lists(manifest.index.key, manifest.edition)
     name = identity(manifest).encode()
     if not path.exists() or _read_end(path, ivf.nlist)[1] != name:
-        atomic_write(path, lambda handle: _fill(handle, layout.root, manifest, ivf, name))
+        codes = ListedCodes.of(ivf, layout.root, manifest)
+        file = ListsFile(codes.sizes(), int(ivf.code_size), blocks)
+        # Read as well as written: codes are laid into blocks where they are.
+        atomic_write(path, lambda handle: file.fill(handle, codes, ivf, name), "w+b")
     return path
 
 
-def attach(ivf: Any, path: Path) -> None:
-    """Give an empty IVF index the lists of a file."""
+def attach(ivf: Any, path: Path, code_size: int, blocks: bool) -> None:
+    """Give an empty IVF index, of fast-scan codes or of others, the lists of a file."""
     sizes, _ = _read_end(path, ivf.nlist)
-    lists = faiss.OnDiskInvertedLists()
-    lists.nlist, lists.code_size, lists.read_only = ivf.nlist, ivf.code_size, True
-    lists.filename = str(path)
-    lists.lists.resize(ivf.nlist)
-    lists.set_all_lists_sizes(faiss.swig_ptr(sizes))
-    lists.totsize = int(sizes.sum()) * (ivf.code_size + _ID_BYTES)
-    if lists.totsize:
-        lists.do_mmap()
+    lists = ListsFile(sizes.astype(np.int64), code_size, blocks).lists(path)
+    ivf.ntotal = int(sizes.sum())
     lists.this.disown()
     ivf.replace_invlists(lists, True)
-    ivf.ntotal = int(sizes.sum())
 
 
-def _fill(handle: BinaryIO, root: Path, manifest: Manifest, ivf: Any, name: bytes) -> None:
-    """Write all codes, as FAISS's OnDiskInvertedLists lays them out: of each list its codes, then its ids."""
-    width, each = int(ivf.coarse_code_size()), int(ivf.code_size)
-    sizes = np.zeros(ivf.nlist, np.int64)
-    for _, codes in _bulks(root, manifest):
-        sizes += np.bincount(lists_of_codes(codes, width), minlength=ivf.nlist)
-    starts = (np.cumsum(sizes) - sizes) * (each + _ID_BYTES)
-    done, file = np.zeros(ivf.nlist, np.int64), handle.fileno()
-    for rows, codes in _bulks(root, manifest):
-        lists = lists_of_codes(codes, width)
-        order = np.argsort(lists, kind="stable")
-        counts = np.bincount(lists, minlength=ivf.nlist)
-        bodies, ids = np.ascontiguousarray(codes[order, width:]), rows[order]
-        ends = np.cumsum(counts)
-        for number in np.flatnonzero(counts).tolist():
-            mine = slice(ends[number] - counts[number], ends[number])
-            start, before = int(starts[number]), int(done[number])
-            _write_at(file, bodies[mine].data, start + before * each)
-            _write_at(file, ids[mine].data, start + int(sizes[number]) * each + before * _ID_BYTES)
-        done += counts
-    handle.seek(0, os.SEEK_END)
-    handle.write(sizes.astype(np.uint64).tobytes() + name)
+def in_blocks(ivf: Any, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Codes of one list as a fast-scan index lays them out: uint8 [n, code size] -> as many bytes for n filled
+    up to a multiple of 32.
+
+    By FAISS itself, through an index of a single list.
+    """
+    one = faiss.IndexIVFPQ(
+        faiss.IndexFlatIP(ivf.d), ivf.d, 1, ivf.pq.M, ivf.pq.nbits, faiss.METRIC_INNER_PRODUCT
+    )
+    ids = np.arange(len(codes))
+    one.invlists.add_entries(0, len(codes), faiss.swig_ptr(ids), faiss.swig_ptr(codes.ravel()))
+    one.is_trained, one.ntotal, one.by_residual = True, len(codes), ivf.by_residual
+    one.pq = ivf.pq
+    fast = faiss.IndexIVFPQFastScan(one)
+    width = codes.shape[1] * (-(-len(codes) // BLOCK) * BLOCK)
+    laid: NDArray[np.uint8] = faiss.rev_swig_ptr(fast.invlists.get_codes(0), width).copy()
+    return laid
 
 
 def _write_at(file: int, data: memoryview, offset: int) -> None:
@@ -89,26 +128,6 @@ def _write_at(file: int, data: memoryview, offset: int) -> None:
     while left:
         written = os.pwrite(file, left, offset)
         left, offset = left[written:], offset + written
-
-
-def _bulks(root: Path, manifest: Manifest) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-    """Row ids and codes of many shards at a time, or of a part of a large one."""
-    rows: list[NDArray[np.int64]] = []
-    codes: list[NDArray[np.uint8]] = []
-    held = 0
-    for shard in manifest.shards:
-        assert shard.codes is not None  # Only indexes with lists come here.
-        its = open_array(root / shard.codes.path)
-        step = max(1, _BULK_BYTES // its.shape[1])
-        for at in range(0, len(its), step):
-            codes.append(its[at : at + step])
-            rows.append(np.arange(shard.first_row + at, shard.first_row + at + len(codes[-1])))
-            held += codes[-1].nbytes
-            if held >= _BULK_BYTES:
-                yield np.concatenate(rows), np.concatenate(codes)
-                rows, codes, held = [], [], 0
-    if codes:
-        yield np.concatenate(rows), np.concatenate(codes)
 
 
 def _read_end(path: Path, nlist: int) -> tuple[NDArray[np.uint64], bytes]:

@@ -1,3 +1,6 @@
+import json
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -91,6 +94,21 @@ def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster):
         assert whole != some
     finally:
         front.close()
+
+
+@pytest.mark.long
+def test_a_process_and_a_node_are_lost_under_load(store):
+    """On Ray's own cluster of several nodes: every answer is whole, or says what is missing and is right."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.nodes", str(store)], check=True, capture_output=True, text=True
+    )
+    report = json.loads(ran.stdout.splitlines()[-1])
+    print(report)
+    assert report["errors"] == []
+    assert report["whole"]
+    assert report["one answer each"]
+    first, second = report["groups"]
+    assert report["missing"] == sorted([[], first, second])
 
 
 def test_a_graph_cannot_be_searched_in_parts(tmp_path, ray_cluster):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from datastore.errors import RalmError
 from datastore.view import View
-from retriever import mapped
+from retriever import lists, mapped
 from retriever.index import SearchIndex, Setting, load
 from retriever.search import Retriever
 from tests.conftest import add_to, build_store, compact, delete
@@ -17,7 +17,18 @@ from tests.given import GivenVectors, make_store, random_vectors
 @given(
     seed=st.integers(0, 10**6),
     count=st.integers(1, 90),
-    key=st.sampled_from(["IVF4,SQfp16", "IVF4,SQ8", "IVF4,PQ4x4", "IVF4,RaBitQ", "MRL6,IVF4,SQ8"]),
+    key=st.sampled_from(
+        [
+            "IVF4,SQfp16",
+            "IVF4,SQ8",
+            "IVF4,PQ4x4",
+            "IVF4,PQ8x4fs",
+            "OPQ4_8,IVF4,PQ4x4fs",
+            "IVF4,RaBitQ",
+            "MRL6,IVF4,SQ8",
+            "MRL4,IVF4,PQ4x4fs",
+        ]
+    ),
     nprobe=st.integers(1, 4),
     fraction=st.floats(0.05, 1),
     bulk=st.sampled_from([16, 100, 1 << 20]),
@@ -29,7 +40,7 @@ def test_lists_on_disk_give_what_lists_in_memory_give(
     store = make_store(tmp_path_factory.mktemp("mapped"), np.arange(count), vectors, key)
     queries = np.random.default_rng(seed).standard_normal((4, vectors.shape[1])).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mapped, "_BULK_BYTES", bulk)
+        patch.setattr(lists, "_BULK_BYTES", bulk)
         on_disk = load(store.layout.root, store.manifest, place="disk")
     in_memory = SearchIndex.load(store.layout.root, store.manifest)
     assert (on_disk.rows, on_disk.nlist) == (in_memory.rows, in_memory.nlist)
@@ -82,14 +93,15 @@ def test_a_file_of_another_index_or_a_cut_one_is_written_again(tmp_path):
 def test_auto_leaves_on_disk_what_does_not_fit_into_memory(tmp_path, monkeypatch):
     store = make_store(tmp_path, np.arange(50), random_vectors(0, 50), "IVF4,PQ4x4fs")
     path = store.layout.lists("IVF4,PQ4x4fs", 0)
-    assert load(tmp_path, store.manifest).key.fast_scan
+    load(tmp_path, store.manifest)
     assert not path.exists()
     monkeypatch.setattr(mapped, "available_memory", lambda: 1000)
-    index = load(tmp_path, store.manifest)
-    assert not index.key.fast_scan
+    load(tmp_path, store.manifest)
     assert path.exists()
+    path.unlink()
     monkeypatch.setattr(mapped, "available_memory", lambda: None)
-    assert load(tmp_path, store.manifest).key.fast_scan
+    load(tmp_path, store.manifest)
+    assert not path.exists()
 
 
 def test_this_machine_says_how_much_memory_it_has():
