@@ -21,7 +21,7 @@ from datastore.errors import RalmError
 from datastore.layout import Layout
 from datastore.manifest import Device, Manifest
 from datastore.store import open_array
-from retriever.lists import fill
+from retriever.lists import ListedCodes, fill
 from retriever.sizing import IndexKey
 
 # Above so many lists the centroids are trained in two levels: k-means of n points into k centroids
@@ -190,13 +190,11 @@ class SearchIndex:
         """Load the quantizer and every shard's codes into memory."""
         key = IndexKey.parse(manifest.index.key)
         index = read_trained(root / manifest.index.trained.path)
+        if lists_of(index) is not None:
+            return cls._with_lists(index, key, root, manifest, in_memory=True)
         if not index.ntotal:
             _add_codes(index, root, manifest, key)
-        if index.ntotal != manifest.rows:
-            raise RalmError(f"The index has {index.ntotal} rows, the manifest {manifest.rows}.")
-        loaded = cls(index, key)
-        _give_back_memory()
-        return loaded
+        return cls._checked(index, key, manifest)
 
     @classmethod
     def map(cls, root: Path, manifest: Manifest) -> "SearchIndex":
@@ -204,29 +202,55 @@ class SearchIndex:
 
         The first time they are laid out there, in a file as large as all codes and ids.
         """
-        from retriever.mapped import attach, lay_out
-
         key = IndexKey.parse(manifest.index.key)
         index = read_trained(root / manifest.index.trained.path)
-        ivf = lists_of(index)
-        if ivf is None:
+        if lists_of(index) is None:
             raise RalmError(
                 f"The index {key.text} has no lists that could stay on disk: load it into memory."
             )
-        # RaBitQ's blocks hold more than codes: it is scanned code by code.
+        return cls._with_lists(index, key, root, manifest, in_memory=False)
+
+    @classmethod
+    def _with_lists(
+        cls, index: Any, key: IndexKey, root: Path, manifest: Manifest, in_memory: bool
+    ) -> "SearchIndex":
+        from retriever.mapped import attach, lay_out
+
+        ivf: Any = lists_of(index)
+        codes, each = ListedCodes.of(ivf, root, manifest), int(ivf.code_size)
+        # RaBitQ's blocks hold more than codes: FAISS makes them in memory, on disk codes are scanned plain.
         blocks = key.fast_scan and hasattr(ivf, "pq")
-        path = lay_out(Layout(root), manifest, ivf, blocks)
-        code_size = int(ivf.code_size)
         if blocks:
             index = _in_blocks(index)
-        attach(_inner(index), path, code_size, blocks)
-        index.ntotal = _inner(index).ntotal
+        inner = _inner(index)
+        if in_memory:
+            fill(inner, codes, each, blocks)
+        else:
+            attach(inner, lay_out(Layout(root), codes, inner, each, blocks), each, blocks)
+        index.ntotal = inner.ntotal
+        if key.fast_scan and in_memory and not blocks:
+            index = _in_blocks(index)
+        loaded = cls._checked(index, key, manifest)
+        _give_back_memory()
+        return loaded
+
+    @classmethod
+    def _checked(cls, index: Any, key: IndexKey, manifest: Manifest) -> "SearchIndex":
+        if index.ntotal != manifest.rows:
+            raise RalmError(f"The index has {index.ntotal} rows, the manifest {manifest.rows}.")
         return cls(index, key, laid_out=True)
 
     @property
     def rows(self) -> int:
         """Number of vectors."""
         return int(self._index.ntotal)
+
+    @property
+    def bytes(self) -> int:
+        """What it holds: codes, ids, centroids and tables."""
+        lists = faiss.downcast_InvertedLists(self._ivf.invlists) if self._ivf is not None else None
+        mapped = int(lists.totsize) if isinstance(lists, faiss.OnDiskInvertedLists) else 0
+        return len(to_bytes(self._index)) + mapped
 
     @property
     def nlist(self) -> int:
@@ -317,10 +341,6 @@ def _probing(nprobe: int) -> Any:
 
 def _add_codes(index: Any, root: Path, manifest: Manifest, key: IndexKey) -> None:
     inner = _inner(index)
-    if isinstance(inner, faiss.IndexIVF):
-        fill(inner, root, manifest)
-        index.ntotal = inner.ntotal
-        return
     for shard in manifest.shards:
         # Flat: the stored float16 vectors are the codes.
         entry = shard.vectors if key.exact else shard.codes

@@ -1,23 +1,30 @@
-"""Codes of shards to the lists of an index, in memory.
+"""Codes of shards to the lists of an index: one stretch of bytes, in memory or a file, list after list.
 
-Lists are given their sizes before they are filled: lists that grow by themselves take half as much again, and
-FAISS's `add_sa_codes` appends code by code.
+Of each list its codes, then its ids. FAISS's own lists grow by themselves and take half as much again, and
+its fast-scan lists take a power of two of bytes; here every list has its size before it is filled.
 """
 
+import ctypes
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from datastore.errors import RalmError
 from datastore.manifest import Manifest
 from datastore.store import open_array
 
 # Codes sorted by list at once.
 _BULK_BYTES = 1 << 28
+_ID_BYTES = 8
+# Codes in a block that SIMD registers scan, and what a list's first one is aligned to, in bytes.
+_BLOCK = 32
+_ALIGNED = 64
 
 
 @dataclass(frozen=True)
@@ -92,15 +99,126 @@ class ListedCodes:
             yield np.concatenate(rows), np.concatenate(codes)
 
 
-def fill(ivf: Any, root: Path, manifest: Manifest) -> None:
-    """Give an empty IVF index the codes of a store."""
-    codes = ListedCodes.of(ivf, root, manifest)
-    lists = faiss.ArrayInvertedLists(ivf.nlist, ivf.code_size)
-    for number, size in enumerate(codes.sizes().tolist()):
-        lists.resize(number, size)
-    for piece in codes.pieces():
-        ids, bodies = faiss.swig_ptr(piece.ids), faiss.swig_ptr(piece.codes.ravel())
-        lists.update_entries(piece.number, piece.at, len(piece.ids), ids, bodies)
-    ivf.ntotal = lists.compute_ntotal()
+class Place(Protocol):
+    """Bytes to lay lists out in."""
+
+    def write(self, at: int, data: NDArray[Any]) -> None: ...
+    def read(self, at: int, count: int) -> NDArray[np.uint8]: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where each list lies, by the number of its codes and the bytes of each.
+
+    Fast-scan codes (`blocks`) lie in blocks of 32, the last one filled up, as they are scanned.
+    """
+
+    sizes: NDArray[np.int64]
+    each: int
+    blocks: bool
+
+    @property
+    def capacities(self) -> NDArray[np.int64]:
+        """Codes that each list has room for."""
+        return -(-self.sizes // _BLOCK) * _BLOCK if self.blocks else self.sizes
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Where each list begins, in bytes; one more, where the last ends."""
+        taken = self.capacities * self.each + self.sizes * _ID_BYTES
+        starts: NDArray[np.int64] = np.cumsum([0, *(-(-taken // _ALIGNED) * _ALIGNED)])
+        return starts
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all lists."""
+        return int(self.starts[-1])
+
+    def fill(self, place: Place, codes: ListedCodes, ivf: Any) -> None:
+        """Lay out all codes and ids; `ivf` is the index whose codes they are."""
+        starts, capacities = self.starts, self.capacities
+        for piece in codes.pieces():
+            start, capacity = int(starts[piece.number]), int(capacities[piece.number])
+            place.write(start + piece.at * self.each, piece.codes)
+            place.write(start + capacity * self.each + piece.at * _ID_BYTES, piece.ids)
+        for number in np.flatnonzero(self.sizes).tolist() if self.blocks else ():
+            size, start = int(self.sizes[number]), int(starts[number])
+            plain = place.read(start, size * self.each).reshape(size, self.each)
+            place.write(start, in_blocks(ivf, plain))
+
+    def lists(self) -> Any:
+        """Lists as FAISS reads them, still without bytes."""
+        lists = faiss.OnDiskInvertedLists()
+        lists.nlist, lists.code_size, lists.read_only = len(self.sizes), self.each, True
+        # Its threads that read ahead take longer than a search of what is in memory.
+        lists.prefetch_nthread = 0
+        lists.totsize = self.bytes
+        columns = self.sizes.tolist(), self.capacities.tolist(), self.starts[:-1].tolist()
+        for size, capacity, start in zip(*columns, strict=True):
+            one = faiss.OnDiskOneList()
+            one.size, one.capacity, one.offset = size, capacity, start
+            lists.lists.push_back(one)
+        return lists
+
+
+def in_blocks(ivf: Any, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Codes of one list [n, code size] as a fast-scan index lays them out: flat, n filled up to the next 32.
+
+    By FAISS itself (Andre, Kermarrec, Le Scouarnec 2015), through an index of a single list.
+    """
+    one = faiss.IndexIVFPQ(
+        faiss.IndexFlatIP(ivf.d), ivf.d, 1, ivf.pq.M, ivf.pq.nbits, faiss.METRIC_INNER_PRODUCT
+    )
+    ids = np.arange(len(codes))
+    one.invlists.add_entries(0, len(codes), faiss.swig_ptr(ids), faiss.swig_ptr(codes.ravel()))
+    one.is_trained, one.ntotal, one.by_residual = True, len(codes), ivf.by_residual
+    one.pq = ivf.pq
+    fast = faiss.IndexIVFPQFastScan(one)
+    width = codes.shape[1] * (-(-len(codes) // _BLOCK) * _BLOCK)
+    laid: NDArray[np.uint8] = faiss.rev_swig_ptr(fast.invlists.get_codes(0), width).copy()
+    return laid
+
+
+class Memory:
+    """Pages of memory that FAISS takes over and unmaps."""
+
+    def __init__(self, count: int) -> None:
+        library = ctypes.CDLL(None, use_errno=True)
+        library.mmap.restype = ctypes.c_void_p
+        library.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+        library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        access, kind = mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        address = library.mmap(None, count, access, kind, -1, 0)
+        if address in (None, ctypes.c_void_p(-1).value):
+            raise RalmError(
+                f"{count:,} bytes of memory for an index cannot be had: search with --index-in disk."
+            )
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            library.madvise(address, count, mmap.MADV_HUGEPAGE)
+        pages: Any = (ctypes.c_uint8 * count).from_address(address)
+        self.bytes: NDArray[np.uint8] = np.frombuffer(pages, np.uint8)
+
+    def write(self, at: int, data: NDArray[Any]) -> None:
+        found = np.ascontiguousarray(data).view(np.uint8).ravel()
+        self.bytes[at : at + len(found)] = found
+
+    def read(self, at: int, count: int) -> NDArray[np.uint8]:
+        return np.array(self.bytes[at : at + count])
+
+
+def fill(ivf: Any, codes: ListedCodes, each: int, blocks: bool) -> None:
+    """Give an empty IVF index, of fast-scan codes if they are to lie in blocks, the codes of a store."""
+    plan = Plan(codes.sizes(), each, blocks)
+    lists = plan.lists()
+    if plan.bytes:
+        memory = Memory(plan.bytes)
+        plan.fill(memory, codes, ivf)
+        lists.ptr = faiss.swig_ptr(memory.bytes)
+    give(ivf, lists, int(plan.sizes.sum()))
+
+
+def give(ivf: Any, lists: Any, rows: int) -> None:
+    """Have an index take lists over."""
     lists.this.disown()
     ivf.replace_invlists(lists, True)
+    ivf.ntotal = rows
