@@ -133,6 +133,7 @@ def make_store(root: Path, rows: int, per_shard: int) -> Manifest:
     info = layout.write(layout.trained(KEY), lambda h: h.write(to_bytes(quantizer)))
     manifest = Manifest(
         generation=1,
+        next_shard=len(shards),
         sources=(),
         config={"device": "cpu"},
         encoder=EncoderCard(

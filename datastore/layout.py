@@ -179,7 +179,7 @@ class Layout:
                 ) from None
             # First, so that a full disk's leftovers make room for the lock's own line.
             for leftover in self.root.rglob(f"*{TEMPORARY}"):
-                if _OWN_TEMPORARY.search(leftover.name):
+                if _OWN_TEMPORARY.search(leftover.name) and not held(leftover):
                     leftover.unlink(missing_ok=True)
             try:
                 handle.truncate(0)
@@ -207,6 +207,9 @@ def atomic_write(path: Path, fill: Callable[[BinaryIO], object], mode: Literal["
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
     try:
         with open(temporary, mode) as handle:
+            # A takedown or a reader may write while another process takes the store's lock and clears up.
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_SH)
             fill(handle)
             handle.flush()
             os.fsync(handle.fileno())
@@ -235,14 +238,18 @@ def move(source: Path, target: Path) -> None:
     if source.exists():
         replace(source, target)
     elif not target.exists():
-        raise RalmError(f"Neither {source} nor {target} exists: delete the store and build it again.")
+        raise RalmError(
+            f"Neither {source} nor {target} exists: give up what was being added (`ralm discard`), or "
+            "build the store again in another folder."
+        )
 
 
 class Hold:
     """Holds a file as one of its readers, for as long as this object lives or until it is released."""
 
     def __init__(self, path: Path) -> None:
-        self._file: int | None = os.open(path, os.O_RDONLY)
+        self._file: int | None = None
+        self._file = os.open(path, os.O_RDONLY)
         # A file system that knows no locks has no `held` either.
         with suppress(OSError):
             fcntl.flock(self._file, fcntl.LOCK_SH)
@@ -258,14 +265,15 @@ class Hold:
 
 
 def held(path: Path) -> bool:
-    """Whether a reader, of this process or another, holds a file."""
-    with open(path, "rb") as handle:
-        try:
+    """Whether somebody, in this process or another, holds a file; True where nobody can say."""
+    try:
+        # Open for writing too: NFS gives no exclusive lock otherwise.
+        with open(path, "r+b") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return True  # Nobody can say: better to keep what may be in use.
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # BlockingIOError, or no locks here: better to keep what may be in use.
     return False
 
 

@@ -94,6 +94,7 @@ class Manifest(_Frozen):
     """One generation of a datastore; `domains` and metadata `columns` count the passages of each.
 
     `edition` counts what changed its shards: 0 after the build, one more with each addition and compaction.
+    `next_shard` numbers the files of the next one: a number is never used twice.
     `documents` are hashes of all documents, which an addition is compared with; `takedowns` list what may not
     come back. `mean_words` is the mean passage length that BM25 weights were computed with.
     """
@@ -101,6 +102,7 @@ class Manifest(_Frozen):
     format_version: int = FORMAT_VERSION
     generation: int
     edition: int = 0
+    next_shard: int
     sources: tuple[SourceEntry, ...]
     config: dict[str, Any]
     encoder: EncoderCard
@@ -158,8 +160,8 @@ def publish(layout: Layout, manifest: Manifest) -> None:
 
 def current_hash(layout: Layout) -> str:
     """The hash of the current generation, from the pointer alone."""
-    found: str = read_json(layout.pointer)["xxh3"]
-    return found
+    found = read_json(layout.pointer)
+    return str(found.get("xxh3")) if isinstance(found, dict) else ""
 
 
 def published(layout: Layout) -> bool:
@@ -170,10 +172,11 @@ def published(layout: Layout) -> bool:
 def open_current(layout: Layout) -> tuple[Manifest, Hold]:
     """Read the current generation and hold it, so that its files stay until the hold is released."""
     while True:
+        before = current_hash(layout) if published(layout) else ""
         manifest = current(layout)
         hold = Hold(layout.manifest(manifest.generation))
-        # Between the two another generation may have been published and this one's files swept away.
-        if current_hash(layout) == manifest.hash:
+        # Meanwhile another generation may have been published and this one's files swept away.
+        if current_hash(layout) == before:
             return manifest, hold
         hold.release()
 

@@ -7,7 +7,7 @@ that is not finished has written is in no manifest yet.
 from dataclasses import dataclass
 from pathlib import Path
 
-from datastore.layout import Layout, held
+from datastore.layout import TEMPORARY, Layout, held
 from datastore.manifest import Manifest, at_generation, current
 
 # What generations consist of; the stages' markers and the manifests themselves stay as a record.
@@ -23,18 +23,23 @@ class Swept:
 
 
 def sweep(layout: Layout) -> Swept:
-    """Delete every file that belongs to no generation in use."""
-    manifest = current(layout)
-    in_use, needed = [], _files(layout, manifest)
-    for path in sorted((layout.root / "manifests").glob("*.json")):
-        if int(path.stem) != manifest.generation and held(path):
-            in_use.append(int(path.stem))
-            needed |= _files(layout, at_generation(layout, int(path.stem)))
-    freed = 0
-    for path in (path for folder in _FOLDERS for path in (layout.root / folder).rglob("*")):
-        if path.is_file() and path not in needed:
-            freed += path.stat().st_size
-            path.unlink()
+    """Delete every file that belongs to no generation in use.
+
+    Nothing is published meanwhile: the files of a takedown lie there before its manifest does.
+    """
+    with layout.publishing():
+        manifest = current(layout)
+        in_use, needed = [], _files(layout, manifest)
+        for path in sorted((layout.root / "manifests").glob("*.json")):
+            if int(path.stem) != manifest.generation and held(path):
+                in_use.append(int(path.stem))
+                needed |= _files(layout, at_generation(layout, int(path.stem)))
+        freed = 0
+        for path in (path for folder in _FOLDERS for path in (layout.root / folder).rglob("*")):
+            # What is still being written, such as lists for searching from disk, is not finished yet.
+            if path.is_file() and path not in needed and path.suffix != TEMPORARY:
+                freed += path.stat().st_size
+                path.unlink()
     return Swept(freed, tuple(in_use))
 
 

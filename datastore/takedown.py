@@ -50,13 +50,14 @@ class Takedowns:
                     f"{path} cannot be read ({error.strerror}): name a file of takedowns."
                 ) from None
             for number, line in enumerate(lines, 1):
-                try:
-                    record = orjson.loads(line)
-                    found.add(Takedown(record["domain"], record["id"]))
-                except (orjson.JSONDecodeError, KeyError, TypeError):
+                if not line.strip():
+                    continue
+                one = _takedown(line)
+                if one is None:
                     raise RalmError(
                         f'{path}, line {number}, is no takedown: write {{"domain": "...", "id": "..."}}.'
-                    ) from None
+                    )
+                found.add(one)
         return cls(frozenset(found))
 
     @classmethod
@@ -94,6 +95,18 @@ class Takedowns:
         return out
 
 
+def _takedown(line: bytes) -> Takedown | None:
+    try:
+        record = orjson.loads(line)
+        domain, doc_id = record["domain"], record["id"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    # As a corpus' ids are read: a number stands for its digits.
+    if isinstance(doc_id, int) and not isinstance(doc_id, bool):
+        doc_id = str(doc_id)
+    return Takedown(domain, doc_id) if isinstance(domain, str) and isinstance(doc_id, str) else None
+
+
 def matching(store: Datastore, view: View, ids: Sequence[str] | None = None) -> Takedowns:
     """The documents of a store that have a passage in a view and, if ids are given, one of these ids."""
     wanted = None if ids is None else pa.array(sorted(set(ids)), pa.string())
@@ -123,10 +136,14 @@ def take_down(layout: Layout, takedowns: Takedowns) -> Manifest:
         return manifest
 
 
-def without(layout: Layout, manifest: Manifest, takedowns: Takedowns) -> Manifest:
-    """A manifest whose shards hide these documents too; the rows they lose are written beside the shards."""
-    shards, domains, columns = [], Counter(manifest.domains), Counter(manifest.columns)
-    for entry in manifest.shards:
+def without(layout: Layout, manifest: Manifest, takedowns: Takedowns, first: int = 0) -> Manifest:
+    """A manifest whose shards, from the `first` on, hide these documents too.
+
+    The rows they lose are written beside them.
+    """
+    domains, columns = Counter(manifest.domains), Counter(manifest.columns)
+    shards = list(manifest.shards[:first])
+    for entry in manifest.shards[first:]:
         shard = open_shard(layout.root, entry)
         lost = takedowns.rows(shard.passages)
         if shard.alive is not None:

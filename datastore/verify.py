@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from datastore.errors import RalmError
 from datastore.layout import Layout
-from datastore.manifest import Manifest, current
+from datastore.manifest import Manifest, open_current
 from datastore.schema import passage_at
 from datastore.store import file_problem, open_array, open_shard
 from datastore.takedown import Takedowns
@@ -25,6 +25,8 @@ def count_problems(manifest: Manifest) -> Iterator[str]:
         yield "documents are not those indexed plus those removed"
     if counts["passages"] != manifest.rows:
         yield "passages are not the rows of the shards"
+    if sum(manifest.domains.values()) != manifest.passages:
+        yield "the passages of all domains are not the passages that count"
 
 
 def verify(path: Path | str) -> list[str]:
@@ -34,7 +36,14 @@ def verify(path: Path | str) -> list[str]:
     and that nothing taken down is shown.
     """
     layout = Layout(Path(path))
-    manifest = current(layout)
+    manifest, hold = open_current(layout)  # Held: nothing of it is swept away meanwhile.
+    try:
+        return _problems(layout, manifest)
+    finally:
+        hold.release()
+
+
+def _problems(layout: Layout, manifest: Manifest) -> list[str]:
     problems = [p for e in manifest.files if (p := file_problem(layout, e, full=True))]
     problems += [f"{layout.pointer}: {p}." for p in count_problems(manifest)]
     if problems:

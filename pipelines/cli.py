@@ -183,6 +183,7 @@ def discard(store: Store) -> None:
     from pipelines.build.job import discard as give_up
 
     layout = Layout(store)
+    current(layout)  # Before the lock makes a folder of a mistyped name.
     with layout.lock():
         job = give_up(layout, current(layout))
     show.discarded(store, job)

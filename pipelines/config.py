@@ -77,7 +77,7 @@ def _checked(parse: Callable[[str], object], value: str) -> None:
 def load_config(path: Path | None, **overrides: Any) -> BuildConfig:
     """Read a build configuration from YAML (or JSON); overrides that are not None win.
 
-    Relative source paths in the file are relative to the file. Raises RalmError naming the field
+    Relative paths in the file are relative to the file. Raises RalmError naming the field
     that is wrong.
     """
     content = _read(path) if path else {}
@@ -104,6 +104,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise RalmError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
         raise RalmError(f"{path} must hold a mapping of settings, such as `sources: [...]`.")
+    takedowns = content.get("takedowns")
+    if isinstance(takedowns, str):
+        content["takedowns"] = str(path.parent / takedowns)
     sources = content.get("sources")
     for source in sources if isinstance(sources, list) else []:
         found = source.get("path") if isinstance(source, dict) else None

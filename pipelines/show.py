@@ -101,6 +101,8 @@ def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
         ("manifest", manifest.hash),
     ]
     console.print(_table(f"{store}", rows))
+    if counts["unreadable"]:
+        console.print(f"What could not be read: {escape(str(store))}/removed/", style="yellow")
     if not counts["passages"]:
         console.print("Nothing is new: the store stays as it was.")
 

@@ -39,7 +39,8 @@ def open_stores(paths: Sequence[Path], how: Opening) -> "Retriever":
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
     if len(set(names)) < len(names):
-        raise RalmError("A store is given twice: name it once.")
+        twice = next(name for n, name in enumerate(names) if name in names[:n])
+        raise RalmError(f"The store {twice} is given twice: name it once.")
     return SeveralRetriever({name: _open(path, how) for name, path in zip(names, paths, strict=True)})
 
 

@@ -88,9 +88,10 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a searcher is asked about: a generation of the store, and the group of its shards."""
+    """What a searcher is asked about: a generation of the store, its hash, and the group of its shards."""
 
     generation: int
+    manifest: str
     shards: range
 
 
@@ -112,6 +113,8 @@ class Searcher:
     def _open(self, ticket: Ticket) -> _Group:
         if ticket not in self._groups:
             manifest = at_generation(self._layout, ticket.generation)
+            if manifest.hash != ticket.manifest:
+                raise RalmError(f"{self._layout.root} has been built anew: open the cluster again.")
             wanted = identity(part_of(manifest, ticket.shards))
             same = [g.index for g in self._groups.values() if identity(g.store.manifest) == wanted]
             group = _Group(self._layout, manifest, ticket.shards, same[0] if same else None)
@@ -194,13 +197,17 @@ class ClusterRetriever(Retriever):
         self.patience = patience
         self._lost = threading.local()
         try:
-            self._take_up(root, partial, None)
+            self._take_up(root, None)
+            # None may be missing at the start, and loading takes longer than a search.
+            self.partial, self.patience = False, max(patience, _LOADING)
+            self._ask("ready")
+            self.partial, self.patience = partial, patience
         except BaseException:
             self.close()
             raise
 
-    def _take_up(self, root: Path, partial: bool, encoder: Encoder | None) -> None:
-        """Open the current generation, and have the searchers open it."""
+    def _take_up(self, root: Path, encoder: Encoder | None) -> None:
+        """Open the current generation; searchers do when they are asked about it."""
         layout = Layout(root.absolute())
         manifest, hold = open_current(layout)
         key = IndexKey.parse(manifest.index.key)
@@ -215,13 +222,9 @@ class ClusterRetriever(Retriever):
             SearchIndex(trained, key),
             read_card(layout, manifest),
         )
+        self._hash = manifest.hash
         self.groups = groups(manifest, len(self.searchers))
         self._starts = np.array([manifest.shards[group.start].first_row for group in self.groups], np.int64)
-        # None may be missing at the start, and loading takes longer than a search.
-        self.partial, patience = False, self.patience
-        self.patience = max(patience, _LOADING)
-        self._ask("ready")
-        self.partial, self.patience = partial, patience
         if all(shard.lexical is not None for shard in manifest.shards):
             self.lexical = _ClusterLexical(weakref.proxy(self))  # No cycle: it is to go with its store.
 
@@ -235,7 +238,11 @@ class ClusterRetriever(Retriever):
             return self
         found = copy.copy(self)
         found._lost = threading.local()
-        found._take_up(self.store.layout.root, self.partial, self.encoder)
+        found._take_up(self.store.layout.root, self.encoder)
+        # Loaded before it is asked about; with `partial`, whoever is lost does not keep a takedown waiting.
+        found.patience = self.patience if self.partial else max(self.patience, _LOADING)
+        found._ask("ready")
+        found.patience = self.patience
         return found
 
     def close(self) -> None:
@@ -261,7 +268,7 @@ class ClusterRetriever(Retriever):
             if not self._missing.isdisjoint(group):
                 continue
             if each is None or number in each:
-                ticket = Ticket(self.store.manifest.generation, group)
+                ticket = Ticket(self.store.manifest.generation, self._hash, group)
                 own = arguments if each is None else (each[number],)
                 calls[number] = getattr(self.searchers[number], method).remote(ticket, *own)
         ray.wait(list(calls.values()), num_returns=len(calls), timeout=self.patience)

@@ -167,10 +167,12 @@ def load(root: Path, manifest: Manifest, device: Device = "cpu", place: Place = 
         from retriever.gpu import GpuSearchIndex
 
         return GpuSearchIndex.load(root, manifest)
-    if key.family == "ivf" and place != "memory":
+    if place == "disk":
+        return SearchIndex.map(root, manifest)
+    if key.family == "ivf" and place == "auto":
         from retriever.mapped import fits
 
-        if place == "disk" or not fits(key, manifest.rows, manifest.encoder.dimension):
+        if not fits(key, manifest.rows, manifest.encoder.dimension):
             return SearchIndex.map(root, manifest)
     return SearchIndex.load(root, manifest)
 

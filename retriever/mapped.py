@@ -90,9 +90,13 @@ def available_memory() -> int | None:
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         limits += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        group = Path("/sys/fs/cgroup")
+        limit = (group / "memory.max").read_text().strip()
         if limit != "max":
-            limits.append(int(limit) - int(Path("/sys/fs/cgroup/memory.current").read_text()))
+            counted = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            # Cached files are counted as used and given up when memory is asked for.
+            cached = int(counted.get("inactive_file", 0)) + int(counted.get("active_file", 0))
+            limits.append(int(limit) - int((group / "memory.current").read_text()) + cached)
     except (OSError, ValueError):
         pass
     return min(limits) if limits else None

@@ -69,8 +69,19 @@ class SeveralRetriever(Retriever):
 
     def refreshed(self) -> "SeveralRetriever":
         """Of every store's current generation; this one if all of them are."""
-        found = {name: member.refreshed() for name, member in self.members.items()}
-        return self if list(found.values()) == self._each else SeveralRetriever(found)
+        found, failed = dict(self.members), []
+        for name, member in self.members.items():
+            try:
+                found[name] = member.refreshed()
+            except (RalmError, OSError) as error:
+                failed.append(
+                    error
+                )  # A damaged store must not keep the others' takedowns from taking effect.
+        if list(found.values()) != self._each:
+            return SeveralRetriever(found)
+        if failed:
+            raise failed[0]
+        return self
 
     def setting(
         self, k: int, recall: float | None = None, nprobe: int | None = None, depth: int | None = None
@@ -153,7 +164,7 @@ def known_views(stores: Sequence[Any], views: Sequence[View]) -> list[list[bool]
         for number, view in enumerate(views):
             try:
                 store.check(view)
-                mine.append(True)
+                mine.append(store.rows > 0)
             except RalmError as error:
                 refusals[number] = error
                 mine.append(False)

@@ -83,6 +83,12 @@ class IndexKey:
         return 0 if self.rotation else self.reduced
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU trains it and encodes with it (`codec.py`)."""
+        coded = self.code.startswith("PQ") or self.code in ("SQ8", "SQfp16")
+        return self.family == "flat" or (self.family == "ivf" and coded)
+
+    @property
     def exact(self) -> bool:
         """Whether its scores are those of the stored vectors, so that re-scoring changes nothing."""
         return self.family == "flat"

@@ -56,7 +56,7 @@ async def _follow(answerer: Answerer, seconds: float) -> None:
         await asyncio.sleep(seconds)
         try:
             await run_in_threadpool(answerer.refresh)
-        except (RalmError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  (a server that stops looking shows for ever what is taken down)
             # The generation that is open goes on being served; said once, not every two seconds.
             if str(error) != said:
                 said = str(error)

@@ -76,6 +76,7 @@ def make_store(root, numbers, vectors, key="Flat", per_shard=7):
     passages = [passage(n) for n in numbers]
     manifest = Manifest(
         generation=1,
+        next_shard=len(shards),
         sources=(),
         config={},
         encoder=EncoderCard(

@@ -6,7 +6,6 @@ the first alone.
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -74,7 +73,7 @@ class Addition:
                 manifest = self._publish(job, corpus, embedded, entries)
                 job.finish()
             else:
-                discard(self.layout, manifest)
+                discard(self.layout, manifest, keep_removed=True)
         return manifest, embedded.counts
 
     def _config(self, manifest: Manifest) -> BuildConfig:
@@ -97,7 +96,8 @@ class Addition:
         with self.layout.publishing():
             # Something may have been taken down since, from what was there and from what is new.
             manifest = self._grown(job.layout, corpus, embedded, entries)
-            manifest = without(self.layout, manifest, Takedowns.load(self.layout, manifest))
+            takedowns = Takedowns.load(self.layout, manifest)
+            manifest = without(self.layout, manifest, takedowns, len(manifest.shards) - len(entries))
             publish(self.layout, manifest)
         return manifest
 
@@ -111,6 +111,7 @@ class Addition:
             update={
                 "generation": before.generation + 1,
                 "edition": before.edition + 1,
+                "next_shard": before.next_shard + len(entries),
                 "sources": (*before.sources, *corpus.sources),
                 "config": before.config | {"sources": sources},
                 "shards": (*before.shards, *entries),
@@ -132,18 +133,13 @@ def require_codec(layout: Layout, manifest: Manifest) -> None:
         )
 
 
-def next_shard(manifest: Manifest) -> int:
-    """The first number that no passage file of a store has."""
-    return 1 + max((int(Path(shard.passages.path).stem) for shard in manifest.shards), default=-1)
-
-
 def _held(layout: Layout, manifest: Manifest, takedowns: list[str]) -> Held:
     hashes = tuple(layout.root / entry.path for entry in manifest.documents)
     return Held(
         hashes=hashes,
         takedowns=tuple(layout.root / path for path in takedowns),
         documents=sum(len(np.load(path, mmap_mode="r")) for path in hashes),
-        first_shard=next_shard(manifest),
+        first_shard=manifest.next_shard,
         first_row=manifest.rows,
     )
 

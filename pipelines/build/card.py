@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from datastore.errors import RalmError
 from datastore.layout import Layout, Marker
 from datastore.manifest import Device, Manifest
 from datastore.store import Datastore
@@ -85,6 +86,8 @@ def sentence(text: str) -> str:
 def measure_again(path: Path, questions: Sequence[str]) -> Card:
     """Measure and replace the card of a published store; without questions, on its own sentences."""
     store = Datastore.open(path)
+    if not store.passages:
+        raise RalmError(f"{path} has no passages to measure an index with: add some first.")
     encoder = Encoder.open(store.manifest.encoder)
     seed = store.manifest.config.get("seed", 0)
     card = make_card(store, encoder, questions or sentences(store, QUERIES, seed))

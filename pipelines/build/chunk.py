@@ -190,10 +190,14 @@ class ChunkStage:
         return Marker(counts, (*files, self._hashes(number), *removed.write()))
 
     def _hashes(self, number: int) -> FileInfo:
-        """Keep what a later addition is compared with: every identity, and the text that came under it."""
-        hashes = load_hashes(self.layout, number)
+        """Keep what a later addition is compared with: every identity, and every text that the store has.
+
+        A document dropped for its text stands for no text of its own: the one kept may be taken down.
+        """
+        hashes = np.array(load_hashes(self.layout, number))
         unique = np.ones(len(hashes), bool)
         unique[load_drops(self.layout, "id", number, self.partitions)[:, 1]] = False
+        hashes[load_drops(self.layout, "text", number, self.partitions)[:, 1], 2:] = 0
         path = self.layout.documents(number)
         return self.layout.write(path, lambda handle: save_array(handle, hashes[unique]))
 

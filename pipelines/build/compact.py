@@ -1,7 +1,7 @@
 """Compacting a store: shards that hold rows taken down, or few rows, are written anew without them.
 
-Codes, vectors and BM25 weights of a passage do not depend on its neighbours: what is kept is copied, not made
-again, and a search finds the same.
+Codes and vectors of a passage do not depend on its neighbours: they are copied, not made again, and a search
+finds the same. BM25 weights are computed anew, with the same mean length.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from datastore.manifest import FileEntry, Manifest, ShardEntry, at_generation, c
 from datastore.store import open_array, open_shard
 from datastore.sweep import Swept, sweep
 from datastore.takedown import Takedowns, without
-from pipelines.build.add import next_shard, require_codec
+from pipelines.build.add import require_codec
 from pipelines.build.card import CardStage
 from pipelines.build.chunk import write_batch
 from pipelines.build.executor import Executor
@@ -49,8 +49,7 @@ def plan(manifest: Manifest, per_shard: int) -> list[Group]:
         runs[-1].append(place)
         held += alive
     worth = [run for run in runs if len(run) > 1 or manifest.shards[run[0]].taken_down]
-    first = next_shard(manifest)
-    return [Group(first + n, tuple(run)) for n, run in enumerate(worth)]
+    return [Group(manifest.next_shard + n, tuple(run)) for n, run in enumerate(worth)]
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ class Compaction:
 
     def _publish(self, job: Job, manifest: Manifest) -> Manifest:
         if manifest.shards:
-            job.perform(CardStage(job.layout, manifest, manifest.config["device"]))
+            job.perform(CardStage(job.layout, manifest))
         with self.layout.publishing():
             now = current(self.layout)
             update = {"generation": now.generation + 1, "takedowns": now.takedowns}
@@ -177,6 +176,7 @@ def compacted(manifest: Manifest, groups: Sequence[Group], markers: Sequence[Mar
     return manifest.model_copy(
         update={
             "edition": manifest.edition + 1,
+            "next_shard": manifest.next_shard + len(groups),
             "shards": tuple(shards),
             "counts": dict(sorted(counts.items())),
         }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datastore.errors import RalmError
-from datastore.layout import Layout, Marker, read_json, write_json
+from datastore.layout import Layout, Marker, move, read_json, write_json
 from datastore.manifest import FileEntry, Manifest
 from datastore.sweep import sweep
 from pipelines.build.executor import Executor
@@ -90,8 +90,8 @@ def _difference(name: str, begun: Any, now: Any) -> str:
 
 def pending(layout: Layout, manifest: Manifest) -> Layout | None:
     """The job that was begun on a published store and is not finished, if there is one."""
-    for folder in (layout.root / "stages").glob(f"{manifest.edition + 1:04d}-*"):
-        return Layout(layout.root, folder.name)
+    for begun in (layout.root / "stages").glob(f"{manifest.edition + 1:04d}-*/build.json"):
+        return Layout(layout.root, begun.parent.name)
     return None
 
 
@@ -111,14 +111,18 @@ def begin(layout: Layout, manifest: Manifest, kind: str) -> Layout:
     return mine
 
 
-def discard(layout: Layout, manifest: Manifest) -> str | None:
-    """Give up the job that is not finished and delete what it wrote; its name, None if there is none."""
+def discard(layout: Layout, manifest: Manifest, keep_removed: bool = False) -> str | None:
+    """Give up the job that is not finished and delete what it wrote; its name, None if there is none.
+
+    `keep_removed` leaves the report of what could not be read.
+    """
     found = pending(layout, manifest)
     if found is None:
         return None
+    # In one step: of markers without settings another job would believe that they are its own.
+    move(found.stages, found.work / "discarded")
     shutil.rmtree(found.work, ignore_errors=True)
-    shutil.rmtree(found.root / "removed" / found.job, ignore_errors=True)
-    # Last: without it the store no longer knows that there was a job.
-    shutil.rmtree(found.stages)
+    if not keep_removed:
+        shutil.rmtree(found.root / "removed" / found.job, ignore_errors=True)
     sweep(layout)
     return found.job

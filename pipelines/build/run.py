@@ -4,19 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import xxhash
-
 from datastore.errors import RalmError
 from datastore.layout import Layout, read_json, write_json
 from datastore.manifest import FileEntry, IndexEntry, Manifest, current, publish, published
 from datastore.store import open_array
-from datastore.takedown import Takedowns
+from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
 from pipelines.build.dedup import Held
 from pipelines.build.executor import Executor
 from pipelines.build.index import TrainStage
 from pipelines.build.ingest import Ingest, named, require_passages, settings, unnamed
-from pipelines.build.job import Job, only_file
+from pipelines.build.job import Job, only_file, pending
 from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import resolve
 from pipelines.config import BuildConfig
@@ -42,26 +40,55 @@ class Build:
         checkpoint = Checkpoint.find(self.config.encoder)
         device = self.config.device
         dtype = self.config.dtype if self.config.dtype != "auto" else best_dtype(device)
-        takedowns = _takedowns(self.config)
+        self._check_device()
         chosen = settings(self.config, corpus, checkpoint, dtype)
-        if takedowns is not None:
-            # The list itself, wherever it was read from.
-            names = str(sorted((d.domain, d.doc_id) for d in takedowns.documents))
-            chosen["config"]["takedowns"] = xxhash.xxh3_128_hexdigest(names.encode())
         job = Job(self.layout, self.executor, self.progress)
         with self.layout.lock():
+            takedowns = self._begin_takedowns(chosen)
             self._remake_index(chosen)
             job.claim(chosen)
             if not published(self.layout):
-                listed = (takedowns.write(self.layout, 1),) if takedowns and takedowns.documents else ()
-                held = Held(takedowns=tuple(self.layout.root / entry.path for entry in listed))
+                held = Held(takedowns=tuple(self.layout.root / entry.path for entry in takedowns))
                 ingest = Ingest(job, self.config, corpus, chosen["dtype"], held)
-                manifest = self._stages(ingest, checkpoint, listed)
+                manifest = self._stages(ingest, checkpoint, takedowns)
                 job.perform(CardStage(self.layout, manifest, self.config.device))
                 with self.layout.publishing():
-                    publish(self.layout, manifest)
-            job.finish()
+                    publish(self.layout, self._with_late_takedowns(manifest))
+            if pending(self.layout, current(self.layout)) is None:
+                job.finish()
         return current(self.layout)
+
+    def _check_device(self) -> None:
+        """Refuse an index that a GPU does not train before anything is embedded for it."""
+        if self.config.device == "cpu" or self.config.index_key == "auto":
+            return
+        if not IndexKey.parse(self.config.index_key).on_gpu:
+            raise RalmError(
+                f"{self.config.index_key} is not trained on a GPU: choose Flat, or IVF with PQ, SQ8 or "
+                "SQfp16 codes, or --device cpu."
+            )
+
+    def _begin_takedowns(self, chosen: dict[str, Any]) -> tuple[FileEntry, ...]:
+        """The list that documents are kept out by: of a build that goes on, as of when it was begun."""
+        takedowns, path = _takedowns(self.config), self.layout.takedowns(0)
+        if takedowns is None:
+            return ()
+        if not path.exists() or not self.layout.build_file.exists():
+            takedowns.write(self.layout, 0)
+        # The list itself is in the store; which file or store it was read from changes nothing.
+        chosen["config"]["takedowns"] = "000000.jsonl"
+        return (FileEntry.of(self.layout.info(path)),)
+
+    def _with_late_takedowns(self, manifest: Manifest) -> Manifest:
+        """Hide what has been taken down since the build was begun: it may have taken days."""
+        takedowns = _takedowns(self.config)
+        if takedowns is None:
+            return manifest
+        late = Takedowns(takedowns.documents - Takedowns.load(self.layout, manifest).documents)
+        if not late.documents:
+            return manifest
+        listed = (*manifest.takedowns, late.write(self.layout, manifest.generation))
+        return without(self.layout, manifest.model_copy(update={"takedowns": listed}), late)
 
     def _remake_index(self, chosen: dict[str, Any]) -> None:
         """The index comes last: until it is begun, its settings may still be mended."""
@@ -85,6 +112,7 @@ class Build:
         mean_words = ingest.mean_words(embedded.shards) if config.lexical else None
         return Manifest(
             generation=1,
+            next_shard=len(embedded.shards),
             sources=ingest.corpus.sources,
             config=read_json(layout.build_file)["config"],
             encoder=checkpoint.card(dimension, ingest.dtype),
@@ -126,7 +154,7 @@ def check_target(layout: Layout) -> None:
     if published(layout):
         current(layout)  # Refuses a manifest.json that is none of ours.
         return
-    # A build killed before it fixed its settings leaves a lock and empty folders.
-    strangers = [p.name for p in root.iterdir() if p.name not in ("lock", "stages")]
+    # A build killed before it fixed its settings leaves a lock, empty folders and its takedowns.
+    strangers = [p.name for p in root.iterdir() if p.name not in ("lock", "stages", "takedowns")]
     if strangers:
         raise RalmError(f"{root} holds something else ({strangers[0]}): choose a new or an empty folder.")

@@ -80,6 +80,8 @@ def test_counts_that_do_not_add_up_are_said(own_store, count):
     manifest = current(layout)
     publish(layout, manifest.model_copy(update={"counts": manifest.counts | {count: 1}}))
     assert any("are not" in problem for problem in verify(own_store))
+    publish(layout, manifest.model_copy(update={"domains": {"travel": 1}}))
+    assert any("of all domains are not" in problem for problem in verify(own_store))
 
 
 def test_rows_that_disagree_are_said(own_store):
@@ -88,7 +90,8 @@ def test_rows_that_disagree_are_said(own_store):
     first = manifest.shards[0]
     more = first.model_copy(update={"rows": first.rows + 1})
     counts = manifest.counts | {"passages": manifest.rows + 1}
-    changed = {"shards": (more, *manifest.shards[1:]), "counts": counts}
+    domains = manifest.domains | {"travel": manifest.domains["travel"] + 1}
+    changed = {"shards": (more, *manifest.shards[1:]), "counts": counts, "domains": domains}
     publish(layout, manifest.model_copy(update=changed))
     assert any("rows where the manifest says" in problem for problem in verify(own_store))
 

@@ -1,8 +1,43 @@
-from datastore.layout import Layout
+import threading
+
+from datastore.layout import Layout, atomic_write
 from datastore.manifest import open_current
 from datastore.sweep import sweep
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.verify import verify
+from tests.corpus import documents
+
+
+def test_a_takedown_at_the_same_time_loses_nothing(own_store):
+    """Its files are on the disk before its manifest is: to a sweep they would belong to nobody."""
+    layout, done = Layout(own_store), threading.Event()
+
+    def sweep_again_and_again():
+        while not done.is_set():
+            sweep(layout)
+
+    sweeping = threading.Thread(target=sweep_again_and_again)
+    sweeping.start()
+    for document in documents()[:12]:
+        take_down(layout, Takedowns(frozenset({Takedown(document["domain"], document["id"])})))
+    done.set()
+    sweeping.join()
+    assert verify(own_store) == []
+
+
+def test_what_is_being_written_is_left_alone(own_store):
+    layout = Layout(own_store)
+    path = own_store / "index" / "Flat" / "lists.0.bin"
+
+    def fill(handle):
+        handle.write(b"half of it")
+        sweep(layout)
+        with layout.lock():
+            pass
+        handle.write(b", and the rest")
+
+    atomic_write(path, fill)
+    assert path.read_bytes() == b"half of it, and the rest"
 
 
 def test_what_belongs_to_a_generation_in_use_stays(own_store):

@@ -94,14 +94,24 @@ def test_verify_sees_a_passage_that_should_not_show(own_store):
     layout = Layout(own_store)
     manifest = take_down(layout, of(DOCUMENTS[0]))
     shown = tuple(s.model_copy(update={"deleted": None, "taken_down": 0}) for s in manifest.shards)
-    publish(layout, manifest.model_copy(update={"shards": shown}))
+    before = manifest.domains | {"history": manifest.domains["history"] + 1}
+    publish(layout, manifest.model_copy(update={"shards": shown, "domains": before}))
     assert any("shows passages that are taken down" in problem for problem in verify(own_store))
     miscounted = tuple(s.model_copy(update={"taken_down": 2 * s.taken_down}) for s in manifest.shards)
-    publish(layout, manifest.model_copy(update={"shards": miscounted}))
+    fewer = manifest.domains | {"history": manifest.domains["history"] - 1}
+    publish(layout, manifest.model_copy(update={"shards": miscounted, "domains": fewer}))
     assert any("other rows are deleted" in problem for problem in verify(own_store))
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"domain": "a"}', '{"id": "x"}'])
+def test_an_id_that_is_a_number_stands_for_its_digits_as_in_a_corpus(tmp_path):
+    (tmp_path / "gone.jsonl").write_text('{"domain": "a", "id": 17}\n\n')
+    assert Takedowns.read([tmp_path / "gone.jsonl"]).documents == {Takedown("a", "17")}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", '{"domain": "a"}', '{"id": "x"}', '{"domain": "a", "id": true}', '{"domain": 1, "id": "x"}'],
+)
 def test_a_line_that_is_no_takedown_is_named(tmp_path, line):
     path = tmp_path / "gone.jsonl"
     path.write_text(json.dumps({"domain": "a", "id": "b"}) + "\n" + line + "\n")

@@ -10,7 +10,7 @@ from retriever.index import Setting
 from retriever.rerank import Refinement
 from retriever.search import Method, Retriever
 from retriever.several import SeveralRetriever
-from tests.conftest import build_store, delete
+from tests.conftest import build_store, compact, delete
 from tests.corpus import documents, questions, write_lines
 from tests.given import make_retriever, make_store, random_vectors
 
@@ -109,6 +109,15 @@ def test_clusters_and_new_generations_of_each_are_searched_too(roots, own_store,
         assert ("own", DOCUMENTS[0]["id"]) not in found
     finally:
         front.close()
+
+
+def test_a_store_of_which_nothing_is_left_stands_in_nobodys_way(roots, own_store):
+    delete(own_store, *{d["id"] for d in DOCUMENTS})
+    compact(own_store)
+    members = {"a": Retriever.open(roots / "a"), "emptied": Retriever.open(own_store)}
+    several = SeveralRetriever(members)
+    for method in (Method(), several.method):
+        assert {h.store for h in several.search(TEXTS, 5, method=method)[0].hits} == {"a"}
 
 
 def test_stores_of_different_encoders_are_refused(tmp_path):

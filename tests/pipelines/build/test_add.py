@@ -16,7 +16,7 @@ from pipelines.build.job import discard
 from pipelines.build.status import status
 from retriever.index import encode, read_trained
 from retriever.search import Method, Retriever
-from tests.conftest import add_to, build_store, delete, tree
+from tests.conftest import add_to, build_store, compact, delete, tree
 from tests.corpus import documents, write_lines
 from tests.faults import Builder, Fault
 
@@ -119,6 +119,39 @@ def test_what_is_taken_down_does_not_come_back(own_store, corpus, tmp_path):
     assert manifest.domains["travel"] == 16 + 1
 
 
+def test_the_text_of_a_duplicate_that_was_dropped_is_not_held_for_ever(tmp_path):
+    text = "a text that two documents share, word for word"
+    records = [{"id": "a", "text": text, "domain": "d"}, {"id": "b", "text": text, "domain": "d"}]
+    root = tmp_path / "s"
+    build_store(root, write_lines(tmp_path / "one.jsonl", [*records, DOCUMENTS[0]]))
+    delete(root, "a")
+    again = [{"id": "c", "text": text, "domain": "d"}, records[1]]
+    _, counts = add_to(root, write_lines(tmp_path / "two.jsonl", again))
+    assert (counts["passages"], counts["removed.duplicate_id"]) == (1, 1)
+    assert {p.doc_id for p in Datastore.open(root)} == {"c", DOCUMENTS[0]["id"]}
+
+
+def test_a_number_is_never_used_twice_so_that_an_open_reader_reads_its_own(tmp_path):
+    root = tmp_path / "s"
+    build_store(root, write_lines(tmp_path / "a.jsonl", DOCUMENTS[:6]), passages_per_shard=3)
+    reader = Retriever.open(root)
+    delete(root, *(d["id"] for d in DOCUMENTS[3:6]))
+    compact(root)
+    manifest, _ = add_to(root, write_lines(tmp_path / "b.jsonl", DOCUMENTS[6:9]))
+    assert manifest.shards[-1].passages.path == "passages/00003.arrow"
+    # It has opened no shard yet.
+    assert [p.doc_id for p in reader.store] == [d["id"] for d in DOCUMENTS[:6]]
+
+
+def test_what_could_not_be_read_is_listed_though_nothing_is_new(own_store, tmp_path, ralm):
+    (tmp_path / "bad.jsonl").write_text("{broken\n" * 3)
+    code, out, _ = ralm("add", own_store, tmp_path / "bad.jsonl", "--executor", "local")
+    assert code == 0
+    assert "What could not be read" in out
+    (listed,) = (own_store / "removed" / "0001-add" / "unreadable").iterdir()
+    assert len(listed.read_text().splitlines()) == 3
+
+
 def test_a_source_of_the_same_name_is_told_apart(own_store, tmp_path):
     lines = [{"text": f"a line without an identity, number {n}"} for n in range(3)]
     first = write_lines(tmp_path / "a" / "notes.jsonl", lines)
@@ -200,6 +233,14 @@ def test_a_takedown_need_not_wait_for_an_addition_and_holds_for_it(tmp_path, bui
     shown = {(p.domain, p.doc_id) for p in Datastore.open(root)}
     assert shown == {(d["domain"], d["id"]) for d in DOCUMENTS} - set(gone)
     assert sum(manifest.domains.values()) == manifest.passages == len(shown)
+    assert verify(root) == []
+
+
+def test_the_builds_own_command_leaves_an_unfinished_addition_alone(tmp_path, builder, halves):
+    root = interrupted(tmp_path, builder, halves)
+    config = {"sources": [{"path": str(halves[0])}], **SETTINGS}
+    assert builder.build(Fault(str(root), config)).error == ""
+    assert add_to(root, halves[1])[0].generation == 2
     assert verify(root) == []
 
 

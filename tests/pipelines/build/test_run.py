@@ -309,6 +309,21 @@ def test_a_full_disk_stops_the_build_and_space_lets_it_go_on(small_disk, corpus,
     assert not Layout(small_disk / "store").work.exists()
 
 
+def test_takedowns_made_during_a_build_hold_and_do_not_stop_it(tmp_path, corpus, builder):
+    listed, root = tmp_path / "gone.jsonl", tmp_path / "store"
+    gone = [{"domain": d["domain"], "id": d["id"]} for d in documents()[:2]]
+    listed.write_text(json.dumps(gone[0]) + "\n")
+    config = {"sources": [{"path": str(corpus)}], "takedowns": str(listed), **SETTINGS}
+    assert builder.build(Fault(str(root), config, when="after", point=FILES["embed"])).signal == 9
+    listed.write_text("".join(json.dumps(one) + "\n" for one in gone))
+    assert builder.build(Fault(str(root), config)).error == ""
+    assert verify(root) == []
+    store = Datastore.open(root)
+    assert {p.doc_id for p in store} == {d["id"] for d in documents()[2:]}
+    assert store.manifest.counts["removed.taken_down"] == 1
+    assert store.rows - store.passages == 1
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("key", ["Flat", "IVF4,PQ96x4fs", "IVF4,SQ8"])
 def test_a_build_on_a_gpu_gives_the_same_bytes_again_and_finds_what_a_cpu_finds(tmp_path, corpus, key):
@@ -337,3 +352,6 @@ def test_without_a_gpu_a_build_on_one_is_a_sentence(tmp_path, corpus, monkeypatc
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(RalmError, match="PyTorch finds no GPU here"):
         build_store(tmp_path / "s", corpus, device="cuda")
+    with pytest.raises(RalmError, match="IVF4,RaBitQ is not trained on a GPU: choose Flat"):
+        build_store(tmp_path / "t", corpus, device="cuda", index_key="IVF4,RaBitQ")
+    assert not (tmp_path / "t").exists()
