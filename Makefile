@@ -34,8 +34,9 @@ $(VENV)/.installed: pyproject.toml Makefile
 demo: install
 	$(BIN)/ralm demo
 
+# Two processes, a file of tests at a time.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: install
 	$(BIN)/python -m pytest -m long -v --timeout 7200

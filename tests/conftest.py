@@ -10,6 +10,10 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["COLUMNS"] = "200"  # What is printed is compared as a wide terminal shows it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several processes share the cores: threads of each would wait for those of the others.
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 from datastore.layout import Layout
 from datastore.manifest import Manifest
@@ -42,6 +46,8 @@ _CANNOT_RUN_HERE = ("no GPU", "no right to mount")
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A test that is skipped though it could run here fails the run: nobody reads skip counts."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return  # One of several processes: the one that reports sees the skips of all.
     skipped = [
         report
         for report in reporter.stats.get("skipped", [])
