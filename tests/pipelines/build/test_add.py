@@ -168,7 +168,7 @@ def test_a_source_of_the_same_name_is_told_apart(own_store, tmp_path):
 
 POINTS = {
     "settings": "stages/0001-add/build.json",
-    "documents": "work/documents/00001.arrow",
+    "documents": "work/documents/00000.arrow",
     "passages": "passages/00005.arrow",
     "vectors": "vectors/00004.npy",
     "codes": "index/*/00005.codes.npy",
