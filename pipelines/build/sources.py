@@ -5,6 +5,7 @@ whatever machine or number of workers.
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ KINDS |= {e: "text" for e in (".txt", ".text", ".md", ".markdown", ".rst")}
 KINDS |= {e: "html" for e in (".html", ".htm", ".xhtml")}
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _END_BYTES = 1 << 16
+# What `source_names` puts behind a name that the store has already.
+_ADDED = re.compile(r"#\d+$")
 READABLE = "JSONL (plain, .gz, .zst), Parquet, text, Markdown and HTML"
 
 
@@ -125,7 +128,7 @@ def resolve(config: BuildConfig, taken: Sequence[str] = ()) -> Corpus:
 def source_names(paths: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
     """The shortest ends of the paths that tell the sources apart; most often the last part alone.
 
-    Where one of them is `taken`, a number stands before all: more of the path would be no name to keep.
+    Where one of them is `taken`, all end in a number: more of the path would be no name to keep.
     """
     parts = [
         (p,) if p.startswith("hf://") else Path(os.path.abspath(p)).parts  # noqa: PTH100
@@ -141,7 +144,7 @@ def source_names(paths: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
     found, number = names, 1
     while set(found) & set(taken):
         number += 1
-        found = [f"{number}/{name}" for name in names]
+        found = [f"{name}#{number}" for name in names]
     return found
 
 
@@ -149,11 +152,13 @@ def default_domain(source: SourceConfig, name: str) -> str:
     """The domain of records that state none: the source's, or its name without known extensions.
 
     The whole name, with as much of its path as tells it from other sources: were two sources to share
-    a default domain, the second's documents would be taken for duplicates of the first's.
+    a default domain, the second's documents would be taken for duplicates of the first's. One that is added
+    later under the same name has the same domain: what it calls as before is the same document, and stays
+    taken down if it was.
     """
     if source.domain:
         return source.domain
-    path = Path(name)
+    path = Path(_ADDED.sub("", name))
     while path.suffix.lower() in KINDS | COMPRESSIONS and path.stem:
         path = path.with_suffix("")
     return str(path)

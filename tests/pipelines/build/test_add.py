@@ -162,8 +162,21 @@ def test_a_source_of_the_same_name_is_told_apart(own_store, tmp_path):
     manifest, counts = add_to(own_store, more)
     assert counts["removed.duplicate_text"] == 1
     assert counts["passages"] == 1
-    assert [s.name for s in manifest.sources] == ["towns.jsonl", "notes.jsonl", "2/notes.jsonl"]
-    assert {"notes", "2/notes"} <= set(manifest.domains)
+    assert [s.name for s in manifest.sources] == ["towns.jsonl", "notes.jsonl", "notes.jsonl#2"]
+    # One domain, but ids of their own: no line of the one is taken for a line of the other.
+    assert manifest.domains["notes"] == 4
+
+
+def test_a_file_that_is_added_again_brings_back_nothing_that_is_taken_down(own_store, tmp_path):
+    notes = write_lines(
+        tmp_path / "notes.jsonl",
+        [{"id": f"note{n}", "text": f"a note of some length, number {n}"} for n in range(3)],
+    )
+    add_to(own_store, notes)
+    delete(own_store, "note1")
+    compact(own_store)
+    _, counts = add_to(own_store, notes)
+    assert (counts["removed.taken_down"], counts["removed.duplicate_id"], counts["passages"]) == (1, 2, 0)
 
 
 POINTS = {
