@@ -146,7 +146,7 @@ def delete(
     where: Annotated[list[str] | None, typer.Option(help="only if, year<2010 (repeatable)")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would go, change nothing")] = False,
 ) -> None:
-    """Take documents down at once; they stay away through any later add, compact or rebuild."""
+    """Take documents down at once, by domain and id; later adds keep them out, `build --takedowns` too."""
     from pipelines.build.delete import Deletion
 
     deletion = Deletion(store, tuple(ids or ()), ids_file, tuple(domain or ()), tuple(where or ()))
