@@ -129,6 +129,22 @@ class Datastore:
             out[mine] = shard.items[local]
         return out.view(np.float16).reshape(-1, dimension)
 
+    def addresses(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where in memory the stored vector of each of these rows begins, while the store is open: [n]."""
+        if len(rows) and rows.view(np.uint64).max() >= self.rows:  # As such, negative rows are huge.
+            raise IndexError(f"rows {rows.min()} to {rows.max()} are not all within 0..{self.rows - 1}")
+        width = 2 * self.manifest.encoder.dimension
+        numbers = np.searchsorted(self._first_rows, rows, side="right") - 1
+        found: NDArray[np.int64] = self._origins[numbers] + rows * width
+        return found
+
+    @cached_property
+    def _origins(self) -> NDArray[np.int64]:
+        """Where row 0 would lie, were each shard's vectors those of all rows before it, too."""
+        width = 2 * self.manifest.encoder.dimension
+        starts = [self._shard(n).vectors.ctypes.data for n in range(len(self.manifest.shards))]
+        return np.array(starts, np.int64) - self._first_rows * width
+
     def keys(self, rows: Rows) -> NDArray[np.uint64]:
         """The passage keys of these rows: uint64 [len(rows)]."""
         out = np.empty(len(rows), np.uint64)

@@ -21,7 +21,7 @@ from datastore.manifest import Device, Manifest
 from datastore.store import Datastore
 from retriever.index import SearchIndex, Setting
 from retriever.propose import Candidates
-from retriever.rescore import by_vectors, score
+from retriever.rescore import by_vectors
 
 # Re-scored vectors a query, from none to what a disk gives in some ten milliseconds.
 DEPTHS = (0, 20, 50, 100, 200, 400, 800)
@@ -173,10 +173,7 @@ def _rungs(
     for depth in depths:
         ranked = rows
         if depth:
-            mine = np.sort(rows[:, :depth], axis=1)
-            counts = (mine >= 0).sum(axis=1)
-            proposed = Candidates(mine[mine >= 0], np.empty(0, np.float32), counts)
-            ranked = by_vectors(store, queries, [proposed], depth)[0].rows
+            ranked = by_vectors(store, queries, [_proposed(rows, depth)], depth)[0].rows
         read, milliseconds = _cost(store, index, queries, nprobe, depth, rows)
         yield Rung(
             nprobe,
@@ -186,6 +183,12 @@ def _rungs(
             read,
             round(milliseconds, 4),
         )
+
+
+def _proposed(rows: NDArray[np.int64], depth: int) -> Candidates:
+    """The first `depth` rows found for each query [n, ...], whatever their codes' scores."""
+    mine = np.sort(rows[:, :depth], axis=1)
+    return Candidates(mine[mine >= 0], np.empty(0, np.float32), (mine >= 0).sum(axis=1))
 
 
 def _recall(found: NDArray[np.int64], truth: NDArray[np.int64], k: int) -> float:
@@ -211,8 +214,7 @@ def _cost(
         started = time.perf_counter()
         index.search(index.assign(query[None], nprobe), max(depth, min(10, store.rows)))
         if depth:
-            found = np.sort(mine[:depth][mine[:depth] >= 0])
-            score(query[None], np.array([len(found)]), found, store.vectors(found), 10)
+            by_vectors(store, query[None], [_proposed(mine[None], depth)], 10)
         seconds.append(time.perf_counter() - started)
         starts = mine[:depth][mine[:depth] >= 0] * width
         pages.append(len(np.union1d(starts // _PAGE, (starts + width - 1) // _PAGE)))

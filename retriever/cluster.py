@@ -137,7 +137,7 @@ class Searcher:
         for found in group.proposer.propose(assigned, views, want):
             exact = found.scores
             if not group.index.key.exact:
-                exact = scores(vectors, found.counts, group.store.vectors(found.rows))
+                exact = scores(group.store, vectors, found.counts, found.rows)
             parts.append(Part(replace(found, rows=found.rows + group.first), exact))
         return parts
 

@@ -127,9 +127,13 @@ class Proposer:
             return None  # Ties with the last one wanted go on beyond what was seen.
         chosen = scores >= bound
         counts = chosen.sum(axis=1)
-        flat = rows[chosen]
-        order = np.argsort(np.repeat(np.arange(len(counts)) * self._index.rows, counts) + flat)
-        return Candidates(flat[order], scores[chosen][order], counts)
+        # Row and column in one number: sorting those takes a third of an argsort's time.
+        columns = np.arange(rows.shape[1])
+        bits = int(columns[-1]).bit_length()
+        packed = np.sort(np.where(chosen, rows << bits | columns, np.iinfo(np.int64).max), axis=1)
+        packed = packed[columns < counts[:, None]]
+        starts = np.repeat(np.arange(0, rows.size, len(columns)), counts)
+        return Candidates(packed >> bits, scores.ravel()[starts + (packed & (1 << bits) - 1)], counts)
 
     def _share(self, view: View) -> float:
         """About which share of the rows a view keeps; conditions on metadata are not foreseen."""

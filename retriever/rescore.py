@@ -1,7 +1,8 @@
 """Exact re-scoring of candidates from stored vectors.
 
 By FAISS's float16 scanner, which scores a vector the same whatever stands beside it; a matrix product
-does not, and numpy takes four times as long to widen float16.
+does not, and numpy takes four times as long to widen float16. The scanner reads each vector where it is
+mapped: nothing is gathered or copied.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 from datastore.store import Datastore
 from retriever.propose import Candidates
 
-# Vectors held at once, in bytes.
-_GATHER_BYTES = 1 << 28
+# Scores that FAISS collects at a time; its own choice asks the system for 3 MB a call.
+_COLLECTED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,7 @@ class Ranked:
 
 def by_codes(found: Candidates, k: int) -> Ranked:
     """The k best candidates by the scores they were proposed with."""
-    out = _empty(found.queries, k)
-    bounds = np.concatenate([[0], np.cumsum(found.counts)])
-    for query in range(found.queries):
-        mine = slice(bounds[query], bounds[query + 1])
-        _place(out, query, found.rows[mine], found.scores[mine])
-    return out
+    return _best(found.rows, found.scores, found.counts, k)
 
 
 def by_vectors(
@@ -46,128 +42,123 @@ def by_vectors(
 
     A vector that is a candidate in several views is read and scored once.
     """
-    width = 2 * store.manifest.encoder.dimension
-    if len(found) == 1 and len(found[0].rows) * width <= _GATHER_BYTES:
-        (only,) = found
-        return [score(queries, only.counts, only.rows, store.vectors(only.rows), k)]
+    if len(found) == 1:
+        return [_by_vectors(store, queries, found[0], k)]
     # A number for each pair of query and row, ascending as both do.
     pairs = [np.repeat(np.arange(len(queries)) * store.rows, one.counts) + one.rows for one in found]
     ordered = np.sort(np.concatenate(pairs))  # `unique` goes by hashes, ten times as slow here.
     distinct = ordered[np.diff(ordered, prepend=-1) > 0]
-    exact = np.empty(len(distinct), np.float32)
-    owners = distinct // store.rows
-    at, room = 0, max(1, _GATHER_BYTES // width)
-    while at < len(distinct):
-        # Whole queries, as many as fit, at least one.
-        last = owners[min(at + room, len(distinct)) - 1]
-        end = int(np.searchsorted(owners, last, side="right" if last == owners[at] else "left"))
-        end = len(distinct) if at + room >= len(distinct) else end
-        mine = slice(at, end)
-        numbers, counts = np.unique(owners[mine], return_counts=True)
-        exact[mine] = scores(queries[numbers], counts, store.vectors(distinct[mine] % store.rows))
-        at = end
+    counts = np.bincount(distinct // store.rows, minlength=len(queries))
+    exact = scores(store, queries, counts, distinct % store.rows)
     return [
-        by_codes(Candidates(one.rows, exact[np.searchsorted(distinct, mine)], one.counts), k)
+        _best(one.rows, exact[np.searchsorted(distinct, mine)], one.counts, k)
         for one, mine in zip(found, pairs, strict=True)
     ]
 
 
-def scores(
-    queries: NDArray[np.float32], counts: NDArray[np.int64], vectors: NDArray[np.float16]
-) -> NDArray[np.float32]:
-    """Scores of each query [n, d] with its own vectors, the next `counts[q]` of [m, d]: float32 [m]."""
-    out = np.empty(len(vectors), np.float32)
-    index = _lists(queries, counts, np.arange(len(vectors)), vectors)
-    found, places = _scan(index, queries, np.arange(len(queries)), int(max(counts, default=0)))
-    exists = places >= 0
-    out[places[exists]] = found[exists]
-    return out
-
-
-def score(
-    queries: NDArray[np.float32],
-    counts: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    vectors: NDArray[np.float16],
-    k: int,
-) -> Ranked:
-    """Score each query [n, d] against its own vectors: the next `counts[q]` of `rows` and `vectors`."""
-    out = _empty(len(queries), k)
-    if len(queries) == 1:
-        _place(out, 0, rows, _scores(queries, vectors))
-        return out
-    index = _lists(queries, counts, rows, vectors)
+def _by_vectors(store: Datastore, queries: NDArray[np.float32], found: Candidates, k: int) -> Ranked:
+    """The k best candidates of one view: FAISS's own heap is quicker than sorting all scores."""
+    if not len(found.rows):
+        return _filled_up(np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32), k)
+    scan = Scan(queries, found.counts, store.addresses(found.rows))
     # One more than asked, to see whether the last of them ties with the next.
-    values, ids = _scan(index, queries, np.arange(len(queries)), min(k + 1, int(max(counts, default=0))))
-    shown = min(k, values.shape[1])
-    out.rows[:, :shown], out.scores[:, :shown] = ids[:, :shown], values[:, :shown]
-    out.scores[out.rows < 0] = -np.inf
-    # FAISS leaves open which of equal scores comes first, and which of them comes last at all.
-    tied = np.flatnonzero(((values[:, 1:] == values[:, :-1]) & (ids[:, 1:] >= 0)).any(axis=1))
-    for query in tied:
-        every, all_ids = _scan(index, queries[query : query + 1], tied[tied == query], int(counts[query]))
-        _place(out, int(query), all_ids[0], every[0])
-    return out
+    values, places = scan.best(min(k + 1, int(found.counts.max())))
+    exists = places >= 0
+    if ((values[:, 1:] == values[:, :-1]) & exists[:, 1:]).any():
+        # FAISS leaves open which of equal scores comes first, and which of them comes last at all.
+        return _best(found.rows, scan.scores(), found.counts, k)
+    return _filled_up(np.where(exists, found.rows[places], -1), np.where(exists, values, -np.inf), k)
 
 
-def _scores(query: NDArray[np.float32], vectors: NDArray[np.float16]) -> NDArray[np.float32]:
-    """All scores of one query [1, d], in the vectors' order: quicker than a list where there is only one."""
-    out = np.empty(len(vectors), np.float32)
-    if len(vectors):
-        index = faiss.IndexScalarQuantizer(
-            vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+def scores(
+    store: Datastore, queries: NDArray[np.float32], counts: NDArray[np.int64], rows: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Inner products of each query [n, d] with its own stored vectors, the next `counts[q]` of `rows`."""
+    return Scan(queries, counts, store.addresses(rows)).scores()
+
+
+class Scan:
+    """One FAISS call that scores vectors where they lie in memory: queries [n, d], addresses [m].
+
+    To FAISS each vector is a list of its own in one index, and a query probes `counts[q]` of the lists.
+    """
+
+    def __init__(
+        self, queries: NDArray[np.float32], counts: NDArray[np.int64], addresses: NDArray[np.int64]
+    ) -> None:
+        count, dimension = len(addresses), queries.shape[1]
+        self._queries, self._count = np.ascontiguousarray(queries), count
+        probed = int(counts.max(initial=0))
+        self._probed = np.full((len(queries), probed), -1, np.int64)
+        self._probed[np.arange(probed) < counts[:, None]] = np.arange(count)
+        self._distances = np.zeros(self._probed.shape, np.float32)
+        # Size, capacity and offset of each list, as FAISS keeps them; offsets from nowhere are addresses.
+        lists = np.ones((count, 3), np.int64)
+        lists[:, 2] = addresses
+        inverted = faiss.OnDiskInvertedLists(1, 2 * dimension, "")
+        inverted.prefetch_nthread = 0
+        inverted.lists.resize(count)
+        faiss.memcpy(inverted.lists.data(), faiss.swig_ptr(lists), lists.nbytes)
+        index = faiss.IndexIVFScalarQuantizer(
+            faiss.IndexFlatIP(dimension),
+            dimension,
+            1,
+            faiss.ScalarQuantizer.QT_fp16,
+            faiss.METRIC_INNER_PRODUCT,
+            False,
         )
-        index.add_sa_codes(np.ascontiguousarray(vectors).view(np.uint8))
-        scores, at = index.search(query, len(vectors))
-        out[at[0]] = scores[0]
-    return out
+        index.is_trained, index.nprobe = True, probed
+        inverted.nlist = index.nlist = count
+        index.replace_invlists(inverted, False)
+        self._index, self._inverted = index, inverted
+
+    def best(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The k largest inner products of each query [n, k] and the places of their addresses, or -1."""
+        shape = len(self._queries), k
+        values, found = np.empty(shape, np.float32), np.full(shape, -1, np.int64)
+        if k:
+            arrays = self._queries, self._probed, self._distances, values, found
+            vectors, probed, distances, out, labels = map(faiss.swig_ptr, arrays)
+            call = self._index.search_preassigned_c
+            call(len(self._queries), vectors, k, probed, distances, out, labels, True)
+        return values, found >> 32  # A label is list and place in it; -1 stays what it is.
+
+    def scores(self) -> NDArray[np.float32]:
+        """All inner products, in the addresses' order: float32 [m]."""
+        if not self._count:
+            return np.empty(0, np.float32)
+        found = faiss.RangeSearchResult(len(self._queries))
+        found.buffer_size = _COLLECTED
+        arrays = self._queries, self._probed, self._distances
+        vectors, probed, distances = map(faiss.swig_ptr, arrays)
+        call = self._index.range_search_preassigned_c
+        call(len(self._queries), vectors, -np.inf, probed, distances, found, True)
+        collected: NDArray[np.float32] = faiss.rev_swig_ptr(found.distances, self._count).copy()
+        return collected
 
 
-def _lists(
-    queries: NDArray[np.float32],
-    counts: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    vectors: NDArray[np.float16],
-) -> faiss.IndexIVFScalarQuantizer:
-    """An index with one list for each query: its candidates. One call then scores them all."""
-    dimension = queries.shape[1]
-    index = faiss.IndexIVFScalarQuantizer(
-        faiss.IndexFlatIP(dimension),
-        dimension,
-        len(queries),
-        faiss.ScalarQuantizer.QT_fp16,
-        faiss.METRIC_INNER_PRODUCT,
-        False,
-    )
-    index.is_trained = True
-    rows, codes = np.ascontiguousarray(rows), np.ascontiguousarray(vectors).view(np.uint8)
-    at = 0
-    for query, count in enumerate(counts.tolist()):
-        if count:
-            index.invlists.add_entries(
-                query, count, faiss.swig_ptr(rows[at:]), faiss.swig_ptr(codes[at:].ravel())
-            )
-        at += count
-    return index
+def _best(rows: NDArray[np.int64], scores: NDArray[np.float32], counts: NDArray[np.int64], k: int) -> Ranked:
+    """The k best of each query's next `counts[q]` rows, which ascend."""
+    width = int(counts.max(initial=0))
+    there = np.arange(width) < counts[:, None]
+    worst_first = np.full(there.shape, np.inf, np.float32)
+    worst_first[there] = -scores
+    # Stable: of equal scores the lower row comes first.
+    order = np.argsort(worst_first, axis=1, kind="stable")[:, :k]
+    exists = order < counts[:, None]
+    places = np.where(exists, order + (np.cumsum(counts) - counts)[:, None], 0)
+    if not len(rows):
+        return _filled_up(order, worst_first, k)
+    return _filled_up(np.where(exists, rows[places], -1), np.where(exists, scores[places], -np.inf), k)
 
 
-def _scan(
-    index: faiss.IndexIVFScalarQuantizer, queries: NDArray[np.float32], lists: NDArray[np.int64], k: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    count = len(queries)
-    scores, ids = np.full((count, k), -np.inf, np.float32), np.full((count, k), -1, np.int64)
-    if k:
-        arrays = [queries, lists[:, None], np.zeros((count, 1), np.float32), scores, ids]
-        held = [np.ascontiguousarray(array) for array in arrays]  # Pointers keep nothing alive.
-        vectors, assigned, distances, out, out_ids = map(faiss.swig_ptr, held)
-        index.search_preassigned_c(count, vectors, k, assigned, distances, out, out_ids, False)
-    return scores, ids
-
-
-def _empty(queries: int, k: int) -> Ranked:
-    return Ranked(np.full((queries, k), -1, np.int64), np.full((queries, k), -np.inf, np.float32))
-
-
-def _place(out: Ranked, query: int, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
-    order = np.lexsort((rows, -scores))[: out.rows.shape[1]]
-    out.rows[query, : len(order)], out.scores[query, : len(order)] = rows[order], scores[order]
+def _filled_up(rows: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> Ranked:
+    """The first k of rows and scores [n, ...]; where there are fewer, -1 and minus infinity."""
+    short = k - rows.shape[1]
+    if short > 0:
+        filler = [(0, 0), (0, short)]
+        rows, scores = (
+            np.pad(rows, filler, constant_values=-1),
+            np.pad(scores, filler, constant_values=-np.inf),
+        )
+    return Ranked(rows[:, :k], scores[:, :k])

@@ -4,65 +4,66 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retriever.propose import Candidates
-from retriever.rescore import by_codes, by_vectors, score
+from retriever.rescore import by_codes, by_vectors, scores
 from tests.given import make_store, random_vectors
 
+WIDTH = 384
 
-@given(st.integers(0, 10**6), st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(1, 30))
-def test_each_query_is_scored_against_its_own_vectors(seed, counts, k):
-    """Equal scores in row order, whichever of them FAISS would have kept."""
-    random = np.random.default_rng(seed)
-    queries = random.standard_normal((len(counts), 16)).astype(np.float32)
-    vectors = (
-        random_vectors(seed, sum(counts), 16, distinct=max(1, sum(counts) // 3)) if sum(counts) else None
-    )
-    if vectors is None:
-        vectors = np.empty((0, 16), np.float16)
-    rows = np.concatenate([np.sort(random.choice(1000, n, replace=False)) for n in counts]).astype(np.int64)
-    found = score(queries, np.array(counts), rows, vectors, k)
-    at = 0
-    for query, count in enumerate(counts):
-        mine = slice(at, at + count)
-        exact = vectors[mine].astype(np.float64) @ queries[query].astype(np.float64)
-        shown = min(k, count)
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """300 rows in shards of 70, a third of them distinct."""
+    vectors = random_vectors(0, 300, WIDTH, distinct=100)
+    return make_store(tmp_path_factory.mktemp("store"), np.arange(300), vectors, per_shard=70)
+
+
+def some_queries(count):
+    return np.random.default_rng(1).standard_normal((count, WIDTH)).astype(np.float32)
+
+
+def candidates(*rows):
+    flat = np.array([row for mine in rows for row in mine], np.int64)
+    return Candidates(flat, np.zeros(len(flat), np.float32), np.array([len(mine) for mine in rows]))
+
+
+@given(st.lists(st.sets(st.integers(0, 299), max_size=40), min_size=1, max_size=6), st.integers(1, 30))
+def test_each_query_is_scored_against_its_own_vectors(store, chosen, k):
+    """Equal scores in row order, fewer than k filled up with -1."""
+    queries = some_queries(len(chosen))
+    (found,) = by_vectors(store, queries, [candidates(*map(sorted, chosen))], k)
+    for query, mine in enumerate(map(sorted, chosen)):
+        exact = store.vectors(mine).astype(np.float64) @ queries[query].astype(np.float64)
+        shown = min(k, len(mine))
         assert (found.rows[query, shown:] == -1).all()
         assert np.isneginf(found.scores[query, shown:]).all()
         assert found.scores[query, :shown] == pytest.approx(-np.sort(-exact)[:shown], abs=1e-4)
+        assert {*found.rows[query, :shown].tolist()} <= {*mine}
         pairs = list(zip((-found.scores[query, :shown]).tolist(), found.rows[query, :shown], strict=True))
         assert pairs == sorted(pairs)
-        at += count
 
 
-def test_exact_scores_do_not_depend_on_the_company():
-    vectors = random_vectors(0, 300, 384)
-    queries = np.random.default_rng(1).standard_normal((2, 384)).astype(np.float32)
-    alone = score(queries[:1], np.array([1]), np.array([7]), vectors[7:8], 1)
-    among = score(queries, np.array([300, 300]), np.tile(np.arange(300), 2), np.tile(vectors, (2, 1)), 300)
-    assert among.scores[0][among.rows[0] == 7] == alone.scores[0]
+def test_exact_scores_do_not_depend_on_the_company(store):
+    queries, rows = some_queries(2), np.arange(300)
+    among = scores(store, queries, np.array([300, 300]), np.tile(rows, 2))
+    for row in (0, 7, 69, 70, 299):
+        (alone,) = scores(store, queries[:1], np.array([1]), np.array([row]))
+        assert alone == among[row]
 
 
-def test_one_query_alone_is_scored_as_among_others():
-    vectors = random_vectors(0, 60, 384, distinct=20)
-    queries = np.random.default_rng(1).standard_normal((2, 384)).astype(np.float32)
-    rows = np.arange(60)
-    alone = score(queries[:1], np.array([60]), rows, vectors, 25)
-    among = score(queries, np.array([60, 60]), np.tile(rows, 2), np.tile(vectors, (2, 1)), 25)
-    assert (alone.rows[0] == among.rows[0]).all()
-    assert (alone.scores[0] == among.scores[0]).all()
+def test_a_vector_scores_the_same_in_one_view_and_in_many(store):
+    queries = some_queries(3)
+    views = [candidates([1, 5, 9], [], [2, 5]), candidates([5], [0, 299], [2]), candidates([], [], [])]
+    together = by_vectors(store, queries, views, 2)
+    for view, found in zip(views, together, strict=True):
+        (alone,) = by_vectors(store, queries, [view], 2)
+        assert (alone.rows == found.rows).all()
+        assert (alone.scores == found.scores).all()
 
 
-def test_many_candidates_are_read_block_by_block(tmp_path, monkeypatch):
-    vectors = random_vectors(0, 200)
-    store = make_store(tmp_path, np.arange(200), vectors, per_shard=30)
-    queries = np.random.default_rng(1).standard_normal((5, 8)).astype(np.float32)
-    found = Candidates(np.tile(np.arange(200), 5), np.zeros(1000, np.float32), np.full(5, 200))
-    (whole,) = by_vectors(store, queries, [found], 7)
-    for room in (250, 450, 1):
-        monkeypatch.setattr("retriever.rescore._GATHER_BYTES", room * 16)
-        for blocks in by_vectors(store, queries, [found, found], 7):
-            assert (whole.rows == blocks.rows).all()
-            assert (whole.scores == blocks.scores).all()
-    assert (whole.rows == np.argsort(-(queries @ vectors.astype(np.float32).T), axis=1)[:, :7]).all()
+def test_a_row_outside_the_store_is_an_error_not_a_read_of_other_memory(store):
+    for row in (-1, 300):
+        with pytest.raises(IndexError, match="299"):
+            scores(store, some_queries(1), np.array([1]), np.array([row]))
 
 
 def test_codes_scores_rank_where_nothing_is_rescored():
