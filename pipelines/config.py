@@ -5,13 +5,14 @@ How many workers run it, and on which executor, is not in here: they change no b
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from datastore.errors import RalmError
 from datastore.manifest import Device
+from pipelines.filters.chain import AnyRule
 from retriever.checkpoint import DEFAULT_ENCODER
 from retriever.sizing import IndexKey, parse_bytes
 
@@ -20,16 +21,28 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _spelled_out(filters: Any) -> Any:
+    """A filter that is only named has its published thresholds."""
+    if not isinstance(filters, list | tuple):
+        return filters
+    return [{"name": one} if isinstance(one, str) else one for one in filters]
+
+
+Filters = Annotated[tuple[AnyRule, ...], BeforeValidator(_spelled_out)]
+
+
 class SourceConfig(_Frozen):
     """One source: a file, a folder, or `hf://NAME?config=...&split=...`.
 
-    `domain` overrides the domain that records state; without either, the source's name is taken.
+    `domain` overrides the domain that records state; without either, the source's name is taken. `filters`
+    are asked instead of the build's.
     """
 
     path: str
     domain: str | None = None
     text_fields: tuple[str, ...] = ("text", "contents")
     id_field: str = "id"
+    filters: Filters | None = None
 
 
 class BuildConfig(_Frozen):
@@ -38,6 +51,7 @@ class BuildConfig(_Frozen):
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
     limit: int | None = Field(None, ge=1, description="read only the first documents")
     min_chars: int = Field(20, ge=0, description="shorter documents are removed")
+    filters: Filters = Field((), description="asked in this order: names, or names with thresholds")
     max_record_bytes: int = Field(64 * 2**20, ge=1024, description="longer records are unreadable")
     split_bytes: int = Field(64 * 2**20, ge=1, description="input one read task takes")
     passages_per_shard: int = Field(16_384, ge=1)

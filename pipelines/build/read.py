@@ -21,11 +21,12 @@ from datastore.schema import (
     text_hash,
 )
 from datastore.takedown import Takedowns
-from pipelines.build.filter import filters
 from pipelines.build.records import Blank, Record, RecordReader, Unreadable, count_newlines
 from pipelines.build.sources import Corpus, Segment, Split
 from pipelines.build.stage import RemovedLog
 from pipelines.config import BuildConfig
+from pipelines.filters.chain import Chain, Removed
+from pipelines.filters.length import Length
 
 _BATCH_DOCUMENTS = 1024
 _BATCH_CHARACTERS = 4 << 20
@@ -88,10 +89,11 @@ class ReadStage:
 
     def run(self, number: int) -> Marker:
         split = self.corpus.splits[number]
-        counts = {"records": 0, "blank": 0, "unreadable": 0, "documents": 0, "kept": 0}
+        counts = dict.fromkeys(("records", "blank", "unreadable", "documents", "kept", "dropped_lines"), 0)
         removed = RemovedLog(self.layout, number)
         hashes: list[tuple[int, int, int, int]] = []
-        kept = self._kept(self._records(split), counts, removed, hashes)
+        chain = self._chain(split.source)
+        kept = _kept(self._records(split), chain, counts, removed, hashes)
         documents = self.layout.write(
             documents_path(self.layout, number), lambda handle: _write_documents(handle, kept)
         )
@@ -119,34 +121,40 @@ class ReadStage:
         before = [self.layout.done(self.name, earlier) for earlier in range(number)]
         return self.config.limit - sum(m.counts["documents"] for m in before if m)
 
-    def _kept(
-        self,
-        records: Iterator[tuple[Segment, Record]],
-        counts: dict[str, int],
-        removed: RemovedLog,
-        hashes: list[tuple[int, int, int, int]],
-    ) -> Iterator[Document]:
-        """Documents that no filter removes; everything else is counted and logged on the way."""
-        rules = filters(self.config, Takedowns.read(self.takedowns))
-        for _, record in records:
-            if isinstance(record, Blank):
-                counts["blank"] += 1
-                continue
-            if isinstance(record, Unreadable):
-                counts["unreadable"] += 1
-                line = {"file": record.file, "record": record.record, "reason": record.reason}
-                removed.add("unreadable", line, sample=None)
-                continue
-            counts["documents"] += 1
-            for rule in rules:
-                if reason := rule.reason(record):
-                    line = {"domain": record.domain, "id": record.id, "reason": reason}
-                    removed.add(rule.name, line)
-                    break
-            else:
-                counts["kept"] += 1
-                hashes.append((*identity_hash(record.domain, record.id), *text_hash(record.text)))
-                yield record
+    def _chain(self, source: int) -> Chain:
+        """What this source's documents are asked: its own filters or the build's, and a length at the end."""
+        own = self.config.sources[source].filters
+        rules = self.config.filters if own is None else own
+        return Chain((*rules, Length(min_chars=self.config.min_chars)), Takedowns.read(self.takedowns))
+
+
+def _kept(
+    records: Iterator[tuple[Segment, Record]],
+    chain: Chain,
+    counts: dict[str, int],
+    removed: RemovedLog,
+    hashes: list[tuple[int, int, int, int]],
+) -> Iterator[Document]:
+    """Documents that no filter removes; everything else is counted and logged on the way."""
+    for _, record in records:
+        if isinstance(record, Blank):
+            counts["blank"] += 1
+            continue
+        if isinstance(record, Unreadable):
+            counts["unreadable"] += 1
+            line = {"file": record.file, "record": record.record, "reason": record.reason}
+            removed.add("unreadable", line, sample=None)
+            continue
+        counts["documents"] += 1
+        verdict = chain.judge(record)
+        if isinstance(verdict, Removed):
+            removed.add(verdict.filter, {"domain": record.domain, "id": record.id, "reason": verdict.reason})
+            continue
+        counts["kept"] += 1
+        counts["dropped_lines"] += verdict.dropped
+        document = verdict.document
+        hashes.append((*identity_hash(document.domain, document.id), *text_hash(document.text)))
+        yield document
 
 
 def _write_documents(handle: object, documents: Iterator[Document]) -> None:

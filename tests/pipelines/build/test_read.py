@@ -25,7 +25,14 @@ def test_documents_and_hashes_of_a_split_stand_side_by_side(tmp_path):
     assert load_hashes(stage.layout, 0).tolist() == [
         [*identity_hash(d.domain, d.id), *text_hash(d.text)] for d in found
     ]
-    assert marker.counts == {"records": 40, "blank": 0, "unreadable": 0, "documents": 40, "kept": 40}
+    assert marker.counts == {
+        "records": 40,
+        "documents": 40,
+        "kept": 40,
+        "blank": 0,
+        "unreadable": 0,
+        "dropped_lines": 0,
+    }
 
 
 def test_what_is_not_kept_is_counted_under_its_name(tmp_path):
@@ -37,7 +44,8 @@ def test_what_is_not_kept_is_counted_under_its_name(tmp_path):
         "unreadable": 1,
         "documents": 2,
         "kept": 1,
-        "removed.too_short": 1,
+        "dropped_lines": 0,
+        "removed.length": 1,
     }
 
 

@@ -174,9 +174,7 @@ def test_every_document_is_indexed_or_accounted_for(tmp_path):
     counts = manifest.counts
     assert counts["blank"] == 2
     assert counts["unreadable"] == 4  # Three bad records and the end of the cut file.
-    assert (
-        counts["removed.duplicate_text"] == counts["removed.duplicate_id"] == counts["removed.too_short"] == 1
-    )
+    assert counts["removed.duplicate_text"] == counts["removed.duplicate_id"] == counts["removed.length"] == 1
     assert counts["documents"] == len(good) + 3 + len(from_cut)
     assert verify(tmp_path / "store") == []
     listed = [

