@@ -234,8 +234,8 @@ def search(
     """Show the passages nearest to a query."""
     from datastore.view import Condition, View
     from pipelines.stores import Opening, open_stores
+    from retriever.ranking import Method, Seconds
     from retriever.rerank import Refinement
-    from retriever.search import Method, Seconds
 
     conditions = tuple(Condition.parse(text) for text in where or [])
     view = View(fraction, seed, tuple(domain or []), conditions)
@@ -351,7 +351,7 @@ def scaling(
     """Draw how retrieval and answers improve as the datastore grows."""
     from pipelines.evaluate.scaling import Study
     from pipelines.evaluate.scaling import run as run_study
-    from retriever.search import Method
+    from retriever.ranking import Method
 
     try:
         shares = tuple(sorted({float(part) for part in fractions.split(",")}))

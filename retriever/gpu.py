@@ -69,14 +69,15 @@ class GpuSearchIndex:
     def load(cls, root: Path, manifest: "Manifest", devices: Sequence[int] | None = None) -> "GpuSearchIndex":
         """Load every shard's codes of a store: onto all GPUs, unless told which."""
         from datastore.store import open_array
-        from retriever.index import SearchIndex, read_trained
+        from retriever.index import read_trained
+        from retriever.loading import in_memory
 
         _require_gpu()
         devices = devices or range(faiss.get_num_gpus())
         trained = read_trained(root / manifest.index.trained.path)
         shards = [(s.first_row, open_array(root / s.codes.path)) for s in manifest.shards if s.codes]
         key, groups = IndexKey.parse(manifest.index.key), spread(shards, len(devices))
-        return cls(trained, key, groups, devices, lambda: SearchIndex.load(root, manifest))
+        return cls(trained, key, groups, devices, lambda: in_memory(root, manifest))
 
     @property
     def nlist(self) -> int:

@@ -11,7 +11,8 @@ from datastore.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, Sha
 from datastore.schema import Passage, passages_to_batch
 from datastore.store import Datastore
 from pipelines.build.chunk import write_batch
-from retriever.index import SearchIndex, encode, has_codec, to_bytes, train
+from retriever.index import encode, has_codec, to_bytes, train
+from retriever.loading import in_memory
 from retriever.search import Retriever
 from retriever.sizing import IndexKey
 
@@ -101,7 +102,7 @@ def make_store(root, numbers, vectors, key="Flat", per_shard=7):
 
 def make_retriever(store, queries):
     """A retriever of a store that encodes query "i" to the i-th of these vectors."""
-    return Retriever(store, GivenVectors(queries), SearchIndex.load(store.layout.root, store.manifest))
+    return Retriever(store, GivenVectors(queries), in_memory(store.layout.root, store.manifest))
 
 
 def random_vectors(seed, count, dimension=DIMENSION, distinct=None):

@@ -11,7 +11,8 @@ from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import Condition, View
 from retriever.checkpoint import Checkpoint
 from retriever.index import Setting
-from retriever.search import Retriever, Seconds
+from retriever.ranking import Seconds
+from retriever.search import Retriever
 from tests.conftest import add_to, delete
 from tests.corpus import questions, write_lines
 from tests.given import make_retriever, make_store, passage, random_vectors
