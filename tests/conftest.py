@@ -140,6 +140,20 @@ def ralm(
     return call
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Matrix products as small as those of tests wait longer for a second thread than they take."""
+    import faiss
+    import torch
+
+    before = torch.get_num_threads(), faiss.omp_get_max_threads()
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    yield
+    torch.set_num_threads(before[0])
+    faiss.omp_set_num_threads(before[1])
+
+
 def tree(root: Path) -> dict[str, bytes]:
     """Every file of a store that must be the same after any build of it: nothing measured."""
     return {
