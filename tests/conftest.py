@@ -154,6 +154,13 @@ def one_thread() -> Iterator[None]:
     faiss.omp_set_num_threads(before[1])
 
 
+def flip(path: Path, at: int = -20) -> None:
+    """Damage one byte of a file."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0xFF
+    path.write_bytes(data)
+
+
 def tree(root: Path) -> dict[str, bytes]:
     """Every file of a store that must be the same after any build of it: nothing measured."""
     return {
