@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipelines.evaluate.scaling import Curve
     from retriever.card import Card
     from retriever.index import Setting
-    from retriever.search import Hit, Ranking
+    from retriever.ranking import Hit, Ranking
     from serve.answerer import Answer
 
 console = Console(highlight=False)

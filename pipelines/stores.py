@@ -11,7 +11,7 @@ from datastore.errors import RalmError
 from datastore.manifest import Device
 
 if TYPE_CHECKING:
-    from retriever.index import Place
+    from retriever.loading import Place
     from retriever.search import Retriever
 
 

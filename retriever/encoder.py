@@ -82,6 +82,10 @@ class Encoder:
         """What the manifest keeps of this encoder."""
         return self.checkpoint.card(self.dimension, self.dtype)
 
+    def is_of(self, card: EncoderCard) -> bool:
+        """Whether it is the encoder that a store was built with."""
+        return self.checkpoint.weights_sha256 == card.weights_sha256
+
     def encode_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of queries: [len(queries), dimension], float32."""
         return self._encode(self.tokenizer.query_inputs(queries), "query")
