@@ -48,6 +48,12 @@ def build(
     index_recall: Annotated[float | None, typer.Option(help="recall@10 to aim at, 0.95")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda: what embeds and indexes")] = None,
     limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", help="gopher_quality, c4, ... (repeatable, in this order)")
+    ] = None,
+    near_duplicates: Annotated[
+        bool, typer.Option("--near-duplicates", help="drop documents nearly like another (MinHash)")
+    ] = False,
     takedowns: Annotated[
         str | None, typer.Option(help="a file of takedowns, or the store they are of")
     ] = None,
@@ -69,6 +75,8 @@ def build(
         index_recall=index_recall,
         device=device,
         limit=limit,
+        filters=filters or None,
+        near_duplicates={} if near_duplicates else None,
         takedowns=takedowns,
     )
     if dry_run:
