@@ -187,7 +187,7 @@ class ChunkStage:
                 part.ids.append(one.ids)
                 counts["passages"] += 1
                 counts["tokens"] += len(one.ids)
-                counts["truncated"] += len(tokenizer.frame(one.ids, "passage")) > tokenizer.max_tokens
+                counts["truncated"] += len(one.ids) > tokenizer.room("passage")
                 if len(part.ids) == self.config.passages_per_shard:
                     files += part.write(self.layout, number, parts)
                     part, parts = _Part(), parts + 1
