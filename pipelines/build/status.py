@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, read_json
@@ -11,6 +12,7 @@ from pipelines.build.compact import plan
 from pipelines.build.dedup import partition_count
 from pipelines.build.job import pending
 from pipelines.build.measured import Measured, of_stage, of_store, total
+from pipelines.build.near import PairStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,16 @@ def _compaction(layout: Layout) -> dict[str, int | None]:
     return {"compact": len(plan(manifest, manifest.config["passages_per_shard"])), "card": 1}
 
 
+def _near(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
+    """The stages that look for near-duplicates, if the build does."""
+    if not build["config"].get("near_duplicates"):
+        return {}
+    splits = len(build["splits"])
+    signed = [layout.done("near-sign", n) for n in range(splits)]
+    ranges = PairStage(layout, tuple(m.counts["keys"] for m in signed if m)).ranges if all(signed) else None
+    return {"near-sign": splits, "near-pair": ranges, "near-verify": splits, "near-cluster": 1}
+
+
 def _totals(layout: Layout) -> dict[str, int | None]:
     build = read_json(layout.build_file)
     splits = build["splits"]
@@ -88,6 +100,7 @@ def _totals(layout: Layout) -> dict[str, int | None]:
         "read": len(splits),
         "dedup-id": partitions,
         "dedup-text": partitions,
+        **_near(layout, build),
         "chunk": len(splits),
         "embed": shards,
         # An addition takes the index and the mean length as they are.

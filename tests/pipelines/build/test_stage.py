@@ -38,7 +38,7 @@ def test_all_rejects_are_counted_and_a_sample_is_kept(tmp_path):
     infos = log.write()
     assert log.counts == {"too_short": REMOVED_SAMPLE + 50, "unreadable": REMOVED_SAMPLE + 50}
     assert [info.path for info in infos] == [
-        "removed.length/00003.jsonl",
+        "removed/too_short/00003.jsonl",
         "removed/unreadable/00003.jsonl",
     ]
     kept, all_ = (

@@ -3,6 +3,7 @@ import pytest
 from datastore.errors import RalmError
 from datastore.layout import Layout, write_json
 from pipelines.build.status import status
+from tests.conftest import build_store
 
 
 def test_a_finished_store_says_so(store):
@@ -45,3 +46,13 @@ def test_a_store_from_before_joules_shows_seconds(own_store, ralm):
     assert code == 0
     assert "2.0s" in out
     assert "Energy" not in out
+
+
+def test_near_duplicates_are_stages_of_a_build_that_looks_for_them(tmp_path, corpus):
+    build_store(tmp_path / "store", corpus, near_duplicates={})
+    found = {stage.name: stage for stage in status(tmp_path / "store").stages}
+    near = [found[f"near-{name}"] for name in ("sign", "pair", "verify", "cluster")]
+    assert all(stage.done == stage.total == 1 for stage in near)
+    Layout(tmp_path / "store").marker("near-sign", 0).unlink()
+    left = {stage.name: stage.total for stage in status(tmp_path / "store").stages}
+    assert (left["near-sign"], left["near-pair"]) == (1, None)
