@@ -46,22 +46,22 @@ def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def plan(found: "Estimate", workers: int) -> None:
+def dry_run(found: "Estimate", workers: int) -> None:
     """Print a dry run's plan."""
     rows = [
-        ("input", f"{amount(found.input_bytes, 'bytes')} in {found.splits} splits"),
-        ("documents", f"{found.documents:,}"),
-        ("passages", f"{found.passages:,}"),
-        ("tokens", f"{found.tokens:,}"),
-        ("text on disk", amount(found.text_bytes, "bytes")),
+        ("input", f"{amount(found.corpus.input_bytes, 'bytes')} in {found.corpus.splits} splits"),
+        ("documents", f"{found.corpus.documents:,}"),
+        ("passages", f"{found.corpus.passages:,}"),
+        ("tokens", f"{found.corpus.tokens:,}"),
+        ("text on disk", amount(found.corpus.text_bytes, "bytes")),
         ("vectors on disk", amount(found.vector_bytes, "bytes")),
         (f"index {found.index_key} in memory", amount(found.index_bytes, "bytes")),
         (f"time on {workers} workers", duration(found.seconds)),
     ]
     console.print(_table("Plan (nothing is written)", rows))
     console.print(
-        f"[dim]Extrapolated from {found.sampled_documents} documents; starting Ray and loading the encoder "
-        "(some 15 seconds) not counted."
+        f"[dim]Extrapolated from {found.corpus.sampled_documents} documents; starting Ray and loading the "
+        "encoder (some 15 seconds) not counted."
     )
 
 
