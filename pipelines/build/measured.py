@@ -5,10 +5,12 @@ stopped job keeps what its finished tasks took, so one that is resumed counts th
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datastore.errors import RalmError
 from datastore.layout import Layout, read_json, write_json
 
 
@@ -65,7 +67,15 @@ def of_stage(layout: Layout, name: str) -> Measured:
 
 
 def write_measured(layout: Layout, generation: int) -> None:
-    """Add up what the layout's job took, beside the manifest of the generation that it made."""
+    """Add up what the layout's job took, beside the manifest of the generation that it made.
+
+    That one is published already: a sum that cannot be written is no reason to fail.
+    """
+    with suppress(RalmError, OSError):
+        _write_sum(layout, generation)
+
+
+def _write_sum(layout: Layout, generation: int) -> None:
     folders = sorted(path.name for path in layout.stages.iterdir() if path.is_dir())
     stages = {name: found for name in folders if (found := of_stage(layout, name)).tasks}
     content = total(stages.values()).to_json()
