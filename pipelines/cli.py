@@ -23,6 +23,7 @@ from pipelines.options import (
     as_executor,
     as_place,
 )
+from pipelines.plan.command import plan
 
 # Torch, FAISS and Ray take seconds to import: each command imports what it needs.
 app = typer.Typer(
@@ -83,7 +84,7 @@ def build(
         from pipelines.build.estimate import estimate
 
         count = workers or os.cpu_count() or 1
-        show.plan(estimate(settings, count), count)
+        show.dry_run(estimate(settings, count), count)
         return
     from datastore.layout import Layout
     from pipelines.build.executor import open_executor
@@ -245,6 +246,7 @@ def scaling(
 # In the order of `ralm --help`.
 for command in (
     build,
+    plan,
     upkeep.add,
     upkeep.delete,
     upkeep.compact,

@@ -11,13 +11,14 @@ from rich.panel import Panel
 from rich.table import Table
 
 from datastore.manifest import Manifest
-from pipelines.build.progress import amount, duration
+from pipelines.build.progress import amount, duration, energy
 
 if TYPE_CHECKING:
     from datastore.sweep import Swept
     from datastore.takedown import Takedown
     from lm.reader import Reader
     from pipelines.build.estimate import Estimate
+    from pipelines.build.measured import Measured
     from pipelines.build.status import Status
     from pipelines.evaluate.scaling import Curve
     from retriever.card import Card
@@ -45,22 +46,22 @@ def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def plan(found: "Estimate", workers: int) -> None:
+def dry_run(found: "Estimate", workers: int) -> None:
     """Print a dry run's plan."""
     rows = [
-        ("input", f"{amount(found.input_bytes, 'bytes')} in {found.splits} splits"),
-        ("documents", f"{found.documents:,}"),
-        ("passages", f"{found.passages:,}"),
-        ("tokens", f"{found.tokens:,}"),
-        ("text on disk", amount(found.text_bytes, "bytes")),
+        ("input", f"{amount(found.corpus.input_bytes, 'bytes')} in {found.corpus.splits} splits"),
+        ("documents", f"{found.corpus.documents:,}"),
+        ("passages", f"{found.corpus.passages:,}"),
+        ("tokens", f"{found.corpus.tokens:,}"),
+        ("text on disk", amount(found.corpus.text_bytes, "bytes")),
         ("vectors on disk", amount(found.vector_bytes, "bytes")),
         (f"index {found.index_key} in memory", amount(found.index_bytes, "bytes")),
         (f"time on {workers} workers", duration(found.seconds)),
     ]
     console.print(_table("Plan (nothing is written)", rows))
     console.print(
-        f"[dim]Extrapolated from {found.sampled_documents} documents; starting Ray and loading the encoder "
-        "(some 15 seconds) not counted."
+        f"[dim]Extrapolated from {found.corpus.sampled_documents} documents; starting Ray and loading the "
+        "encoder (some 15 seconds) not counted."
     )
 
 
@@ -164,6 +165,7 @@ def status(store: Path, found: "Status") -> None:
         ("done", "right"),
         ("of", "right"),
         ("worked", "right"),
+        ("energy", "right"),
     ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for stage in found.stages:
@@ -171,9 +173,10 @@ def status(store: Path, found: "Status") -> None:
             continue
         total = "?" if stage.total is None else f"{stage.total:,}"
         style = "green" if stage.done == stage.total else "yellow" if stage.done else "dim"
-        worked = duration(stage.seconds) if stage.done else ""
-        table.add_row(stage.name, f"{stage.done:,}", total, worked, style=style)
+        table.add_row(stage.name, f"{stage.done:,}", total, *_took(stage.took), style=style)
+    table.add_row("in all", "", "", *_took(found.in_all))
     console.print(table)
+    _energy_note(found.in_all, found.took)
     if found.manifest:
         m = found.manifest
         console.print(f"Published: generation {m.generation}, {m.passages:,} passages, manifest {m.hash}.")
@@ -187,6 +190,21 @@ def status(store: Path, found: "Status") -> None:
         )
     elif not found.manifest:
         console.print("Not finished: run the same `ralm build` again, it goes on where it stopped.")
+
+
+def _took(measured: "Measured") -> tuple[str, str]:
+    """Seconds and joules for people; of a store from before joules were measured, seconds alone."""
+    worked = duration(measured.seconds) if measured.tasks else ""
+    return worked, energy(measured.joules) if measured.sources else ""
+
+
+def _energy_note(stages: "Measured", generations: "Measured") -> None:
+    """Say what told the joules, and what all generations took if there is more than the stages shown."""
+    if stages.sources:
+        console.print(f"[dim]Energy by {', '.join(stages.sources)} (ARCHITECTURE.md says what each counts).")
+    if generations.tasks > stages.tasks:
+        worked, drawn = _took(generations)
+        console.print(f"[dim]All generations together: {worked} of work, {drawn or 'energy not measured'}.")
 
 
 def verified(store: Path, problems: Sequence[str]) -> None:

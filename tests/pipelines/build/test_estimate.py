@@ -24,11 +24,11 @@ def test_a_plan_foresees_what_the_build_makes(tmp_path, suffix):
         path.write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
     found = estimate(config_of(path, split_bytes=1 << 20), workers=2)
     manifest = build_store(tmp_path / "store", path)
-    assert found.sampled_documents < found.documents
+    assert found.corpus.sampled_documents < found.corpus.documents
     for foreseen, built in (
-        (found.documents, manifest.counts["documents"]),
-        (found.passages, manifest.rows),
-        (found.tokens, manifest.counts["tokens"]),
+        (found.corpus.documents, manifest.counts["documents"]),
+        (found.corpus.passages, manifest.rows),
+        (found.corpus.tokens, manifest.counts["tokens"]),
         (found.vector_bytes, manifest.rows * 384 * 2),
     ):
         assert abs(foreseen / built - 1) < 0.15
@@ -47,4 +47,4 @@ def test_a_hub_data_set_needs_a_limit(tmp_path):
     write_lines(folder / "train.jsonl", documents())
     with pytest.raises(RalmError, match="give --limit"):
         estimate(config_of(f"hf://{folder}"), workers=1)
-    assert estimate(config_of(f"hf://{folder}", limit=20), workers=1).documents == 20
+    assert estimate(config_of(f"hf://{folder}", limit=20), workers=1).corpus.documents == 20

@@ -24,7 +24,9 @@ def test_a_task_is_marked_and_its_time_stands_apart(tmp_path):
     perform(Doubling(layout), 1)
     assert layout.done("double", 1) == Marker({"double": 2})
     assert layout.done("double", 0) is None
-    assert read_json(layout.measured("double", 1))["seconds"] >= 0
+    measured = read_json(layout.measured("double", 1))
+    assert set(measured) == {"seconds", "cpu_seconds", "joules", "energy_source"}
+    assert measured["seconds"] >= 0
     assert "seconds" not in layout.marker("double", 1).read_text()
 
 
@@ -36,7 +38,7 @@ def test_all_rejects_are_counted_and_a_sample_is_kept(tmp_path):
     infos = log.write()
     assert log.counts == {"too_short": REMOVED_SAMPLE + 50, "unreadable": REMOVED_SAMPLE + 50}
     assert [info.path for info in infos] == [
-        "removed.length/00003.jsonl",
+        "removed/too_short/00003.jsonl",
         "removed/unreadable/00003.jsonl",
     ]
     kept, all_ = (
