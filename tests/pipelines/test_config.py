@@ -7,10 +7,13 @@ from pipelines.config import SourceConfig, load_config
 def test_a_file_is_read_and_overrides_win(tmp_path):
     path = tmp_path / "build.yaml"
     path.write_text(
-        "sources:\n  - {path: a.jsonl, domain: news}\n  - path: hf://some/set?split=test\nmin_chars: 7\n"
+        "sources:\n  - {path: a.jsonl, domain: news, licence: CC0, share: 0.5, reader: jsonl}\n"
+        "  - path: hf://some/set?split=test\nmin_chars: 7\n"
     )
     config = load_config(path, limit=5, encoder=None)
-    assert config.sources[0] == SourceConfig(path=str(tmp_path / "a.jsonl"), domain="news")
+    assert config.sources[0] == SourceConfig(
+        path=str(tmp_path / "a.jsonl"), domain="news", licence="CC0", share=0.5, reader="jsonl"
+    )
     assert config.sources[1].path == "hf://some/set?split=test"
     assert (config.min_chars, config.limit) == (7, 5)
     assert load_config(path, min_chars=1).min_chars == 1
@@ -24,6 +27,11 @@ def test_a_file_is_read_and_overrides_win(tmp_path):
         ("sources: [{path: a, colour: red}]", r"sources.0.colour: "),
         ("{sources: [{path: a}], min_chars: many}", "min_chars: "),
         ("{sources: [{path: a}], index_memory: lots}", "index_memory: .*is not a size"),
+        ("{sources: [{path: a, share: 0}]}", r"sources.0.share: "),
+        ("{sources: [{path: a, share: 1.5}]}", r"sources.0.share: "),
+        ("{sources: [{path: a, licence: ''}]}", r"sources.0.licence: "),
+        ("{sources: [{path: a, reader: csv}]}", r"sources.0.reader: .*'jsonl'"),
+        ("{sources: [{path: 'hf://a/b', reader: jsonl}]}", "reader is for files"),
         ("- a list", "must hold a mapping"),
         ("a: [", "cannot be read as YAML"),
     ],
