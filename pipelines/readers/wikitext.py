@@ -82,7 +82,10 @@ def _tag(node: Any, unseen: frozenset[str]) -> Iterator[str]:
 
 
 def _entity(node: Any) -> str:
+    """The character that an entity stands for; the entity if there is no such character."""
     try:
-        return str(node.normalize())
+        found = str(node.normalize())
+        found.encode()
     except (ValueError, OverflowError):
         return str(node)
+    return found

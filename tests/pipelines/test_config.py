@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from datastore.errors import RalmError
+from pipelines.build.sources import source_names
 from pipelines.config import SourceConfig, load_config
 
 
@@ -41,6 +44,25 @@ def test_a_wrong_field_is_named(tmp_path, text, sentence):
     path.write_text(text)
     with pytest.raises(RalmError, match=sentence):
         load_config(path)
+
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=[path.name for path in CONFIGS])
+def test_every_configuration_that_comes_along_is_valid(path):
+    config = load_config(path)
+    assert all(source.domain for source in config.sources)
+    assert len(source_names([source.path for source in config.sources])) == len(config.sources)
+    assert "/home/" not in path.read_text(encoding="utf-8")
+
+
+def test_the_development_corpora_ask_prose_and_nothing_else():
+    (path,) = (path for path in CONFIGS if path.name == "dev.yaml")
+    asked = {s.domain: [rule.name for rule in s.filters or ()] for s in load_config(path).sources}
+    assert asked["technical docs"] == asked["dictionary"] == []
+    for domain in ("encyclopedic", "books", "science", "textbooks", "health web Q&A"):
+        assert {"language", "gopher_quality", "gopher_repetition"} <= set(asked[domain])
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -4,7 +4,7 @@ import lzma
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datastore.schema import Document
@@ -146,6 +146,22 @@ def test_a_damaged_member_costs_only_itself(tmp_path_factory, data):
     for one in found:
         if isinstance(one, Document):
             assert one.text == f"text number {one.id[-1]}" * 20
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_whatever_stands_in_a_plain_archive_the_records_before_it_are_read(tmp_path_factory, data):
+    html = {"Content_Type": "text/html", "Transfer_Encoding": "chunked", "Content_Encoding": "gzip"}
+    kinds = [record(body=b"text", number=7), response(b"4\r\nWiki\r\n0\r\n\r\n", number=7, **html)]
+    whole = data.draw(st.sampled_from(kinds))
+    begin, end = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
+    written = data.draw(st.sampled_from([b"", b"\r\n", b"\r\n\r\n", b": ", b"9", b"\xff", b"WARC/1.0\r\n"]))
+    path = tmp_path_factory.mktemp("warc") / "a.warc"
+    first = [record(number=n) for n in range(2)]
+    path.write_bytes(b"".join(first) + whole[:begin] + written + whole[end:])
+    found = read(path)
+    assert [r.id for r in found[:2]] == ["urn:uuid:0", "urn:uuid:1"]
+    assert all(r.file == "a.warc" for r in found if isinstance(r, Unreadable))
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst", ""])

@@ -22,7 +22,7 @@ from pipelines.readers.wikitext import plain_text
         ("== History ==\nLong ago.\n\n\n\n=== Later ===\nNow.", "History\n\nLong ago.\n\nLater\n\nNow."),
         ("* one\n* two\n# three", "one\ntwo\nthree"),
         ("x<sup>2</sup> <math>\\frac a b</math>and one<br>two", "x2 and one\ntwo"),
-        ("Caf&eacute; &amp; bar&nbsp;1 &#8212; &#1114112;", "Café & bar 1 — &#1114112;"),
+        ("Caf&eacute; &amp; bar&nbsp;1 &#8212; &#1114112; &#xD800;", "Café & bar 1 — &#1114112; &#xD800;"),
         ("Rome ({{lang|it|Roma}}; {{IPA|x}}) is a city.", "Rome is a city."),
         ("__NOTOC__\n{{Infobox\n| a = b\n}}\n\nText.", "Text."),
         ("", ""),
