@@ -24,6 +24,7 @@ from pipelines.options import (
     as_place,
 )
 from pipelines.plan.command import plan
+from pipelines.readers.formats import READABLE
 
 # Torch, FAISS and Ray take seconds to import: each command imports what it needs.
 app = typer.Typer(
@@ -38,7 +39,7 @@ app.add_typer(evaluation, name="eval")
 
 def build(
     sources: Annotated[
-        list[str] | None, typer.Argument(help="files, folders, hf://NAME?config=C&split=S")
+        list[str] | None, typer.Argument(help=f"files and folders of {READABLE}; hf://NAME?config=C&split=S")
     ] = None,
     store: Annotated[Path, typer.Option("-o", "--output", help="the store's folder")] = Path("store"),
     config: Annotated[Path | None, typer.Option(help="a YAML file with these settings and more")] = None,

@@ -24,6 +24,8 @@ from pipelines.filters.chain import AnyRule
 from retriever.checkpoint import DEFAULT_ENCODER
 from retriever.sizing import IndexKey, parse_bytes
 
+Format = Literal["jsonl", "parquet", "text", "html", "warc", "mediawiki"]
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,15 +44,27 @@ Filters = Annotated[tuple[AnyRule, ...], BeforeValidator(_spelled_out)]
 class SourceConfig(_Frozen):
     """One source: a file, a folder, or `hf://NAME?config=...&split=...`.
 
-    `domain` overrides the domain that records state; without either, the source's name is taken. `filters`
-    are asked instead of the build's.
+    `domain` overrides the domain that records state; without either, the source's name is taken. `licence`
+    overrides theirs and becomes metadata, for views. `reader` reads all files in one format, whatever they
+    are called; how their names end still tells of compression. `filters` are asked instead of the build's.
+    Before them, `share` keeps some of the documents, chosen by a hash of domain and id: a smaller share is
+    part of a larger one.
     """
 
     path: str
     domain: str | None = None
+    licence: str | None = Field(None, min_length=1)
+    share: float = Field(1.0, gt=0, le=1)
+    reader: Format | None = None
     text_fields: tuple[str, ...] = ("text", "contents")
     id_field: str = "id"
     filters: Filters | None = None
+
+    @model_validator(mode="after")
+    def _reads_files(self) -> Self:
+        if self.reader and self.path.startswith("hf://"):
+            raise ValueError("reader is for files: a data set of the hub knows its own format")
+        return self
 
 
 class NearDuplicates(_Frozen):

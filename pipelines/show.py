@@ -68,14 +68,14 @@ def dry_run(found: "Estimate", workers: int) -> None:
 def built(store: Path, manifest: Manifest) -> None:
     """Print what a finished build holds."""
     counts = manifest.counts
-    removed = {n.removeprefix("removed."): c for n, c in counts.items() if n.startswith("removed.")}
     size = sum(entry.bytes for entry in manifest.files)
     rows = [
         ("files of other kinds, ignored", f"{counts['ignored_files']:,}"),
         ("records read", f"{counts['records']:,}"),
         ("unreadable", f"{counts['unreadable']:,}"),
+        *_named(counts, "skipped"),
         ("documents", f"{counts['documents']:,}"),
-        *((f"removed: {name.replace('_', ' ')}", f"{n:,}") for name, n in removed.items()),
+        *_named(counts, "removed"),
         ("documents indexed", f"{counts['indexed']:,}"),
         ("passages", f"{counts['passages']:,}"),
         ("tokens", f"{counts['tokens']:,}"),
@@ -88,13 +88,19 @@ def built(store: Path, manifest: Manifest) -> None:
         console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
 
 
+def _named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:
+    """A row for each count of a kind, as `removed: length`."""
+    found = {n.partition(".")[2]: c for n, c in counts.items() if n.startswith(f"{what}.")}
+    return [(f"{what}: {name.replace('_', ' ')}", f"{n:,}") for name, n in found.items()]
+
+
 def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
     """Print what an addition brought."""
-    removed = {n.removeprefix("removed."): c for n, c in counts.items() if n.startswith("removed.")}
     rows = [
         ("records read", f"{counts['records']:,}"),
         ("unreadable", f"{counts['unreadable']:,}"),
-        *((f"removed: {name.replace('_', ' ')}", f"{n:,}") for name, n in removed.items()),
+        *_named(counts, "skipped"),
+        *_named(counts, "removed"),
         ("documents added", f"{counts['indexed']:,}"),
         ("passages added", f"{counts['passages']:,}"),
         ("passages in all", f"{manifest.passages:,}"),

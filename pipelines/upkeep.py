@@ -11,11 +11,14 @@ import typer
 from pipelines import show
 from pipelines.config import SourceConfig
 from pipelines.options import ExecutorName, Store, Workers, as_device, as_executor
+from pipelines.readers.formats import READABLE
 
 
 def add(
     store: Store,
-    sources: Annotated[list[str], typer.Argument(help="files, folders, hf://NAME?config=C&split=S")],
+    sources: Annotated[
+        list[str], typer.Argument(help=f"files and folders of {READABLE}; hf://NAME?config=C&split=S")
+    ],
     domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
     encoder: Annotated[str | None, typer.Option(help="where the store's encoder lies now")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: the store's")] = None,

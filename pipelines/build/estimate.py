@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from datastore.errors import RalmError
 from datastore.schema import Document
 from pipelines.build.chunk import chunk, load_tokenizer
-from pipelines.build.decompress import expansion
 from pipelines.build.embed import THREADS, load_encoder
-from pipelines.build.records import Record, RecordReader
-from pipelines.build.sources import Corpus, Split, compression, resolve
+from pipelines.build.sources import Corpus, Split, resolve
 from pipelines.config import BuildConfig
+from pipelines.filters.chain import in_share
+from pipelines.readers.decompress import expansion
+from pipelines.readers.formats import compression
+from pipelines.readers.reader import RecordReader
+from pipelines.readers.records import Record
 from retriever.sizing import IndexKey, choose_key, parse_bytes
 from retriever.tokenizer import EncoderTokenizer
 
@@ -58,8 +61,8 @@ class _Sample:
     consumed: int = 0
     ids: list[NDArray[np.int32]] = field(default_factory=list)
 
-    def add(self, record: Record, tokenizer: EncoderTokenizer, room: int) -> None:
-        if isinstance(record, Document):
+    def add(self, record: Record, share: float, tokenizer: EncoderTokenizer, room: int) -> None:
+        if isinstance(record, Document) and in_share(record, share):
             self.documents += 1
             self.text_bytes += len(record.text.encode())
             self.ids += [one.ids for one in chunk(record.text, tokenizer, room)]
@@ -122,7 +125,7 @@ def _take(config: BuildConfig, corpus: Corpus) -> tuple[_Sample, float]:
         reader = _reader(config, corpus, split)
         records = (record for segment in split.segments for record in reader.read(segment))
         for record in islice(records, _SAMPLED_RECORDS):
-            sample.add(record, tokenizer, room)
+            sample.add(record, config.sources[split.source].share, tokenizer, room)
         sample.consumed += reader.consumed
         path = split.segments[0].path
         codec = compression(path)

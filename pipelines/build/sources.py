@@ -5,12 +5,10 @@ whatever machine or number of workers.
 """
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,32 +17,12 @@ import xxhash
 from datastore.errors import RalmError
 from datastore.manifest import SourceEntry
 from pipelines.config import BuildConfig, SourceConfig
+from pipelines.readers.formats import READABLE, Segment, compression, format_of
+from pipelines.readers.hub import open_hub_dataset
 
-# C4, OSCAR and others ship JSON Lines as .json.gz, so .json means JSON Lines too.
-KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet"}
-KINDS |= {e: "text" for e in (".txt", ".text", ".md", ".markdown", ".rst")}
-KINDS |= {e: "html" for e in (".html", ".htm", ".xhtml")}
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _END_BYTES = 1 << 16
-# What `source_names` puts behind a name that the store has already.
-_ADDED = re.compile(r"#\d+$")
-READABLE = "JSONL (plain, .gz, .zst), Parquet, text, Markdown and HTML"
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Part of a file that one task reads: bytes of JSON Lines, row groups of Parquet, else all of it.
-
-    `begin` and `end` count bytes or row groups; `end` -1 is the file's end. `first_record` is the
-    number of records (lines, rows) before `begin`.
-    """
-
-    path: str
-    name: str
-    kind: str
-    begin: int = 0
-    end: int = -1
-    first_record: int = 0
+# Formats that are cut into byte ranges, and in which compressions: bzip2 where its streams are found again.
+_CUT: dict[str, tuple[str | None, ...]] = {"jsonl": (None,), "mediawiki": (None, "bzip2")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +69,11 @@ def _ends(segment: Segment) -> str:
     if segment.kind == "hf":
         return ""
     with open(segment.path, "rb") as handle:
-        begin = segment.begin if segment.kind == "jsonl" else 0
+        begin = segment.begin if segment.in_bytes else 0
         handle.seek(begin)
         first = handle.read(_END_BYTES)
         handle.seek(0, os.SEEK_END)
-        end = segment.end if segment.kind == "jsonl" and segment.end >= 0 else handle.tell()
+        end = segment.end if segment.in_bytes and segment.end >= 0 else handle.tell()
         handle.seek(max(begin, end - _END_BYTES))
         return xxhash.xxh3_64_hexdigest(first + handle.read(end - handle.tell()))
 
@@ -115,7 +93,7 @@ def resolve(config: BuildConfig, taken: Sequence[str] = ()) -> Corpus:
         else:
             files, unknown = _files(source, name)
             ignored += unknown
-            sized = [item for path, label in files for item in _segments(path, label, config)]
+            sized = [item for path, label in files for item in _segments(path, label, source, config)]
         before = len(splits)
         for segments, size in _pack(sized, config.split_bytes):
             splits.append(Split(len(splits), number, segments, size))
@@ -148,39 +126,10 @@ def source_names(paths: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
     return found
 
 
-def default_domain(source: SourceConfig, name: str) -> str:
-    """The domain of records that state none: the source's, or its name without known extensions.
-
-    The whole name, with as much of its path as tells it from other sources: were two sources to share
-    a default domain, the second's documents would be taken for duplicates of the first's. One that is added
-    later under the same name has the same domain: what it calls as before is the same document, and stays
-    taken down if it was.
-    """
-    if source.domain:
-        return source.domain
-    path = Path(_ADDED.sub("", name))
-    while path.suffix.lower() in KINDS | COMPRESSIONS and path.stem:
-        path = path.with_suffix("")
-    return str(path)
-
-
-def _kind(path: Path) -> str | None:
-    suffixes = [s.lower() for s in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        inner = KINDS.get(suffixes[-2]) if len(suffixes) > 1 else None
-        return "jsonl" if inner == "jsonl" else None
-    return KINDS.get(suffixes[-1]) if suffixes else None
-
-
-def compression(path: str) -> str | None:
-    """The compression a file name tells of: "gzip", "zstd" or None."""
-    return COMPRESSIONS.get(Path(path).suffix.lower())
-
-
 def _files(source: SourceConfig, name: str) -> tuple[list[tuple[Path, str]], list[str]]:
     root = Path(source.path)
     if root.is_file():
-        if _kind(root) is None:
+        if format_of(root, source.reader) is None:
             raise RalmError(f"{root} is of a kind ralm does not read: it reads {READABLE}.")
         return [(root, name)], []
     if not root.is_dir():
@@ -189,7 +138,7 @@ def _files(source: SourceConfig, name: str) -> tuple[list[tuple[Path, str]], lis
     for path in _walk(root):
         # A name that is no UTF-8 is spelled with escapes: it becomes part of ids.
         label = os.fsencode(f"{name}/{path.relative_to(root).as_posix()}").decode(errors="backslashreplace")
-        if _kind(path) is None:
+        if format_of(path, source.reader) is None:
             unknown.append(label)
         else:
             found.append((path, label))
@@ -212,12 +161,14 @@ def _unreadable(error: OSError) -> None:
     raise RalmError(f"The folder {error.filename} cannot be read ({error.strerror}): mend its permissions.")
 
 
-def _segments(path: Path, label: str, config: BuildConfig) -> Iterator[tuple[Segment, int]]:
-    kind, size = _kind(path) or "text", path.stat().st_size
+def _segments(
+    path: Path, label: str, source: SourceConfig, config: BuildConfig
+) -> Iterator[tuple[Segment, int]]:
+    kind, size = format_of(path, source.reader) or "text", path.stat().st_size
     absolute = str(path.resolve())
     if kind == "parquet":
         yield from _row_groups(absolute, label, config.split_bytes, size)
-    elif kind == "jsonl" and not compression(absolute) and size > config.split_bytes:
+    elif compression(absolute) in _CUT.get(kind, ()) and size > config.split_bytes:
         for begin in range(0, size, config.split_bytes):
             end = min(begin + config.split_bytes, size)
             yield Segment(absolute, label, kind, begin, end), end - begin
@@ -244,23 +195,6 @@ def _hub_segments(source: SourceConfig) -> Iterator[tuple[Segment, int]]:
     name = source.path.removeprefix("hf://")
     for shard in range(open_hub_dataset(source.path).num_shards):
         yield Segment(source.path, name, "hf", shard, shard + 1), 0
-
-
-def open_hub_dataset(path: str) -> Any:
-    """Open `hf://NAME?config=C&split=S` for streaming. Raises RalmError if it cannot be had."""
-    import datasets
-
-    name, _, query = path.removeprefix("hf://").partition("?")
-    options = dict(parse_qsl(query))
-    if unknown := set(options) - {"config", "split"}:
-        raise RalmError(f"{path}: unknown option {sorted(unknown)[0]}: use config= and split=.")
-    try:
-        return datasets.load_dataset(
-            name, options.get("config"), split=options.get("split", "train"), streaming=True
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise RalmError(f"The data set {path} cannot be opened: {reason}.") from None
 
 
 def _pack(

@@ -44,6 +44,16 @@ def test_counts_that_do_not_add_up_are_said(own_store, count):
     assert any("of all domains are not" in problem for problem in verify(own_store))
 
 
+def test_records_that_were_skipped_count_as_read(own_store):
+    layout = Layout(own_store)
+    manifest = current(layout)
+    counts = manifest.counts | {"records": manifest.counts["records"] + 3, "skipped.request": 2}
+    publish(layout, manifest.model_copy(update={"counts": counts}))
+    assert any("skipped" in problem for problem in verify(own_store))
+    publish(layout, manifest.model_copy(update={"counts": counts | {"skipped.status": 1}}))
+    assert verify(own_store) == []
+
+
 def test_rows_that_disagree_are_said(own_store):
     layout = Layout(own_store)
     manifest = current(layout)

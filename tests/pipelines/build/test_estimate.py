@@ -36,6 +36,16 @@ def test_a_plan_foresees_what_the_build_makes(tmp_path, suffix):
     assert found.seconds > 0
 
 
+def test_a_plan_foresees_the_share_of_a_source(tmp_path):
+    records = [d | {"id": f"{d['id']}-{n}"} for n in range(10) for d in documents()]
+    path = write_lines(tmp_path / "a.jsonl", records)
+    whole, half = (
+        estimate(BuildConfig(sources=(SourceConfig(path=str(path), share=share),)), workers=1)
+        for share in (1.0, 0.5)
+    )
+    assert abs(half.documents / whole.documents - 0.5) < 0.15
+
+
 def test_nothing_to_read_is_nothing_to_plan(tmp_path):
     (tmp_path / "a.jsonl").write_text("\n\n")
     with pytest.raises(RalmError, match="nothing to plan"):
