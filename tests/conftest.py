@@ -26,7 +26,7 @@ from pipelines.build.add import Addition
 from pipelines.build.compact import Compaction
 from pipelines.build.delete import Deletion
 from pipelines.build.executor import Executor, LocalExecutor
-from pipelines.build.progress import Silent
+from pipelines.build.progress import BuildProgress, Silent
 from pipelines.build.run import Build
 from pipelines.config import BuildConfig, SourceConfig
 from tests.corpus import documents, write_lines
@@ -70,11 +70,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_lines(tmp_path_factory.mktemp("corpus") / "towns.jsonl", documents())
 
 
-def build_store(root: Path, *sources: Path, executor: Executor | None = None, **settings: object) -> Manifest:
+def build_store(
+    root: Path,
+    *sources: Path,
+    executor: Executor | None = None,
+    progress: BuildProgress | None = None,
+    **settings: object,
+) -> Manifest:
     """Build a store in this process, unless told otherwise."""
     listed = tuple(SourceConfig(path=str(source)) for source in sources)
     config = BuildConfig.model_validate({"sources": listed} | settings)
-    return Build(Layout(root), config, executor or LocalExecutor(), Silent()).run()
+    return Build(Layout(root), config, executor or LocalExecutor(), progress or Silent()).run()
 
 
 def add_to(root: Path, *sources: Path, limit: int | None = None) -> tuple[Manifest, dict[str, int]]:

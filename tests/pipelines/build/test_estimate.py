@@ -43,7 +43,7 @@ def test_a_plan_foresees_the_share_of_a_source(tmp_path):
         estimate(BuildConfig(sources=(SourceConfig(path=str(path), share=share),)), workers=1)
         for share in (1.0, 0.5)
     )
-    assert abs(half.documents / whole.documents - 0.5) < 0.15
+    assert abs(half.corpus.documents / whole.corpus.documents - 0.5) < 0.15
 
 
 def test_nothing_to_read_is_nothing_to_plan(tmp_path):

@@ -1,5 +1,8 @@
+import json
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from datastore.errors import RalmError
 from datastore.layout import Layout, Marker
 from pipelines.build.executor import ProcessExecutor, RayExecutor, open_executor
 from tests.conftest import build_store, tree
+from tests.pipelines.build import elastic
 
 SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8, "index_key": "IVF4,SQ8"}
 
@@ -86,3 +90,19 @@ def test_tasks_in_order_run_one_after_another(tmp_path, ray_cluster):
     done: list[int] = []
     RayExecutor(2).run(Failing(Layout(tmp_path), "once"), [0, 2], done.append, in_order=True)
     assert done == [0, 2]
+
+
+@pytest.mark.long
+def test_nodes_and_processes_that_come_and_go_in_every_stage_change_no_byte(tmp_path, corpus):
+    """Law 1 on a cluster of several nodes, one of which is lost, or a process, in each stage."""
+    build_store(tmp_path / "undisturbed", corpus, **elastic.SETTINGS)
+    found = subprocess.run(
+        [sys.executable, "-m", "tests.pipelines.build.elastic", str(corpus), str(tmp_path / "store")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    told = json.loads(found.stdout.splitlines()[-1])
+    assert {"read", "chunk", "embed", "index", "lexical", "near-sign", "near-verify"} <= {*told["stages"]}
+    assert told["joined"]
+    assert tree(tmp_path / "store") == tree(tmp_path / "undisturbed")
