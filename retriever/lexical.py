@@ -9,6 +9,7 @@ are not those of a store built from its passages alone.
 """
 
 import math
+import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,14 @@ B = 0.75
 PARTS = ("tokens", "indptr", "indices", "weights")
 
 
+def _bm25s() -> Any:
+    # Where JAX is installed bm25s tries it out, and JAX takes most of a GPU's memory in every process.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    import bm25s
+
+    return bm25s
+
+
 @lru_cache(maxsize=1)
 def _stemmer() -> Any:
     import Stemmer
@@ -42,9 +51,7 @@ def _stemmer() -> Any:
 
 def tokenize(texts: Sequence[str]) -> tuple[list[list[int]], dict[str, int]]:
     """Lower-cased, stemmed English words without stop words: ids of each text, and what an id stands for."""
-    import bm25s
-
-    found = bm25s.tokenize(list(texts), stopwords="en", stemmer=_stemmer(), show_progress=False)
+    found = _bm25s().tokenize(list(texts), stopwords="en", stemmer=_stemmer(), show_progress=False)
     # A text without a word gets an empty one.
     blank = found.vocab.pop("", None)
     return [[n for n in one if n != blank] for one in found.ids], found.vocab
@@ -66,8 +73,6 @@ def index_shard(texts: Sequence[str], mean_length: float) -> dict[str, NDArray[A
     `tokens` uint64 [V], sorted hashes; `indptr` int64 [V + 1]; `indices` int32 and `weights` float32 of all
     (token, passage) pairs: tf / (tf + k1 (1 - b + b length / mean_length)).
     """
-    import bm25s
-
     ids, vocabulary = tokenize(texts)
     if not vocabulary:
         return _no_words()
@@ -81,7 +86,7 @@ def index_shard(texts: Sequence[str], mean_length: float) -> dict[str, NDArray[A
     # bm25s takes the mean of what it indexes: these k1 and b make that the store's.
     length_part = K1 * B * own_mean / mean_length
     k1 = K1 * (1 - B) + length_part
-    index = bm25s.BM25(k1=k1, b=length_part / k1, method="lucene")
+    index = _bm25s().BM25(k1=k1, b=length_part / k1, method="lucene")
     index.index(
         (numbered, {str(n): n for n in range(len(order))}), create_empty_token=False, show_progress=False
     )
