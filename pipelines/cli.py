@@ -58,7 +58,7 @@ def _place(name: str) -> Literal["auto", "memory", "disk"]:
 @app.command()
 def build(
     sources: Annotated[
-        list[str] | None, typer.Argument(help="files, folders, hf://NAME?config=C&split=S")
+        list[str] | None, typer.Argument(help="files, folders, s3://..., hf://NAME?config=C&split=S")
     ] = None,
     store: Annotated[Path, typer.Option("-o", "--output", help="the store's folder")] = Path("store"),
     config: Annotated[Path | None, typer.Option(help="a YAML file with these settings and more")] = None,
@@ -113,7 +113,9 @@ def build(
 @app.command()
 def add(
     store: Store,
-    sources: Annotated[list[str], typer.Argument(help="files, folders, hf://NAME?config=C&split=S")],
+    sources: Annotated[
+        list[str], typer.Argument(help="files, folders, s3://..., hf://NAME?config=C&split=S")
+    ],
     domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
     encoder: Annotated[str | None, typer.Option(help="where the store's encoder lies now")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: the store's")] = None,

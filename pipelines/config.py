@@ -32,7 +32,7 @@ Filters = Annotated[tuple[AnyRule, ...], BeforeValidator(_spelled_out)]
 
 
 class SourceConfig(_Frozen):
-    """One source: a file, a folder, or `hf://NAME?config=...&split=...`.
+    """One source: a file, a folder, `s3://BUCKET/PREFIX`, or `hf://NAME?config=...&split=...`.
 
     `domain` overrides the domain that records state; without either, the source's name is taken. `filters`
     are asked instead of the build's.

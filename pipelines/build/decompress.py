@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 
 import zstandard
 
+from pipelines.build.files import open_file, open_short
+
 _BLOCK = 1 << 16
 # What `zstd --long=31` needs; the memory is taken only by files that ask for it.
 _LONGEST_WINDOW = 2**31
@@ -90,13 +92,13 @@ def _until_damage(frame: Any, data: bytes) -> bytes:
 
 def open_compressed(path: str, codec: str) -> BinaryIO:
     """Open a "gzip" or "zstd" file of any number of frames for reading its decompressed bytes."""
-    raw = open(path, "rb", buffering=0)  # noqa: SIM115  (closed with the stream around it)
-    return io.BufferedReader(_Decompressed(raw, codec), 1 << 20)
+    # Closed with the stream around it.
+    return io.BufferedReader(_Decompressed(open_file(path, 0), codec), 1 << 20)
 
 
 def expansion(path: str, codec: str) -> float:
     """Decompressed bytes for each byte of a file, by its beginning; 1 if it cannot be read."""
-    with open(path, "rb") as raw:
+    with open_short(path) as raw:
         data = raw.read(1 << 20)
     try:
         found = len(CODECS[codec]().decompress(data))

@@ -13,6 +13,15 @@ ExecutorName = Literal["ray", "local"]
 # Tasks a worker dies of are tried again elsewhere this often: lost nodes, not broken input.
 _RETRIES = 3
 _START_SECONDS = 120
+# Of object storage where it is, not the keys to it: Ray shows a job's environment to whoever asks.
+_FOR_WORKERS = (
+    "HF_HUB_OFFLINE",
+    "HF_HOME",
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_PROFILE",
+)
 
 
 class Executor(Protocol):
@@ -170,7 +179,7 @@ def start_ray(workers: int | None = None) -> None:
         }
     )
     # The driver's environment holds for workers too: which models are at hand must not differ.
-    environment = {n: v for n in ("HF_HUB_OFFLINE", "HF_HOME") if (v := os.environ.get(n))}
+    environment = {n: v for n in _FOR_WORKERS if (v := os.environ.get(n))}
     try:
         ray.init(
             address=address or "local",

@@ -8,7 +8,6 @@ import datetime
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 from datastore.errors import RalmError
 from datastore.schema import Document, Scalar
 from pipelines.build.decompress import open_compressed
+from pipelines.build.files import for_arrow, open_file, size
 from pipelines.build.sources import Segment, compression, default_domain, open_hub_dataset
 from pipelines.config import SourceConfig
 
@@ -137,7 +137,7 @@ class RecordReader:
     def _parquet(self, segment: Segment) -> Iterator[Record]:
         number = segment.first_record
         try:
-            with pq.ParquetFile(segment.path) as file:
+            with for_arrow(segment.path) as opened, pq.ParquetFile(opened) as file:
                 end = file.num_row_groups if segment.end < 0 else segment.end
                 for group in range(segment.begin, end):
                     found = file.metadata.row_group(group)
@@ -162,12 +162,13 @@ class RecordReader:
 
     def _whole(self, segment: Segment) -> bytes | Unreadable:
         try:
-            size = Path(segment.path).stat().st_size
-            if size > self.max_record_bytes:
-                reason = f"the file has {size:,} bytes and max_record_bytes allows {self.max_record_bytes:,}"
+            found = size(segment.path)
+            if found > self.max_record_bytes:
+                reason = f"the file has {found:,} bytes and max_record_bytes allows {self.max_record_bytes:,}"
                 return Unreadable(segment.name, 1, reason)
-            self.consumed += size
-            return Path(segment.path).read_bytes()
+            self.consumed += found
+            with open_file(segment.path) as handle:
+                return handle.read()
         except OSError as error:
             raise _failed(error, segment.path) from None
 
@@ -229,7 +230,7 @@ def open_stream(path: str) -> BinaryIO:
     """Open a file for reading bytes, decompressed as its name tells."""
     codec = compression(path)
     if codec is None:
-        return open(path, "rb", buffering=_BLOCK)
+        return open_file(path, _BLOCK)
     return open_compressed(path, codec)
 
 
@@ -266,7 +267,7 @@ def bounded_line(stream: BinaryIO, limit: int) -> tuple[bytes | None, int]:
 def count_newlines(path: str, begin: int, end: int) -> int:
     """Count the newlines among bytes [begin, end) of a file."""
     found = 0
-    with open(path, "rb") as handle:
+    with open_file(path) as handle:
         handle.seek(begin)
         left = end - begin
         while left > 0 and (block := handle.read(min(left, 8 * _BLOCK))):
