@@ -1,7 +1,8 @@
 """Clearing away the files that no generation needs any more.
 
 A generation is needed while it is current or somebody has it open. Runs under the store's lock: what a job
-that is not finished has written is in no manifest yet.
+that is not finished has written is in no manifest yet. Of a store in object storage only this machine's cache
+is swept: which generations others read, nobody here can know.
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from datastore.layout import TEMPORARY, Layout, held
 from datastore.manifest import Manifest, at_generation, current
+from datastore.origin import Origin
 
 # What generations consist of; the stages' markers and the manifests themselves stay as a record.
 _FOLDERS = ("passages", "vectors", "index", "lexical", "documents", "deleted", "takedowns")
@@ -40,6 +42,9 @@ def sweep(layout: Layout) -> Swept:
             if path.is_file() and path not in needed and path.suffix != TEMPORARY:
                 freed += path.stat().st_size
                 path.unlink()
+        origin = Origin.of(layout.root)
+        if origin is not None:
+            origin.sweep()
     return Swept(freed, tuple(in_use))
 
 

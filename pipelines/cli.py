@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from datastore.errors import RalmError
+from datastore.origin import locate
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError
 from pipelines import show
 from pipelines.config import SourceConfig, load_config
@@ -22,8 +23,10 @@ app = typer.Typer(
 evaluation = typer.Typer(no_args_is_help=True, help="Measure what a larger datastore buys.")
 app.add_typer(evaluation, name="eval")
 
-Store = Annotated[Path, typer.Argument(help="the folder of a datastore")]
-Also = Annotated[list[Path] | None, typer.Option(help="search this store too (repeatable)")]
+Store = Annotated[Path, typer.Argument(help="a datastore: its folder, or s3://...", parser=locate)]
+Also = Annotated[
+    list[Path] | None, typer.Option(help="search this store too (repeatable)", parser=locate, metavar="STORE")
+]
 ReaderName = Annotated[str, typer.Option("--reader", help="packaged name, GGUF, folder or hub name")]
 QuantizationName = Annotated[str, typer.Option("--quantization", help="none, int8, llm-int8 or nf4")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -60,7 +63,9 @@ def build(
     sources: Annotated[
         list[str] | None, typer.Argument(help="files, folders, s3://..., hf://NAME?config=C&split=S")
     ] = None,
-    store: Annotated[Path, typer.Option("-o", "--output", help="the store's folder")] = Path("store"),
+    store: Annotated[
+        Path, typer.Option("-o", "--output", help="its folder, or s3://...", parser=locate, metavar="STORE")
+    ] = Path("store"),
     config: Annotated[Path | None, typer.Option(help="a YAML file with these settings and more")] = None,
     domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
     encoder: Annotated[str | None, typer.Option(help="packaged name, folder or hub name")] = None,
@@ -174,7 +179,7 @@ def compact(
     chosen, layout = _executor(executor), Layout(store.absolute())
     before = current(layout)
     with open_executor(chosen, workers) as running:
-        show.compacted(before, *Compaction(layout, running, for_terminal()).run())
+        show.compacted(store, before, *Compaction(layout, running, for_terminal()).run())
 
 
 @app.command()

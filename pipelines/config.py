@@ -119,7 +119,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RalmError(f"{path} must hold a mapping of settings, such as `sources: [...]`.")
     takedowns = content.get("takedowns")
-    if isinstance(takedowns, str):
+    if isinstance(takedowns, str) and "://" not in takedowns:
         content["takedowns"] = str(path.parent / takedowns)
     sources = content.get("sources")
     for source in sources if isinstance(sources, list) else []:

@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from datastore.manifest import Manifest
+from datastore.origin import Origin, address_of
 from pipelines.build.progress import amount, duration
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def built(store: Path, manifest: Manifest) -> None:
         ("on disk", amount(size, "bytes")),
         ("manifest", manifest.hash),
     ]
-    console.print(_table(f"{store}", rows))
+    console.print(_table(address_of(store), rows))
     if counts["unreadable"]:
         console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
 
@@ -100,7 +101,7 @@ def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
         ("generation", f"{manifest.generation}"),
         ("manifest", manifest.hash),
     ]
-    console.print(_table(f"{store}", rows))
+    console.print(_table(address_of(store), rows))
     if counts["unreadable"]:
         console.print(f"What could not be read: {escape(str(store))}/removed/", style="yellow")
     if not counts["passages"]:
@@ -119,7 +120,7 @@ def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence[
     console.print(
         f"Taken down: {len(documents):,} documents, {before.passages - after.passages:,} passages. "
         f"Generation {after.generation} has {after.passages:,}. "
-        f"`ralm compact {store}` removes them from the disk."
+        f"`ralm compact {address_of(store)}` removes them from the disk."
     )
 
 
@@ -133,13 +134,13 @@ def would_delete(documents: Sequence["Takedown"]) -> None:
 def discarded(store: Path, job: str | None) -> None:
     """Print which job was given up."""
     console.print(
-        f"Gave up {job}: {store} is as it was before."
+        f"Gave up {job}: {address_of(store)} is as it was before."
         if job
-        else f"{store} has no unfinished job: nothing done."
+        else f"{address_of(store)} has no unfinished job: nothing done."
     )
 
 
-def compacted(before: Manifest, after: Manifest, swept: "Swept") -> None:
+def compacted(store: Path, before: Manifest, after: Manifest, swept: "Swept") -> None:
     """Print what a compaction wrote and freed."""
     if after.edition == before.edition:
         console.print("Nothing to rewrite: no shard holds rows taken down, none fits into its neighbour.")
@@ -148,7 +149,9 @@ def compacted(before: Manifest, after: Manifest, swept: "Swept") -> None:
             f"Generation {after.generation}: {after.passages:,} passages in {len(after.shards):,} shards "
             f"(before: {before.rows:,} rows in {len(before.shards):,})."
         )
-    console.print(f"Freed: {amount(swept.bytes, 'bytes')}.")
+    # Objects are never deleted.
+    where = f" in the cache {store}" if Origin.of(store) else ""
+    console.print(f"Freed{where}: {amount(swept.bytes, 'bytes')}.", markup=False)
     if swept.open:
         numbers = ", ".join(map(str, swept.open))
         console.print(
@@ -158,7 +161,7 @@ def compacted(before: Manifest, after: Manifest, swept: "Swept") -> None:
 
 def status(store: Path, found: "Status") -> None:
     """Print the stages of a build."""
-    table = Table(title=escape(str(store)), title_justify="left", box=None)
+    table = Table(title=escape(address_of(store)), title_justify="left", box=None)
     for name, justify in (
         ("stage", "left"),
         ("done", "right"),
@@ -182,7 +185,7 @@ def status(store: Path, found: "Status") -> None:
     if found.unfinished:
         console.print(
             f"Not finished: run the same `ralm {found.unfinished}` again, it goes on where it stopped, or "
-            f"`ralm discard {store}` to give it up.",
+            f"`ralm discard {address_of(store)}` to give it up.",
             style="yellow",
         )
     elif not found.manifest:
@@ -194,7 +197,7 @@ def verified(store: Path, problems: Sequence[str]) -> None:
     for problem in problems:
         console.print(problem, style="red", markup=False)
     if not problems:
-        console.print(f"{store} is whole: checksums, counts and rows agree.", markup=False)
+        console.print(f"{address_of(store)} is whole: checksums, counts and rows agree.", markup=False)
 
 
 def hits(

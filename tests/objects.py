@@ -43,6 +43,17 @@ class ObjectServer:
         return {key: self.client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 
 
+def _one_at_a_time(server: Any) -> None:
+    """Requests after one another: moto looks at a put's condition and puts in two steps, S3 in one."""
+    dispatch, lock = server.app, threading.Lock()
+
+    def answer(environ: Any, start_response: Any) -> list[bytes]:
+        with lock:
+            return list(dispatch(environ, start_response))
+
+    server.app = answer
+
+
 @contextmanager
 def object_server() -> Iterator[ObjectServer]:
     """A server for as long as the context lasts. The environment must hold credentials, any will do."""
@@ -51,6 +62,7 @@ def object_server() -> Iterator[ObjectServer]:
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    _one_at_a_time(server._server)
     _, port = server.get_host_and_port()
     client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}")
     try:

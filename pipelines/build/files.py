@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import unquote
 
 import pyarrow as pa
 
+from datastore.address import Address
 from datastore.errors import RalmError
 
 SCHEMES = ("s3://", "gs://")
@@ -35,55 +35,9 @@ def is_remote(path: str) -> bool:
     return path.startswith(SCHEMES)
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """An object, or all below a prefix: `s3://bucket/key?endpoint_override=...`.
-
-    A percent sign or question mark of a key is written as in any URI: %25 and %3F. `options` are pyarrow's.
-    """
-
-    scheme: str
-    authority: str
-    key: str
-    options: str
-
-    @classmethod
-    def parse(cls, path: str) -> "Address":
-        """Take a path apart. Raises RalmError if it names no bucket, or holds a secret."""
-        scheme, _, rest = path.partition("://")
-        rest, _, options = rest.partition("?")
-        authority, _, key = rest.partition("/")
-        if ":" in authority.rpartition("@")[0]:
-            # Paths are printed and written down.
-            raise RalmError(
-                "An address of object storage may not hold a secret: leave out what is before the @ and set "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-            )
-        if not authority:
-            raise RalmError(f"{path} names no bucket: write {scheme}://BUCKET/PREFIX.")
-        return cls(scheme, authority, unquote(key).strip("/"), options)
-
-    @property
-    def bucket(self) -> str:
-        return self.authority.rpartition("@")[2]
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Where it lies, from the server on."""
-        return (f"{self.scheme}://{self.options}", self.bucket, *(p for p in self.key.split("/") if p))
-
-    @property
-    def inner(self) -> str:
-        """As pyarrow's file systems call it."""
-        return f"{self.bucket}/{self.key}" if self.key else self.bucket
-
-    def __str__(self) -> str:
-        key = self.key.replace("%", "%25").replace("?", "%3F")
-        return f"{self.scheme}://{self.authority}/{key}" + (f"?{self.options}" if self.options else "")
-
-    def filesystem(self) -> Any:
-        """What reads it, made once in a process."""
-        return _filesystem(f"{self.scheme}://{self.authority}?{self.options}")
+def _filesystem_of(address: Address) -> Any:
+    """What reads it, made once in a process."""
+    return _filesystem(f"{address.scheme}://{address.authority}?{address.options}")
 
 
 @lru_cache
@@ -134,7 +88,7 @@ def is_file(path: str) -> bool:
 def _info(path: str) -> Any:
     address = Address.parse(path)
     with _explained(path):
-        return address.filesystem().get_file_info(address.inner)
+        return _filesystem_of(address).get_file_info(address.inner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +130,7 @@ def _walk_objects(root: str) -> list[Found]:
     address = Address.parse(root)
     with _explained(root):
         selector = pyarrow.fs.FileSelector(address.inner, allow_not_found=True, recursive=True)
-        listed = [info for info in address.filesystem().get_file_info(selector) if info.is_file]
+        listed = [info for info in _filesystem_of(address).get_file_info(selector) if info.is_file]
     below = len(address.inner) + 1
     found = [(tuple(info.path[below:].split("/")), info) for info in listed]
     # A bucket lists by whole keys; a folder's own files come before its folders.
@@ -227,7 +181,7 @@ class _Object(io.RawIOBase):
         self._at = 0
         address = Address.parse(path)
         with _explained(path):
-            self._file = address.filesystem().open_input_file(address.inner)
+            self._file = _filesystem_of(address).open_input_file(address.inner)
             self._size = int(self._file.size())
 
     def readable(self) -> bool:

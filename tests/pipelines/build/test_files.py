@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from datastore.errors import RalmError
 from pipelines.build import files
 from pipelines.build.estimate import estimate
-from pipelines.build.files import Address
 from pipelines.build.records import RecordReader, count_newlines
 from pipelines.build.sources import resolve
 from pipelines.config import BuildConfig, SourceConfig
@@ -136,12 +135,6 @@ def test_the_server_may_be_named_by_the_address_and_enters_no_name(monkeypatch, 
     assert corpus.fingerprint() == before.fingerprint()
     assert corpus.sources == before.sources
     assert records_of(corpus) == records_of(before)
-
-
-@given(st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1))
-def test_an_address_spells_any_key(key):
-    address = Address("s3", "bucket", key, "scheme=http")
-    assert Address.parse(str(address)) == address
 
 
 @pytest.mark.parametrize(
