@@ -179,7 +179,7 @@ def put_files(layout: Layout, manifest: Manifest) -> None:
     """
     origin = Origin.of(layout.root)
     if origin is not None:
-        origin.put(manifest.files)
+        origin.put(manifest.files, current(layout).files if published(layout) else ())
         origin.put_card(layout.card(manifest.index.key, manifest.edition), manifest.index_hash)
 
 
@@ -266,10 +266,15 @@ def at_generation(layout: Layout, generation: int) -> Manifest:
 
 
 def _read(path: Path) -> Manifest:
-    found = read_json(path)
-    if found.get("format_version") != FORMAT_VERSION:
+    return parse(read_json(path), path)
+
+
+def parse(found: Any, path: object) -> Manifest:
+    """A manifest out of JSON; `path` is what to call it. Raises RalmError if it is none of this format."""
+    version = found.get("format_version") if isinstance(found, dict) else None
+    if version != FORMAT_VERSION:
         raise RalmError(
-            f"{path} has format version {found.get('format_version')}, this ralm reads "
+            f"{path} has format version {version}, this ralm reads "
             f"{FORMAT_VERSION}: use the ralm that built it, or build again."
         )
     try:

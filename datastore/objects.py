@@ -4,9 +4,10 @@ boto3 and not pyarrow, which knows no conditional put; not a signed request of o
 retries and uploads in parts would have to be written again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -43,6 +44,14 @@ def _client(options: str) -> Any:
     # How often is AWS_MAX_ATTEMPTS' to say.
     config = Config(retries={"mode": "standard"}, max_pool_connections=_CONNECTIONS)
     return boto3.client("s3", endpoint_url=endpoint, region_name=found.get("region"), config=config)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object of a listing: its size in bytes, and when it was last put."""
+
+    bytes: int
+    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -93,15 +102,31 @@ class Objects:
         there = self.read(key)
         return there is not None and there[0] == data
 
-    def sizes(self, limit: int | None = None) -> dict[str, int]:
-        """The size of each object, of the first `limit` by name if that is given."""
+    def listed(self, limit: int | None = None) -> dict[str, Listed]:
+        """All objects by key, or the first `limit` of them."""
         prefix = f"{self.address.key}/" if self.address.key else ""
         with self._explained("", "listed"):
             pages = self._s3.get_paginator("list_objects_v2").paginate(
                 Bucket=self.address.bucket, Prefix=prefix
             )
             found = (one for page in pages for one in page.get("Contents", ()))
-            return {one["Key"][len(prefix) :]: one["Size"] for one in islice(found, limit)}
+            return {
+                one["Key"][len(prefix) :]: Listed(one["Size"], one["LastModified"])
+                for one in islice(found, limit)
+            }
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete at most 1,000 objects; those that are not there count as deleted."""
+        named = [{"Key": self._at(key)["Key"]} for key in keys]
+        with self._explained("", "swept"):
+            answer = self._s3.delete_objects(
+                Bucket=self.address.bucket, Delete={"Objects": named, "Quiet": True}
+            )
+        for error in answer.get("Errors", ()):
+            raise RalmError(
+                f"{error['Key']} of {self.address} cannot be deleted ({error.get('Message', '')}): check "
+                "what the credentials allow."
+            )
 
     @property
     def _s3(self) -> Any:

@@ -12,9 +12,9 @@ it names the store's address. Nothing in the bucket is written twice but the poi
 
 What is not there: tasks of a build do not write to the bucket as they end. A build, an addition and a
 compaction run in the cache of the machine they were begun on, or in one that several share (RALM_CACHE on a
-common file system), go on there, and are put when they are done; their done-markers stay there. Objects are
-never deleted: `compact` and `discard` free the cache alone, since nobody can say which generations other
-machines read, and orphans stay too. `verify` compares the sizes of objects, and bytes as they were fetched.
+common file system), go on there, and are put when they are done; their done-markers stay there. `compact` and
+`discard` free the cache alone, since nobody can say which generations other machines read: objects go by
+their age (`sweep.py`). `verify` compares the sizes of objects, and bytes as they were fetched.
 """
 
 import os
@@ -24,6 +24,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -52,6 +53,8 @@ _FILE = "origin.json"
 # A path library makes one slash of two.
 _S3 = re.compile(r"^s3:/+")
 _REQUESTS = 8
+# Less than any sweep leaves alone, by more than clocks are apart.
+_YOUNG = timedelta(hours=12)
 
 
 class Stored(Protocol):
@@ -119,7 +122,7 @@ class Origin:
 
     def strangers(self) -> list[str]:
         """Some objects under the address that are no store's."""
-        return [key for key in self.objects.sizes(1000) if key.split("/")[0] not in (*FOLDERS, POINTER)]
+        return [key for key in self.objects.listed(1000) if key.split("/")[0] not in (*FOLDERS, POINTER)]
 
     def fetch(self, files: Iterable[Stored], full: bool = False) -> None:
         """Download what the cache lacks. Raises RalmError for an object that is missing or damaged."""
@@ -175,9 +178,19 @@ class Origin:
     def _card(self, path: Path, index: str) -> str:
         return f"{path.relative_to(self.root).as_posix()}.{index}"
 
-    def put(self, files: Iterable[Stored]) -> None:
-        """Put what the bucket lacks. Raises RalmError if a file is not what it was when it was made."""
-        there = self.objects.sizes()
+    def put(self, files: Iterable[Stored], settled: Iterable[Stored] = ()) -> None:
+        """Put what the bucket lacks. Raises RalmError if a file is not what it was when it was made.
+
+        What is there already, but neither among the `settled` files of the current generation nor new, is put
+        again: a sweep may be about to delete it.
+        """
+        young = datetime.now(UTC) - _YOUNG
+        known = {_key(file) for file in settled}
+        there = {
+            key: one.bytes
+            for key, one in self.objects.listed().items()
+            if key in known or one.modified > young
+        }
         listed = {_key(file): file for file in files}
         new = [file for key, file in listed.items() if there.get(key) != file.bytes]
         with ThreadPoolExecutor(_REQUESTS) as pool:
@@ -226,7 +239,7 @@ class Origin:
 
     def problems(self, files: Iterable[Stored]) -> list[str]:
         """Which objects are missing or have another size than they should, one sentence each."""
-        there = self.objects.sizes()
+        there = {key: one.bytes for key, one in self.objects.listed().items()}
         return [
             f"{_key(file)} of {self.objects.address} is missing or has another size than the manifest says: "
             "put it back from a copy, or build again."
@@ -234,8 +247,12 @@ class Origin:
             if there.get(_key(file)) != file.bytes
         ]
 
-    def sweep(self) -> None:
-        """Forget the bytes that no file of the cache has any more."""
+    def keys(self, files: Iterable[Stored], cards: Iterable[tuple[Path, str]]) -> set[str]:
+        """What the objects of these files and cards are called."""
+        return {_key(file) for file in files} | {self._card(path, index) for path, index in cards}
+
+    def forget(self) -> None:
+        """Delete the bytes that no file of the cache has any more."""
         for proof in (self.root / "objects").glob("*"):
             with suppress(FileNotFoundError):
                 if proof.stat().st_nlink == 1:

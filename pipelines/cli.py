@@ -197,6 +197,18 @@ def discard(store: Store) -> None:
 
 
 @app.command()
+def sweep(
+    store: Store,
+    older_than: Annotated[float, typer.Option(help="days; what a generation of that time needs stays")] = 7,
+) -> None:
+    """Delete from a bucket what only generations of before consist of, and what was never published."""
+    from datastore.layout import Layout
+    from datastore.sweep import sweep_objects
+
+    show.swept(store, sweep_objects(Layout(store), older_than))
+
+
+@app.command()
 def status(store: Store) -> None:
     """Say what of a build is done and what is left."""
     from pipelines.build.status import status as read_status

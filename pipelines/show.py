@@ -149,7 +149,7 @@ def compacted(store: Path, before: Manifest, after: Manifest, swept: "Swept") ->
             f"Generation {after.generation}: {after.passages:,} passages in {len(after.shards):,} shards "
             f"(before: {before.rows:,} rows in {len(before.shards):,})."
         )
-    # Objects are never deleted.
+    # Objects go by their age: `swept`.
     where = f" in the cache {store}" if Origin.of(store) else ""
     console.print(f"Freed{where}: {amount(swept.bytes, 'bytes')}.", markup=False)
     if swept.open:
@@ -157,6 +157,14 @@ def compacted(store: Path, before: Manifest, after: Manifest, swept: "Swept") ->
         console.print(
             f"Still open somewhere: generation {numbers}; the next `ralm compact` removes its files."
         )
+
+
+def swept(store: Path, found: "Swept") -> None:
+    """Print what a sweep of a bucket freed."""
+    console.print(f"Freed in {address_of(store)}: {amount(found.bytes, 'bytes')}.", markup=False)
+    if found.open:
+        numbers = ", ".join(map(str, found.open))
+        console.print(f"Generation {numbers} was current within that time: its files stay.")
 
 
 def status(store: Path, found: "Status") -> None:

@@ -23,6 +23,10 @@ def far(monkeypatch, objects, proxy):
     return Objects(Address.parse(f"s3://{objects.bucket()}/prefix?{options}"))
 
 
+def sizes(objects):
+    return {key: one.bytes for key, one in objects.listed().items()}
+
+
 def test_what_is_put_comes_back(there, tmp_path):
     assert there.read("a/b") is None
     there.write("a/b", b"small")
@@ -31,8 +35,10 @@ def test_what_is_put_comes_back(there, tmp_path):
     there.upload("large", tmp_path / "large")
     there.download("large", tmp_path / "deep" / "copy")
     assert (tmp_path / "deep" / "copy").read_bytes() == (tmp_path / "large").read_bytes()
-    assert there.sizes() == {"a/b": 5, "large": 9 << 20}
-    assert there.sizes(1) == {"a/b": 5}
+    assert sizes(there) == {"a/b": 5, "large": 9 << 20}
+    assert list(there.listed(1)) == ["a/b"]
+    there.delete(["large", "gone"])
+    assert sizes(there) == {"a/b": 5}
 
 
 def test_a_conditional_put_has_one_winner(there):
@@ -61,9 +67,9 @@ def test_a_put_that_is_cut_leaves_nothing_and_can_be_done_again(far, proxy, tmp_
         far.upload("key", tmp_path / "file")
     assert proxy.cuts
     proxy.up = None
-    assert far.sizes() == {}
+    assert sizes(far) == {}
     far.upload("key", tmp_path / "file")
-    assert far.sizes() == {"key": size}
+    assert sizes(far) == {"key": size}
 
 
 def test_a_read_that_is_cut_leaves_nothing_and_can_be_done_again(far, proxy, tmp_path):
@@ -81,7 +87,7 @@ def test_a_read_that_is_cut_leaves_nothing_and_can_be_done_again(far, proxy, tmp
 
 def test_a_bucket_or_server_that_is_not_there_is_a_sentence(objects, far, proxy):
     with pytest.raises(RalmError, match=r"no-such-bucket/x cannot be listed .*NoSuchBucket"):
-        Objects(Address.parse("s3://no-such-bucket/x")).sizes()
+        Objects(Address.parse("s3://no-such-bucket/x")).listed()
     proxy.close()
     with pytest.raises(RalmError, match=r"check the bucket, the credentials .* and the network"):
         far.read("key")
@@ -89,7 +95,7 @@ def test_a_bucket_or_server_that_is_not_there_is_a_sentence(objects, far, proxy)
 
 def test_an_unknown_option_and_a_missing_boto3_are_sentences(objects, monkeypatch):
     with pytest.raises(RalmError, match="no option colour: use endpoint_override, scheme and region"):
-        Objects(Address.parse("s3://bucket/x?colour=red")).sizes()
+        Objects(Address.parse("s3://bucket/x?colour=red")).listed()
 
     def without(name, *arguments, **named):
         if name.startswith("boto3"):

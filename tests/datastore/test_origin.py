@@ -1,17 +1,20 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from datastore import objects as client
+from datastore import origin as module
 from datastore.errors import RalmError
 from datastore.layout import Layout
 from datastore.manifest import current, current_hash, publish, published
 from datastore.origin import Origin, address_of, cache_root, locate
 from datastore.store import Datastore
+from datastore.sweep import sweep_objects
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.verify import verify
 from tests.given import make_retriever, make_store, random_vectors
@@ -247,3 +250,57 @@ def test_a_server_that_overwrites_against_the_condition_is_refused(machines, mon
     with pytest.raises(RalmError, match="does not know conditional puts"):
         put_store(machines(address))
     assert not published(Layout(machines(address)))
+
+
+def days(number):
+    return datetime.now(UTC) + timedelta(days=number)
+
+
+def test_objects_go_by_the_age_of_the_generations_they_are_of(machines, objects, address):
+    bucket = address.split("/")[2]
+    layout = Layout(machines(address))
+    put_store(layout.root)
+    take_down(layout, gone(0))
+    # As a compaction leaves it: a generation without the first shard.
+    manifest = current(layout)
+    fewer = manifest.model_copy(update={"generation": 3, "shards": manifest.shards[1:]})
+    publish(layout, fewer)
+    objects.put(bucket, "deep/store/vectors/00009.npy.0123", b"an orphan")
+    before = objects.tree(bucket)
+    # All of it is of the last week.
+    assert sweep_objects(layout, 7).bytes == 0
+    assert objects.tree(bucket) == before
+    swept = sweep_objects(layout, 7, days(8))
+    assert swept.open == ()
+    left = objects.tree(bucket)
+    lost = {key.removeprefix("deep/store/").rpartition(".")[0] for key in before.keys() - left.keys()}
+    shard = manifest.shards[0]
+    assert lost == {file.path for file in shard.files} | {"vectors/00009.npy"}
+    assert swept.bytes == sum(len(before[key]) for key in before.keys() - left.keys())
+    assert Origin.of(layout.root).problems(fewer.files) == []
+
+
+def test_a_job_that_goes_on_after_weeks_puts_its_objects_once_more(machines, objects, monkeypatch, address):
+    """A sweep that listed them as old may be about to delete them."""
+    entry = put_store(machines(address)).manifest.shards[0].vectors
+    bucket, key = address.split("/")[2], f"deep/store/{entry.path}.{entry.xxh3}"
+    origin = Origin.of(machines(address))
+    mine, other = objects.tree(bucket)[key], bytes(entry.bytes)
+    for young, settled, left in (
+        (timedelta(hours=12), [], other),
+        (timedelta(0), [entry], other),
+        (timedelta(0), [], mine),
+    ):
+        objects.put(bucket, key, other)
+        monkeypatch.setattr(module, "_YOUNG", young)
+        origin.put([entry], settled)
+        assert objects.tree(bucket)[key] == left
+
+
+def test_a_sweep_refuses_what_it_cannot_do(tmp_path, machines, monkeypatch, address):
+    layout = Layout(machines(address))
+    put_store(layout.root)
+    with pytest.raises(RalmError, match="the last 1 day stay"):
+        sweep_objects(layout, 0.5)
+    with pytest.raises(RalmError, match="is swept by `ralm compact`"):
+        sweep_objects(Layout(tmp_path), 7)

@@ -78,6 +78,9 @@ def test_machines_change_a_store_by_turns(tmp_path, on, address, towns, ralm):
         *(one["id"] for one in TOWNS if one["id"] != "Arvenholm-1"),
         "new0",
     }
+    code, out, _ = ralm("sweep", address)
+    assert (code, f"Freed in {address}: 0" in out) == (0, True)
+    assert "Generation 1, 2, 3 was current within that time" in out
     assert open_stores([locate(address)], Opening()).search(["gulls"], 1)[0].hits[0].passage.doc_id == "new0"
 
 
