@@ -18,10 +18,10 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from pipelines.build.chunk import chunk
-from pipelines.build.records import RecordReader
-from pipelines.build.sources import Segment
 from pipelines.config import SourceConfig
 from pipelines.demo import standard_library
+from pipelines.readers.formats import Segment
+from pipelines.readers.reader import RecordReader
 from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
 from retriever.encoder import Encoder, best_dtype, torch_threads
 

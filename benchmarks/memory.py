@@ -31,7 +31,8 @@ from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import View
 from pipelines.build.chunk import write_batch
-from retriever.index import SearchIndex, Setting, encode, to_bytes, train
+from retriever.index import Setting, encode, to_bytes, train
+from retriever.loading import in_memory
 from retriever.search import Retriever
 from retriever.sizing import IndexKey
 
@@ -166,7 +167,7 @@ def many(rows: int, per_shard: int = 100_000) -> None:
         before = anonymous()
         store = Datastore.open(folder)
         touched_bytes = anonymous() - before
-        index = SearchIndex.load(Path(folder), store.manifest)
+        index = in_memory(Path(folder), store.manifest)
         loaded = anonymous() - before
         retriever = Retriever(store, OneQuery(), index)  # type: ignore[arg-type]
         print(f"{rows:,} passages in {len(manifest.shards)} shards")

@@ -14,7 +14,8 @@ import numpy as np
 
 from pipelines.evaluate.metrics import confidence, contains, first_rank
 from pipelines.evaluate.questions import Question, load_questions
-from retriever.search import Method, Ranking, Retriever
+from retriever.ranking import Method, Ranking
+from retriever.search import Retriever
 
 DEPTHS = (1, 5, 10, 20)
 METHODS = (

@@ -32,7 +32,8 @@ from datastore.view import View
 from pipelines.evaluate.questions import load_questions
 from retriever.card import exact
 from retriever.encoder import Encoder
-from retriever.index import SearchIndex, Setting, encode, to_bytes, train
+from retriever.index import Setting, encode, to_bytes, train
+from retriever.loading import in_memory
 from retriever.rescore import Scan
 from retriever.search import Retriever
 from retriever.sizing import IndexKey
@@ -126,7 +127,7 @@ def written(bench: Bench, text: str, root: Path) -> Manifest:
 def ours(bench: Bench, text: str) -> Retriever:
     """Our search over one index key, at a ladder of settings."""
     with tempfile.TemporaryDirectory() as folder:
-        index = SearchIndex.load(Path(folder), written(bench, text, Path(folder)))
+        index = in_memory(Path(folder), written(bench, text, Path(folder)))
     held = index.bytes
     retriever = Retriever(bench.store, None, index)  # type: ignore[arg-type]
     for nprobe in (2, 4, 8, 16, 32, 64, 128, 256):

@@ -19,6 +19,7 @@ from datastore.view import View
 from pipelines.evaluate.questions import load_questions
 from retriever.encoder import Encoder
 from retriever.index import SearchIndex, train
+from retriever.loading import in_memory
 from retriever.search import Retriever
 from retriever.sizing import IndexKey
 
@@ -32,7 +33,7 @@ REPEATS = 3
 def with_index(store: Datastore, text: str | None) -> Retriever:
     """A retriever of a store's vectors under another index key than its own."""
     if text is None:
-        index = SearchIndex.load(store.layout.root, store.manifest)
+        index = in_memory(store.layout.root, store.manifest)
     else:
         vectors = np.concatenate(list(store.shard_vectors())).astype(np.float32)
         key = IndexKey.parse(text)

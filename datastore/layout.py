@@ -82,6 +82,10 @@ class Layout:
     def manifest(self, generation: int) -> Path:
         return self.root / "manifests" / f"{generation:06d}.json"
 
+    def measured_manifest(self, generation: int) -> Path:
+        """What making a generation took; in no checksum, and named by no manifest."""
+        return self.root / "manifests" / f"{generation:06d}.measured.json"
+
     def passages(self, shard: int) -> Path:
         return self.root / "passages" / f"{shard:05d}.arrow"
 

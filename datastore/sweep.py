@@ -41,7 +41,7 @@ def sweep(layout: Layout) -> Swept:
     with layout.publishing():
         manifest = current(layout)
         in_use, needed = [], _files(layout, manifest)
-        for path in sorted((layout.root / "manifests").glob("*.json")):
+        for path in sorted((layout.root / "manifests").glob("*[0-9].json")):
             if int(path.stem) != manifest.generation and held(path):
                 in_use.append(int(path.stem))
                 needed |= _files(layout, at_generation(layout, int(path.stem)))

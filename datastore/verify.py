@@ -20,8 +20,9 @@ def count_problems(manifest: Manifest) -> Iterator[str]:
     """Where the counts of a build do not add up: every record read is indexed or accounted for."""
     counts: dict[str, Any] = manifest.counts
     removed = sum(n for name, n in counts.items() if name.startswith("removed."))
-    if counts["records"] != counts["documents"] + counts["unreadable"]:
-        yield "records read are not documents plus unreadable records"
+    skipped = sum(n for name, n in counts.items() if name.startswith("skipped."))
+    if counts["records"] != counts["documents"] + counts["unreadable"] + skipped:
+        yield "records read are not documents plus unreadable and skipped records"
     if counts["documents"] != counts["indexed"] + removed:
         yield "documents are not those indexed plus those removed"
     if counts["passages"] != manifest.rows:

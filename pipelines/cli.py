@@ -1,17 +1,31 @@
-"""`ralm`: one command for each of the three jobs, and for looking at what they made."""
+"""`ralm`: one command for each of the three jobs, and for looking at what they made (`upkeep.py`)."""
 
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from datastore.errors import RalmError
 from datastore.origin import locate
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError
-from pipelines import show
+from pipelines import show, upkeep
 from pipelines.config import SourceConfig, load_config
+from pipelines.options import (
+    Also,
+    AsJson,
+    ExecutorName,
+    QuantizationName,
+    ReaderName,
+    Store,
+    Workers,
+    as_device,
+    as_executor,
+    as_place,
+)
+from pipelines.plan.command import plan
+from pipelines.readers.formats import READABLE
 
 # Torch, FAISS and Ray take seconds to import: each command imports what it needs.
 app = typer.Typer(
@@ -23,45 +37,11 @@ app = typer.Typer(
 evaluation = typer.Typer(no_args_is_help=True, help="Measure what a larger datastore buys.")
 app.add_typer(evaluation, name="eval")
 
-Store = Annotated[Path, typer.Argument(help="a datastore: its folder, or s3://...", parser=locate)]
-Also = Annotated[
-    list[Path] | None, typer.Option(help="search this store too (repeatable)", parser=locate, metavar="STORE")
-]
-ReaderName = Annotated[str, typer.Option("--reader", help="packaged name, GGUF, folder or hub name")]
-QuantizationName = Annotated[str, typer.Option("--quantization", help="none, int8, llm-int8 or nf4")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
-
-def _executor(name: str) -> Literal["ray", "local"]:
-    if name == "ray":
-        return "ray"
-    if name == "local":
-        return "local"
-    raise RalmError(f"Unknown executor {name!r}: valid are ray and local.")
-
-
-def _device(name: str) -> Literal["cpu", "cuda"]:
-    if name == "cpu":
-        return "cpu"
-    if name == "cuda":
-        return "cuda"
-    raise RalmError(f"Unknown device {name!r}: valid are cpu and cuda.")
-
-
-def _place(name: str) -> Literal["auto", "memory", "disk"]:
-    if name == "auto":
-        return "auto"
-    if name == "memory":
-        return "memory"
-    if name == "disk":
-        return "disk"
-    raise RalmError(f"An index lies in memory, disk or auto, not in {name!r}.")
-
-
-@app.command()
 def build(
     sources: Annotated[
-        list[str] | None, typer.Argument(help="files, folders, s3://..., hf://NAME?config=C&split=S")
+        list[str] | None,
+        typer.Argument(help=f"files, folders and s3:// prefixes of {READABLE}; hf://NAME?config=C&split=S"),
     ] = None,
     store: Annotated[
         Path, typer.Option("-o", "--output", help="its folder, or s3://...", parser=locate, metavar="STORE")
@@ -74,15 +54,21 @@ def build(
     index_recall: Annotated[float | None, typer.Option(help="recall@10 to aim at, 0.95")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda: what embeds and indexes")] = None,
     limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", help="gopher_quality, c4, ... (repeatable, in this order)")
+    ] = None,
+    near_duplicates: Annotated[
+        bool, typer.Option("--near-duplicates", help="drop documents nearly like another (MinHash)")
+    ] = False,
     takedowns: Annotated[
         str | None, typer.Option(help="a file of takedowns, or the store they are of")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan, write nothing")] = False,
-    executor: Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")] = "ray",
-    workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; default: every CPU")] = None,
+    executor: ExecutorName = "ray",
+    workers: Workers = None,
 ) -> None:
     """Build a datastore; run the same command again to resume one that was stopped."""
-    chosen = _executor(executor)
+    chosen = as_executor(executor)
     listed = [SourceConfig(path=path, domain=domain) for path in sources or []] or None
     if domain and not listed:
         raise RalmError("--domain is for sources on the command line: name them, or set it in the file.")
@@ -95,13 +81,15 @@ def build(
         index_recall=index_recall,
         device=device,
         limit=limit,
+        filters=filters or None,
+        near_duplicates={} if near_duplicates else None,
         takedowns=takedowns,
     )
     if dry_run:
         from pipelines.build.estimate import estimate
 
         count = workers or os.cpu_count() or 1
-        show.plan(estimate(settings, count), count)
+        show.dry_run(estimate(settings, count), count)
         return
     from datastore.layout import Layout
     from pipelines.build.executor import open_executor
@@ -115,119 +103,6 @@ def build(
     show.built(store, manifest)
 
 
-@app.command()
-def add(
-    store: Store,
-    sources: Annotated[
-        list[str], typer.Argument(help="files, folders, s3://..., hf://NAME?config=C&split=S")
-    ],
-    domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
-    encoder: Annotated[str | None, typer.Option(help="where the store's encoder lies now")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; default: the store's")] = None,
-    limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
-    executor: Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")] = "ray",
-    workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; default: every CPU")] = None,
-) -> None:
-    """Add documents to a store; run the same command again to resume one that was stopped."""
-    from datastore.layout import Layout
-    from datastore.manifest import current
-    from pipelines.build.add import Addition
-    from pipelines.build.executor import open_executor
-    from pipelines.build.progress import for_terminal
-
-    chosen, store = _executor(executor), store.absolute()
-    listed = tuple(SourceConfig(path=path, domain=domain) for path in sources)
-    current(Layout(store))
-    with open_executor(chosen, workers) as running:
-        there = _device(device) if device else None
-        job = Addition(Layout(store), listed, running, for_terminal(), limit, encoder, there)
-        show.added(store, *job.run())
-
-
-@app.command()
-def delete(
-    store: Store,
-    ids: Annotated[list[str] | None, typer.Option(help="of this document id (repeatable)")] = None,
-    ids_file: Annotated[Path | None, typer.Option(help="JSON Lines of domain and id")] = None,
-    domain: Annotated[list[str] | None, typer.Option(help="of this domain (repeatable)")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="only if, year<2010 (repeatable)")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would go, change nothing")] = False,
-) -> None:
-    """Take documents down at once, by domain and id; later adds keep them out, `build --takedowns` too."""
-    from pipelines.build.delete import Deletion
-
-    deletion = Deletion(store, tuple(ids or ()), ids_file, tuple(domain or ()), tuple(where or ()))
-    if dry_run:
-        show.would_delete(deletion.found())
-    else:
-        show.deleted(store, *deletion.run())
-
-
-@app.command()
-def compact(
-    store: Store,
-    executor: Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")] = "ray",
-    workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; default: every CPU")] = None,
-) -> None:
-    """Rewrite shards without what is taken down, join small ones, and free what nobody reads any more."""
-    from datastore.layout import Layout
-    from datastore.manifest import current
-    from pipelines.build.compact import Compaction
-    from pipelines.build.executor import open_executor
-    from pipelines.build.progress import for_terminal
-
-    chosen, layout = _executor(executor), Layout(store.absolute())
-    before = current(layout)
-    with open_executor(chosen, workers) as running:
-        show.compacted(store, before, *Compaction(layout, running, for_terminal()).run())
-
-
-@app.command()
-def discard(store: Store) -> None:
-    """Give up an `add` or `compact` that was begun and not finished, and delete what it wrote."""
-    from datastore.layout import Layout
-    from datastore.manifest import current
-    from pipelines.build.job import discard as give_up
-
-    layout = Layout(store)
-    current(layout)  # Before the lock makes a folder of a mistyped name.
-    with layout.lock():
-        job = give_up(layout, current(layout))
-    show.discarded(store, job)
-
-
-@app.command()
-def sweep(
-    store: Store,
-    older_than: Annotated[float, typer.Option(help="days; what a generation of that time needs stays")] = 7,
-) -> None:
-    """Delete from a bucket what only generations of before consist of, and what was never published."""
-    from datastore.layout import Layout
-    from datastore.sweep import sweep_objects
-
-    show.swept(store, sweep_objects(Layout(store), older_than))
-
-
-@app.command()
-def status(store: Store) -> None:
-    """Say what of a build is done and what is left."""
-    from pipelines.build.status import status as read_status
-
-    show.status(store, read_status(store))
-
-
-@app.command()
-def verify(store: Store) -> None:
-    """Read every byte of a store and say whether it is whole (exit code 1 if not)."""
-    from datastore.verify import verify as find_problems
-
-    problems = find_problems(store)
-    show.verified(store, problems)
-    if problems:
-        raise typer.Exit(1)
-
-
-@app.command()
 def search(
     store: Store,
     query: Annotated[str, typer.Argument(help="what to look for")],
@@ -253,12 +128,12 @@ def search(
     """Show the passages nearest to a query."""
     from datastore.view import Condition, View
     from pipelines.stores import Opening, open_stores
+    from retriever.ranking import Method, Seconds
     from retriever.rerank import Refinement
-    from retriever.search import Method, Seconds
 
     conditions = tuple(Condition.parse(text) for text in where or [])
     view = View(fraction, seed, tuple(domain or []), conditions)
-    how_opened = Opening(_device(device), _place(index_in), encoder)
+    how_opened = Opening(as_device(device), as_place(index_in), encoder)
     retriever = open_stores([store, *(also or [])], how_opened)
     seconds = Seconds()
     chosen = retriever.setting(k, recall, nprobe, depth)
@@ -268,21 +143,6 @@ def search(
     show.hits(query, ranking, retriever.hash, chosen, seconds.stages, as_json)
 
 
-@app.command()
-def card(
-    store: Store,
-    questions: Annotated[Path | None, typer.Option(help="JSON Lines to measure with")] = None,
-    limit: Annotated[int, typer.Option(help="take only the first questions")] = 1000,
-) -> None:
-    """Measure what each setting of a store's index finds and costs; `search --recall` chooses by it."""
-    from pipelines.build.card import measure_again
-    from pipelines.evaluate.questions import load_questions
-
-    texts = [question.text for question in load_questions(questions, limit)] if questions else []
-    show.card(measure_again(store, texts))
-
-
-@app.command()
 def ask(
     store: Store,
     question: Annotated[str, typer.Argument(help="what to answer")],
@@ -304,7 +164,6 @@ def ask(
     show.answer(question, answerer.ask(question, passages), answerer.reader, as_json)
 
 
-@app.command()
 def serve(
     store: Store,
     port: Annotated[int, typer.Option(help="TCP port")] = 8000,
@@ -334,7 +193,7 @@ def serve(
             listener.bind((host, port))
         except (OSError, OverflowError) as error:
             raise RalmError(f"{host}:{port} cannot be listened on ({error}): choose --port.") from None
-        opening = Opening(_device(device), _place(index_in), searchers=searchers, partial=partial)
+        opening = Opening(as_device(device), as_place(index_in), searchers=searchers, partial=partial)
         retriever = open_stores([store, *(also or [])], opening)
         show.loading(reader)
         answerer = Answerer(retriever, TransformersReader(reader, quantization))
@@ -343,7 +202,6 @@ def serve(
         server.run(sockets=[listener])
 
 
-@app.command()
 def demo(
     store: Annotated[Path, typer.Option("-o", "--output", help="the store's folder")] = Path("demo-store"),
     executor: Annotated[str, typer.Option(help="ray or local")] = "ray",
@@ -351,10 +209,9 @@ def demo(
     """Build a store from this machine's Python documentation and answer three questions from it."""
     from pipelines.demo import run
 
-    run(store.absolute(), _executor(executor))
+    run(store.absolute(), as_executor(executor))
 
 
-@evaluation.command()
 def scaling(
     store: Store,
     questions: Annotated[Path, typer.Option(help="JSON Lines: question, answers and/or gold_docs")],
@@ -370,7 +227,7 @@ def scaling(
     """Draw how retrieval and answers improve as the datastore grows."""
     from pipelines.evaluate.scaling import Study
     from pipelines.evaluate.scaling import run as run_study
-    from retriever.search import Method
+    from retriever.ranking import Method
 
     try:
         shares = tuple(sorted({float(part) for part in fractions.split(",")}))
@@ -389,6 +246,27 @@ def scaling(
         method=Method(method),  # type: ignore[arg-type]
     )
     show.curve(run_study(study), output)
+
+
+# In the order of `ralm --help`.
+for command in (
+    build,
+    plan,
+    upkeep.add,
+    upkeep.delete,
+    upkeep.compact,
+    upkeep.discard,
+    upkeep.sweep,
+    upkeep.status,
+    upkeep.verify,
+    search,
+    upkeep.card,
+    ask,
+    serve,
+    demo,
+):
+    app.command()(command)
+evaluation.command()(scaling)
 
 
 def main() -> None:

@@ -12,18 +12,19 @@ from rich.table import Table
 
 from datastore.manifest import Manifest
 from datastore.origin import Origin, address_of
-from pipelines.build.progress import amount, duration
+from pipelines.build.progress import amount, duration, energy
 
 if TYPE_CHECKING:
     from datastore.sweep import Swept
     from datastore.takedown import Takedown
     from lm.reader import Reader
     from pipelines.build.estimate import Estimate
+    from pipelines.build.measured import Measured
     from pipelines.build.status import Status
     from pipelines.evaluate.scaling import Curve
     from retriever.card import Card
     from retriever.index import Setting
-    from retriever.search import Hit, Ranking
+    from retriever.ranking import Hit, Ranking
     from serve.answerer import Answer
 
 console = Console(highlight=False)
@@ -46,36 +47,36 @@ def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def plan(found: "Estimate", workers: int) -> None:
+def dry_run(found: "Estimate", workers: int) -> None:
     """Print a dry run's plan."""
     rows = [
-        ("input", f"{amount(found.input_bytes, 'bytes')} in {found.splits} splits"),
-        ("documents", f"{found.documents:,}"),
-        ("passages", f"{found.passages:,}"),
-        ("tokens", f"{found.tokens:,}"),
-        ("text on disk", amount(found.text_bytes, "bytes")),
+        ("input", f"{amount(found.corpus.input_bytes, 'bytes')} in {found.corpus.splits} splits"),
+        ("documents", f"{found.corpus.documents:,}"),
+        ("passages", f"{found.corpus.passages:,}"),
+        ("tokens", f"{found.corpus.tokens:,}"),
+        ("text on disk", amount(found.corpus.text_bytes, "bytes")),
         ("vectors on disk", amount(found.vector_bytes, "bytes")),
         (f"index {found.index_key} in memory", amount(found.index_bytes, "bytes")),
         (f"time on {workers} workers", duration(found.seconds)),
     ]
     console.print(_table("Plan (nothing is written)", rows))
     console.print(
-        f"[dim]Extrapolated from {found.sampled_documents} documents; starting Ray and loading the encoder "
-        "(some 15 seconds) not counted."
+        f"[dim]Extrapolated from {found.corpus.sampled_documents} documents; starting Ray and loading the "
+        "encoder (some 15 seconds) not counted."
     )
 
 
 def built(store: Path, manifest: Manifest) -> None:
     """Print what a finished build holds."""
     counts = manifest.counts
-    removed = {n.removeprefix("removed."): c for n, c in counts.items() if n.startswith("removed.")}
     size = sum(entry.bytes for entry in manifest.files)
     rows = [
         ("files of other kinds, ignored", f"{counts['ignored_files']:,}"),
         ("records read", f"{counts['records']:,}"),
         ("unreadable", f"{counts['unreadable']:,}"),
+        *_named(counts, "skipped"),
         ("documents", f"{counts['documents']:,}"),
-        *((f"removed: {name.replace('_', ' ')}", f"{n:,}") for name, n in removed.items()),
+        *_named(counts, "removed"),
         ("documents indexed", f"{counts['indexed']:,}"),
         ("passages", f"{counts['passages']:,}"),
         ("tokens", f"{counts['tokens']:,}"),
@@ -88,13 +89,19 @@ def built(store: Path, manifest: Manifest) -> None:
         console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
 
 
+def _named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:
+    """A row for each count of a kind, as `removed: length`."""
+    found = {n.partition(".")[2]: c for n, c in counts.items() if n.startswith(f"{what}.")}
+    return [(f"{what}: {name.replace('_', ' ')}", f"{n:,}") for name, n in found.items()]
+
+
 def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
     """Print what an addition brought."""
-    removed = {n.removeprefix("removed."): c for n, c in counts.items() if n.startswith("removed.")}
     rows = [
         ("records read", f"{counts['records']:,}"),
         ("unreadable", f"{counts['unreadable']:,}"),
-        *((f"removed: {name.replace('_', ' ')}", f"{n:,}") for name, n in removed.items()),
+        *_named(counts, "skipped"),
+        *_named(counts, "removed"),
         ("documents added", f"{counts['indexed']:,}"),
         ("passages added", f"{counts['passages']:,}"),
         ("passages in all", f"{manifest.passages:,}"),
@@ -175,6 +182,7 @@ def status(store: Path, found: "Status") -> None:
         ("done", "right"),
         ("of", "right"),
         ("worked", "right"),
+        ("energy", "right"),
     ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for stage in found.stages:
@@ -182,9 +190,10 @@ def status(store: Path, found: "Status") -> None:
             continue
         total = "?" if stage.total is None else f"{stage.total:,}"
         style = "green" if stage.done == stage.total else "yellow" if stage.done else "dim"
-        worked = duration(stage.seconds) if stage.done else ""
-        table.add_row(stage.name, f"{stage.done:,}", total, worked, style=style)
+        table.add_row(stage.name, f"{stage.done:,}", total, *_took(stage.took), style=style)
+    table.add_row("in all", "", "", *_took(found.in_all))
     console.print(table)
+    _energy_note(found.in_all, found.took)
     if found.manifest:
         m = found.manifest
         console.print(f"Published: generation {m.generation}, {m.passages:,} passages, manifest {m.hash}.")
@@ -198,6 +207,21 @@ def status(store: Path, found: "Status") -> None:
         )
     elif not found.manifest:
         console.print("Not finished: run the same `ralm build` again, it goes on where it stopped.")
+
+
+def _took(measured: "Measured") -> tuple[str, str]:
+    """Seconds and joules for people; of a store from before joules were measured, seconds alone."""
+    worked = duration(measured.seconds) if measured.tasks else ""
+    return worked, energy(measured.joules) if measured.sources else ""
+
+
+def _energy_note(stages: "Measured", generations: "Measured") -> None:
+    """Say what told the joules, and what all generations took if there is more than the stages shown."""
+    if stages.sources:
+        console.print(f"[dim]Energy by {', '.join(stages.sources)} (ARCHITECTURE.md says what each counts).")
+    if generations.tasks > stages.tasks:
+        worked, drawn = _took(generations)
+        console.print(f"[dim]All generations together: {worked} of work, {drawn or 'energy not measured'}.")
 
 
 def verified(store: Path, problems: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from datastore.manifest import Device
 from datastore.origin import address_of
 
 if TYPE_CHECKING:
-    from retriever.index import Place
+    from retriever.loading import Place
     from retriever.search import Retriever
 
 

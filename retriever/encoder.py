@@ -82,35 +82,48 @@ class Encoder:
         """What the manifest keeps of this encoder."""
         return self.checkpoint.card(self.dimension, self.dtype)
 
+    def is_of(self, card: EncoderCard) -> bool:
+        """Whether it is the encoder that a store was built with."""
+        return self.checkpoint.weights_sha256 == card.weights_sha256
+
     def encode_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of queries: [len(queries), dimension], float32."""
-        return self._encode(self.tokenizer.query_inputs(queries), "query")
+        return self._encode(self.tokenizer.query_ids(queries), "query")
 
     def encode_passages(self, ids: Sequence[NDArray[np.int32]]) -> NDArray[np.float16]:
         """Vectors of passages given by their own token ids: [len(ids), dimension], float16."""
-        framed = [self.tokenizer.frame(one, "passage") for one in ids]
-        return self._encode(framed, "passage").astype(np.float16)
+        return self._encode(ids, "passage").astype(np.float16)
 
-    def _encode(self, inputs: Sequence[NDArray[np.int32]], kind: str) -> NDArray[np.float32]:
-        out = np.empty((len(inputs), self.dimension), np.float32)
+    def flops(self, lengths: NDArray[np.int64]) -> float:
+        """Floating-point operations to embed passages of so many tokens each, frame included, padding not.
+
+        Two for each weight that is no embedding and each token, and 4 · layers · length · width for each
+        token of a text that attends to all its tokens.
+        """
+        config = self._model[0].auto_model.config
+        embeddings = sum(m.weight.numel() for m in self._model.modules() if isinstance(m, torch.nn.Embedding))
+        weights = sum(p.numel() for p in self._model.parameters()) - embeddings
+        framed = lengths.astype(np.float64) + self.tokenizer.frame_length("passage")
+        attention = 4 * config.num_hidden_layers * config.hidden_size
+        return float(2 * weights * framed.sum() + attention * np.square(framed).sum())
+
+    def _encode(self, ids: Sequence[NDArray[np.int32]], kind: str) -> NDArray[np.float32]:
+        out = np.empty((len(ids), self.dimension), np.float32)
+        frame = self.tokenizer.frame_length(kind)
         with torch.inference_mode():
-            budget = BATCH_TOKENS[self.device]
-            batches = list(length_sorted_batches([len(one) for one in inputs], budget))
+            batches = list(
+                length_sorted_batches([len(one) + frame for one in ids], BATCH_TOKENS[self.device])
+            )
             # Fetched when the next one is under way: a GPU does not wait for its results to travel.
-            found = (self._forward([inputs[row] for row in rows], kind) for rows in batches)
+            found = (self._forward([ids[row] for row in rows], kind) for rows in batches)
             for rows, vectors in zip(batches, ahead(found), strict=True):
                 out[rows] = vectors.cpu().numpy()
         return out
 
-    def _forward(self, inputs: Sequence[NDArray[np.int32]], kind: str) -> torch.Tensor:
-        width = max(len(one) for one in inputs)
-        ids = np.full((len(inputs), width), self.tokenizer.pad_id, np.int64)
-        mask = np.zeros((len(inputs), width), np.int64)
-        for row, one in enumerate(inputs):
-            ids[row, : len(one)] = one
-            mask[row, : len(one)] = 1
+    def _forward(self, ids: Sequence[NDArray[np.int32]], kind: str) -> torch.Tensor:
+        inputs, mask = self.tokenizer.padded(ids, kind)
         features = {
-            "input_ids": self._sent(ids),
+            "input_ids": self._sent(inputs),
             "attention_mask": self._sent(mask),
             # Models that pool without their prompt need to know where it ends.
             "prompt_length": self.tokenizer.prefix_length(kind),

@@ -1,6 +1,6 @@
 """Codes searched on GPUs: FAISS over groups of a store's shards, the lists chosen once for all of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from retriever.codec import lists_of, product, quickest, rows_at_once, steps
+from retriever.lists import Shard, in_bulk
 from retriever.sizing import IndexKey
 
 if TYPE_CHECKING:
     from datastore.manifest import Manifest
     from retriever.index import Assigned, SearchIndex
 
-# Codes sorted by list at once when they are loaded, from several shards if need be: reaching a
+# How many codes are sorted by list at once when they are loaded, from several shards if need be: reaching a
 # list takes as long as appending some fifty codes to it.
 _BULK = 1 << 24
 # FAISS's limits on GPUs (its wiki, "Faiss on the GPU"): the deepest selection, and the parts of 8 bits that
@@ -27,8 +28,6 @@ _BULK = 1 << 24
 _DEEPEST = 2048
 _PARTS = {1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96}
 
-# The row of a shard's first vector, and its codes: uint8 [rows, code size].
-Shard: TypeAlias = "tuple[int, NDArray[np.uint8]]"
 Found: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.int64]]"
 
 
@@ -69,14 +68,15 @@ class GpuSearchIndex:
     def load(cls, root: Path, manifest: "Manifest", devices: Sequence[int] | None = None) -> "GpuSearchIndex":
         """Load every shard's codes of a store: onto all GPUs, unless told which."""
         from datastore.store import open_array
-        from retriever.index import SearchIndex, read_trained
+        from retriever.index import read_trained
+        from retriever.loading import in_memory
 
         _require_gpu()
         devices = devices or range(faiss.get_num_gpus())
         trained = read_trained(root / manifest.index.trained.path)
         shards = [(s.first_row, open_array(root / s.codes.path)) for s in manifest.shards if s.codes]
         key, groups = IndexKey.parse(manifest.index.key), spread(shards, len(devices))
-        return cls(trained, key, groups, devices, lambda: SearchIndex.load(root, manifest))
+        return cls(trained, key, groups, devices, lambda: in_memory(root, manifest))
 
     @property
     def nlist(self) -> int:
@@ -137,21 +137,6 @@ def spread(shards: Sequence[Shard], count: int) -> list[list[Shard]]:
     return groups
 
 
-def _in_bulk(shards: Sequence[Shard]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """The codes of many shards at a time, or of a part of a large one, and their rows."""
-    codes: list[NDArray[np.uint8]] = []
-    rows: list[NDArray[np.int64]] = []
-    for first_row, its in shards:
-        for at in range(0, len(its), _BULK):
-            codes.append(its[at : at + _BULK])
-            rows.append(np.arange(first_row + at, first_row + at + len(codes[-1])))
-            if sum(map(len, codes)) >= _BULK:
-                yield np.concatenate(codes), np.concatenate(rows)
-                codes, rows = [], []
-    if codes:
-        yield np.concatenate(codes), np.concatenate(rows)
-
-
 class _Owner:
     """One GPU and the one thread that may touch it: FAISS's GPU indexes are not safe between threads."""
 
@@ -174,7 +159,7 @@ class _Owner:
         # Through lists in the host's memory, of one group: FAISS takes codes onto a GPU in no other way.
         index = faiss.clone_index(self._trained)
         first = min(first_row for first_row, _ in shards)
-        for codes, rows in _in_bulk(shards):
+        for rows, codes in in_bulk(shards, _BULK * shards[0][1].shape[1]):
             self._append(index, codes, rows - first)
         torch.cuda.empty_cache()  # FAISS needs the memory that sorting took.
         self._groups.append((first, _on_gpu(index, self._resources, self._device)))

@@ -1,35 +1,27 @@
-"""One FAISS index: train, encode a shard, load, search. Knows vectors and rows, not passages.
+"""One FAISS index: train, encode a shard, search. Knows vectors and rows, not passages, nor where codes lie.
 
 A shard's codes are kept apart from the trained quantizer and carry no ids: row i of the file is the
 i-th row of the shard, so shards are encoded in any order, in parallel, and never again. A graph (HNSW)
 has no such codes; it is one file that one task builds.
 """
 
-import ctypes
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.layout import Layout
-from datastore.manifest import Device, Manifest
-from datastore.store import open_array
-from retriever.lists import ListedCodes, fill
 from retriever.sizing import IndexKey
 
 # Above so many lists the centroids are trained in two levels: k-means of n points into k centroids
 # costs n k, and n grows with k.
 _TWO_LEVEL_LISTS = 16_384
-_ADD_BLOCK = 1 << 20
-# Where the lists of a loaded index lie.
-Place = Literal["auto", "memory", "disk"]
 
 
 def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
@@ -95,18 +87,18 @@ def _train_lists(index: Any, ivf: Any, sample: NDArray[np.float32]) -> None:
 
 def lists_of(index: Any) -> Any | None:
     """The inverted-file index inside an index, if there is one."""
-    inner = _inner(index)
+    inner = inner_of(index)
     return inner if isinstance(inner, faiss.IndexIVF) else None
 
 
-def _inner(index: Any) -> Any:
+def inner_of(index: Any) -> Any:
     """The index behind a rotation, or the index itself."""
     return faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
 
 
 def has_codec(index: Any) -> bool:
     """Whether vectors can be encoded shard by shard and the codes added later."""
-    inner = _inner(index)
+    inner = inner_of(index)
     if isinstance(inner, faiss.IndexIVFFastScan):
         return False  # Its lists are blocks; `add_sa_codes` would lay single codes into them.
     return isinstance(inner, (faiss.IndexIVF, faiss.IndexFlatCodes))
@@ -157,90 +149,15 @@ class CodeIndex(Protocol):
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
 
 
-def load(root: Path, manifest: Manifest, device: Device = "cpu", place: Place = "auto") -> CodeIndex:
-    """Load a store's index: onto the GPUs if it has codes that they search, else into memory.
-
-    `place` "disk" leaves its lists on the disk, "auto" does if they do not fit into memory.
-    """
-    key = IndexKey.parse(manifest.index.key)
-    if device == "cuda" and key.family == "ivf":
-        from retriever.gpu import GpuSearchIndex
-
-        return GpuSearchIndex.load(root, manifest)
-    if place == "disk":
-        return SearchIndex.map(root, manifest)
-    if key.family == "ivf" and place == "auto":
-        from retriever.mapped import fits
-
-        if not fits(key, manifest.rows, manifest.encoder.dimension):
-            return SearchIndex.map(root, manifest)
-    return SearchIndex.load(root, manifest)
-
-
 class SearchIndex:
     """A loaded index over all shards of a store. Searching is safe from several threads."""
 
     def __init__(self, index: Any, key: IndexKey, laid_out: bool = False) -> None:
         """Take over a filled index; its lists are laid out in blocks if the key says so, unless they are."""
-        index = _in_blocks(index) if key.fast_scan and not laid_out else index
+        index = as_fast_scan(index) if key.fast_scan and not laid_out else index
         self.key = key
         self._index = index
         self._ivf = lists_of(index)
-
-    @classmethod
-    def load(cls, root: Path, manifest: Manifest) -> "SearchIndex":
-        """Load the quantizer and every shard's codes into memory."""
-        key = IndexKey.parse(manifest.index.key)
-        index = read_trained(root / manifest.index.trained.path)
-        if lists_of(index) is not None:
-            return cls._with_lists(index, key, root, manifest, in_memory=True)
-        if not index.ntotal:
-            _add_codes(index, root, manifest, key)
-        return cls._checked(index, key, manifest)
-
-    @classmethod
-    def map(cls, root: Path, manifest: Manifest) -> "SearchIndex":
-        """Open an IVF index whose lists stay on disk.
-
-        The first time they are laid out there, in a file as large as all codes and ids.
-        """
-        key = IndexKey.parse(manifest.index.key)
-        index = read_trained(root / manifest.index.trained.path)
-        if lists_of(index) is None:
-            raise RalmError(
-                f"The index {key.text} has no lists that could stay on disk: load it into memory."
-            )
-        return cls._with_lists(index, key, root, manifest, in_memory=False)
-
-    @classmethod
-    def _with_lists(
-        cls, index: Any, key: IndexKey, root: Path, manifest: Manifest, in_memory: bool
-    ) -> "SearchIndex":
-        from retriever.mapped import attach, lay_out
-
-        ivf: Any = lists_of(index)
-        codes, each = ListedCodes.of(ivf, root, manifest), int(ivf.code_size)
-        # RaBitQ's blocks hold more than codes: FAISS makes them in memory, on disk codes are scanned plain.
-        blocks = key.fast_scan and hasattr(ivf, "pq")
-        if blocks:
-            index = _in_blocks(index)
-        inner = _inner(index)
-        if in_memory:
-            fill(inner, codes, each, blocks)
-        else:
-            attach(inner, lay_out(Layout(root), codes, inner, each, blocks), each, blocks)
-        index.ntotal = inner.ntotal
-        if key.fast_scan and in_memory and not blocks:
-            index = _in_blocks(index)
-        loaded = cls._checked(index, key, manifest)
-        _give_back_memory()
-        return loaded
-
-    @classmethod
-    def _checked(cls, index: Any, key: IndexKey, manifest: Manifest) -> "SearchIndex":
-        if index.ntotal != manifest.rows:
-            raise RalmError(f"The index has {index.ntotal} rows, the manifest {manifest.rows}.")
-        return cls(index, key, laid_out=True)
 
     @property
     def rows(self) -> int:
@@ -309,13 +226,6 @@ class SearchIndex:
         return scores, rows
 
 
-def _give_back_memory() -> None:
-    """Return to the system what loading took for a while: the C library would keep it for the process."""
-    library = ctypes.CDLL(None)
-    if hasattr(library, "malloc_trim"):
-        library.malloc_trim(0)
-
-
 @dataclass(frozen=True, slots=True)
 class Assigned:
     """Queries that are ready to search with: vectors [n, d'], and the lists each probes [n, nprobe]."""
@@ -341,23 +251,9 @@ def _probing(nprobe: int) -> Any:
     return faiss.SearchParametersIVF(nprobe=nprobe)
 
 
-def _add_codes(index: Any, root: Path, manifest: Manifest, key: IndexKey) -> None:
-    inner = _inner(index)
-    for shard in manifest.shards:
-        # Flat: the stored float16 vectors are the codes.
-        entry = shard.vectors if key.exact else shard.codes
-        assert entry is not None  # Every index with a codec has codes.
-        codes = open_array(root / entry.path).view(np.uint8)
-        for at in range(0, len(codes), _ADD_BLOCK):
-            block = np.ascontiguousarray(codes[at : at + _ADD_BLOCK])
-            first = shard.first_row + at
-            inner.add_sa_codes(block, np.arange(first, first + len(block)))
-    index.ntotal = inner.ntotal
-
-
-def _in_blocks(index: Any) -> Any:
+def as_fast_scan(index: Any) -> Any:
     """The same codes laid out for fast scan (Andre, Kermarrec, Le Scouarnec 2015)."""
-    ivf = _inner(index)
+    ivf = inner_of(index)
     layout = faiss.IndexIVFPQFastScan if hasattr(ivf, "pq") else faiss.IndexIVFRaBitQFastScan
     fast = layout(ivf)
     # The copy takes the coarse quantizer over, the original is freed with its lists.

@@ -6,10 +6,10 @@ its fast-scan lists take a power of two of bytes; here every list has its size b
 
 import ctypes
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import faiss
 import numpy as np
@@ -25,6 +25,9 @@ _ID_BYTES = 8
 # Codes in a block that SIMD registers scan, and what a list's first one is aligned to, in bytes.
 _BLOCK = 32
 _ALIGNED = 64
+
+# The row of a shard's first vector, and its codes: uint8 [rows, code size].
+Shard: TypeAlias = tuple[int, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -80,23 +83,30 @@ class ListedCodes:
         return lists
 
     def _bulks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-        """Row ids and codes of many shards at a time, or of a part of a large one."""
-        rows: list[NDArray[np.int64]] = []
-        codes: list[NDArray[np.uint8]] = []
-        held = 0
+        return in_bulk(self._shards(), _BULK_BYTES)
+
+    def _shards(self) -> Iterator[Shard]:
         for shard in self.manifest.shards:
             assert shard.codes is not None  # Every index with lists has codes.
-            its = open_array(self.root / shard.codes.path)
-            step = max(1, _BULK_BYTES // its.shape[1])
-            for at in range(0, len(its), step):
-                codes.append(its[at : at + step])
-                rows.append(np.arange(shard.first_row + at, shard.first_row + at + len(codes[-1])))
-                held += codes[-1].nbytes
-                if held >= _BULK_BYTES:
-                    yield np.concatenate(rows), np.concatenate(codes)
-                    rows, codes, held = [], [], 0
-        if codes:
-            yield np.concatenate(rows), np.concatenate(codes)
+            yield shard.first_row, open_array(self.root / shard.codes.path)
+
+
+def in_bulk(shards: Iterable[Shard], most: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Row ids and codes of many shards at a time, or of a part of a large one: about `most` bytes."""
+    rows: list[NDArray[np.int64]] = []
+    codes: list[NDArray[np.uint8]] = []
+    held = 0
+    for first_row, its in shards:
+        step = max(1, most // its.shape[1])
+        for at in range(0, len(its), step):
+            codes.append(its[at : at + step])
+            rows.append(np.arange(first_row + at, first_row + at + len(codes[-1])))
+            held += codes[-1].nbytes
+            if held >= most:
+                yield np.concatenate(rows), np.concatenate(codes)
+                rows, codes, held = [], [], 0
+    if codes:
+        yield np.concatenate(rows), np.concatenate(codes)
 
 
 class Place(Protocol):

@@ -5,7 +5,7 @@ All of it depends on the query, which a View never does. Whatever is dropped is 
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
+from retriever.ranking import Hit
 
 _WORD = re.compile(r"\w+")
 # Words in a row that two passages share if one was copied from the other: chance rarely gives five.
@@ -127,6 +128,35 @@ def kept(
             shingles.append(mine)
         found.append(at)
     return found
+
+
+def filtered(
+    refinement: Refinement, hits: tuple[Hit, ...], question: str, answers: Sequence[str] = ()
+) -> tuple[Hit, ...]:
+    """The hits of a query, best first, that the filters keep."""
+    if not refinement.filters:
+        return hits
+    positions = kept(refinement, [hit.passage.text for hit in hits], question, answers)
+    return tuple(hits[at] for at in positions)
+
+
+def reordered(
+    refinement: Refinement,
+    query: str,
+    hits: Sequence[Hit],
+    k: int,
+    vectors_of: Callable[[Sequence[Hit]], NDArray[np.float16]],
+) -> tuple[Hit, ...]:
+    """The k best of a query's hits as cross-encoder and diversity rank them; `vectors_of` reads [n, d]."""
+    hits = list(hits)
+    if refinement.cross_encoder and hits:
+        scores = cross_encoder(refinement.cross_encoder)(query, [hit.passage.text for hit in hits])
+        order = np.argsort(-scores, kind="stable").tolist()
+        hits = [replace(hits[at], score=float(scores[at])) for at in order]
+    if refinement.diversity and hits:
+        scores = np.array([hit.score for hit in hits], np.float32)
+        hits = [hits[at] for at in diverse(scores, vectors_of(hits), k, refinement.diversity)]
+    return tuple(hits[:k])
 
 
 Scorer = Callable[[str, Sequence[str]], NDArray[np.float32]]

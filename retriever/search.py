@@ -3,12 +3,9 @@
 Two tiers: codes in memory propose candidates, the stored vectors score them exactly.
 """
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +18,13 @@ from datastore.view import View
 from retriever.card import Card, identity, read_card
 from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder
-from retriever.fusion import Fusion, fuse
-from retriever.index import CodeIndex, Place, Setting, load
+from retriever.fusion import fuse
+from retriever.index import CodeIndex, Setting
 from retriever.lexical import Lexical, LexicalIndex
+from retriever.loading import Place, load
 from retriever.propose import Proposer
-from retriever.rerank import Refinement, cross_encoder, diverse, kept
+from retriever.ranking import DENSE, Hit, Method, Ranking, Seconds
+from retriever.rerank import Refinement, filtered, reordered
 from retriever.rescore import Ranked, by_codes, by_vectors
 
 # Without a card: lists and vectors that found 98% of an exhaustive search's first ten in the
@@ -34,72 +33,6 @@ _UNMEASURED_LISTS = 1 / 4
 _UNMEASURED_DEPTH = 200
 # Hits of each ranking that a hybrid search joins, at least.
 _FUSED = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """What a passage is found by: embeddings ("dense"), words ("bm25") or both ("hybrid").
-
-    `fusion` and `weight` (of the dense scores) say how "hybrid" joins the two.
-    """
-
-    name: Literal["dense", "bm25", "hybrid"] = "dense"
-    fusion: Fusion = "weighted"
-    weight: float = 0.5
-
-    def __post_init__(self) -> None:
-        for what, value, valid in (
-            ("method", self.name, ("dense", "bm25", "hybrid")),
-            ("fusion", self.fusion, ("rrf", "weighted")),
-        ):
-            if value not in valid:
-                raise RalmError(f"Unknown {what} {value!r}: valid are {', '.join(valid)}.")
-        if not 0 <= self.weight <= 1:
-            raise RalmError(f"The weight of the dense scores must be between 0 and 1, not {self.weight}.")
-
-
-DENSE = Method()
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A retrieved passage: its row id, its score, and itself.
-
-    The score is an inner product, BM25 or a fused one: they do not compare with each other. `generation` and,
-    where several stores are searched, `store` say whose row it is.
-    """
-
-    row: int
-    score: float
-    passage: Passage
-    generation: int = field(default=0, compare=False)
-    store: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """The hits of one query, best first; `exhausted` says that the lists probed hold fewer than asked.
-
-    `missing` names the shards that gave no answer: those of a cluster's lost searchers.
-    """
-
-    hits: tuple[Hit, ...]
-    exhausted: bool
-    missing: tuple[int, ...] = ()
-
-
-@dataclass
-class Seconds:
-    """How long each stage of a search took, in seconds."""
-
-    stages: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def of(self, stage: str) -> Iterator[None]:
-        """Add the time of what is done within to a stage."""
-        started = time.perf_counter()
-        yield
-        self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - started
 
 
 class Retriever:
@@ -181,11 +114,10 @@ class Retriever:
             return self
         store = Datastore.open(layout.root)
         now = store.manifest
-        same = now.encoder.weights_sha256 == before.encoder.weights_sha256
         device = self.encoder.device
         return Retriever(
             store,
-            self.encoder if same else Encoder.open(now.encoder, device),
+            self.encoder if self.encoder.is_of(now.encoder) else Encoder.open(now.encoder, device),
             self.index if identity(now) == identity(before) else load(layout.root, now, device, self._place),
             read_card(layout, now),
             LexicalIndex.load(layout.root, store),
@@ -362,39 +294,20 @@ class Retriever:
             with seconds.of("filter"):
                 for query, ranking in zip(pending, rankings, strict=True):
                     known = answers[query] if answers else ()
-                    left = _filtered(ranking, queries[query], known, refinement)
+                    left = filtered(refinement, ranking.hits, queries[query], known)
                     if len(left) >= wanted or ranking.exhausted or depth >= self.rows:
                         found[query] = replace(ranking, hits=left[:wanted], exhausted=len(left) < k)
             pending = [query for query in pending if query not in found]
             depth = 2 * depth
         with seconds.of("rerank"):
+            in_order = [found[query] for query in range(len(queries))]
             return [
-                self._reordered(queries[query], found[query], k, refinement) for query in range(len(queries))
+                replace(ranking, hits=reordered(refinement, query, ranking.hits, k, self._vectors))
+                for query, ranking in zip(queries, in_order, strict=True)
             ]
-
-    def _reordered(self, query: str, ranking: Ranking, k: int, refinement: Refinement) -> Ranking:
-        hits = list(ranking.hits)
-        if refinement.cross_encoder and hits:
-            scores = cross_encoder(refinement.cross_encoder)(query, [hit.passage.text for hit in hits])
-            order = np.argsort(-scores, kind="stable").tolist()
-            hits = [replace(hits[at], score=float(scores[at])) for at in order]
-        if refinement.diversity and hits:
-            vectors = self._vectors(hits)
-            scores = np.array([hit.score for hit in hits], np.float32)
-            hits = [hits[at] for at in diverse(scores, vectors, k, refinement.diversity)]
-        return replace(ranking, hits=tuple(hits[:k]))
 
 
 def require_finite(vectors: NDArray[np.float32]) -> None:
     """Raise RalmError for query vectors that nothing can be near to."""
     if not np.isfinite(vectors).all():
         raise RalmError("A query's vector holds NaN or infinity: is the encoder's checkpoint whole?")
-
-
-def _filtered(
-    ranking: Ranking, query: str, answers: Sequence[str], refinement: Refinement
-) -> tuple[Hit, ...]:
-    if not refinement.filters:
-        return ranking.hits
-    positions = kept(refinement, [hit.passage.text for hit in ranking.hits], query, answers)
-    return tuple(ranking.hits[at] for at in positions)

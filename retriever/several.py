@@ -19,8 +19,9 @@ from datastore.view import View
 from retriever.index import Setting
 from retriever.lexical import Lexical, add_frequencies
 from retriever.propose import Candidates
+from retriever.ranking import Hit, Ranking, Seconds
 from retriever.rescore import Ranked, by_codes
-from retriever.search import Hit, Ranking, Retriever, Seconds
+from retriever.search import Retriever
 
 
 @dataclass(frozen=True, slots=True)

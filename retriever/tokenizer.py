@@ -65,18 +65,35 @@ class EncoderTokenizer:
         """Tokens in front of the text of a "query" or a "passage"."""
         return len(self._prefix[kind])
 
-    def frame(self, ids: NDArray[np.int32], kind: str) -> NDArray[np.int32]:
-        """The whole model input for a text's own ids: int32 [n] -> int32 [n + frame]."""
-        return np.concatenate([self._prefix[kind], ids, self._suffix])
+    def frame_length(self, kind: str) -> int:
+        """Tokens around the text of a "query" or a "passage"."""
+        return len(self._prefix[kind]) + len(self._suffix)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokenize texts of any length, without special tokens."""
         return [_tokens(e) for e in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
-    def query_inputs(self, queries: Sequence[str]) -> list[NDArray[np.int32]]:
-        """Model inputs for queries; what exceeds the model's limit is cut off at the end."""
+    def query_ids(self, queries: Sequence[str]) -> list[NDArray[np.int32]]:
+        """Queries' own token ids; what exceeds the model's limit is cut off at the end."""
         room = self.room("query")
-        return [self.frame(self._ids(query)[:room], "query") for query in queries]
+        return [self._ids(query)[:room] for query in queries]
+
+    def padded(
+        self, ids: Sequence[NDArray[np.int32]], kind: str
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Texts' own ids framed and padded to the longest: inputs and attention mask, int64 [texts, longest].
+
+        Row by row in Python would take longer than a GPU takes to embed them.
+        """
+        before, behind = self._prefix[kind], self._suffix
+        lengths = np.array([len(one) for one in ids])
+        ends = len(before) + lengths
+        columns = np.arange(int(ends.max()) + len(behind))
+        inputs = np.full((len(ids), len(columns)), self.pad_id, np.int64)
+        inputs[:, : len(before)] = before
+        inputs[(columns >= len(before)) & (columns < ends[:, None])] = np.concatenate(ids)
+        inputs[np.arange(len(ids))[:, None], ends[:, None] + np.arange(len(behind))] = behind
+        return inputs, (columns < ends[:, None] + len(behind)).astype(np.int64)
 
 
 def _tokens(encoding: tokenizers.Encoding) -> Tokens:

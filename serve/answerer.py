@@ -11,7 +11,8 @@ from typing import Any
 from lm.citations import cite, cite_stream, cited
 from lm.conditioning import DEFAULT_BUDGET, Message, Source, messages, pack
 from lm.reader import Completion, Reader, Sampling, TextStream
-from retriever.search import Hit, Retriever
+from retriever.ranking import Hit
+from retriever.search import Retriever
 
 DEFAULT_PASSAGES = 3
 # A small model that has answered goes on to another paragraph, about nothing.

@@ -12,8 +12,9 @@ from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
 from lm.reader import Sampling, TextStream
+from retriever.ranking import Method, Seconds
 from retriever.rerank import Refinement
-from retriever.search import Method, Retriever, Seconds
+from retriever.search import Retriever
 from serve.answerer import Answerer, Prepared, hit_to_json
 from serve.schemas import ChatRequest, SearchReply, SearchRequest
 

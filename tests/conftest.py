@@ -15,6 +15,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Several processes share the cores: threads of each would wait for those of the others.
     os.environ["OMP_NUM_THREADS"] = "1"
 
+from hypothesis import settings
+
 from datastore.layout import Layout
 from datastore.manifest import Manifest
 from datastore.sweep import Swept
@@ -29,6 +31,10 @@ from pipelines.build.run import Build
 from pipelines.config import BuildConfig, SourceConfig
 from tests.corpus import documents, write_lines
 from tests.objects import CuttingProxy, ObjectServer, object_server
+
+# How long an example takes says more of the machine's load than of the code.
+settings.register_profile("ralm", deadline=None)
+settings.load_profile("ralm")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -160,6 +166,27 @@ def ralm(
         return code, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Matrix products as small as those of tests wait longer for a second thread than they take."""
+    import faiss
+    import torch
+
+    before = torch.get_num_threads(), faiss.omp_get_max_threads()
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    yield
+    torch.set_num_threads(before[0])
+    faiss.omp_set_num_threads(before[1])
+
+
+def flip(path: Path, at: int = -20) -> None:
+    """Damage one byte of a file."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0xFF
+    path.write_bytes(data)
 
 
 def tree(root: Path) -> dict[str, bytes]:

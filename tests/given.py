@@ -11,7 +11,8 @@ from datastore.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, Sha
 from datastore.schema import Passage, passages_to_batch
 from datastore.store import Datastore
 from pipelines.build.chunk import write_batch
-from retriever.index import SearchIndex, encode, has_codec, to_bytes, train
+from retriever.index import encode, has_codec, to_bytes, train, untrained
+from retriever.loading import in_memory
 from retriever.search import Retriever
 from retriever.sizing import IndexKey
 
@@ -24,6 +25,9 @@ class GivenVectors:
 
     vectors: np.ndarray
     device: str = "cpu"
+
+    def is_of(self, card):
+        return True
 
     def encode_queries(self, queries):
         return self.vectors[[int(query) for query in queries]]
@@ -107,7 +111,7 @@ def make_store(root, numbers, vectors, key="Flat", per_shard=7):
 
 def make_retriever(store, queries):
     """A retriever of a store that encodes query "i" to the i-th of these vectors."""
-    return Retriever(store, GivenVectors(queries), SearchIndex.load(store.layout.root, store.manifest))
+    return Retriever(store, GivenVectors(queries), in_memory(store.layout.root, store.manifest))
 
 
 def random_vectors(seed, count, dimension=DIMENSION, distinct=None):
@@ -115,3 +119,38 @@ def random_vectors(seed, count, dimension=DIMENSION, distinct=None):
     random = np.random.default_rng(seed)
     found = random.standard_normal((distinct or count, dimension)).astype(np.float16)
     return found[random.integers(0, len(found), count)] if distinct else found
+
+
+def embeddings(rows, seed=0, dimension=20):
+    """Float16 vectors of length one, longer on some axes than on others, as embeddings are."""
+    found = np.random.default_rng(seed).standard_normal((rows, dimension)) * np.linspace(2, 0.5, dimension)
+    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float16)
+
+
+def drawn_index(key, by_residual=True, dimension=20):
+    """A trained index, without its training, which is slow: what is learned is drawn from a sample."""
+    import faiss
+
+    index = untrained(IndexKey.parse(key), dimension)
+    sample = embeddings(2000, 7, dimension).astype(np.float32)
+    ivf = index
+    if isinstance(index, faiss.IndexPreTransform):
+        ivf = faiss.downcast_index(index.index)
+    if key.startswith("MRL"):
+        sample = np.ascontiguousarray(sample[:, : ivf.d])
+    elif ivf is not index:
+        turning, _ = np.linalg.qr(np.random.default_rng(8).standard_normal((dimension, dimension)))
+        step = faiss.downcast_VectorTransform(index.chain.at(0))
+        faiss.copy_array_to_vector(turning.astype(np.float32).ravel(), step.A)
+        step.is_trained = True
+    ivf.by_residual = by_residual
+    # Off the grid of float16: halfway between two of its values, FAISS and torch round differently.
+    ivf.quantizer.add(sample[: ivf.nlist] * np.float32(0.9137))
+    if hasattr(ivf, "pq"):
+        words = np.random.default_rng(9).choice(sample, ivf.pq.ksub) / (2 if by_residual else 1)
+        words = words.reshape(ivf.pq.ksub, ivf.pq.M, ivf.pq.dsub).transpose(1, 0, 2)
+        faiss.copy_array_to_vector(np.ascontiguousarray(words).ravel(), ivf.pq.centroids)
+    else:
+        ivf.sq.train(sample)
+    ivf.is_trained = index.is_trained = True
+    return index

@@ -1,6 +1,7 @@
 """An S3 server on loopback, and a proxy before it that cuts connections."""
 
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -44,8 +45,13 @@ class ObjectServer:
 
 
 def _one_at_a_time(server: Any) -> None:
-    """Requests after one another: moto looks at a put's condition and puts in two steps, S3 in one."""
-    dispatch, lock = server.app, threading.Lock()
+    """Requests after one another: moto looks at a put's condition and puts in two steps, S3 in one.
+
+    Straight to moto's S3: finding out for each request which service it is for takes as long as answering it.
+    """
+    from moto.moto_server.werkzeug_app import create_backend_app
+
+    dispatch, lock = create_backend_app("s3"), threading.Lock()
 
     def answer(environ: Any, start_response: Any) -> list[bytes]:
         with lock:
@@ -60,6 +66,7 @@ def object_server() -> Iterator[ObjectServer]:
     import boto3
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _one_at_a_time(server._server)

@@ -19,6 +19,7 @@ from pipelines.build.dedup import Held
 from pipelines.build.executor import Executor
 from pipelines.build.ingest import Embedded, Ingest, named, settings, unnamed
 from pipelines.build.job import Job, begin, discard, require_turn
+from pipelines.build.measured import write_measured
 from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import Corpus, resolve
 from pipelines.config import BuildConfig, SourceConfig, checked_config
@@ -101,6 +102,7 @@ class Addition:
             takedowns = Takedowns.load(self.layout, manifest)
             manifest = without(self.layout, manifest, takedowns, len(manifest.shards) - len(entries))
             publish(self.layout, manifest)
+            write_measured(job.layout, manifest.generation)
         return manifest
 
     def _grown(

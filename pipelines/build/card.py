@@ -22,7 +22,7 @@ from datastore.view import View, mix
 from pipelines.build.embed import THREADS, load_encoder
 from retriever.card import Card, measure, write_card
 from retriever.encoder import Encoder, there_is, torch_threads
-from retriever.index import SearchIndex
+from retriever.loading import in_memory
 
 QUERIES = 1000
 _SENTENCE = re.compile(r"[^.!?\n]{20,300}[.!?\n]")
@@ -60,7 +60,7 @@ def make_card(store: Datastore, encoder: Encoder, queries: Sequence[str]) -> Car
     """Measure a store's index on queries."""
     with torch_threads(THREADS):
         vectors = encoder.encode_queries(queries)
-    index = SearchIndex.load(store.layout.root, store.manifest)
+    index = in_memory(store.layout.root, store.manifest)
     return measure(store, index, vectors, encoder.device)
 
 

@@ -4,7 +4,7 @@ Token ids are kept beside the passages, so that embedding does not tokenize agai
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -29,9 +29,11 @@ from retriever.tokenizer import EncoderTokenizer, Tokens
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*(?=\s)|[。！？]|\n")
 # Tokenizers hold some 100 bytes a character while they work; long documents go piece by piece.
 _PIECE_CHARACTERS = 200_000
+_REASONS: dict[By, str] = {"id": "duplicate_id", "text": "duplicate_text", "near": "near_duplicate"}
 _DUPLICATE = {
     "duplicate_id": "an earlier document has this domain and id",
     "duplicate_text": "an earlier document has this text",
+    "near_duplicate": "an earlier document has nearly this text",
 }
 _TOKENS_SCHEMA = pa.schema([("ids", pa.large_list(pa.int32()))])
 
@@ -150,10 +152,15 @@ class ChunkStage:
     layout: Layout
     config: BuildConfig
     documents: tuple[int, ...]
-    partitions: int
+    # Ways in which duplicates were found, and the partitions of each.
+    partitions: Mapping[By, int]
 
     def sizes(self) -> Sequence[int]:
         return self.documents
+
+    @property
+    def _by_text(self) -> list[By]:
+        return [by for by in self.partitions if by != "id"]
 
     def run(self, number: int) -> Marker:
         tokenizer = load_tokenizer(self.config.encoder)
@@ -180,7 +187,7 @@ class ChunkStage:
                 part.ids.append(one.ids)
                 counts["passages"] += 1
                 counts["tokens"] += len(one.ids)
-                counts["truncated"] += len(tokenizer.frame(one.ids, "passage")) > tokenizer.max_tokens
+                counts["truncated"] += len(one.ids) > tokenizer.room("passage")
                 if len(part.ids) == self.config.passages_per_shard:
                     files += part.write(self.layout, number, parts)
                     part, parts = _Part(), parts + 1
@@ -196,17 +203,17 @@ class ChunkStage:
         """
         hashes = np.array(load_hashes(self.layout, number))
         unique = np.ones(len(hashes), bool)
-        unique[load_drops(self.layout, "id", number, self.partitions)[:, 1]] = False
-        hashes[load_drops(self.layout, "text", number, self.partitions)[:, 1], 2:] = 0
+        unique[load_drops(self.layout, "id", number, self.partitions["id"])[:, 1]] = False
+        for by in self._by_text:
+            hashes[load_drops(self.layout, by, number, self.partitions[by])[:, 1], 2:] = 0
         path = self.layout.documents(number)
         return self.layout.write(path, lambda handle: save_array(handle, hashes[unique]))
 
     def _unique(self, number: int, removed: RemovedLog) -> Iterator[Document]:
         drops: dict[int, tuple[str, int, int]] = {}
-        by: By
-        for by, reason in (("text", "duplicate_text"), ("id", "duplicate_id")):
-            for _, row, split, kept in load_drops(self.layout, by, number, self.partitions).tolist():
-                drops[row] = (reason, split, kept)
+        for by, partitions in self.partitions.items():
+            for _, row, split, kept in load_drops(self.layout, by, number, partitions).tolist():
+                drops[row] = (_REASONS[by], split, kept)
         for row, document in enumerate(read_documents(documents_path(self.layout, number))):
             if row not in drops:
                 yield document

@@ -32,6 +32,7 @@ from pipelines.build.chunk import write_batch
 from pipelines.build.executor import Executor
 from pipelines.build.job import Job, begin, require_turn
 from pipelines.build.lexical import write_lexical
+from pipelines.build.measured import write_measured
 from pipelines.build.progress import BuildProgress
 
 
@@ -162,6 +163,7 @@ class Compaction:
             manifest = manifest.model_copy(update=update)
             manifest = without(self.layout, manifest, Takedowns.load(self.layout, manifest))
             publish(self.layout, manifest)
+            write_measured(job.layout, manifest.generation)
         return manifest
 
 

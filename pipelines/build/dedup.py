@@ -20,7 +20,7 @@ from pipelines.build.read import load_hashes
 # 32 bytes of hash and 16 of position for each document: at most about 800 MB a task.
 _DOCUMENTS_PER_PARTITION = 16_000_000
 
-By = Literal["id", "text"]
+By = Literal["id", "text", "near"]
 
 
 def partition_count(documents: int) -> int:

@@ -1,6 +1,7 @@
-"""What a build would make and take, from a sample of its input: the plan behind `--dry-run`."""
+"""What a build would make and take, from a sample of its input: behind `build --dry-run` and `ralm plan`."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -10,11 +11,14 @@ from numpy.typing import NDArray
 from datastore.errors import RalmError
 from datastore.schema import Document
 from pipelines.build.chunk import chunk, load_tokenizer
-from pipelines.build.decompress import expansion
 from pipelines.build.embed import THREADS, load_encoder
-from pipelines.build.records import Record, RecordReader
-from pipelines.build.sources import Corpus, Split, compression, resolve
+from pipelines.build.sources import Corpus, Split, resolve
 from pipelines.config import BuildConfig
+from pipelines.filters.chain import in_share
+from pipelines.readers.decompress import expansion
+from pipelines.readers.formats import compression
+from pipelines.readers.reader import RecordReader
+from pipelines.readers.records import Record
 from retriever.sizing import IndexKey, choose_key, parse_bytes
 from retriever.tokenizer import EncoderTokenizer
 
@@ -24,8 +28,8 @@ _EMBEDDED_PASSAGES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """A build foreseen. All but `input_bytes` and `splits` are extrapolated from a sample."""
+class Foreseen:
+    """A corpus foreseen. All but `input_bytes` and `splits` are extrapolated from a sample."""
 
     input_bytes: int
     splits: int
@@ -33,11 +37,19 @@ class Estimate:
     passages: int
     tokens: int
     text_bytes: int
+    sampled_documents: int
+    sampled_ids: tuple[NDArray[np.int32], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A build foreseen."""
+
+    corpus: Foreseen
     vector_bytes: int
     index_bytes: int
     index_key: str
     seconds: float
-    sampled_documents: int
 
 
 @dataclass
@@ -49,19 +61,18 @@ class _Sample:
     consumed: int = 0
     ids: list[NDArray[np.int32]] = field(default_factory=list)
 
-    def add(self, record: Record, tokenizer: EncoderTokenizer, room: int) -> None:
-        if isinstance(record, Document):
+    def add(self, record: Record, share: float, tokenizer: EncoderTokenizer, room: int) -> None:
+        if isinstance(record, Document) and in_share(record, share):
             self.documents += 1
             self.text_bytes += len(record.text.encode())
             self.ids += [one.ids for one in chunk(record.text, tokenizer, room)]
 
 
-def estimate(config: BuildConfig, workers: int) -> Estimate:
-    """Foresee a build by reading, chunking and embedding a sample. Writes nothing.
+def foresee(config: BuildConfig) -> Foreseen:
+    """Foresee a corpus by reading and chunking a sample. Loads no model and writes nothing.
 
-    Passages grow in proportion to input bytes. Seconds are those of embedding, at this machine's
-    own rate on one thread times `workers`; reading and indexing take a few per cent more.
-    Filters and duplicates are not foreseen. Raises RalmError if nothing can be sampled.
+    Passages grow in proportion to input bytes. Filters and duplicates are not foreseen. Raises RalmError if
+    nothing can be sampled.
     """
     corpus = resolve(config)
     sample, uncompressed = _take(config, corpus)
@@ -70,24 +81,37 @@ def estimate(config: BuildConfig, workers: int) -> Estimate:
     scale = uncompressed / sample.consumed if sample.consumed else _scale_by_limit(config, sample)
     if config.limit is not None:
         scale = min(scale, config.limit / sample.documents)
-    passages = round(len(sample.ids) * scale)
-    per_passage, dimension = _embedding_cost(config, sample.ids)
+    return Foreseen(
+        input_bytes=corpus.bytes,
+        splits=len(corpus.splits),
+        documents=round(sample.documents * scale),
+        passages=round(len(sample.ids) * scale),
+        tokens=round(sum(len(one) for one in sample.ids) * scale),
+        text_bytes=round(sample.text_bytes * scale),
+        sampled_documents=sample.documents,
+        sampled_ids=tuple(sample.ids),
+    )
+
+
+def estimate(config: BuildConfig, workers: int) -> Estimate:
+    """Foresee a build by foreseeing its corpus and embedding some of the sample. Writes nothing.
+
+    Seconds are those of embedding, at this machine's own rate on one thread times `workers`; reading and
+    indexing take a few per cent more.
+    """
+    corpus = foresee(config)
+    passages = corpus.passages
+    per_passage, dimension = _embedding_cost(config, corpus.sampled_ids)
     if config.index_key == "auto":
         key = choose_key(passages, dimension, parse_bytes(config.index_memory), config.index_recall)
     else:
         key = IndexKey.parse(config.index_key)
     return Estimate(
-        input_bytes=corpus.bytes,
-        splits=len(corpus.splits),
-        documents=round(sample.documents * scale),
-        passages=passages,
-        tokens=round(sum(len(one) for one in sample.ids) * scale),
-        text_bytes=round(sample.text_bytes * scale),
+        corpus=corpus,
         vector_bytes=passages * dimension * 2,
         index_bytes=key.bytes(passages, dimension),
         index_key=key.text,
         seconds=passages * per_passage / workers,
-        sampled_documents=sample.documents,
     )
 
 
@@ -101,7 +125,7 @@ def _take(config: BuildConfig, corpus: Corpus) -> tuple[_Sample, float]:
         reader = _reader(config, corpus, split)
         records = (record for segment in split.segments for record in reader.read(segment))
         for record in islice(records, _SAMPLED_RECORDS):
-            sample.add(record, tokenizer, room)
+            sample.add(record, config.sources[split.source].share, tokenizer, room)
         sample.consumed += reader.consumed
         path = split.segments[0].path
         codec = compression(path)
@@ -122,7 +146,7 @@ def _scale_by_limit(config: BuildConfig, sample: _Sample) -> float:
     return config.limit / sample.documents
 
 
-def _embedding_cost(config: BuildConfig, ids: list[NDArray[np.int32]]) -> tuple[float, int]:
+def _embedding_cost(config: BuildConfig, ids: Sequence[NDArray[np.int32]]) -> tuple[float, int]:
     """Seconds a passage on one thread, and the vectors' dimension."""
     from retriever.encoder import best_dtype, torch_threads
 

@@ -1,7 +1,10 @@
-"""Who carries out a stage's tasks: this process, or actors of a Ray cluster. Same bytes from both."""
+"""Who carries out a stage's tasks: this process, several, or actors of a Ray cluster. Same bytes from all."""
 
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
@@ -50,6 +53,45 @@ class LocalExecutor:
         for number in numbers:
             perform(stage, number)
             done(number)
+
+
+class ProcessExecutor:
+    """A fixed pool of this machine's processes, for machines without Ray.
+
+    Stages for a GPU run in this process: a GPU has one owner.
+    """
+
+    def __init__(self, workers: int) -> None:
+        # Spawned: a fork of a process that uses a GPU, or has threads, cannot be relied on.
+        self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+
+    def run(
+        self,
+        stage: Stage,
+        numbers: Sequence[int],
+        done: Callable[[int], None],
+        in_order: bool = False,
+    ) -> None:
+        if in_order or getattr(stage, "device", "cpu") != "cpu":
+            LocalExecutor().run(stage, numbers, done)
+            return
+        running = {self._pool.submit(perform, stage, number): number for number in numbers}
+        try:
+            for task in as_completed(running):
+                task.result()
+                done(running[task])
+        except BrokenProcessPool:
+            raise RalmError(
+                f"A worker of {stage.name} died (out of memory?): run the same command again, with fewer "
+                "workers."
+            ) from None
+        finally:
+            for task in running:
+                task.cancel()
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(cancel_futures=True)
 
 
 class RayExecutor:
@@ -146,10 +188,17 @@ def open_executor(name: ExecutorName, workers: int | None = None) -> Iterator[Ex
     """An executor for the length of a build.
 
     Ray is the cluster at RAY_ADDRESS, or one of this machine that ends with the build; its workers
-    default to the cluster's CPUs.
+    default to the cluster's CPUs. "local" is this process, or as many others as `workers` says.
     """
     if name == "local":
-        yield LocalExecutor()
+        if (workers or 1) == 1:
+            yield LocalExecutor()
+            return
+        processes = ProcessExecutor(workers or 1)
+        try:
+            yield processes
+        finally:
+            processes.close()
         return
     import ray
 

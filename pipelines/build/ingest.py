@@ -11,11 +11,12 @@ from datastore.errors import RalmError
 from datastore.layout import Marker
 from datastore.manifest import Dtype, FileEntry, ShardEntry
 from pipelines.build.chunk import ChunkStage
-from pipelines.build.dedup import NOTHING, DedupStage, Held
+from pipelines.build.dedup import NOTHING, By, DedupStage, Held
 from pipelines.build.embed import EmbedStage
 from pipelines.build.index import EncodeStage
 from pipelines.build.job import Job, only_file
 from pipelines.build.lexical import LengthStage, LexicalStage
+from pipelines.build.near import ClusterStage, PairStage, SignStage, VerifyStage
 from pipelines.build.read import ReadStage, ScanStage, number_records
 from pipelines.build.shards import NumberedShard, number_shards, take_places
 from pipelines.build.sources import Corpus
@@ -56,10 +57,7 @@ class Ingest:
         read = self.job.perform(stage, in_order=config.limit is not None)
 
         documents = tuple(marker.counts["kept"] for marker in read)
-        self.job.perform(DedupStage(layout, "id", documents, self.held))
-        by_text = DedupStage(layout, "text", documents, self.held)
-        self.job.perform(by_text)
-        chunk = self.job.perform(ChunkStage(layout, config, documents, by_text.partitions))
+        chunk = self.job.perform(ChunkStage(layout, config, documents, self._compare(documents)))
         shards = tuple(
             number_shards(
                 layout, chunk, config.passages_per_shard, self.held.first_shard, self.held.first_row
@@ -74,6 +72,22 @@ class Ingest:
             _files(chunk, "documents/"),
             _files([*read, *chunk], "removed/"),
         )
+
+    def _compare(self, documents: tuple[int, ...]) -> dict[By, int]:
+        """Find duplicates: the ways they were looked for in, and in how many partitions each."""
+        layout, near = self.job.layout, self.config.near_duplicates
+        self.job.perform(DedupStage(layout, "id", documents, self.held))
+        by_text = DedupStage(layout, "text", documents, self.held)
+        self.job.perform(by_text)
+        exact = by_text.partitions
+        if near is None:
+            return {"id": exact, "text": exact}
+        signed = self.job.perform(SignStage(layout, near, documents, exact))
+        pairs = PairStage(layout, tuple(marker.counts["keys"] for marker in signed))
+        self.job.perform(pairs)
+        verified = self.job.perform(VerifyStage(layout, near, documents, pairs.ranges))
+        self.job.perform(ClusterStage(layout, tuple(marker.counts["near"] for marker in verified)))
+        return {"id": exact, "text": exact, "near": 1}
 
     def index(self, embedded: Embedded, key: IndexKey, mean_words: float | None) -> tuple[ShardEntry, ...]:
         """Encode the shards with the trained index, and for BM25 if `mean_words` is given."""

@@ -137,6 +137,15 @@ def amount(number: float, unit: str) -> str:
     return f"{shown} {unit}".strip()
 
 
+def energy(joules: float) -> str:
+    """Joules for people: 812 J, 12.3 kJ, 1.5 MJ, 42.0 kWh."""
+    if joules < 1e3:
+        return f"{joules:,.0f} J"
+    if joules < 1e6:
+        return f"{joules / 1e3:,.1f} kJ"
+    return f"{joules / 1e6:,.1f} MJ" if joules < 3.6e7 else f"{joules / 3.6e6:,.1f} kWh"
+
+
 def duration(seconds: float) -> str:
     """Seconds for people: 4.2s, 3m 20s, 2h 05m, 12d 3h."""
     if seconds < 60:

@@ -21,12 +21,15 @@ from datastore.schema import (
     text_hash,
 )
 from datastore.takedown import Takedowns
-from pipelines.build.records import Blank, Record, RecordReader, Unreadable, count_newlines
-from pipelines.build.sources import Corpus, Segment, Split
+from pipelines.build.sources import Corpus, Split
 from pipelines.build.stage import RemovedLog
 from pipelines.config import BuildConfig
 from pipelines.filters.chain import Chain, Removed
 from pipelines.filters.length import Length
+from pipelines.readers.formats import Segment
+from pipelines.readers.lines import count_newlines
+from pipelines.readers.reader import RecordReader
+from pipelines.readers.records import Blank, Record, Skipped, Unreadable
 
 _BATCH_DOCUMENTS = 1024
 _BATCH_CHARACTERS = 4 << 20
@@ -99,7 +102,8 @@ class ReadStage:
         )
         array = np.array(hashes, np.uint64).reshape(-1, 4)
         arrays = self.layout.write(hashes_path(self.layout, number), lambda handle: save_array(handle, array))
-        counts["records"] = counts["documents"] + counts["unreadable"]
+        skipped = sum(n for name, n in counts.items() if name.startswith("skipped."))
+        counts["records"] = counts["documents"] + counts["unreadable"] + skipped
         counts |= {f"removed.{name}": n for name, n in removed.counts.items() if name != "unreadable"}
         return Marker(counts, (documents, arrays, *removed.write()))
 
@@ -125,7 +129,8 @@ class ReadStage:
         """What this source's documents are asked: its own filters or the build's, and a length at the end."""
         own = self.config.sources[source].filters
         rules = self.config.filters if own is None else own
-        return Chain((*rules, Length(min_chars=self.config.min_chars)), Takedowns.read(self.takedowns))
+        rules = (*rules, Length(min_chars=self.config.min_chars))
+        return Chain(rules, Takedowns.read(self.takedowns), self.config.sources[source].share)
 
 
 def _kept(
@@ -139,6 +144,9 @@ def _kept(
     for _, record in records:
         if isinstance(record, Blank):
             counts["blank"] += 1
+            continue
+        if isinstance(record, Skipped):
+            counts[f"skipped.{record.kind}"] = counts.get(f"skipped.{record.kind}", 0) + 1
             continue
         if isinstance(record, Unreadable):
             counts["unreadable"] += 1

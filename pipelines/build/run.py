@@ -15,6 +15,7 @@ from pipelines.build.executor import Executor
 from pipelines.build.index import TrainStage
 from pipelines.build.ingest import Ingest, named, require_passages, settings, unnamed
 from pipelines.build.job import Job, only_file, pending
+from pipelines.build.measured import write_measured
 from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import Corpus, resolve
 from pipelines.config import BuildConfig
@@ -56,6 +57,7 @@ class Build:
                 put_files(self.layout, manifest)
                 with self.layout.publishing():
                     publish(self.layout, self._with_late_takedowns(manifest))
+                    write_measured(self.layout, manifest.generation)
             if pending(self.layout, current(self.layout)) is None:
                 job.finish()
         return current(self.layout)

@@ -5,13 +5,11 @@ whatever machine or number of workers.
 """
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,35 +17,15 @@ import xxhash
 
 from datastore.errors import RalmError
 from datastore.manifest import SourceEntry
-from pipelines.build import files
-from pipelines.build.files import Found, each, is_remote
 from pipelines.config import BuildConfig, SourceConfig
+from pipelines.readers import files
+from pipelines.readers.files import Found, each, is_remote
+from pipelines.readers.formats import READABLE, Segment, compression, format_of
+from pipelines.readers.hub import open_hub_dataset
 
-# C4, OSCAR and others ship JSON Lines as .json.gz, so .json means JSON Lines too.
-KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet"}
-KINDS |= {e: "text" for e in (".txt", ".text", ".md", ".markdown", ".rst")}
-KINDS |= {e: "html" for e in (".html", ".htm", ".xhtml")}
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _END_BYTES = 1 << 16
-# What `source_names` puts behind a name that the store has already.
-_ADDED = re.compile(r"#\d+$")
-READABLE = "JSONL (plain, .gz, .zst), Parquet, text, Markdown and HTML"
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Part of a file that one task reads: bytes of JSON Lines, row groups of Parquet, else all of it.
-
-    `begin` and `end` count bytes or row groups; `end` -1 is the file's end. `first_record` is the
-    number of records (lines, rows) before `begin`.
-    """
-
-    path: str
-    name: str
-    kind: str
-    begin: int = 0
-    end: int = -1
-    first_record: int = 0
+# Formats that are cut into byte ranges, and in which compressions: bzip2 where its streams are found again.
+_CUT: dict[str, tuple[str | None, ...]] = {"jsonl": (None,), "mediawiki": (None, "bzip2")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +74,11 @@ def _ends(segment: Segment) -> str:
     if segment.kind == "hf":
         return ""
     with files.open_short(segment.path) as handle:
-        begin = segment.begin if segment.kind == "jsonl" else 0
+        begin = segment.begin if segment.in_bytes else 0
         handle.seek(begin)
         first = handle.read(_END_BYTES)
         handle.seek(0, os.SEEK_END)
-        end = segment.end if segment.kind == "jsonl" and segment.end >= 0 else handle.tell()
+        end = segment.end if segment.in_bytes and segment.end >= 0 else handle.tell()
         handle.seek(max(begin, end - _END_BYTES))
         return xxhash.xxh3_64_hexdigest(first + handle.read(end - handle.tell()))
 
@@ -120,7 +98,7 @@ def resolve(config: BuildConfig, taken: Sequence[str] = ()) -> Corpus:
         else:
             known, unknown = _files(source, name)
             ignored += unknown
-            cut = partial(_segments, split_bytes=config.split_bytes)
+            cut = partial(_segments, source=source, split_bytes=config.split_bytes)
             sized = [item for items in each(cut, known, is_remote(source.path)) for item in items]
         before = len(splits)
         for segments, size in _pack(sized, config.split_bytes):
@@ -151,58 +129,34 @@ def source_names(paths: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
     return found
 
 
-def default_domain(source: SourceConfig, name: str) -> str:
-    """The domain of records that state none: the source's, or its name without known extensions.
-
-    The whole name, with as much of its path as tells it from other sources: were two sources to share
-    a default domain, the second's documents would be taken for duplicates of the first's. One that is added
-    later under the same name has the same domain: what it calls as before is the same document, and stays
-    taken down if it was.
-    """
-    if source.domain:
-        return source.domain
-    path = Path(_ADDED.sub("", name))
-    while path.suffix.lower() in KINDS | COMPRESSIONS and path.stem:
-        path = path.with_suffix("")
-    return str(path)
-
-
-def _kind(path: str) -> str | None:
-    suffixes = [s.lower() for s in Path(files.name(path)).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        inner = KINDS.get(suffixes[-2]) if len(suffixes) > 1 else None
-        return "jsonl" if inner == "jsonl" else None
-    return KINDS.get(suffixes[-1]) if suffixes else None
-
-
-def compression(path: str) -> str | None:
-    """The compression a file name tells of: "gzip", "zstd" or None."""
-    return COMPRESSIONS.get(Path(files.name(path)).suffix.lower())
-
-
 def _files(source: SourceConfig, label: str) -> tuple[list[Found], list[str]]:
     """A source's files, `relative` being their names in ids, and the names of files of unknown kinds."""
     root = source.path
     if files.is_file(root):
-        if _kind(root) is None:
+        if format_of(root, source.reader) is None:
             raise RalmError(f"{root} is of a kind ralm does not read: it reads {READABLE}.")
         path = root if is_remote(root) else os.path.abspath(root)  # noqa: PTH100
         return [Found(path, label, files.size(root))], []
     if not is_remote(root) and not Path(root).is_dir():
         raise RalmError(f"There is no source {root}: name a file, a folder, s3://BUCKET/PREFIX or hf://NAME.")
-    listed = [replace(one, relative=f"{label}/{one.relative}") for one in files.walk(root)]
-    found = [one for one in listed if _kind(one.path) is not None]
+    found, unknown = [], []
+    for one in files.walk(root):
+        labelled = replace(one, relative=f"{label}/{one.relative}")
+        if format_of(one.path, source.reader) is None:
+            unknown.append(labelled.relative)
+        else:
+            found.append(labelled)
     if not found:
         what = "prefix" if is_remote(root) else "folder"
         raise RalmError(f"The {what} {root} holds no file that ralm reads: it reads {READABLE}.")
-    return found, [one.relative for one in listed if _kind(one.path) is None]
+    return found, unknown
 
 
-def _segments(file: Found, split_bytes: int) -> list[tuple[Segment, int]]:
-    kind, size = _kind(file.path) or "text", file.bytes
+def _segments(file: Found, source: SourceConfig, split_bytes: int) -> list[tuple[Segment, int]]:
+    kind, size = format_of(file.path, source.reader) or "text", file.bytes
     if kind == "parquet":
         return list(_row_groups(file.path, file.relative, split_bytes, size))
-    if kind == "jsonl" and not compression(file.path) and size > split_bytes:
+    if compression(file.path) in _CUT.get(kind, ()) and size > split_bytes:
         ends = [(begin, min(begin + split_bytes, size)) for begin in range(0, size, split_bytes)]
         return [(Segment(file.path, file.relative, kind, begin, end), end - begin) for begin, end in ends]
     return [(Segment(file.path, file.relative, kind), size)]
@@ -228,23 +182,6 @@ def _hub_segments(source: SourceConfig) -> Iterator[tuple[Segment, int]]:
     name = source.path.removeprefix("hf://")
     for shard in range(open_hub_dataset(source.path).num_shards):
         yield Segment(source.path, name, "hf", shard, shard + 1), 0
-
-
-def open_hub_dataset(path: str) -> Any:
-    """Open `hf://NAME?config=C&split=S` for streaming. Raises RalmError if it cannot be had."""
-    import datasets
-
-    name, _, query = path.removeprefix("hf://").partition("?")
-    options = dict(parse_qsl(query))
-    if unknown := set(options) - {"config", "split"}:
-        raise RalmError(f"{path}: unknown option {sorted(unknown)[0]}: use config= and split=.")
-    try:
-        return datasets.load_dataset(
-            name, options.get("config"), split=options.get("split", "train"), streaming=True
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise RalmError(f"The data set {path} cannot be opened: {reason}.") from None
 
 
 def _pack(

@@ -5,7 +5,6 @@ that writes whole files and returns a marker. Knows nothing of executors.
 """
 
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 import orjson
 
 from datastore.layout import FileInfo, Layout, Marker, write_json
+from pipelines.build.energy import Meter
 
 # Rejects of one reason and task that are written out in full; all are counted.
 REMOVED_SAMPLE = 1000
@@ -39,10 +39,10 @@ class Stage(Protocol):
 
 def perform(stage: Stage, number: int) -> None:
     """Carry out one task and mark it done; what was measured goes beside the marker."""
-    started = time.perf_counter()
-    marker = stage.run(number)
-    seconds = time.perf_counter() - started
-    write_json(stage.layout.measured(stage.name, number), {"seconds": round(seconds, 3)})
+    meter = Meter(on_gpu=getattr(stage, "device", "cpu") != "cpu")
+    with meter.running():
+        marker = stage.run(number)
+    write_json(stage.layout.measured(stage.name, number), meter.drawn.to_json())
     stage.layout.mark(stage.name, number, marker)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, read_json
@@ -11,25 +12,36 @@ from datastore.store import open_array
 from pipelines.build.compact import plan
 from pipelines.build.dedup import partition_count
 from pipelines.build.job import pending
+from pipelines.build.measured import Measured, of_stage, of_store, total
+from pipelines.build.near import PairStage
 
 
 @dataclass(frozen=True, slots=True)
 class StageStatus:
-    """Tasks of one stage: done, in all (None if an earlier stage decides it), and their seconds."""
+    """Tasks of one stage: done, in all (None if an earlier stage decides it), and what they took."""
 
     name: str
     done: int
     total: int | None
-    seconds: float
+    took: Measured
 
 
 @dataclass(frozen=True)
 class Status:
-    """The state of a store: the job that its stages belong to ("" for its build), and what is published."""
+    """The state of a store: the job that its stages belong to ("" for its build), and what is published.
+
+    `took` is of all published generations together.
+    """
 
     unfinished: str
     stages: tuple[StageStatus, ...]
     manifest: Manifest | None
+    took: Measured
+
+    @property
+    def in_all(self) -> Measured:
+        """What the stages shown took together."""
+        return total(stage.took for stage in self.stages)
 
 
 def status(path: Path) -> Status:
@@ -38,26 +50,35 @@ def status(path: Path) -> Status:
     if not layout.build_file.exists():
         found = current(layout)  # Says in one sentence what is the matter.
         if Origin.of(layout.root):
-            return Status("", (), found)  # The machine that built it has the record.
+            return Status("", (), found, of_store(layout.root))  # The machine that built it has the record.
         raise RalmError(f"{path} has no record of its build.")
     manifest = current(layout) if published(layout) else None
     if manifest and (unfinished := pending(layout, manifest)):
         layout = unfinished
     totals = _compaction(layout) if layout.job.endswith("compact") else _totals(layout)
-    stages = tuple(_stage(layout, name, total) for name, total in totals.items())
-    return Status(layout.job.partition("-")[2], stages, manifest)
+    stages = tuple(_stage(layout, name, tasks) for name, tasks in totals.items())
+    return Status(layout.job.partition("-")[2], stages, manifest, of_store(layout.root))
 
 
-def _stage(layout: Layout, name: str, total: int | None) -> StageStatus:
+def _stage(layout: Layout, name: str, tasks: int | None) -> StageStatus:
     folder = layout.marker(name, 0).parent
-    measured = list(folder.glob("*.measured.json"))
-    done = sum(1 for _ in folder.glob("*.json")) - len(measured)
-    return StageStatus(name, done, total, sum(read_json(path)["seconds"] for path in measured))
+    done = sum(1 for _ in folder.glob("*[0-9].json"))
+    return StageStatus(name, done, tasks, of_stage(layout, name))
 
 
 def _compaction(layout: Layout) -> dict[str, int | None]:
     manifest = at_generation(layout, read_json(layout.build_file)["generation"])
     return {"compact": len(plan(manifest, manifest.config["passages_per_shard"])), "card": 1}
+
+
+def _near(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
+    """The stages that look for near-duplicates, if the build does."""
+    if not build["config"].get("near_duplicates"):
+        return {}
+    splits = len(build["splits"])
+    signed = [layout.done("near-sign", n) for n in range(splits)]
+    ranges = PairStage(layout, tuple(m.counts["keys"] for m in signed if m)).ranges if all(signed) else None
+    return {"near-sign": splits, "near-pair": ranges, "near-verify": splits, "near-cluster": 1}
 
 
 def _totals(layout: Layout) -> dict[str, int | None]:
@@ -84,6 +105,7 @@ def _totals(layout: Layout) -> dict[str, int | None]:
         "read": len(splits),
         "dedup-id": partitions,
         "dedup-text": partitions,
+        **_near(layout, build),
         "chunk": len(splits),
         "embed": shards,
         # An addition takes the index and the mean length as they are.

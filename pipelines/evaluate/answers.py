@@ -11,7 +11,8 @@ from lm.reader import Reader, Sampling, TransformersReader
 from pipelines.evaluate.metrics import contains, exact_match
 from pipelines.evaluate.questions import Question
 from pipelines.evaluate.scaling import Point, Study, point
-from retriever.search import Ranking, Retriever
+from retriever.ranking import Ranking
+from retriever.search import Retriever
 from serve.answerer import source_of
 
 _BATCH = 8

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 
 from datastore.errors import RalmError
-from pipelines.build.records import bounded_line, open_stream
+from pipelines.readers.lines import bounded_line, open_stream
 
 _LONGEST = 1 << 24
 

@@ -18,7 +18,8 @@ from datastore.view import View
 from lm.weights import DEFAULT_QUANTIZATION
 from pipelines.evaluate.metrics import confidence, contains, first_rank
 from pipelines.evaluate.questions import Question, load_questions
-from retriever.search import DENSE, Method, Ranking, Retriever
+from retriever.ranking import DENSE, Method, Ranking
+from retriever.search import Retriever
 
 # Passages found before any view is applied.
 DEPTH = 1000

@@ -111,7 +111,7 @@ def test_of_two_publishers_one_wins_and_the_other_is_told(machines, address):
 
 def test_publishers_at_once_lose_nothing(machines, address):
     put_store(machines(address))
-    layouts = [Layout(machines(address, machine)) for machine in range(4)]
+    layouts = [Layout(machines(address, machine)) for machine in range(3)]
     for layout in layouts:
         Datastore.open(layout.root)
 
@@ -119,14 +119,14 @@ def test_publishers_at_once_lose_nothing(machines, address):
         with suppress(RalmError):
             return take_down(layouts[number], gone(number)).generation
 
-    with ThreadPoolExecutor(4) as pool:
-        generations = list(pool.map(try_it, range(4)))
-    won = [number for number in range(4) if generations[number]]
+    with ThreadPoolExecutor(3) as pool:
+        generations = list(pool.map(try_it, range(3)))
+    won = [number for number in range(3) if generations[number]]
     assert sorted(generations[number] for number in won) == list(range(2, 2 + len(won)))
-    for number in range(4):
+    for number in range(3):
         take_down(layouts[number], gone(number))
-    assert current(layouts[0]).generation == 5
-    assert texts(machines(address, 5)) == [f"text {n}" for n in range(4, ROWS)]
+    assert current(layouts[0]).generation == 4
+    assert texts(machines(address, 5)) == [f"text {n}" for n in range(3, ROWS)]
     assert verify(address) == []
 
 

@@ -1,20 +1,12 @@
-import os
-
 import numpy as np
 import pytest
 
 from datastore.errors import RalmError
-from datastore.layout import Layout, write_json
-from datastore.manifest import current, publish
+from datastore.layout import write_json
 from datastore.store import Datastore
 from datastore.verify import verify
+from tests.conftest import flip
 from tests.corpus import documents
-
-
-def flip(path, at=-20):
-    data = bytearray(path.read_bytes())
-    data[at] ^= 0xFF
-    path.write_bytes(data)
 
 
 def test_every_document_is_there_under_its_identity(store):
@@ -48,52 +40,11 @@ def test_a_row_outside_is_an_error_not_another_row(store, row):
         opened.vectors([row])
 
 
-def test_a_whole_store_verifies(store):
-    assert verify(store) == []
-
-
-@pytest.mark.parametrize("file", ["passages/00001.arrow", "vectors/00002.npy", "index/Flat/trained.faiss"])
-@pytest.mark.parametrize("damage", ["flipped", "short", "missing"])
-def test_open_and_verify_both_say_which_file_is_damaged(own_store, file, damage):
-    path = own_store / file
-    if damage == "flipped":
-        flip(path)
-    elif damage == "short":
-        os.truncate(path, path.stat().st_size - 8)
-    else:
-        path.unlink()
-    assert any(str(path) in problem for problem in verify(own_store))
-    with pytest.raises(RalmError, match=path.name):
-        Datastore.open(own_store)
-
-
 def test_a_large_store_opens_by_sizes_and_headers_alone(own_store, monkeypatch):
     monkeypatch.setattr("datastore.store.FULL_CHECK_BYTES", 0)
     flip(own_store / "vectors/00000.npy")
     Datastore.open(own_store)
     assert any("vectors/00000.npy is corrupted" in problem for problem in verify(own_store))
-
-
-@pytest.mark.parametrize("count", ["records", "documents", "passages"])
-def test_counts_that_do_not_add_up_are_said(own_store, count):
-    layout = Layout(own_store)
-    manifest = current(layout)
-    publish(layout, manifest.model_copy(update={"counts": manifest.counts | {count: 1}}))
-    assert any("are not" in problem for problem in verify(own_store))
-    publish(layout, manifest.model_copy(update={"domains": {"travel": 1}}))
-    assert any("of all domains are not" in problem for problem in verify(own_store))
-
-
-def test_rows_that_disagree_are_said(own_store):
-    layout = Layout(own_store)
-    manifest = current(layout)
-    first = manifest.shards[0]
-    more = first.model_copy(update={"rows": first.rows + 1})
-    counts = manifest.counts | {"passages": manifest.rows + 1}
-    domains = manifest.domains | {"travel": manifest.domains["travel"] + 1}
-    changed = {"shards": (more, *manifest.shards[1:]), "counts": counts, "domains": domains}
-    publish(layout, manifest.model_copy(update=changed))
-    assert any("rows where the manifest says" in problem for problem in verify(own_store))
 
 
 def test_opening_a_store_takes_memory_for_shards_not_passages(store):

@@ -1,16 +1,22 @@
+from pathlib import Path
+
 import pytest
 
 from datastore.errors import RalmError
+from pipelines.build.sources import source_names
 from pipelines.config import SourceConfig, load_config
 
 
 def test_a_file_is_read_and_overrides_win(tmp_path):
     path = tmp_path / "build.yaml"
     path.write_text(
-        "sources:\n  - {path: a.jsonl, domain: news}\n  - path: hf://some/set?split=test\nmin_chars: 7\n"
+        "sources:\n  - {path: a.jsonl, domain: news, licence: CC0, share: 0.5, reader: jsonl}\n"
+        "  - path: hf://some/set?split=test\nmin_chars: 7\n"
     )
     config = load_config(path, limit=5, encoder=None)
-    assert config.sources[0] == SourceConfig(path=str(tmp_path / "a.jsonl"), domain="news")
+    assert config.sources[0] == SourceConfig(
+        path=str(tmp_path / "a.jsonl"), domain="news", licence="CC0", share=0.5, reader="jsonl"
+    )
     assert config.sources[1].path == "hf://some/set?split=test"
     assert (config.min_chars, config.limit) == (7, 5)
     assert load_config(path, min_chars=1).min_chars == 1
@@ -24,6 +30,11 @@ def test_a_file_is_read_and_overrides_win(tmp_path):
         ("sources: [{path: a, colour: red}]", r"sources.0.colour: "),
         ("{sources: [{path: a}], min_chars: many}", "min_chars: "),
         ("{sources: [{path: a}], index_memory: lots}", "index_memory: .*is not a size"),
+        ("{sources: [{path: a, share: 0}]}", r"sources.0.share: "),
+        ("{sources: [{path: a, share: 1.5}]}", r"sources.0.share: "),
+        ("{sources: [{path: a, licence: ''}]}", r"sources.0.licence: "),
+        ("{sources: [{path: a, reader: csv}]}", r"sources.0.reader: .*'jsonl'"),
+        ("{sources: [{path: 'hf://a/b', reader: jsonl}]}", "reader is for files"),
         ("- a list", "must hold a mapping"),
         ("a: [", "cannot be read as YAML"),
     ],
@@ -33,6 +44,25 @@ def test_a_wrong_field_is_named(tmp_path, text, sentence):
     path.write_text(text)
     with pytest.raises(RalmError, match=sentence):
         load_config(path)
+
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=[path.name for path in CONFIGS])
+def test_every_configuration_that_comes_along_is_valid(path):
+    config = load_config(path)
+    assert all(source.domain for source in config.sources)
+    assert len(source_names([source.path for source in config.sources])) == len(config.sources)
+    assert "/home/" not in path.read_text(encoding="utf-8")
+
+
+def test_the_development_corpora_ask_prose_and_nothing_else():
+    (path,) = (path for path in CONFIGS if path.name == "dev.yaml")
+    asked = {s.domain: [rule.name for rule in s.filters or ()] for s in load_config(path).sources}
+    assert asked["technical docs"] == asked["dictionary"] == []
+    for domain in ("encyclopedic", "books", "science", "textbooks", "health web Q&A"):
+        assert {"language", "gopher_quality", "gopher_repetition"} <= set(asked[domain])
 
 
 def test_a_missing_file_is_named(tmp_path):

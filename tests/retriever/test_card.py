@@ -4,7 +4,8 @@ import pytest
 from datastore.errors import RalmError
 from datastore.layout import read_json
 from retriever.card import Card, Rung, exact, measure, probes, read_card, write_card
-from retriever.index import SearchIndex, Setting
+from retriever.index import Setting
+from retriever.loading import in_memory
 from retriever.search import Retriever
 from tests.given import GivenVectors, make_store, random_vectors
 
@@ -38,7 +39,7 @@ def test_a_recall_nobody_measured_is_refused_with_the_best_there_is():
 
 def test_a_card_holds_what_a_search_then_finds(store):
     queries = random_vectors(1, 40).astype(np.float32)
-    index = SearchIndex.load(store.layout.root, store.manifest)
+    index = in_memory(store.layout.root, store.manifest)
     card = measure(store, index, queries)
     assert {(r.nprobe, r.depth) for r in card.rungs} == {
         (n, d) for n in (1, 2, 4) for d in (0, 20, 50, 100, 200, 400)
@@ -63,7 +64,7 @@ def test_exact_search_is_over_all_shards(store):
 
 
 def test_a_card_is_read_as_it_was_written(store):
-    index = SearchIndex.load(store.layout.root, store.manifest)
+    index = in_memory(store.layout.root, store.manifest)
     card = measure(store, index, random_vectors(1, 5).astype(np.float32))
     path = store.layout.card("IVF4,PQ4x4", 0)
     assert read_card(store.layout, store.manifest) is None
@@ -78,7 +79,7 @@ def test_a_card_is_read_as_it_was_written(store):
 
 
 def test_without_a_card_the_default_is_stated_and_with_one_it_reaches_the_recall(store):
-    index = SearchIndex.load(store.layout.root, store.manifest)
+    index = in_memory(store.layout.root, store.manifest)
     queries = random_vectors(1, 20).astype(np.float32)
     assert Retriever(store, GivenVectors(queries), index).setting(5) == Setting(1, 200)
     card = measure(store, index, queries)

@@ -2,19 +2,17 @@ import json
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from datastore.errors import RalmError
 from datastore.store import Datastore
 from datastore.view import Condition, View
-from retriever.cluster import ClusterRetriever, groups, part_of
+from retriever.cluster import ClusterRetriever
 from retriever.index import Setting
-from retriever.search import Method, Retriever
+from retriever.ranking import Method
+from retriever.search import Retriever
 from tests.conftest import add_to, build_store, compact, delete
 from tests.corpus import questions, write_lines
 from tests.given import make_store, random_vectors
@@ -52,23 +50,6 @@ def test_many_searchers_answer_as_one_does(pair, name):
         for k in (3, 100):
             mine = local.search_many(TEXTS, VIEWS, k, setting, Method(name))
             assert front.search_many(TEXTS, VIEWS, k, setting, Method(name)) == mine
-
-
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=12), st.integers(1, 15))
-def test_groups_hold_every_shard_once_and_about_as_many_rows(rows, count):
-    shards = [SimpleNamespace(first_row=sum(rows[:n]), rows=r) for n, r in enumerate(rows)]
-    found = groups(SimpleNamespace(shards=shards, rows=sum(rows)), count)
-    assert [n for group in found for n in group] == list(range(len(rows)))
-    assert len(found) == min(count, len(rows))
-    assert all(len(group) for group in found)
-
-
-def test_a_part_numbers_its_rows_from_nothing(tmp_path):
-    store = make_store(tmp_path, np.arange(40), random_vectors(0, 40), per_shard=7)
-    part = Datastore(store.layout, part_of(store.manifest, range(2, 4)))
-    assert part.rows == 14
-    assert part.passage(0) == store.passage(14)
-    assert (part.vectors([13]) == store.vectors([27])).all()
 
 
 def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster):

@@ -11,7 +11,8 @@ from datastore.errors import RalmError
 from datastore.store import Datastore
 from datastore.view import Condition, View
 from retriever.lexical import K1, PARTS, B, LexicalIndex, index_shard, token_hash, tokenize, total_length
-from retriever.search import Method, Retriever
+from retriever.ranking import Method
+from retriever.search import Retriever
 from tests.conftest import build_store
 from tests.corpus import documents, questions
 

@@ -3,17 +3,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datastore.errors import RalmError
 from datastore.view import View
 from retriever import lists, mapped
-from retriever.index import SearchIndex, Setting, load
+from retriever.index import Setting
+from retriever.loading import in_memory, on_disk
 from retriever.search import Retriever
 from tests.conftest import add_to, build_store, compact, delete
 from tests.corpus import documents, write_lines
 from tests.given import GivenVectors, make_store, random_vectors
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10**6),
     count=st.integers(1, 90),
@@ -41,13 +41,13 @@ def test_lists_on_disk_give_what_lists_in_memory_give(
     queries = np.random.default_rng(seed).standard_normal((4, vectors.shape[1])).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lists, "_BULK_BYTES", bulk)
-        on_disk = load(store.layout.root, store.manifest, place="disk")
-    in_memory = SearchIndex.load(store.layout.root, store.manifest)
-    assert (on_disk.rows, on_disk.nlist) == (in_memory.rows, in_memory.nlist)
+        mapped_there = on_disk(store.layout.root, store.manifest)
+    loaded = in_memory(store.layout.root, store.manifest)
+    assert (mapped_there.rows, mapped_there.nlist) == (loaded.rows, loaded.nlist)
     views, names = [View(), View(fraction)], ["0", "1", "2", "3"]
     found = [
         Retriever(store, GivenVectors(queries), index).search_many(names, views, 5, Setting(nprobe, 10))
-        for index in (on_disk, in_memory)
+        for index in (mapped_there, loaded)
     ]
     assert found[0] == found[1]
 
@@ -82,35 +82,15 @@ def test_a_file_of_another_index_or_a_cut_one_is_written_again(tmp_path):
     other = make_store(tmp_path / "other", np.arange(50), random_vectors(1, 50), "IVF4,SQ8")
     paths = [store.layout.lists("IVF4,SQ8", 0) for store in (one, other)]
     for store in (one, other):
-        load(store.layout.root, store.manifest, place="disk")
+        on_disk(store.layout.root, store.manifest)
     right = paths[0].read_bytes()
     for wrong in (paths[1].read_bytes(), right[:-5], b""):
         paths[0].write_bytes(wrong)
-        load(one.layout.root, one.manifest, place="disk")
+        on_disk(one.layout.root, one.manifest)
         assert paths[0].read_bytes() == right
-
-
-def test_auto_leaves_on_disk_what_does_not_fit_into_memory(tmp_path, monkeypatch):
-    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50), "IVF4,PQ4x4fs")
-    path = store.layout.lists("IVF4,PQ4x4fs", 0)
-    load(tmp_path, store.manifest)
-    assert not path.exists()
-    monkeypatch.setattr(mapped, "available_memory", lambda: 1000)
-    load(tmp_path, store.manifest)
-    assert path.exists()
-    path.unlink()
-    monkeypatch.setattr(mapped, "available_memory", lambda: None)
-    load(tmp_path, store.manifest)
-    assert not path.exists()
 
 
 def test_this_machine_says_how_much_memory_it_has():
     free = mapped.available_memory()
     assert free is not None
     assert 2**26 < free < 2**50
-
-
-def test_what_has_no_lists_is_a_sentence(tmp_path):
-    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50), "HNSW8,SQ8")
-    with pytest.raises(RalmError, match="has no lists that could stay on disk"):
-        SearchIndex.map(tmp_path, store.manifest)

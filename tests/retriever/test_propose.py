@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from datastore.view import View
 from retriever.index import SearchIndex
+from retriever.loading import in_memory
 from retriever.propose import Proposer
 from tests.given import make_store, random_vectors
 
@@ -12,10 +13,10 @@ from tests.given import make_store, random_vectors
 def opened(root, key="Flat", rows=200, distinct=None):
     vectors = random_vectors(0, rows, distinct=distinct)
     store = make_store(root, np.arange(rows), vectors, key, per_shard=30)
-    return store, SearchIndex.load(root, store.manifest), vectors.astype(np.float32)
+    return store, in_memory(root, store.manifest), vectors.astype(np.float32)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(want=st.integers(1, 60), fraction=st.floats(0.05, 1.0), distinct=st.sampled_from([None, 4, 25]))
 def test_candidates_are_the_best_rows_and_all_that_tie_with_the_last(
     tmp_path_factory, want, fraction, distinct

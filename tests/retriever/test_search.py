@@ -11,7 +11,8 @@ from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import Condition, View
 from retriever.checkpoint import Checkpoint
 from retriever.index import Setting
-from retriever.search import Retriever, Seconds
+from retriever.ranking import Seconds
+from retriever.search import Retriever
 from tests.conftest import add_to, delete
 from tests.corpus import questions, write_lines
 from tests.given import make_retriever, make_store, passage, random_vectors
@@ -41,7 +42,7 @@ views = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     count=st.integers(12, 90),
@@ -69,7 +70,7 @@ def test_a_view_equals_a_build(tmp_path_factory, seed, count, distinct, several,
             assert mine.exhausted == built.exhausted == (len(mine.hits) < k)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10**6),
     gone=st.lists(st.sets(st.integers(0, 59), min_size=1), min_size=1, max_size=3),
@@ -121,7 +122,7 @@ def test_a_new_generation_is_taken_up_and_the_old_one_goes_on(own_store, tmp_pat
     assert before.search([asked], 1) == [ranking]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10**6),
     view=views,

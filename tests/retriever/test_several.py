@@ -7,8 +7,9 @@ from datastore.errors import RalmError
 from datastore.view import Condition, View
 from retriever.cluster import ClusterRetriever
 from retriever.index import Setting
+from retriever.ranking import Method
 from retriever.rerank import Refinement
-from retriever.search import Method, Retriever
+from retriever.search import Retriever
 from retriever.several import SeveralRetriever
 from tests.conftest import build_store, compact, delete
 from tests.corpus import documents, questions, write_lines

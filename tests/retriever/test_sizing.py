@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
-from retriever.index import SearchIndex
+from retriever.loading import in_memory
 from retriever.sizing import IndexKey, choose_key, parse_bytes
 from tests.given import make_store, random_vectors
 
@@ -98,7 +98,7 @@ def test_foreseen_bytes_are_those_of_the_built_index(tmp_path, text):
     rows, dimension = 20_000, 64
     vectors = random_vectors(0, rows, dimension)
     store = make_store(tmp_path, np.arange(rows), vectors, text, per_shard=rows)
-    index = SearchIndex.load(tmp_path, store.manifest)
+    index = in_memory(tmp_path, store.manifest)
     assert abs(index.bytes / index.key.bytes(rows, dimension) - 1) < 0.02
 
 

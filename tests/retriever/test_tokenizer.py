@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +31,9 @@ def test_tokens_lie_where_they_say(tokenizer, text):
 def test_framed_ids_are_what_transformers_would_feed_the_model(tokenizer, checkpoint, text):
     expected = AutoTokenizerCache.get(checkpoint.folder)(text)["input_ids"]
     (tokens,) = tokenizer.tokenize([text])
-    assert tokenizer.frame(tokens.ids, "passage").tolist() == expected
+    inputs, mask = tokenizer.padded([tokens.ids], "passage")
+    assert inputs.tolist() == [expected]
+    assert mask.all()
 
 
 class AutoTokenizerCache:
@@ -44,13 +47,23 @@ class AutoTokenizerCache:
 
 def test_the_frame_and_the_room_make_the_limit(tokenizer):
     assert tokenizer.room("passage") == 254
-    assert len(tokenizer.frame(tokenizer.query_inputs(["x " * 1000])[0][:0], "query")) == 2
+    assert tokenizer.frame_length("query") == tokenizer.frame_length("passage") == 2
 
 
 def test_a_long_query_is_cut_to_the_limit(tokenizer):
-    (long,) = tokenizer.query_inputs(["word " * 1000])
-    assert len(long) == 256
-    assert long[-1] == 102  # [SEP] stays at the end.
+    inputs, _ = tokenizer.padded(tokenizer.query_ids(["word " * 1000]), "query")
+    assert inputs.shape == (1, 256)
+    assert inputs[0, -1] == 102  # [SEP] stays at the end.
+
+
+@given(st.lists(st.lists(st.integers(1000, 2000), max_size=9), min_size=1, max_size=5))
+def test_texts_are_framed_each_and_padded_to_the_longest(tokenizer, texts):
+    inputs, mask = tokenizer.padded([np.array(ids, np.int32) for ids in texts], "passage")
+    longest = max(map(len, texts)) + 2
+    for row, ids in enumerate(texts):
+        framed = [101, *ids, 102]
+        assert inputs[row].tolist() == framed + [tokenizer.pad_id] * (longest - len(framed))
+        assert mask[row].tolist() == [1] * len(framed) + [0] * (longest - len(framed))
 
 
 def test_prompts_stand_in_front_and_take_room(checkpoint, tmp_path):
@@ -63,5 +76,5 @@ def test_prompts_stand_in_front_and_take_room(checkpoint, tmp_path):
     plain = EncoderTokenizer(checkpoint)
     assert prompted.room("query") == plain.room("query") - 2
     assert prompted.room("passage") == plain.room("passage")
-    (framed,) = prompted.query_inputs(["towns"])
-    assert framed.tolist() == plain.query_inputs(["ask: towns"])[0].tolist()
+    framed, _ = prompted.padded(prompted.query_ids(["towns"]), "query")
+    assert framed.tolist() == plain.padded(plain.query_ids(["ask: towns"]), "query")[0].tolist()

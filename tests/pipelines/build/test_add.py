@@ -15,7 +15,8 @@ from pipelines.build.delete import Deletion
 from pipelines.build.job import discard
 from pipelines.build.status import status
 from retriever.index import encode, read_trained
-from retriever.search import Method, Retriever
+from retriever.ranking import Method
+from retriever.search import Retriever
 from tests.conftest import add_to, build_store, compact, delete, tree
 from tests.corpus import documents, write_lines
 from tests.faults import Builder, Fault

@@ -1,6 +1,7 @@
 """A store in a bucket, changed from several machines: real builds, where `test_origin.py` gives vectors."""
 
 import json
+import shutil
 
 import pytest
 
@@ -46,6 +47,29 @@ def towns(tmp_path_factory):
     return write_lines(tmp_path_factory.mktemp("bucket") / "towns.jsonl", TOWNS)
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory, objects):
+    """A build of the towns in a bucket: the bucket, and the cache of the machine that built it."""
+    bucket = objects.bucket()
+    folder = tmp_path_factory.mktemp("template")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RALM_CACHE", str(folder / "cache"))
+        root = locate(f"s3://{bucket}/store")
+        build_store(root, write_lines(folder / "towns.jsonl", TOWNS))
+    return objects.tree(bucket), root
+
+
+@pytest.fixture
+def built(objects, on, address, template):
+    """The towns, built at the address by machine 0."""
+    there, cache = template
+    for key, data in there.items():
+        objects.put(address.split("/")[2], key, data)
+    root = on(0, address)
+    shutil.copytree(cache, root, ignore=shutil.ignore_patterns("origin.json"), dirs_exist_ok=True)
+    return current(Layout(root))
+
+
 def more(folder, name, *texts):
     return write_lines(
         folder / f"{name}.jsonl", [{"id": f"{name}{n}", "text": t} for n, t in enumerate(texts)]
@@ -61,8 +85,7 @@ def test_a_build_in_a_bucket_is_the_build_on_a_disk(tmp_path, on, address, towns
     assert verify(address) == []
 
 
-def test_machines_change_a_store_by_turns(tmp_path, on, address, towns, ralm):
-    build_store(on(0, address), towns)
+def test_machines_change_a_store_by_turns(tmp_path, on, address, built, ralm):
     add_to(
         on(1, address),
         more(tmp_path, "new", "A new town by the sea is called Zedmouth, and known for its gulls."),
@@ -97,9 +120,8 @@ class Meanwhile(LocalExecutor):
 
 
 def test_an_addition_that_another_machine_came_before_is_refused_and_can_be_run_again(
-    tmp_path, on, address, towns
+    tmp_path, on, address, built
 ):
-    build_store(on(0, address), towns)
     mine, theirs = on(0, address), on(1, address)
     first = more(tmp_path, "first", "The first of two additions is about a lighthouse.")
     second = more(tmp_path, "second", "The second of two additions is about a windmill.")
@@ -114,8 +136,7 @@ def test_an_addition_that_another_machine_came_before_is_refused_and_can_be_run_
     assert verify(on(2, address)) == []
 
 
-def test_a_takedown_from_another_machine_holds_for_an_addition_that_runs(tmp_path, on, address, towns):
-    build_store(on(0, address), towns)
+def test_a_takedown_from_another_machine_holds_for_an_addition_that_runs(tmp_path, on, address, built):
     mine, theirs = on(0, address), on(1, address)
     meanwhile = Meanwhile("card", lambda: delete(theirs, "Arvenholm-1"))
     new = more(tmp_path, "new", "An addition about a windmill by the river.")
@@ -143,9 +164,8 @@ def test_a_build_that_is_cut_off_while_it_is_put_goes_on(
     assert current(Layout(on(1, address))).hash == manifest.hash
 
 
-def test_an_address_that_is_taken_is_refused(tmp_path, on, objects, address, towns):
+def test_an_address_that_is_taken_is_refused(tmp_path, on, objects, address, towns, built):
     other = more(tmp_path, "other", "Another corpus altogether, about windmills.")
-    build_store(on(0, address), towns)
     for machine, source, seed in ((1, other, 0), (1, towns, 0), (0, other, 0), (0, towns, 1)):
         with pytest.raises(RalmError, match=f"{address} holds another datastore already: add to it"):
             build_store(on(machine, address), source, seed=seed)
@@ -157,8 +177,7 @@ def test_an_address_that_is_taken_is_refused(tmp_path, on, objects, address, tow
         build_store(on(0, f"s3://{bucket}"), towns)
 
 
-def test_takedowns_of_a_store_in_a_bucket_hold_for_a_build(tmp_path, on, address, towns):
-    build_store(on(0, address), towns)
+def test_takedowns_of_a_store_in_a_bucket_hold_for_a_build(tmp_path, on, address, towns, built):
     delete(on(0, address), "Arvenholm-1")
     on(1, address)
     (tmp_path / "build.yaml").write_text(
@@ -169,12 +188,11 @@ def test_takedowns_of_a_store_in_a_bucket_hold_for_a_build(tmp_path, on, address
     assert manifest.passages == len(TOWNS) - 1
 
 
-def test_a_card_that_is_measured_again_is_put(on, address, towns):
-    manifest = build_store(on(0, address), towns)
-    before = read_card(Layout(on(0, address)), manifest)
+def test_a_card_that_is_measured_again_is_put(on, address, built):
+    before = read_card(Layout(on(0, address)), built)
     Datastore.open(on(1, address))
-    assert read_card(Layout(on(1, address)), manifest) == before
+    assert read_card(Layout(on(1, address)), built) == before
     measured = measure_again(on(1, address), ["Where is the old library?"])
     assert measured != before
     Datastore.open(on(0, address))
-    assert read_card(Layout(on(0, address)), manifest) == measured
+    assert read_card(Layout(on(0, address)), built) == measured

@@ -11,7 +11,8 @@ from datastore.verify import verify
 from pipelines.build.compact import plan
 from pipelines.build.status import status
 from retriever.index import Setting
-from retriever.search import Method, Retriever
+from retriever.ranking import Method
+from retriever.search import Retriever
 from tests.conftest import add_to, build_store, compact, delete, tree
 from tests.corpus import documents, write_lines
 from tests.faults import Builder, Fault

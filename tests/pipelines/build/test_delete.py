@@ -25,27 +25,6 @@ def test_by_id_by_domain_and_by_metadata(own_store):
     assert shown(own_store) == {d["id"] for d in left}
 
 
-def test_the_command_says_what_it_did_and_what_it_would(ralm, own_store):
-    code, out, _ = ralm("delete", own_store, "--where", "year=1412", "--domain", "travel", "--dry-run")
-    assert code == 0
-    assert "2 documents would be taken down; nothing is changed" in out
-    assert current(Layout(own_store)).generation == 1
-    code, out, _ = ralm("delete", own_store, "--where", "year=1412", "--domain", "travel")
-    assert code == 0
-    assert "2 documents, 2 passages" in out
-    assert "Generation 2" in out
-    code, out, _ = ralm("status", own_store)
-    assert "Taken down and still on disk: 2 passages" in out
-    code, out, _ = ralm("compact", own_store, "--executor", "local")
-    assert code == 0
-    assert "38 passages" in out
-    code, out, _ = ralm("add", own_store, own_store / "takedowns" / "000002.jsonl", "--executor", "local")
-    assert code == 0
-    assert "Nothing is new" in out
-    code, out, _ = ralm("discard", own_store)
-    assert "has no unfinished job" in out
-
-
 def test_a_list_of_identities_may_name_what_is_still_to_come(own_store, tmp_path):
     listed = tmp_path / "gone.jsonl"
     lines = [{"domain": DOCUMENTS[2]["domain"], "id": DOCUMENTS[2]["id"]}, {"domain": "x", "id": "later"}]

@@ -24,16 +24,26 @@ def test_a_plan_foresees_what_the_build_makes(tmp_path, suffix):
         path.write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
     found = estimate(config_of(path, split_bytes=1 << 20), workers=2)
     manifest = build_store(tmp_path / "store", path)
-    assert found.sampled_documents < found.documents
+    assert found.corpus.sampled_documents < found.corpus.documents
     for foreseen, built in (
-        (found.documents, manifest.counts["documents"]),
-        (found.passages, manifest.rows),
-        (found.tokens, manifest.counts["tokens"]),
+        (found.corpus.documents, manifest.counts["documents"]),
+        (found.corpus.passages, manifest.rows),
+        (found.corpus.tokens, manifest.counts["tokens"]),
         (found.vector_bytes, manifest.rows * 384 * 2),
     ):
         assert abs(foreseen / built - 1) < 0.15
     assert found.index_key == manifest.index.key
     assert found.seconds > 0
+
+
+def test_a_plan_foresees_the_share_of_a_source(tmp_path):
+    records = [d | {"id": f"{d['id']}-{n}"} for n in range(10) for d in documents()]
+    path = write_lines(tmp_path / "a.jsonl", records)
+    whole, half = (
+        estimate(BuildConfig(sources=(SourceConfig(path=str(path), share=share),)), workers=1)
+        for share in (1.0, 0.5)
+    )
+    assert abs(half.documents / whole.documents - 0.5) < 0.15
 
 
 def test_nothing_to_read_is_nothing_to_plan(tmp_path):
@@ -47,4 +57,4 @@ def test_a_hub_data_set_needs_a_limit(tmp_path):
     write_lines(folder / "train.jsonl", documents())
     with pytest.raises(RalmError, match="give --limit"):
         estimate(config_of(f"hf://{folder}"), workers=1)
-    assert estimate(config_of(f"hf://{folder}", limit=20), workers=1).documents == 20
+    assert estimate(config_of(f"hf://{folder}", limit=20), workers=1).corpus.documents == 20

@@ -7,7 +7,7 @@ import pytest
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, Marker
-from pipelines.build.executor import RayExecutor, open_executor
+from pipelines.build.executor import ProcessExecutor, RayExecutor, open_executor
 from tests.conftest import build_store, tree
 
 SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8, "index_key": "IVF4,SQ8"}
@@ -29,6 +29,13 @@ def test_ray_with_any_workers_gives_the_bytes_of_this_process(tmp_path, corpus, 
     assert tree(tmp_path / "store") == alone
 
 
+def test_several_processes_give_the_bytes_of_this_one(tmp_path, corpus, alone):
+    with open_executor("local", 2) as executor:
+        assert isinstance(executor, ProcessExecutor)
+        build_store(tmp_path / "store", corpus, executor=executor, **SETTINGS)
+    assert tree(tmp_path / "store") == alone
+
+
 @dataclass(frozen=True)
 class Failing:
     """A stage whose second task fails, by a sentence or by dying (once, or always)."""
@@ -46,6 +53,7 @@ class Failing:
         if number == 1 and self.how == "sentence":
             raise RalmError("Task 1 says what to mend.")
         if number == 1 and (self.how == "always" or not died.exists()):
+            died.parent.mkdir(exist_ok=True)
             Path(died).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return Marker({"number": number})
@@ -54,6 +62,12 @@ class Failing:
 def test_a_workers_sentence_reaches_the_driver_as_it_is(tmp_path, ray_cluster):
     with pytest.raises(RalmError, match=r"^Task 1 says what to mend\.$"):
         RayExecutor(2).run(Failing(Layout(tmp_path), "sentence"), [0, 1, 2], lambda _: None)
+
+
+def test_a_process_that_says_what_is_wrong_or_dies_is_one_sentence(tmp_path):
+    for how, sentence in (("sentence", r"^Task 1 says what to mend\.$"), ("always", "fewer workers")):
+        with open_executor("local", 2) as executor, pytest.raises(RalmError, match=sentence):
+            executor.run(Failing(Layout(tmp_path / how), how), [0, 1, 2], lambda _: None)
 
 
 def test_a_task_whose_worker_dies_is_done_by_its_successor(tmp_path, ray_cluster):

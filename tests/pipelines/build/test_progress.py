@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipelines.build.progress import Bars, Lines, Rate, amount, duration
+from pipelines.build.progress import Bars, Lines, Rate, amount, duration, energy
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,10 @@ def test_bars_reach_their_end():
         bars.finish()
     assert "10 of 10 passages" in stream.getvalue()
     assert "embed" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("joules", "shown"), [(812.4, "812 J"), (12_345, "12.3 kJ"), (1.5e6, "1.5 MJ"), (3.6e8, "100.0 kWh")]
+)
+def test_joules_for_people(joules, shown):
+    assert energy(joules) == shown

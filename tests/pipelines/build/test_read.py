@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 
 from datastore.layout import Layout
@@ -47,6 +49,42 @@ def test_what_is_not_kept_is_counted_under_its_name(tmp_path):
         "dropped_lines": 0,
         "removed.length": 1,
     }
+
+
+def test_records_that_are_no_documents_are_counted_by_kind(tmp_path):
+    """Law 4: whatever an archive holds, the counts add up."""
+    head = "WARC/1.0\r\nWARC-Type: {}\r\nContent-Type: text/plain\r\nContent-Length: 25\r\n\r\n{}\r\n\r\n"
+    records = [
+        ("warcinfo", "x" * 25),
+        ("conversion", "a text that is long enough"[:25]),
+        ("request", "x" * 25),
+    ]
+    records += [("request", "x" * 25), ("conversion", "x" * 10), ("conversion", "another text that is long")]
+    path = tmp_path / "a.wet.gz"
+    path.write_bytes(b"".join(gzip.compress(head.format(*one).encode()) for one in records))
+    config = BuildConfig(sources=(SourceConfig(path=str(path)),))
+    counts = ReadStage(Layout(tmp_path / "store"), config, resolve(config)).run(0).counts
+    assert counts == {
+        "records": 6,
+        "blank": 0,
+        "unreadable": 1,
+        "documents": 2,
+        "kept": 2,
+        "dropped_lines": 0,
+        "skipped.warcinfo": 1,
+        "skipped.request": 2,
+    }
+
+
+def test_a_sources_share_of_documents_is_kept_and_the_rest_counted(tmp_path):
+    path = write_lines(tmp_path / "a.jsonl", documents())
+    config = BuildConfig(sources=(SourceConfig(path=str(path), share=0.5, licence="CC0"),))
+    stage = ReadStage(Layout(tmp_path / "store"), config, resolve(config))
+    counts = stage.run(0).counts
+    assert counts["documents"] == 40 == counts["kept"] + counts["removed.sampled_out"]
+    assert 8 < counts["kept"] < 32
+    found = list(read_documents(documents_path(stage.layout, 0)))
+    assert {d.metadata["licence"] for d in found} == {"CC0"}
 
 
 def test_records_are_numbered_through_a_cut_file(tmp_path):

@@ -1,4 +1,3 @@
-import gzip
 import json
 import os
 import random
@@ -6,7 +5,6 @@ import subprocess
 import sys
 import time
 
-import orjson
 import pytest
 
 from datastore.errors import RalmError
@@ -17,7 +15,7 @@ from datastore.view import View
 from retriever.index import Setting
 from retriever.search import Retriever
 from tests.conftest import build_store, tree
-from tests.corpus import documents, write_lines
+from tests.corpus import documents
 from tests.faults import Builder, Fault
 
 # Several splits, several shards, and an index with codes of its own: every stage has work.
@@ -144,101 +142,10 @@ def test_a_killed_ray_build_goes_on_to_the_same_bytes(tmp_path, corpus, config, 
     assert tree(root) == undisturbed[0]
 
 
-def test_every_document_is_indexed_or_accounted_for(tmp_path):
-    """Law 4, against counts and ids that this test makes itself."""
-    good = documents()
-    lines = [json.dumps(d).encode() for d in good]
-    duplicate_text = json.dumps({"id": "copy", "text": good[3]["text"], "domain": "travel"}).encode()
-    duplicate_id = json.dumps(good[5] | {"text": "another text under an identity that is taken"}).encode()
-    lines[10:10] = [b"", b"{broken", b'{"text": "\xff\xfe"}', b'{"id": 3}', b"   "]
-    lines += [duplicate_text, duplicate_id, json.dumps({"text": "tiny"}).encode()]
-    (tmp_path / "a.jsonl").write_bytes(b"\n".join(lines))
-    (tmp_path / "empty.jsonl").write_bytes(b"")
-    packed = [
-        json.dumps({"id": f"z{n}", "text": f"a packed document with number {n} in it"}) for n in range(50)
-    ]
-    whole = gzip.compress("\n".join(packed).encode())
-    (tmp_path / "cut.jsonl.gz").write_bytes(whole[:-20])
-    manifest = build_store(
-        tmp_path / "store",
-        tmp_path / "a.jsonl",
-        tmp_path / "empty.jsonl",
-        tmp_path / "cut.jsonl.gz",
-        split_bytes=2000,
-    )
-    store = Datastore.open(tmp_path / "store")
-    found = {p.doc_id for p in store}
-    from_cut = {i for i in found if i.startswith("z")}
-    assert found - from_cut == {d["id"] for d in good}
-    assert from_cut == {f"z{n}" for n in range(len(from_cut))}
-    counts = manifest.counts
-    assert counts["blank"] == 2
-    assert counts["unreadable"] == 4  # Three bad records and the end of the cut file.
-    assert counts["removed.duplicate_text"] == counts["removed.duplicate_id"] == counts["removed.length"] == 1
-    assert counts["documents"] == len(good) + 3 + len(from_cut)
-    assert verify(tmp_path / "store") == []
-    listed = [
-        orjson.loads(line)
-        for path in sorted((tmp_path / "store" / "removed" / "unreadable").iterdir())
-        for line in path.read_bytes().splitlines()
-    ]
-    (dropped,) = (tmp_path / "store" / "removed" / "duplicate_text").iterdir()
-    line = orjson.loads(dropped.read_bytes())
-    assert line["id"] == "copy"
-    assert line["kept"] == {"domain": good[3]["domain"], "id": good[3]["id"]}
-    where = {(line["file"], line["record"]) for line in listed}
-    assert where >= {("a.jsonl", 12), ("a.jsonl", 13), ("a.jsonl", 14)}
-    assert any(line["file"] == "cut.jsonl.gz" for line in listed)
-
-
-def test_a_text_whose_first_copy_is_dropped_is_kept(tmp_path):
-    """The second document is dropped for its id, so the third, of its text, is not a duplicate."""
-    records = [
-        {"id": "1", "text": "the first text, which is long enough"},
-        {"id": "1", "text": "the second text, which is long enough"},
-        {"id": "2", "text": "the second text, which is long enough"},
-    ]
-    build_store(tmp_path / "s", write_lines(tmp_path / "a.jsonl", records))
-    assert {p.text for p in Datastore.open(tmp_path / "s")} == {r["text"] for r in records[:2]}
-
-
-def test_the_place_of_a_corpus_changes_no_byte(tmp_path, corpus, store):
-    moved = tmp_path / "elsewhere" / corpus.name
-    moved.parent.mkdir()
-    moved.write_bytes(corpus.read_bytes())
-    build_store(tmp_path / "s", moved, split_bytes=4096, passages_per_shard=8)
-    assert tree(tmp_path / "s") == tree(store)
-
-
 def test_a_finished_build_is_not_built_again(own_store, corpus):
     before = {path: path.stat().st_mtime_ns for path in own_store.rglob("*.npy")}
     build_store(own_store, corpus, split_bytes=4096, passages_per_shard=8)
     assert {path: path.stat().st_mtime_ns for path in own_store.rglob("*.npy")} == before
-
-
-@pytest.mark.parametrize(
-    ("change", "what"),
-    [
-        ({"min_chars": 3}, "min_chars was 20, not 3"),
-        ({"encoder": None}, "encoder"),
-        ({"limit": 5}, "limit was None, not 5"),
-    ],
-)
-def test_other_settings_than_the_builds_are_refused(own_store, corpus, change, what, tmp_path):
-    if "encoder" in change:
-        from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
-
-        change = {"encoder": str(Checkpoint.find(DEFAULT_ENCODER).folder)}
-    before = tree(own_store)
-    with pytest.raises(RalmError, match=what):
-        build_store(own_store, corpus, **({"split_bytes": 4096, "passages_per_shard": 8} | change))
-    assert tree(own_store) == before
-
-
-def test_a_changed_source_is_refused(own_store, tmp_path):
-    changed = write_lines(tmp_path / "towns.jsonl", documents()[:-1])
-    with pytest.raises(RalmError, match="source files or their sizes have changed"):
-        build_store(own_store, changed, split_bytes=4096, passages_per_shard=8)
 
 
 def test_a_path_that_holds_something_else_is_left_alone(tmp_path, corpus):
@@ -248,15 +155,6 @@ def test_a_path_that_holds_something_else_is_left_alone(tmp_path, corpus):
     with pytest.raises(RalmError, match="is a file"):
         build_store(tmp_path / "thesis.txt", corpus)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["thesis.txt"]
-
-
-@pytest.mark.parametrize("content", ["", "\n\n", '{"text": "x"}\n', "broken\n"])
-def test_a_corpus_without_passages_is_a_sentence_and_no_store(tmp_path, content):
-    (tmp_path / "a.jsonl").write_text(content)
-    with pytest.raises(RalmError, match="The corpus gives no passage"):
-        build_store(tmp_path / "s", tmp_path / "a.jsonl")
-    with pytest.raises(RalmError, match="holds no finished datastore"):
-        Datastore.open(tmp_path / "s")
 
 
 def test_a_folder_of_someone_elses_is_left_alone_down_to_its_temporary_files(tmp_path, corpus):

@@ -5,16 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
-from pipelines.build.sources import (
-    Segment,
-    _pack,
-    compression,
-    default_domain,
-    open_hub_dataset,
-    resolve,
-    source_names,
-)
+from pipelines.build.sources import _pack, resolve, source_names
 from pipelines.config import BuildConfig, SourceConfig
+from pipelines.readers.formats import Segment, compression
 
 
 def corpus_of(*paths, **settings):
@@ -59,6 +52,35 @@ def test_a_large_file_is_cut_into_ranges_that_touch(tmp_path):
     assert ranges == [(0, 1000), (1000, 2000), (2000, 2500)]
 
 
+def test_dumps_are_cut_where_their_streams_can_be_found_again(tmp_path):
+    for name in ("a.xml", "b.xml.bz2", "c.xml.gz", "d.warc.gz", "e.jsonl.bz2"):
+        (tmp_path / "dumps" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "dumps" / name).write_bytes(b"x" * 2500)
+    segments = [g for s in corpus_of(tmp_path / "dumps", split_bytes=1000).splits for g in s.segments]
+    cut = {(g.name, g.kind): [] for g in segments}
+    for one in segments:
+        cut[one.name, one.kind].append((one.begin, one.end))
+    thirds, whole = [(0, 1000), (1000, 2000), (2000, 2500)], [(0, -1)]
+    assert cut == {
+        ("dumps/a.xml", "mediawiki"): thirds,
+        ("dumps/b.xml.bz2", "mediawiki"): thirds,
+        ("dumps/c.xml.gz", "mediawiki"): whole,
+        ("dumps/d.warc.gz", "warc"): whole,
+        ("dumps/e.jsonl.bz2", "jsonl"): whole,
+    }
+
+
+def test_a_source_may_say_how_its_files_are_read(tmp_path):
+    (tmp_path / "dump.xml-p1p41242").write_bytes(b"x" * 2500)
+    (tmp_path / "part.0001").write_text('{"text": "one"}')
+    listed = (
+        SourceConfig(path=str(tmp_path / "dump.xml-p1p41242"), reader="mediawiki"),
+        SourceConfig(path=str(tmp_path / "part.0001"), reader="jsonl"),
+    )
+    config = BuildConfig(sources=listed, split_bytes=2000)
+    assert [g.kind for s in resolve(config).splits for g in s.segments] == ["mediawiki"] * 2 + ["jsonl"]
+
+
 def test_parquet_is_cut_at_row_groups_with_rows_counted(tmp_path):
     table = pa.table({"text": ["word " * 20] * 100})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=30)
@@ -92,22 +114,6 @@ def test_sources_of_one_name_are_told_apart_by_their_folders():
         source_names(["/x/a", "/x/../x/a"])
 
 
-def test_the_domain_is_the_sources_own_or_its_name():
-    assert default_domain(SourceConfig(path="a"), "wiki.jsonl.zst") == "wiki"
-    # What tells two sources apart tells their domains apart, or all of one would be duplicates.
-    assert default_domain(SourceConfig(path="a"), "2023/wiki.jsonl.zst") == "2023/wiki"
-    assert default_domain(SourceConfig(path="a"), "wiki.en.jsonl") == "wiki.en"
-    assert default_domain(SourceConfig(path="a"), "o/wiki?config=20231101.de") == "o/wiki?config=20231101.de"
-    assert default_domain(SourceConfig(path="a", domain="books"), "x.txt") == "books"
-
-
-@pytest.mark.parametrize(
-    ("name", "codec"), [("a.jsonl.gz", "gzip"), ("a.JSONL.ZST", "zstd"), ("a.jsonl", None)]
-)
-def test_compression_is_told_by_the_name(name, codec):
-    assert compression(name) == codec
-
-
 def test_what_cannot_be_read_is_a_sentence(tmp_path):
     with pytest.raises(RalmError, match="There is no source"):
         corpus_of(tmp_path / "none")
@@ -116,13 +122,6 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path):
         corpus_of(tmp_path / "a.xyz")
     with pytest.raises(RalmError, match="holds no file that ralm reads"):
         corpus_of(tmp_path)
-
-
-def test_a_hub_data_set_that_cannot_be_had_is_a_sentence():
-    with pytest.raises(RalmError, match="nobody/nothing cannot be opened"):
-        open_hub_dataset("hf://nobody/nothing")
-    with pytest.raises(RalmError, match="unknown option colour"):
-        open_hub_dataset("hf://nobody/nothing?colour=red")
 
 
 def test_an_edit_that_keeps_the_size_changes_the_fingerprint(tmp_path):

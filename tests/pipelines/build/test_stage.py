@@ -24,7 +24,9 @@ def test_a_task_is_marked_and_its_time_stands_apart(tmp_path):
     perform(Doubling(layout), 1)
     assert layout.done("double", 1) == Marker({"double": 2})
     assert layout.done("double", 0) is None
-    assert read_json(layout.measured("double", 1))["seconds"] >= 0
+    measured = read_json(layout.measured("double", 1))
+    assert set(measured) == {"seconds", "cpu_seconds", "joules", "energy_source"}
+    assert measured["seconds"] >= 0
     assert "seconds" not in layout.marker("double", 1).read_text()
 
 

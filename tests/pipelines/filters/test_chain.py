@@ -5,7 +5,7 @@ from datastore.schema import Document
 from datastore.takedown import Takedown, Takedowns
 from pipelines.config import checked_config
 from pipelines.filters.c4 import BoilerplateLines
-from pipelines.filters.chain import Chain, Removed
+from pipelines.filters.chain import Chain, Removed, in_share
 from pipelines.filters.length import Length
 
 
@@ -13,6 +13,23 @@ def test_what_is_taken_down_is_removed_whatever_it_says():
     chain = Chain((), Takedowns(frozenset({Takedown("d", "b")})))
     assert chain.judge(Document("b", "d", "a text")) == Removed("taken_down", "it is taken down")
     assert chain.judge(Document("b", "other", "a text")).document == Document("b", "other", "a text")
+
+
+def test_a_share_is_chosen_by_identity_and_lies_in_every_larger_one():
+    documents = [Document(str(n), "d", f"a text {n % 2}") for n in range(4000)]
+    kept = {
+        share: {d.id for d in documents if not isinstance(Chain((), share=share).judge(d), Removed)}
+        for share in (0.001, 0.1, 0.5, 1.0)
+    }
+    assert kept[0.001] <= kept[0.1] <= kept[0.5] <= kept[1.0] == {d.id for d in documents}
+    assert abs(len(kept[0.5]) - 2000) < 130
+    assert abs(len(kept[0.1]) - 400) < 80
+    assert kept[0.5] == {d.id for d in reversed(documents) if in_share(d, 0.5)}
+    left_out = next(d for d in documents if d.id not in kept[0.5])
+    assert Chain((), share=0.5).judge(left_out) == Removed("sampled_out", "the source's share is 0.5")
+    # Of another domain it is another document.
+    others = [Document(d.id, "other", d.text) for d in documents]
+    assert {d.id for d in others if in_share(d, 0.5)} != kept[0.5]
 
 
 def test_each_filter_sees_what_the_one_before_left():

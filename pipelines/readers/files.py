@@ -65,7 +65,7 @@ def parts(path: str) -> tuple[str, ...]:
     return Address.parse(path).parts if is_remote(path) else Path(os.path.abspath(path)).parts  # noqa: PTH100
 
 
-def name(path: str) -> str:
+def last_part(path: str) -> str:
     """The last part of a path."""
     return Address.parse(path).key.rpartition("/")[2] if is_remote(path) else Path(path).name
 
@@ -150,11 +150,14 @@ def each(function: Callable[[One], Other], items: Iterable[One], remote: bool) -
         return list(pool.map(function, items))
 
 
-def open_file(path: str, buffering: int = -1) -> BinaryIO:
-    """Open a file for reading from some byte on. `buffering` is as for `open`, of a local one."""
+def open_file(path: str, buffering: int = -1, block: int = _REMOTE_BLOCK) -> BinaryIO:
+    """Open a file for reading from some byte on.
+
+    `buffering` is as for `open`, of a local one; `block` is what one request brings of a remote one.
+    """
     if not is_remote(path):
         return open(path, "rb", buffering=buffering)
-    return io.BufferedReader(_Object(path), _REMOTE_BLOCK)
+    return io.BufferedReader(_Object(path), block)
 
 
 def open_short(path: str) -> BinaryIO:

@@ -1,5 +1,8 @@
+import bz2
 import gzip
 import json
+import lzma
+import random
 from dataclasses import replace
 
 import pyarrow as pa
@@ -9,13 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
-from pipelines.build import files
 from pipelines.build.estimate import estimate
-from pipelines.build.records import RecordReader, count_newlines
 from pipelines.build.sources import resolve
 from pipelines.config import BuildConfig, SourceConfig
+from pipelines.readers import files
+from pipelines.readers.lines import count_newlines
+from pipelines.readers.reader import RecordReader
+from pipelines.readers.records import Unreadable
 from tests.conftest import build_store, tree
 from tests.corpus import documents
+from tests.pipelines.readers.reading import END, HEAD, page, record
 
 
 def corpus_of(*paths, **options):
@@ -32,6 +38,20 @@ def records_of(corpus):
             first = count_newlines(g.path, 0, g.begin) if g.kind == "jsonl" else g.first_record
             found += list(reader.read(replace(g, first_record=first)))
     return found
+
+
+ARCHIVE = [
+    record("warcinfo", b"software: x", 0, "application/warc-fields"),
+    *(record(body=f"text {n} of an archive about the towns".encode(), number=n) for n in range(1, 5)),
+]
+# Of streams of several pages each, as Wikipedia's are.
+DUMP = [HEAD, *(b"".join(page(10 * g + n, f"Article {n} " * 40) for n in range(4)) for g in range(6)), END]
+
+
+def damaged(frame):
+    """A compressed frame with other bytes in its middle."""
+    half = len(frame) // 2
+    return frame[:half] + bytes(255 - one for one in frame[half : half + 4]) + frame[half + 4 :]
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +74,15 @@ def folder(tmp_path_factory):
     )
     table = pa.table({"text": [f"row {n} of a table about the towns" for n in range(40)]})
     pq.write_table(table, root / "a" / "rows.parquet", row_group_size=10)
+    (root / "a" / "crawl.warc.gz").write_bytes(b"".join(map(gzip.compress, ARCHIVE)))
+    members = [gzip.compress(one) for one in ARCHIVE]
+    (root / "a" / "damaged.warc.gz").write_bytes(b"".join([*members[:2], damaged(members[2]), *members[3:]]))
+    (root / "a" / "plain.warc").write_bytes(b"".join(ARCHIVE))
+    (root / "a" / "lines.jsonl.xz").write_bytes(lzma.compress(b'{"text": "compressed by xz, one"}\n' * 3))
+    (root / "wiki.xml").write_bytes(b"".join(DUMP))
+    streams = [bz2.compress(one) for one in DUMP]
+    (root / "wiki-damaged.xml.bz2").write_bytes(b"".join([*streams[:3], damaged(streams[3]), *streams[4:]]))
+    (root / "wiki-pages.xml.bz2").write_bytes(b"".join(streams))
     (root / ".git" / "x.txt").write_text("hidden")
     (root / "picture.png").write_bytes(b"x")
     return root
@@ -79,8 +108,19 @@ def test_a_prefix_is_cut_named_and_fingerprinted_as_the_folder_that_it_holds(fol
 
 def test_the_records_are_those_of_local_files(folder, prefix):
     mine = records_of(corpus_of(folder, split_bytes=1000))
-    assert len(mine) == 40 + 3 + 1 + 1 + 1 + 40
+    # Of the damaged ones a record is lost and a stream of four pages, and each says so.
+    assert len(mine) == 40 + 3 + 1 + 1 + 1 + 40 + 3 + 3 * 5 + 2 * 24 + 20 + 1
+    assert sum(isinstance(one, Unreadable) for one in mine) == 2
     assert records_of(corpus_of(prefix + "/", split_bytes=1000)) == mine
+
+
+def test_damage_is_read_again_byte_by_byte_but_not_by_requests_for_a_byte(monkeypatch, prefix):
+    asked = []
+    read = files._Object.readinto
+    monkeypatch.setattr(files._Object, "readinto", lambda *args: asked.append(1) or read(*args))
+    for path in (f"{prefix}/a/damaged.warc.gz", f"{prefix}/wiki-damaged.xml.bz2"):
+        assert any(isinstance(one, Unreadable) for one in records_of(corpus_of(path)))
+    assert len(asked) < 30
 
 
 def test_a_build_from_a_bucket_gives_the_bytes_of_one_from_a_disk(tmp_path, folder, prefix):
@@ -91,7 +131,7 @@ def test_a_build_from_a_bucket_gives_the_bytes_of_one_from_a_disk(tmp_path, fold
 
 def test_a_build_from_a_bucket_can_be_foreseen(prefix):
     config = BuildConfig(sources=(SourceConfig(path=prefix),))
-    assert estimate(config, 1).documents == 86
+    assert estimate(config, 1).corpus.documents > 86
 
 
 def test_one_object_is_a_source(prefix):
@@ -100,7 +140,7 @@ def test_one_object_is_a_source(prefix):
     assert len(corpus.splits) > 2
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.lists(
         st.sampled_from([b"\n", b'{"text": "one"}', b'{"text": "\xc3\xa9"}', b"x", b"\r\n"]), max_size=9
@@ -193,7 +233,26 @@ def rows():
     return sink.getvalue().to_pybytes()
 
 
-CONTENTS = {"a.jsonl": LINES, "a.jsonl.gz": gzip.compress(LINES, 0), "a.parquet": rows(), "a.txt": LINES}
+def noise(size):
+    """Text that does not compress to much less."""
+    return random.Random(size).randbytes(size).hex()
+
+
+MEMBERS = [gzip.compress(record(body=noise(2000).encode(), number=n)) for n in range(100)]
+STREAMS = [bz2.compress(one) for one in (HEAD, *(page(n, noise(2000)) for n in range(100)), END)]
+CONTENTS = {
+    "a.jsonl": LINES,
+    "a.jsonl.gz": gzip.compress(LINES, 0),
+    "a.jsonl.xz": lzma.compress(LINES + json.dumps({"text": noise(100_000)}).encode()),
+    "a.parquet": rows(),
+    "a.txt": LINES,
+    "a.warc": b"".join(map(gzip.decompress, MEMBERS)),
+    "a.warc.gz": b"".join(MEMBERS),
+    "a.xml": b"".join(map(bz2.decompress, STREAMS)),
+    "a.xml.bz2": b"".join(STREAMS),
+}
+RECORDS = {"a.parquet": 2000, "a.txt": 1, "a.jsonl.xz": 501, "a.warc": 100, "a.warc.gz": 100}
+RECORDS |= {"a.xml": 100, "a.xml.bz2": 100}
 
 
 @pytest.mark.parametrize("key", CONTENTS)
@@ -206,7 +265,7 @@ def test_a_connection_that_breaks_stops_the_task_and_is_no_damage(far, proxy, ke
             read()
     assert proxy.cuts
     proxy.down = None
-    assert len(records_of(corpus)) == {"a.parquet": 2000, "a.txt": 1}.get(key, 500)
+    assert len(records_of(corpus)) == RECORDS.get(key, 500)
 
 
 def test_a_server_that_is_not_there_is_a_sentence(far, proxy):

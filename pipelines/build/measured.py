@@ -1,0 +1,89 @@
+"""What tasks took, added up: by stage from their measured files, by generation beside its manifest.
+
+None of it is in a checksum or in a manifest's hash: two builds of the same bytes take different times. A
+stopped job keeps what its finished tasks took, so one that is resumed counts them too.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datastore.errors import RalmError
+from datastore.layout import Layout, read_json, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What some tasks took together. `sources` names what told the joules."""
+
+    tasks: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    joules: float = 0.0
+    sources: tuple[str, ...] = ()
+
+    def __add__(self, other: "Measured") -> "Measured":
+        return Measured(
+            self.tasks + other.tasks,
+            self.seconds + other.seconds,
+            self.cpu_seconds + other.cpu_seconds,
+            self.joules + other.joules,
+            tuple(sorted({*self.sources, *other.sources})),
+        )
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Measured":
+        """Read a task's measured file, or a sum of them; what early stores do not have is nothing."""
+        sources = content.get("energy_sources") or [content.get("energy_source", "")]
+        return cls(
+            int(content.get("tasks", 1)),
+            float(content.get("seconds", 0)),
+            float(content.get("cpu_seconds", 0)),
+            float(content.get("joules", 0)),
+            tuple(sorted({source for source in sources if source})),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "tasks": self.tasks,
+            "seconds": round(self.seconds, 3),
+            "cpu_seconds": round(self.cpu_seconds, 3),
+            "joules": round(self.joules, 3),
+            "energy_sources": list(self.sources),
+        }
+
+
+def total(parts: Iterable[Measured]) -> Measured:
+    """All of them together."""
+    return sum(parts, Measured())
+
+
+def of_stage(layout: Layout, name: str) -> Measured:
+    """What the finished tasks of one stage took."""
+    files = sorted(layout.marker(name, 0).parent.glob("*.measured.json"))
+    return total(Measured.of(read_json(path)) for path in files)
+
+
+def write_measured(layout: Layout, generation: int) -> None:
+    """Add up what the layout's job took, beside the manifest of the generation that it made.
+
+    That one is published already: a sum that cannot be written is no reason to fail.
+    """
+    with suppress(RalmError, OSError):
+        _write_sum(layout, generation)
+
+
+def _write_sum(layout: Layout, generation: int) -> None:
+    folders = sorted(path.name for path in layout.stages.iterdir() if path.is_dir())
+    stages = {name: found for name in folders if (found := of_stage(layout, name)).tasks}
+    content = total(stages.values()).to_json()
+    content["stages"] = {name: found.to_json() for name, found in stages.items()}
+    write_json(layout.measured_manifest(generation), content)
+
+
+def of_store(root: Path) -> Measured:
+    """What all generations of a store took: its build, additions and compactions."""
+    files = sorted(Layout(root).measured_manifest(0).parent.glob("*.measured.json"))
+    return total(Measured.of(read_json(path)) for path in files)

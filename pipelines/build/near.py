@@ -1,0 +1,281 @@
+"""Near-duplicates across the whole corpus: MinHash-LSH, each candidate pair verified on the true n-grams.
+
+Four stages, none of which holds more than its share. `near-sign` writes the band keys of a split's
+documents, sorted; `near-pair` joins equal keys of one range of values; `near-verify` computes the Jaccard
+similarity of the pairs whose later document lies in one split and keeps those that reach the threshold;
+`near-cluster` joins what is left into clusters. Of a cluster the first document in corpus order stays, as of
+exact duplicates, which have been dropped before.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from datastore.layout import Layout, Marker, save_array
+from pipelines.build.dedup import By, drops_path, load_drops
+from pipelines.build.minhash import band_keys, jaccard, shingles, signatures
+from pipelines.build.read import documents_path
+from pipelines.config import NearDuplicates
+
+# Documents signed at once: their n-grams take 8 bytes a word.
+_SIGNED = 512
+# Keys are compared in ranges of about so many, 16 bytes each.
+_KEYS_PER_RANGE = 16_000_000
+# Of documents that share a key, each is paired with the first and with so many after it: all pairs of a small
+# group; of a large one (a page that a site repeats) enough to join it.
+_NEIGHBOURS = 16
+_ROW_BITS = np.int64(32)
+_ROWS = np.int64((1 << 32) - 1)
+
+
+def keys_path(layout: Layout, split: int) -> Path:
+    """Where a split's band keys lie: uint64 [keys, 2], key and row, ascending."""
+    return layout.work / "near-keys" / f"{split:05d}.npy"
+
+
+def pairs_path(layout: Layout, part: int) -> Path:
+    """Where the candidates of one range of keys lie: int64 [pairs, 2], later and earlier document, ascending.
+
+    A document is split << 32 | row.
+    """
+    return layout.work / "near-pairs" / f"{part:05d}.npy"
+
+
+def edges_path(layout: Layout, split: int) -> Path:
+    """Where the verified pairs lie whose later document is in this split: int64 [edges, 2]."""
+    return layout.work / "near-edges" / f"{split:05d}.npy"
+
+
+@dataclass(frozen=True)
+class SignStage:
+    """Signs the documents of a split that are no exact duplicates."""
+
+    name: ClassVar[str] = "near-sign"
+    unit: ClassVar[str] = "documents"
+    layout: Layout
+    settings: NearDuplicates
+    documents: tuple[int, ...]
+    partitions: int
+
+    def sizes(self) -> Sequence[int]:
+        return self.documents
+
+    def run(self, number: int) -> Marker:
+        keep = np.ones(self.documents[number], bool)
+        by: By
+        for by in ("id", "text"):
+            keep[load_drops(self.layout, by, number, self.partitions)[:, 1]] = False
+        keys = [np.empty((0, 2), np.uint64)]
+        for rows, texts in _batches(documents_path(self.layout, number), keep):
+            sets = [shingles(text, self.settings.words) for text in texts]
+            # A text without words has no n-gram: equal to nothing.
+            some = [at for at, one in enumerate(sets) if len(one)]
+            signed = signatures([sets[at] for at in some], self.settings.permutations)
+            found = band_keys(signed, self.settings.bands)
+            numbers = np.repeat(rows[some].astype(np.uint64), self.settings.bands)
+            keys.append(np.column_stack([found.ravel(), numbers]))
+        every = np.concatenate(keys)
+        every = every[np.lexsort((every[:, 1], every[:, 0]))]
+        info = self.layout.write(keys_path(self.layout, number), lambda handle: save_array(handle, every))
+        return Marker({"keys": len(every)}, (info,))
+
+
+@dataclass(frozen=True)
+class PairStage:
+    """Pairs the documents that share a key, in one range of keys."""
+
+    name: ClassVar[str] = "near-pair"
+    unit: ClassVar[str] = "keys"
+    layout: Layout
+    keys: tuple[int, ...]
+
+    @property
+    def ranges(self) -> int:
+        return 1 + sum(self.keys) // _KEYS_PER_RANGE
+
+    def sizes(self) -> Sequence[int]:
+        return [sum(self.keys) // self.ranges] * self.ranges
+
+    def run(self, number: int) -> Marker:
+        # Widened: the end of the last range is 2^64.
+        begin, end = (at * 2**64 // self.ranges for at in (number, number + 1))
+        keys, documents = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+        for split in range(len(self.keys)):
+            found = np.load(keys_path(self.layout, split), mmap_mode="r")
+            first = int(np.searchsorted(found[:, 0], np.uint64(begin)))
+            last = int(np.searchsorted(found[:, 0], np.uint64(end))) if end < 2**64 else len(found)
+            keys.append(found[first:last, 0])
+            documents.append(found[first:last, 1].astype(np.int64) | np.int64(split) << _ROW_BITS)
+        pairs = sharing(np.concatenate(keys), np.concatenate(documents))
+        info = self.layout.write(pairs_path(self.layout, number), lambda handle: save_array(handle, pairs))
+        return Marker({"pairs": len(pairs)}, (info,))
+
+
+def sharing(keys: NDArray[np.uint64], documents: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs of documents with an equal key: int64 [pairs, 2], later and earlier, ascending, each once."""
+    order = np.lexsort((documents, keys))
+    keys, documents = keys[order], documents[order]
+    found = [np.empty((0, 2), np.int64)]
+    for distance in range(1, min(_NEIGHBOURS, len(keys) - 1) + 1):
+        (at,) = np.nonzero(keys[distance:] == keys[:-distance])
+        if not len(at):
+            break
+        found.append(np.column_stack([documents[at + distance], documents[at]]))
+    else:
+        first = np.searchsorted(keys, keys)
+        (at,) = np.nonzero(np.arange(len(keys)) - first > _NEIGHBOURS)
+        found.append(np.column_stack([documents[at], documents[first[at]]]))
+    return _distinct(np.concatenate(found))
+
+
+@dataclass(frozen=True)
+class VerifyStage:
+    """Keeps the candidates, later document in one split, that are as similar as is asked."""
+
+    name: ClassVar[str] = "near-verify"
+    unit: ClassVar[str] = "documents"
+    layout: Layout
+    settings: NearDuplicates
+    documents: tuple[int, ...]
+    ranges: int
+
+    def sizes(self) -> Sequence[int]:
+        return self.documents
+
+    def run(self, number: int) -> Marker:
+        candidates = self._candidates(number)
+        kept = candidates[[similar >= self.settings.threshold for similar in self._similarities(candidates)]]
+        edges = _forest(kept)
+        info = self.layout.write(edges_path(self.layout, number), lambda handle: save_array(handle, edges))
+        return Marker({"candidates": len(candidates), "near": len(kept)}, (info,))
+
+    def _candidates(self, split: int) -> NDArray[np.int64]:
+        """The pairs whose later document is in this split, by their earlier one."""
+        parts = [np.empty((0, 2), np.int64)]
+        for part in range(self.ranges):
+            found = np.load(pairs_path(self.layout, part), mmap_mode="r")
+            bounds = np.array([split, split + 1], np.int64) << _ROW_BITS
+            begin, end = np.searchsorted(found[:, 0], bounds)
+            parts.append(found[begin:end])
+        pairs = _distinct(np.concatenate(parts))
+        return pairs[np.argsort(pairs[:, 1], kind="stable")]
+
+    def _similarities(self, pairs: NDArray[np.int64]) -> Iterator[float]:
+        """The Jaccard similarity of each pair; the later documents are in memory, the earlier one by one."""
+        sets = _Shingles(self.layout, self.settings.words)
+        later = {int(document): sets.of(int(document)) for document in np.unique(pairs[:, 0])}
+        for earlier, group in groupby(pairs.tolist(), key=lambda pair: pair[1]):
+            mine = later[earlier] if earlier in later else sets.of(earlier)
+            for document, _ in group:
+                yield jaccard(mine, later[document])
+
+
+class _Shingles:
+    """The n-grams of documents by their number, from the files of their splits."""
+
+    def __init__(self, layout: Layout, words: int) -> None:
+        self._layout, self._words = layout, words
+        self._split, self._texts = -1, Texts.none()
+
+    def of(self, document: int) -> NDArray[np.uint64]:
+        split, row = document >> 32, document & 0xFFFF_FFFF
+        if split != self._split:
+            self._split, self._texts = split, Texts.open(documents_path(self._layout, split))
+        return shingles(self._texts[row], self._words)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of a split by row, memory-mapped."""
+
+    batches: tuple[pa.RecordBatch, ...]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def none(cls) -> "Texts":
+        """No texts."""
+        return cls((), np.zeros(1, np.int64))
+
+    @classmethod
+    def open(cls, path: Path) -> "Texts":
+        """The texts of one file of documents."""
+        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+            batches = tuple(file.get_batch(number) for number in range(file.num_record_batches))
+        return cls(batches, np.cumsum([0, *(batch.num_rows for batch in batches)]))
+
+    def __getitem__(self, row: int) -> str:
+        at = int(np.searchsorted(self.starts, row, side="right")) - 1
+        text: str = self.batches[at].column("text")[row - int(self.starts[at])].as_py()
+        return text
+
+
+@dataclass(frozen=True)
+class ClusterStage:
+    """Joins the verified pairs of all splits into clusters; all but the first of each are dropped.
+
+    The one task that holds every near-duplicate, 16 bytes each. Writes what `DedupStage` writes.
+    """
+
+    name: ClassVar[str] = "near-cluster"
+    unit: ClassVar[str] = "duplicates"
+    layout: Layout
+    edges: tuple[int, ...]
+
+    def sizes(self) -> Sequence[int]:
+        return [sum(self.edges)]
+
+    def run(self, number: int) -> Marker:
+        paths = [edges_path(self.layout, split) for split in range(len(self.edges))]
+        found = _forest(np.concatenate([np.empty((0, 2), np.int64), *map(np.load, paths)]))
+        columns = [
+            found[:, 0] >> _ROW_BITS,
+            found[:, 0] & _ROWS,
+            found[:, 1] >> _ROW_BITS,
+            found[:, 1] & _ROWS,
+        ]
+        drops = np.column_stack(columns)
+        info = self.layout.write(
+            drops_path(self.layout, "near", number), lambda handle: save_array(handle, drops)
+        )
+        return Marker({"duplicates": len(drops)}, (info,))
+
+
+def _forest(edges: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Every document of the clusters that edges join, but the first, with that first: [n, 2], ascending."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not len(edges):
+        return np.empty((0, 2), np.int64)
+    members, places = np.unique(edges, return_inverse=True)
+    places = places.reshape(edges.shape)
+    graph = coo_array((np.ones(len(edges), bool), places.T), shape=(len(members), len(members)))
+    _, labels = connected_components(graph, directed=False)
+    # Members ascend, so the first place of a label is its first document.
+    _, firsts = np.unique(labels, return_index=True)
+    roots = members[firsts[labels]]
+    found: NDArray[np.int64] = np.column_stack([members, roots])[members != roots]
+    return found
+
+
+def _distinct(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs in ascending order, each once."""
+    ordered = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    fresh = np.ones(len(ordered), bool)
+    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return ordered[fresh]
+
+
+def _batches(path: Path, keep: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], list[str]]]:
+    """Rows and texts of a split's documents that are kept, some at a time."""
+    texts = Texts.open(path)
+    rows = np.flatnonzero(keep)
+    for at in range(0, len(rows), _SIGNED):
+        mine = rows[at : at + _SIGNED]
+        yield mine, [texts[row] for row in mine.tolist()]

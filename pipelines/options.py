@@ -1,0 +1,48 @@
+"""Options that several commands share, and the values that stand behind their names."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from datastore.errors import RalmError
+from datastore.origin import locate
+
+Store = Annotated[Path, typer.Argument(help="a datastore: its folder, or s3://...", parser=locate)]
+Also = Annotated[
+    list[Path] | None, typer.Option(help="search this store too (repeatable)", parser=locate, metavar="STORE")
+]
+ReaderName = Annotated[str, typer.Option("--reader", help="packaged name, GGUF, folder or hub name")]
+ExecutorName = Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Ray workers; default: every CPU")]
+QuantizationName = Annotated[str, typer.Option("--quantization", help="none, int8, llm-int8 or nf4")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def as_executor(name: str) -> Literal["ray", "local"]:
+    """What carries tasks out. Raises RalmError for another name."""
+    if name == "ray":
+        return "ray"
+    if name == "local":
+        return "local"
+    raise RalmError(f"Unknown executor {name!r}: valid are ray and local.")
+
+
+def as_device(name: str) -> Literal["cpu", "cuda"]:
+    """What computes. Raises RalmError for another name."""
+    if name == "cpu":
+        return "cpu"
+    if name == "cuda":
+        return "cuda"
+    raise RalmError(f"Unknown device {name!r}: valid are cpu and cuda.")
+
+
+def as_place(name: str) -> Literal["auto", "memory", "disk"]:
+    """Where an index lies. Raises RalmError for another name."""
+    if name == "auto":
+        return "auto"
+    if name == "memory":
+        return "memory"
+    if name == "disk":
+        return "disk"
+    raise RalmError(f"An index lies in memory, disk or auto, not in {name!r}.")

@@ -1,0 +1,123 @@
+"""`ralm plan`: what a store would take, before anything is bought."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from datastore.errors import RalmError
+from pipelines import show
+from pipelines.config import SourceConfig, load_config
+from pipelines.options import AsJson
+from retriever.checkpoint import DEFAULT_ENCODER
+from retriever.sizing import parse_bytes
+
+if TYPE_CHECKING:
+    from pipelines.plan.encoder import EncoderShape
+
+Amount = float | None
+_TOKENS = "of a corpus that is only a number: 1.4T, 250B, 10M"
+_MAX_TOKENS = 512
+
+
+def plan(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(help="files, folders and s3:// prefixes to sample, instead of --tokens"),
+    ] = None,
+    tokens: Annotated[str | None, typer.Option(help=_TOKENS)] = None,
+    limit: Annotated[int | None, typer.Option(help="read only the first documents of SOURCES")] = None,
+    encoder: Annotated[str, typer.Option(help="packaged name, folder or hub name")] = DEFAULT_ENCODER,
+    dimension: Annotated[
+        int | None, typer.Option(min=1, help="of an encoder that is not at hand, with --encoder-parameters")
+    ] = None,
+    encoder_parameters: Annotated[
+        str | None, typer.Option(help="outside its embedding tables: 85M, 7B")
+    ] = None,
+    encoder_tokens: Annotated[int | None, typer.Option(min=3, help="the longest input it takes")] = None,
+    index_key: Annotated[str, typer.Option(help="auto, Flat, IVF1024,PQ96x4fs, ...")] = "auto",
+    index_memory: Annotated[str | None, typer.Option(help="memory for the index, 4GiB")] = None,
+    index_recall: Annotated[float | None, typer.Option(help="recall@10 to aim at, 0.95")] = None,
+    gpus: Annotated[int | None, typer.Option(help="GPUs; 0: cores embed")] = None,
+    gpu: Annotated[str | None, typer.Option(help="their kind, H100; of others give the next three")] = None,
+    gpu_tflops: Annotated[Amount, typer.Option(help="TFLOP/s of a 16-bit matrix product")] = None,
+    gpu_price: Annotated[Amount, typer.Option(help="$ a GPU-hour")] = None,
+    gpu_watts: Annotated[Amount, typer.Option(help="watts a GPU")] = None,
+    mfu: Annotated[Amount, typer.Option(help="share of those TFLOP/s reached when embedding")] = None,
+    cores: Annotated[int | None, typer.Option(help="CPU cores")] = None,
+    core_price: Annotated[Amount, typer.Option(help="$ a core-hour")] = None,
+    core_watts: Annotated[Amount, typer.Option(help="watts a core")] = None,
+    disk_tb: Annotated[Amount, typer.Option(help="TB of disk there is")] = None,
+    disk_price: Annotated[Amount, typer.Option(help="$ a TB-month")] = None,
+    months: Annotated[Amount, typer.Option(help="how long the store is kept")] = None,
+    pue: Annotated[Amount, typer.Option(help="power usage effectiveness of the data centre")] = None,
+    carbon: Annotated[Amount, typer.Option(help="g of CO2 a kWh")] = None,
+    hardware: Annotated[Path | None, typer.Option(help="a YAML file of these and every other rate")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Foresee a store's bytes, hours, money, energy and carbon, from measured rates; writes nothing."""
+    from pipelines.plan.arithmetic import make_plan
+    from pipelines.plan.corpus import Corpus, parse_count
+    from pipelines.plan.rates import load_rates
+    from pipelines.plan.tables import show_plan, to_json
+
+    if bool(sources) == bool(tokens):
+        raise RalmError("Nothing says what to plan for: give either --tokens 1.4T or files to sample.")
+    flags = {
+        "gpus": gpus,
+        "gpu_tflops": gpu_tflops,
+        "gpu_price": gpu_price,
+        "gpu_watts": gpu_watts,
+        "mfu": mfu,
+        "cores": cores,
+        "core_price": core_price,
+        "core_watts": core_watts,
+        "disk_tb": disk_tb,
+        "disk_price": disk_price,
+        "months": months,
+        "pue": pue,
+        "carbon": carbon,
+    }
+    rates, kind = load_rates(hardware, flags, gpu)
+    config = load_config(
+        None,
+        # A build's settings need a source; of tokens alone there is none to read.
+        sources=[SourceConfig(path=path) for path in sources or ["tokens"]],
+        encoder=encoder,
+        index_key=index_key,
+        index_memory=index_memory,
+        index_recall=index_recall,
+        limit=limit,
+    )
+    shape = _shape(encoder, dimension, encoder_parameters, encoder_tokens)
+    if tokens:
+        corpus = Corpus.of_tokens(parse_count(tokens, "--tokens"), shape, rates)
+    else:
+        from pipelines.build.estimate import foresee
+
+        corpus = Corpus.of_sample(foresee(config))
+    memory = parse_bytes(config.index_memory)
+    made = make_plan(corpus, shape, rates, memory, config.index_recall, config.index_key, kind)
+    if as_json:
+        show.print_json(to_json(made))
+    else:
+        show_plan(made, show.console)
+
+
+def _shape(name: str, dimension: int | None, parameters: str | None, tokens: int | None) -> "EncoderShape":
+    """The encoder as it is given, or as its folder says."""
+    from pipelines.plan.corpus import parse_count
+    from pipelines.plan.encoder import EncoderShape
+    from retriever.checkpoint import Checkpoint
+
+    if dimension is not None and parameters is not None:
+        counted = parse_count(parameters, "--encoder-parameters")
+        return EncoderShape.given(name, dimension, counted, tokens or _MAX_TOKENS)
+    if dimension is not None or parameters is not None:
+        raise RalmError("--dimension and --encoder-parameters describe an encoder together: give both.")
+    try:
+        found = EncoderShape.of(Checkpoint.find(name))
+    except RalmError as error:
+        raise RalmError(f"{error} To plan without it, give --dimension and --encoder-parameters.") from None
+    return replace(found, max_tokens=tokens) if tokens else found

@@ -1,0 +1,140 @@
+"""What a plan reckons with: each number with its unit and where it comes from.
+
+Rates are measured (`benchmarks/RESULTS.md`, by section) or published; what is neither is not a number (NaN)
+and is left out of the sums until it is given. Prices are examples: they change monthly.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from datastore.errors import RalmError
+from pipelines.build.energy import CORE_WATTS, GPU_WATTS
+from pipelines.plan.encoder import MINILM
+from pipelines.plan.figure import Figure
+
+RESULTS = "RESULTS.md: "
+_CORPORA = f"{RESULTS}Results"
+_GPU_BUILD = f"{RESULTS}a build on a GPU"
+_GPU_INDEX = f"{RESULTS}the index on a GPU"
+_STORE = f"{RESULTS}a built store"
+_EMBEDDING = f"{RESULTS}embedding"
+_UNMEASURED = "not measured: not counted unless given"
+
+# The development corpora as one store: what the measured builds were of.
+_TOKENS, _PASSAGES, _DOCUMENTS, _TEXT = 24_264_660, 142_709, 78_738, 106_187_927
+_LENGTH = _TOKENS / _PASSAGES
+_SPECIAL_TOKENS = 2
+_GPU_TFLOPS, _GPU_TOKENS_A_SECOND = 738.0, 1.04e6
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Corpus, machines, prices, power and speeds. Speeds are of one core or one GPU."""
+
+    # The corpus, where only its tokens are known.
+    token_bytes: Figure = Figure(_TEXT / _TOKENS, "bytes of text a token", _STORE, 1e-3)
+    document_tokens: Figure = Figure(_TOKENS / _DOCUMENTS, "tokens a document", _CORPORA, 1)
+    passage_fill: Figure = Figure(
+        _LENGTH / (MINILM.max_tokens - _SPECIAL_TOKENS), "of the encoder's tokens", _CORPORA, 1e-3, 1
+    )
+    # The store.
+    passage_overhead: Figure = Figure(141.4, "bytes a passage, not text", _STORE)
+    bm25_bytes: Figure = Figure(537.6 / _LENGTH, "bytes a token", _STORE)
+    # The machines.
+    gpus: Figure = Figure(8, "GPUs", "assumed: --gpus")
+    cores: Figure = Figure(128, "cores", "assumed: --cores", 1)
+    disk_tb: Figure = Figure(math.nan, "TB of disk", "not given: not compared", 1e-6)
+    # Speeds of a core.
+    read_speed: Figure = Figure(107 / 4.1, "MB a second", _GPU_BUILD, 1e-6)
+    filter_speed: Figure = Figure(math.nan, "MB a second", _UNMEASURED, 1e-6)
+    near_duplicate_speed: Figure = Figure(math.nan, "MB a second", _UNMEASURED, 1e-6)
+    chunk_speed: Figure = Figure(_TOKENS / 83.3, "tokens a second", _GPU_BUILD, 1)
+    bm25_speed: Figure = Figure(_TOKENS / 88.7, "tokens a second", _STORE, 1)
+    core_gflops: Figure = Figure(
+        41.2 * 160 * MINILM.flops(160) / 1e9, "GFLOP/s when embedding", _EMBEDDING, 1e-3
+    )
+    # Speeds of a GPU. The index's are of 65,536 lists, 384 dimensions and codes of 48 bytes.
+    gpu_tflops: Figure = Figure(_GPU_TFLOPS, "TFLOP/s, matrix product", _GPU_INDEX, 1e-3)
+    mfu: Figure = Figure(
+        _GPU_TOKENS_A_SECOND * MINILM.flops(_LENGTH) / (_GPU_TFLOPS * 1e12),
+        "of that when embedding",
+        _GPU_BUILD,
+        1e-6,
+        1,
+    )
+    list_product_ns: Figure = Figure(0.068e3, "ns a vector: list product", _GPU_INDEX)
+    list_scores_ns: Figure = Figure(0.146e3, "ns a vector: list scores", _GPU_INDEX)
+    code_ns: Figure = Figure(0.058e3, "ns a vector: product codes", _GPU_INDEX)
+    train_seconds: Figure = Figure(11.8, "s to train", _GPU_INDEX)
+    # Prices.
+    gpu_price: Figure = Figure(2.99, "$ a GPU-hour", "Lambda's list price, H100, 3/2026")
+    core_price: Figure = Figure(0.045, "$ a core-hour", "AWS's list price, c7i, a vCPU")
+    disk_price: Figure = Figure(23, "$ a TB-month", "Amazon S3 Standard's list price")
+    months: Figure = Figure(1, "months the store is kept", "assumed: --months")
+    # Power.
+    gpu_watts: Figure = Figure(GPU_WATTS, "W a GPU", "NVIDIA's H100 SXM data sheet")
+    core_watts: Figure = Figure(CORE_WATTS, "W a core", "codecarbon 3.3.2, unknown CPU")
+    pue: Figure = Figure(1.58, "PUE", "Uptime Institute, 2023 survey", 1)
+    carbon: Figure = Figure(475, "g of CO2 a kWh", "IEA 2019, world (codecarbon 3.3.2)")
+
+    def given(self, values: Mapping[str, Any], source: str) -> "Rates":
+        """With these numbers instead. Raises RalmError naming the one that is wrong."""
+        changed: dict[str, Any] = {}
+        names = [field.name for field in fields(self)]
+        for name, value in values.items():
+            if name not in names:
+                raise RalmError(f"{source}: unknown setting {name!r}: valid are gpu, {', '.join(names)}.")
+            changed[name] = _checked(name, value, getattr(self, name), source)
+        return replace(self, **changed)
+
+    def figures(self) -> dict[str, Figure]:
+        """All of them by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _checked(name: str, value: Any, before: Figure, source: str) -> Figure:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not before.allows(value):
+        bounds = f"from {before.least:g}" + ("" if math.isinf(before.most) else f" to {before.most:g}")
+        raise RalmError(f"{source}: {name} must be a number {bounds} ({before.unit}), not {value!r}.")
+    return before.given(float(value), source)
+
+
+# What of a GPU nobody here has measured must be given.
+KNOWN_GPU = "H100"
+_OF_A_GPU = ("gpu_tflops", "gpu_watts", "gpu_price")
+
+
+def load_rates(file: Path | None, flags: Mapping[str, float | None], gpu: str | None) -> tuple[Rates, str]:
+    """The rates, and the kind of GPU: a file's settings over the defaults, flags over those.
+
+    Raises RalmError for a wrong one, and for a GPU of which too little is known.
+    """
+    content = _read(file) if file else {}
+    kind = gpu or content.pop("gpu", KNOWN_GPU)
+    content.pop("gpu", None)
+    of_flags = {name: value for name, value in flags.items() if value is not None}
+    missing = [name for name in _OF_A_GPU if name not in content and name not in of_flags]
+    if kind != KNOWN_GPU and missing:
+        wanted = ", ".join("--" + name.replace("_", "-") for name in missing)
+        raise RalmError(f"Of the GPU {kind!r} nothing is measured (only {KNOWN_GPU}): give {wanted}.")
+    rates = Rates().given(content, f"given: {file}" if file else "")
+    for name, value in of_flags.items():
+        rates = rates.given({name: value}, f"given: --{name.replace('_', '-')}")
+    return rates, kind
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RalmError(f"There is no file of hardware {path}.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RalmError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(content, dict):
+        raise RalmError(f"{path} must hold a mapping of settings, such as `gpus: 16`.")
+    return {str(name): value for name, value in content.items()}

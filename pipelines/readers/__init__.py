@@ -1,0 +1,1 @@
+"""From the files of a corpus to documents: one module for each format."""

@@ -1,0 +1,57 @@
+"""Which formats there are, told by a file's name, and the part of a file that one task reads."""
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from pipelines.config import Format
+from pipelines.readers.files import last_part
+
+# C4, OSCAR and others ship JSON Lines as .json.gz, so .json means JSON Lines too.
+_FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet"}
+_FORMATS |= dict.fromkeys((".txt", ".text", ".md", ".markdown", ".rst"), "text")
+_FORMATS |= dict.fromkeys((".html", ".htm", ".xhtml"), "html")
+_FORMATS |= {".warc": "warc", ".wet": "warc", ".xml": "mediawiki"}
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
+# The others are read whole, or compressed inside.
+_COMPRESSIBLE = ("jsonl", "warc", "mediawiki")
+EXTENSIONS = frozenset(_FORMATS) | frozenset(_COMPRESSIONS)
+READABLE = (
+    "JSONL, WARC, WET and MediaWiki dumps (.xml), each plain, .gz, .zst, .bz2 or .xz; Parquet, text, "
+    "Markdown and HTML"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Part of a file that one task reads: bytes of JSON Lines or a dump, row groups of Parquet, else all.
+
+    `begin` and `end` count bytes (as the file holds them) or row groups; `end` -1 is the file's end.
+    `first_record` is the number of records (lines, rows) before `begin`. `kind` is a format, or "hf".
+    """
+
+    path: str
+    name: str
+    kind: str
+    begin: int = 0
+    end: int = -1
+    first_record: int = 0
+
+    @property
+    def in_bytes(self) -> bool:
+        """Whether `begin` and `end` are offsets in the file."""
+        return self.kind in ("jsonl", "mediawiki")
+
+
+def format_of(path: str, forced: Format | None = None) -> Format | None:
+    """The format of a file by its name, or the one that its source forces; None if it cannot be read."""
+    suffixes = [s.lower() for s in PurePath(last_part(path)).suffixes]
+    compressed = compression(path) is not None
+    if compressed:
+        suffixes.pop()
+    found = forced or (_FORMATS.get(suffixes[-1]) if suffixes else None)
+    return found if not compressed or found in _COMPRESSIBLE else None
+
+
+def compression(path: str) -> str | None:
+    """The compression a file name tells of: "gzip", "zstd", "bzip2", "xz" or None."""
+    return _COMPRESSIONS.get(PurePath(last_part(path)).suffix.lower())

@@ -1,0 +1,57 @@
+"""JSON Lines, whole or from a byte range of an uncompressed file."""
+
+from collections.abc import Iterator
+
+import orjson
+
+from pipelines.readers.formats import Segment
+from pipelines.readers.lines import bounded_line, open_stream, skip_to_line
+from pipelines.readers.records import BOM, Blank, Intake, Record, Unreadable, one_line, only_damage
+
+
+def read(segment: Segment, intake: Intake) -> Iterator[Record]:
+    """The records of the lines that begin in the segment."""
+    number = segment.first_record
+    try:
+        with open_stream(segment.path) as stream:
+            skipped = skip_to_line(stream, segment.begin)
+            number += skipped > 0
+            position = segment.begin + skipped
+            while segment.end < 0 or position < segment.end:
+                line, length = bounded_line(stream, intake.max_record_bytes)
+                if not length:
+                    return
+                position += length
+                intake.consumed += length
+                number += 1
+                yield _record(line, length, segment.name, number, intake)
+    except OSError as error:
+        only_damage(error, segment.path)
+        # A compressed stream that breaks off: what came before it has been read.
+        reason = f"the file breaks off or is damaged after this record ({one_line(error)})"
+        yield Unreadable(segment.name, number + 1, reason)
+
+
+def _record(line: bytes | None, length: int, file: str, number: int, intake: Intake) -> Record:
+    if line is None:
+        reason = f"the record has {length:,} bytes and max_record_bytes allows {intake.max_record_bytes:,}"
+        return Unreadable(file, number, reason)
+    if number == 1:
+        line = line.removeprefix(BOM)
+    if not line.strip():
+        return Blank()
+    try:
+        fields = orjson.loads(line.strip())
+    except orjson.JSONDecodeError as error:
+        return Unreadable(file, number, _reason(line, error))
+    if not isinstance(fields, dict):
+        return Unreadable(file, number, "the record is not a JSON object")
+    return intake.from_fields(fields, file, number)
+
+
+def _reason(line: bytes, error: orjson.JSONDecodeError) -> str:
+    try:
+        line.decode()
+    except UnicodeDecodeError as found:
+        return f"invalid UTF-8 at byte {found.start} of the record"
+    return f"invalid JSON: {error.msg} at character {error.pos}"

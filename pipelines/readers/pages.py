@@ -1,0 +1,55 @@
+"""Files that are one document each: plain text, Markdown and HTML pages."""
+
+from collections.abc import Iterator
+
+from pipelines.readers.files import open_file, size
+from pipelines.readers.formats import Segment
+from pipelines.readers.records import BOM, Intake, Record, Unreadable, failed
+
+
+def read_text(segment: Segment, intake: Intake) -> Iterator[Record]:
+    """The one document of a text file."""
+    data = _whole(segment, intake)
+    if isinstance(data, Unreadable):
+        yield data
+        return
+    try:
+        text = data.removeprefix(BOM).decode()
+    except UnicodeDecodeError as error:
+        reason = f"invalid UTF-8 at byte {error.start}: convert the file to UTF-8"
+        yield Unreadable(segment.name, 1, reason)
+        return
+    yield intake.document(segment.name, text, {}, segment.name, 1)
+
+
+def read_html(segment: Segment, intake: Intake) -> Iterator[Record]:
+    """The one document of an HTML file."""
+    data = _whole(segment, intake)
+    if isinstance(data, Unreadable):
+        yield data
+        return
+    text = text_of_html(data)
+    if not text:
+        yield Unreadable(segment.name, 1, "no text is found in the HTML")
+        return
+    yield intake.document(segment.name, text, {}, segment.name, 1)
+
+
+def text_of_html(page: bytes | str) -> str:
+    """The main text of a page, or all of its text if it has no main part; "" if there is none."""
+    import trafilatura
+
+    return trafilatura.extract(page, include_comments=False) or trafilatura.html2txt(page) or ""
+
+
+def _whole(segment: Segment, intake: Intake) -> bytes | Unreadable:
+    try:
+        found = size(segment.path)
+        if found > intake.max_record_bytes:
+            reason = f"the file has {found:,} bytes and max_record_bytes allows {intake.max_record_bytes:,}"
+            return Unreadable(segment.name, 1, reason)
+        intake.consumed += found
+        with open_file(segment.path) as handle:
+            return handle.read()
+    except OSError as error:
+        raise failed(error, segment.path) from None

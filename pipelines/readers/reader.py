@@ -1,0 +1,25 @@
+"""The segments of one source to records, by their format."""
+
+from collections.abc import Callable, Iterator
+
+from pipelines.readers import hub, jsonl, mediawiki, pages, parquet, warc
+from pipelines.readers.formats import Segment
+from pipelines.readers.records import Intake, Record
+
+_READERS: dict[str, Callable[[Segment, Intake], Iterator[Record]]] = {
+    "jsonl": jsonl.read,
+    "parquet": parquet.read,
+    "text": pages.read_text,
+    "html": pages.read_html,
+    "warc": warc.read,
+    "mediawiki": mediawiki.read,
+    "hf": hub.read,
+}
+
+
+class RecordReader(Intake):
+    """Reads segments of one source."""
+
+    def read(self, segment: Segment) -> Iterator[Record]:
+        """Every record of a segment, in order."""
+        return _READERS[segment.kind](segment, self)

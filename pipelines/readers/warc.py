@@ -1,0 +1,215 @@
+"""Web archives (ISO 28500): the pages of WARC files and the extracted text of WET files.
+
+A `conversion` record of plain text is a document, and so is a `response` record of an HTML page with status
+200, by its main text. Its id is its WARC-Record-ID; the address would be none, since pages are visited again.
+Other records are counted by their kind. One file is one task: no bytes in it tell for certain that a record
+begins, for an archive may lie in an archive.
+
+Where records begin and end is found here and not by warcio, so that damage costs one record: in a compressed
+file the damaged member, in a plain one the record whose length is wrong. warcio parses what is in a record.
+"""
+
+import io
+import logging
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from pipelines.readers.decompress import Damage, Decompressed, next_frame, open_frames
+from pipelines.readers.files import open_file
+from pipelines.readers.formats import Segment, compression
+from pipelines.readers.pages import text_of_html
+from pipelines.readers.records import Intake, Record, Skipped, Unreadable, one_line, only_damage
+from pipelines.readers.scanner import Scanner
+
+_START, _RECORD_END = b"WARC/", b"\r\n\r\n"
+_HEADER_BYTES = 1 << 16
+_HTML = ("text/html", "application/xhtml+xml")
+_KINDS = ("warcinfo", "resource", "request", "metadata", "revisit", "continuation")
+
+# What warcio mends in a header is no news to who builds a datastore.
+logging.getLogger("warcio.recordloader").setLevel(logging.ERROR)
+
+
+class _BadRecord(Exception):
+    """Why a record is unreadable."""
+
+
+def read(segment: Segment, intake: Intake) -> Iterator[Record]:
+    """Every record of an archive, documents or not."""
+    for number, block in enumerate(_blocks(segment, intake), 1):
+        try:
+            if isinstance(block, _BadRecord):
+                raise block
+            yield _record(block, segment.name, number, intake)
+        except _BadRecord as error:
+            yield Unreadable(segment.name, number, str(error))
+
+
+def _blocks(segment: Segment, intake: Intake) -> Iterator[bytes | _BadRecord]:
+    """The bytes of every record, reading on behind compressed data that is damaged."""
+    codec, begin = compression(segment.path), 0
+    while True:
+        bad_at = -1
+        try:
+            with _open(segment.path, codec, begin) as stream:
+                for at, block in _scan(Scanner(stream), intake):
+                    bad_at = at if isinstance(block, _BadRecord) else -1
+                    yield block
+            return
+        except OSError as error:
+            only_damage(error, segment.path)
+            # What the damage makes of a record may have been found bad just before: it counts once.
+            if not isinstance(error, Damage) or bad_at < error.start:
+                yield _BadRecord(f"the archive is damaged here ({one_line(error)})")
+            if codec is None or not isinstance(error, Damage):
+                return
+            found = next_frame(segment.path, codec, error.frame + 1, starts=_START)
+            if found is None:
+                return
+            begin = found
+
+
+def _open(path: str, codec: str | None, begin: int) -> BinaryIO | Decompressed:
+    """Open a file for reading raw, decompressed from the frame at `begin` on if it has a codec."""
+    if codec is not None:
+        return open_frames(path, codec, begin)
+    return open_file(path, 0)
+
+
+def _scan(scanner: Scanner, intake: Intake) -> Iterator[tuple[int, bytes | _BadRecord]]:
+    """Where in a stream every record lies, and its bytes."""
+    while _to_start(scanner):
+        at = scanner.position
+        try:
+            yield at, _block(scanner, intake.max_record_bytes)
+        except _BadRecord as error:
+            yield at, error
+            # Records may lie in what it takes for its own: the next is sought from its first line on.
+            if scanner.position == at:
+                scanner.skip(1)
+                scanner.skip_to(b"\n" + _START)
+        intake.consumed += scanner.position - at
+
+
+def _to_start(scanner: Scanner) -> bool:
+    """Pass over the empty lines between records; false at the end."""
+    while scanner.peek(1) in (b"\r", b"\n"):
+        scanner.skip(1)
+    return bool(scanner.peek(1))
+
+
+def _block(scanner: Scanner, limit: int) -> bytes:
+    """Take a record, header and content. Raises _BadRecord, having taken nothing, or what is too long."""
+    if scanner.peek(len(_START)) != _START:
+        raise _BadRecord("no WARC record begins here")
+    header = scanner.find(_RECORD_END, _HEADER_BYTES)
+    if header is None:
+        raise _BadRecord("its header does not end")
+    size = header + len(_RECORD_END) + _content_length(scanner.peek(header))
+    if size > limit:
+        scanner.skip(size)
+        raise _BadRecord(f"the record has {size:,} bytes and max_record_bytes allows {limit:,}")
+    if len(scanner.peek(size)) < size:
+        raise _BadRecord("the archive ends in the middle of the record")
+    if not _ends(scanner, size):
+        raise _BadRecord("its Content-Length is wrong: no record begins behind it")
+    return scanner.take(size)
+
+
+def _ends(scanner: Scanner, size: int) -> bool:
+    """Whether a record may end so many bytes on: with two line ends, before another one, or with the file."""
+    try:
+        behind = scanner.peek(size + len(_RECORD_END) + len(_START))[size:]
+    except Damage as error:
+        # The damage of the next member is no fault of this record, that of its own is.
+        if error.start < scanner.position + size:
+            raise
+        return True
+    return behind.startswith(_RECORD_END) or _START.startswith(behind.lstrip(b"\r\n")[: len(_START)])
+
+
+def _content_length(header: bytes) -> int:
+    for line in header.splitlines():
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length" and value.strip().isdigit():
+            return int(value)
+    raise _BadRecord("its header states no Content-Length")
+
+
+def _record(block: bytes, file: str, number: int, intake: Intake) -> Record:
+    found = _parsed(block)
+    header = found.rec_headers.get_header
+    if found.rec_type == "conversion":
+        text = _text(found)
+    elif found.rec_type == "response":
+        text = _page(found, intake.max_record_bytes)
+    else:
+        return Skipped(found.rec_type if found.rec_type in _KINDS else "other_type")
+    if isinstance(text, Skipped):
+        return text
+    known = {"url": header("WARC-Target-URI"), "date": header("WARC-Date")}
+    metadata = {name: value for name, value in known.items() if value}
+    doc_id = (header("WARC-Record-ID") or "").strip("<>") or f"{file}:{number}"
+    return intake.document(doc_id, text, metadata, file, number)
+
+
+def _parsed(block: bytes) -> Any:
+    """The record as warcio reads it. Raises _BadRecord."""
+    from warcio.exceptions import ArchiveLoadFailed
+    from warcio.recordloader import ArcWarcRecordLoader
+    from warcio.statusandheaders import StatusAndHeadersParserException
+
+    if b"warc-target-uri" not in block[:_HEADER_BYTES].lower():
+        block = block.replace(b"\r\n", b"\r\nWARC-Target-URI: \r\n", 1)  # warcio fails without it.
+    try:
+        return ArcWarcRecordLoader().parse_record_stream(io.BytesIO(block), known_format="warc")
+    except (ArchiveLoadFailed, StatusAndHeadersParserException, EOFError, ValueError) as error:
+        raise _BadRecord(f"it cannot be parsed ({one_line(error)})") from None
+
+
+def _text(record: Any) -> str | Skipped:
+    """The text of a WET file's record."""
+    if _media_type(record.content_type)[0] != "text/plain":
+        return Skipped("content_type")
+    data: bytes = record.raw_stream.read()
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise _BadRecord(f"invalid UTF-8 at byte {error.start} of its text") from None
+
+
+def _page(record: Any, limit: int) -> str | Skipped:
+    """The text of an HTML page."""
+    if record.http_headers is None:
+        return Skipped("not_http")
+    if record.http_headers.get_statuscode() != "200":
+        return Skipped("status")
+    media, charset = _media_type(record.http_headers.get_header("Content-Type"))
+    if media not in _HTML:
+        return Skipped("content_type")
+    try:
+        page: bytes = record.content_stream().read(limit + 1)
+    except (ValueError, zlib.error, OSError, EOFError) as error:
+        raise _BadRecord(f"the page cannot be decoded ({one_line(error)})") from None
+    if len(page) > limit:
+        raise _BadRecord(f"the page unpacks to more than the {limit:,} bytes that max_record_bytes allows")
+    text = text_of_html(_decoded(page, charset))
+    if not text:
+        raise _BadRecord("no text is found in the HTML")
+    return text
+
+
+def _media_type(value: str | None) -> tuple[str, str]:
+    """Media type and charset of a Content-Type, in small letters; "" for what it does not state."""
+    media, _, rest = (value or "").lower().partition(";")
+    _, _, charset = rest.partition("charset=")
+    return media.strip(), charset.split(";")[0].strip(" \"'")
+
+
+def _decoded(page: bytes, charset: str) -> bytes | str:
+    """A page in the charset that the server states, or its bytes, if it is not: the extractor guesses."""
+    try:
+        return page.decode(charset) if charset else page
+    except (LookupError, UnicodeDecodeError):
+        return page

@@ -1,0 +1,133 @@
+"""The commands that change a store that is there, or say how it is; `cli.py` registers them.
+
+As there, each imports what it needs.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines import show
+from pipelines.config import SourceConfig
+from pipelines.options import ExecutorName, Store, Workers, as_device, as_executor
+from pipelines.readers.formats import READABLE
+
+
+def add(
+    store: Store,
+    sources: Annotated[
+        list[str],
+        typer.Argument(help=f"files, folders and s3:// prefixes of {READABLE}; hf://NAME?config=C&split=S"),
+    ],
+    domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
+    encoder: Annotated[str | None, typer.Option(help="where the store's encoder lies now")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; default: the store's")] = None,
+    limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
+    executor: ExecutorName = "ray",
+    workers: Workers = None,
+) -> None:
+    """Add documents to a store; run the same command again to resume one that was stopped."""
+    from datastore.layout import Layout
+    from datastore.manifest import current
+    from pipelines.build.add import Addition
+    from pipelines.build.executor import open_executor
+    from pipelines.build.progress import for_terminal
+
+    chosen, store = as_executor(executor), store.absolute()
+    listed = tuple(SourceConfig(path=path, domain=domain) for path in sources)
+    current(Layout(store))
+    with open_executor(chosen, workers) as running:
+        there = as_device(device) if device else None
+        job = Addition(Layout(store), listed, running, for_terminal(), limit, encoder, there)
+        show.added(store, *job.run())
+
+
+def delete(
+    store: Store,
+    ids: Annotated[list[str] | None, typer.Option(help="of this document id (repeatable)")] = None,
+    ids_file: Annotated[Path | None, typer.Option(help="JSON Lines of domain and id")] = None,
+    domain: Annotated[list[str] | None, typer.Option(help="of this domain (repeatable)")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="only if, year<2010 (repeatable)")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would go, change nothing")] = False,
+) -> None:
+    """Take documents down at once, by domain and id; later adds keep them out, `build --takedowns` too."""
+    from pipelines.build.delete import Deletion
+
+    deletion = Deletion(store, tuple(ids or ()), ids_file, tuple(domain or ()), tuple(where or ()))
+    if dry_run:
+        show.would_delete(deletion.found())
+    else:
+        show.deleted(store, *deletion.run())
+
+
+def compact(
+    store: Store,
+    executor: ExecutorName = "ray",
+    workers: Workers = None,
+) -> None:
+    """Rewrite shards without what is taken down, join small ones, and free what nobody reads any more."""
+    from datastore.layout import Layout
+    from datastore.manifest import current
+    from pipelines.build.compact import Compaction
+    from pipelines.build.executor import open_executor
+    from pipelines.build.progress import for_terminal
+
+    chosen, layout = as_executor(executor), Layout(store.absolute())
+    before = current(layout)
+    with open_executor(chosen, workers) as running:
+        show.compacted(store, before, *Compaction(layout, running, for_terminal()).run())
+
+
+def discard(store: Store) -> None:
+    """Give up an `add` or `compact` that was begun and not finished, and delete what it wrote."""
+    from datastore.layout import Layout
+    from datastore.manifest import current
+    from pipelines.build.job import discard as give_up
+
+    layout = Layout(store)
+    current(layout)  # Before the lock makes a folder of a mistyped name.
+    with layout.lock():
+        job = give_up(layout, current(layout))
+    show.discarded(store, job)
+
+
+def sweep(
+    store: Store,
+    older_than: Annotated[float, typer.Option(help="days; what a generation of that time needs stays")] = 7,
+) -> None:
+    """Delete from a bucket what only generations of before consist of, and what was never published."""
+    from datastore.layout import Layout
+    from datastore.sweep import sweep_objects
+
+    show.swept(store, sweep_objects(Layout(store), older_than))
+
+
+def status(store: Store) -> None:
+    """Say what of a build is done and what is left."""
+    from pipelines.build.status import status as read_status
+
+    show.status(store, read_status(store))
+
+
+def verify(store: Store) -> None:
+    """Read every byte of a store and say whether it is whole (exit code 1 if not)."""
+    from datastore.verify import verify as find_problems
+
+    problems = find_problems(store)
+    show.verified(store, problems)
+    if problems:
+        raise typer.Exit(1)
+
+
+def card(
+    store: Store,
+    questions: Annotated[Path | None, typer.Option(help="JSON Lines to measure with")] = None,
+    limit: Annotated[int, typer.Option(help="take only the first questions")] = 1000,
+) -> None:
+    """Measure what each setting of a store's index finds and costs; `search --recall` chooses by it."""
+    from pipelines.build.card import measure_again
+    from pipelines.evaluate.questions import load_questions
+
+    texts = [question.text for question in load_questions(questions, limit)] if questions else []
+    show.card(measure_again(store, texts))

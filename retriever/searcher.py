@@ -1,0 +1,156 @@
+"""What runs in an actor of a cluster: a group of a store's shards, opened by a ticket and searched alone.
+
+Knows nothing of Ray: the same object answers in this process. `cluster.py` joins what several of them find.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datastore.errors import RalmError
+from datastore.layout import Hold, Layout
+from datastore.manifest import Manifest, at_generation
+from datastore.schema import Passage
+from datastore.store import Datastore
+from datastore.view import View
+from retriever.card import identity
+from retriever.index import Assigned, SearchIndex
+from retriever.lexical import LexicalIndex
+from retriever.loading import in_memory
+from retriever.propose import Candidates, Proposer
+from retriever.rescore import scores
+
+# Generations that a searcher holds at once.
+_GENERATIONS = 2
+
+
+def groups(manifest: Manifest, count: int) -> list[range]:
+    """Shards in `count` runs of about as many rows each; fewer runs if there are fewer shards."""
+    if not manifest.shards:
+        return []
+    bounds, total = [0], manifest.rows
+    for number, shard in enumerate(manifest.shards):
+        left = len(manifest.shards) - number
+        wanted = total * len(bounds) / count
+        if (
+            len(bounds) < count
+            and number > bounds[-1]
+            and (shard.first_row >= wanted or left <= count - len(bounds))
+        ):
+            bounds.append(number)
+    return [range(a, b) for a, b in zip(bounds, [*bounds[1:], len(manifest.shards)], strict=True)]
+
+
+def part_of(manifest: Manifest, shards: range) -> Manifest:
+    """The manifest of some shards alone, their rows numbered from 0."""
+    first = manifest.shards[shards.start].first_row
+    mine = (manifest.shards[n] for n in shards)
+    rebased = tuple(shard.model_copy(update={"first_row": shard.first_row - first}) for shard in mine)
+    return manifest.model_copy(update={"shards": rebased})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One searcher's candidates in one view: as `Candidates`, with exact scores beside those of the codes."""
+
+    found: Candidates
+    exact: NDArray[np.float32]
+
+
+class _Group:
+    """A group of shards of one generation: its store, index and words."""
+
+    def __init__(self, layout: Layout, manifest: Manifest, shards: range, index: SearchIndex | None) -> None:
+        """`index`, if there is one already, is of just these shards."""
+        self.first = manifest.shards[shards.start].first_row
+        # Held as a whole: what is read of it may be swept away once another generation is current.
+        self.store = Datastore(layout, part_of(manifest, shards), Hold(layout.manifest(manifest.generation)))
+        self.index = index or in_memory(layout.root, self.store.manifest)
+        self.lexical = LexicalIndex.load(layout.root, self.store)
+        self.proposer = Proposer(self.store, self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a searcher is asked about: a generation of the store, its hash, and the group of its shards."""
+
+    generation: int
+    manifest: str
+    shards: range
+
+
+class Searcher:
+    """What runs in an actor: the index, vectors and passages of a group of shards.
+
+    It opens what it is asked about, after a restart too, and keeps the last two: requests that began with one
+    generation end with it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._layout = Layout(root)
+        self._groups: OrderedDict[Ticket, _Group] = OrderedDict()
+
+    def ready(self, ticket: Ticket) -> int:
+        """Number of rows; answered once everything is loaded."""
+        return self._open(ticket).index.rows
+
+    def _open(self, ticket: Ticket) -> _Group:
+        if ticket not in self._groups:
+            manifest = at_generation(self._layout, ticket.generation)
+            if manifest.hash != ticket.manifest:
+                raise RalmError(f"{self._layout.root} has been built anew: open the cluster again.")
+            wanted = identity(part_of(manifest, ticket.shards))
+            same = [g.index for g in self._groups.values() if identity(g.store.manifest) == wanted]
+            group = _Group(self._layout, manifest, ticket.shards, same[0] if same else None)
+            self._groups[ticket] = group
+            while len(self._groups) > _GENERATIONS:
+                self._groups.popitem(last=False)
+        self._groups.move_to_end(ticket)
+        return self._groups[ticket]
+
+    def candidates(
+        self,
+        ticket: Ticket,
+        vectors: NDArray[np.float32],
+        assigned: Assigned,
+        views: Sequence[View],
+        want: int,
+    ) -> list[Part]:
+        """Candidates of each view among this group's rows."""
+        group, parts = self._open(ticket), []
+        for found in group.proposer.propose(assigned, views, want):
+            exact = found.scores
+            if not group.index.key.exact:
+                exact = scores(group.store, vectors, found.counts, found.rows)
+            parts.append(Part(replace(found, rows=found.rows + group.first), exact))
+        return parts
+
+    def frequencies(self, ticket: Ticket, queries: Sequence[str]) -> list[dict[int, int]]:
+        """In how many of this group's passages each word of each query stands, by the word's hash."""
+        lexical = self._open(ticket).lexical
+        assert lexical is not None  # The front asks only where there is one.
+        return lexical.frequencies(queries)
+
+    def lexical(
+        self,
+        ticket: Ticket,
+        queries: Sequence[str],
+        views: Sequence[View],
+        k: int,
+        frequencies: Sequence[Mapping[int, int]],
+        total: int,
+    ) -> list[Candidates]:
+        """BM25 candidates of each view, by the whole store's frequencies and number of passages."""
+        group = self._open(ticket)
+        assert group.lexical is not None
+        found = group.lexical.candidates(queries, views, k, frequencies, total)
+        return [replace(one, rows=one.rows + group.first) for one in found]
+
+    def passages(self, ticket: Ticket, rows: Sequence[int]) -> list[Passage]:
+        """The passages of these rows of the whole store."""
+        group = self._open(ticket)
+        return [group.store.passage(row - group.first) for row in rows]

@@ -1,0 +1,108 @@
+import os
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from datastore.errors import RalmError
+from datastore.layout import Layout
+from datastore.manifest import FileEntry, current, publish
+from datastore.schema import passages_to_batch
+from datastore.store import Datastore
+from datastore.takedown import Takedown, Takedowns, take_down
+from datastore.verify import verify
+from pipelines.build.chunk import write_batch
+from tests.conftest import build_store, flip
+
+
+def test_a_whole_store_verifies(store):
+    assert verify(store) == []
+
+
+@pytest.mark.parametrize("file", ["passages/00001.arrow", "vectors/00002.npy", "index/Flat/trained.faiss"])
+@pytest.mark.parametrize("damage", ["flipped", "short", "missing"])
+def test_open_and_verify_both_say_which_file_is_damaged(own_store, file, damage):
+    path = own_store / file
+    if damage == "flipped":
+        flip(path)
+    elif damage == "short":
+        os.truncate(path, path.stat().st_size - 8)
+    else:
+        path.unlink()
+    assert any(str(path) in problem for problem in verify(own_store))
+    with pytest.raises(RalmError, match=path.name):
+        Datastore.open(own_store)
+
+
+@pytest.mark.parametrize("count", ["records", "documents", "passages"])
+def test_counts_that_do_not_add_up_are_said(own_store, count):
+    layout = Layout(own_store)
+    manifest = current(layout)
+    publish(layout, manifest.model_copy(update={"counts": manifest.counts | {count: 1}}))
+    assert any("are not" in problem for problem in verify(own_store))
+    publish(layout, manifest.model_copy(update={"domains": {"travel": 1}}))
+    assert any("of all domains are not" in problem for problem in verify(own_store))
+
+
+def test_records_that_were_skipped_count_as_read(own_store):
+    layout = Layout(own_store)
+    manifest = current(layout)
+    counts = manifest.counts | {"records": manifest.counts["records"] + 3, "skipped.request": 2}
+    publish(layout, manifest.model_copy(update={"counts": counts}))
+    assert any("skipped" in problem for problem in verify(own_store))
+    publish(layout, manifest.model_copy(update={"counts": counts | {"skipped.status": 1}}))
+    assert verify(own_store) == []
+
+
+def test_rows_that_disagree_are_said(own_store):
+    layout = Layout(own_store)
+    manifest = current(layout)
+    first = manifest.shards[0]
+    more = first.model_copy(update={"rows": first.rows + 1})
+    counts = manifest.counts | {"passages": manifest.rows + 1}
+    domains = manifest.domains | {"travel": manifest.domains["travel"] + 1}
+    changed = {"shards": (more, *manifest.shards[1:]), "counts": counts, "domains": domains}
+    publish(layout, manifest.model_copy(update=changed))
+    assert any("rows where the manifest says" in problem for problem in verify(own_store))
+
+
+def test_verify_sees_a_passage_that_should_not_show(own_store):
+    layout = Layout(own_store)
+    manifest = take_down(layout, Takedowns(frozenset({Takedown("history", "Arvenholm-0")})))
+    shown = tuple(s.model_copy(update={"deleted": None, "taken_down": 0}) for s in manifest.shards)
+    before = manifest.domains | {"history": manifest.domains["history"] + 1}
+    publish(layout, manifest.model_copy(update={"shards": shown, "domains": before}))
+    assert any("shows passages that are taken down" in problem for problem in verify(own_store))
+    miscounted = tuple(s.model_copy(update={"taken_down": 2 * s.taken_down}) for s in manifest.shards)
+    fewer = manifest.domains | {"history": manifest.domains["history"] - 1}
+    publish(layout, manifest.model_copy(update={"shards": miscounted, "domains": fewer}))
+    assert any("other rows are deleted" in problem for problem in verify(own_store))
+
+
+def with_first_shard(layout, **files):
+    """Publish the store with other files of its first shard, as whole as their checksums say."""
+    manifest = current(layout)
+    first = manifest.shards[0].model_copy(update={n: FileEntry.of(info) for n, info in files.items()})
+    publish(layout, manifest.model_copy(update={"shards": (first, *manifest.shards[1:])}))
+
+
+def test_codes_of_other_rows_are_said(tmp_path, corpus):
+    layout = Layout(tmp_path / "s")
+    build_store(layout.root, corpus, passages_per_shard=8, index_key="IVF4,SQ8")
+    assert verify(layout.root) == []
+    path = layout.codes("IVF4,SQ8", 0)
+    fewer = np.load(path)[:-1]
+    with_first_shard(layout, codes=layout.write(path, lambda handle: np.save(handle, fewer)))
+    assert verify(layout.root) == [f"{path} has not 8 rows."]
+
+
+@pytest.mark.parametrize("row", [0, 7])
+def test_a_key_that_is_of_another_identity_is_said(own_store, row):
+    layout = Layout(own_store)
+    path, passages = layout.passages(0), list(Datastore.open(own_store))[:8]
+    batch = passages_to_batch(passages)
+    keys = batch.column("key").to_numpy().copy()
+    keys[row] ^= np.uint64(1)
+    wrong = batch.set_column(batch.schema.get_field_index("key"), batch.schema.field("key"), pa.array(keys))
+    with_first_shard(layout, passages=layout.write(path, lambda handle: write_batch(handle, wrong)))
+    assert verify(own_store) == [f"{path}: the key of row {row} is not the hash of its identity."]

@@ -1,0 +1,176 @@
+from dataclasses import dataclass
+
+import pytest
+
+from datastore.errors import RalmError
+from datastore.layout import Layout, Marker, read_json
+from datastore.manifest import current
+from pipelines.build.executor import LocalExecutor
+from pipelines.build.job import Job, begin, discard, only_file, pending
+from pipelines.build.progress import Silent
+from tests.conftest import build_store, tree
+from tests.corpus import documents, write_lines
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"min_chars": 3}, "min_chars was 20, not 3"),
+        ({"encoder": None}, "encoder"),
+        ({"limit": 5}, "limit was None, not 5"),
+    ],
+)
+def test_other_settings_than_the_builds_are_refused(own_store, corpus, change, what, tmp_path):
+    if "encoder" in change:
+        from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
+
+        change = {"encoder": str(Checkpoint.find(DEFAULT_ENCODER).folder)}
+    before = tree(own_store)
+    with pytest.raises(RalmError, match=what):
+        build_store(own_store, corpus, **({"split_bytes": 4096, "passages_per_shard": 8} | change))
+    assert tree(own_store) == before
+
+
+def test_a_changed_source_is_refused(own_store, tmp_path):
+    changed = write_lines(tmp_path / "towns.jsonl", documents()[:-1])
+    with pytest.raises(RalmError, match="source files or their sizes have changed"):
+        build_store(own_store, changed, split_bytes=4096, passages_per_shard=8)
+
+
+class Told:
+    """Progress that remembers what it was told."""
+
+    def __init__(self):
+        self.heard = []
+
+    def start(self, stage, unit, total, done):
+        self.heard.append((stage, unit, total, done))
+
+    def advance(self, units):
+        self.heard.append(units)
+
+    def finish(self):
+        self.heard.append("finished")
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """A stage of tasks of different sizes."""
+
+    layout: Layout
+    weights: tuple[int, ...]
+    name = "weigh"
+    unit = "stones"
+
+    def sizes(self):
+        return self.weights
+
+    def run(self, number):
+        return Marker({"stones": self.weights[number]})
+
+
+class Idle:
+    """Says that every task is done, and does none."""
+
+    def run(self, stage, numbers, done, in_order=False):
+        for number in numbers:
+            done(number)
+
+
+def test_what_is_done_is_neither_done_nor_counted_again(tmp_path):
+    layout, told = Layout(tmp_path), Told()
+    layout.mark("weigh", 1, Marker({"stones": 70}))
+    job = Job(layout, LocalExecutor(), told)
+    stage = Weighing(layout, (2, 3, 4))
+    assert [m.counts["stones"] for m in job.perform(stage)] == [2, 70, 4]
+    assert told.heard == [("weigh", "stones", 9, 3), 2, 4, "finished"]
+    assert [m.counts["stones"] for m in job.perform(stage)] == [2, 70, 4]
+    assert told.heard[4:] == []
+
+
+def test_a_stage_without_work_is_done_and_not_shown(tmp_path):
+    layout, told = Layout(tmp_path), Told()
+    assert len(Job(layout, LocalExecutor(), told).perform(Weighing(layout, (0, 0)))) == 2
+    assert told.heard == []
+
+
+def test_a_task_that_leaves_no_marker_is_a_sentence(tmp_path):
+    layout = Layout(tmp_path)
+    layout.mark("weigh", 0, Marker({"stones": 1}))
+    with pytest.raises(RalmError, match="Task 1 of weigh left no marker in"):
+        Job(layout, Idle(), Silent()).perform(Weighing(layout, (1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("now", "message"),
+    [
+        ({"config": {"limit": 3, "seed": 0}}, r"\(limit was None, not 3\)"),
+        ({"splits": [2]}, r"\(the source files or their sizes have changed\)"),
+        ({"ignored": ["b"]}, r"\(ignored have changed\)"),
+        ({"dtype": "bfloat16"}, r"\(dtype was float32, not bfloat16\)"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [("", "choose another folder"), ("0001-add", "give up what was begun with `ralm discard")],
+)
+def test_a_job_goes_on_with_the_settings_that_it_was_begun_with_alone(tmp_path, now, message, name, way_out):
+    first = {"config": {"limit": None, "seed": 0}, "splits": [1], "ignored": [], "dtype": "float32"}
+    job = Job(Layout(tmp_path, name), LocalExecutor(), Silent())
+    job.claim(first)
+    job.claim(dict(first))
+    with pytest.raises(RalmError, match=f"{message}: use those again, or {way_out}"):
+        job.claim(first | now)
+    assert read_json(job.layout.build_file) == first
+
+
+def begun(layout, manifest, kind):
+    job = Job(begin(layout, manifest, kind), LocalExecutor(), Silent())
+    job.claim({"some": "settings"})
+    return job
+
+
+def test_one_job_at_a_time_is_begun_until_it_is_given_up(own_store):
+    layout, manifest = Layout(own_store), current(Layout(own_store))
+    before = tree(own_store)
+    assert pending(layout, manifest) is None
+    assert discard(layout, manifest) is None
+    job = begun(layout, manifest, "add")
+    assert pending(layout, manifest).job == job.layout.job == "0001-add"
+    assert begin(layout, manifest, "add") == job.layout
+    with pytest.raises(RalmError, match="unfinished `ralm add`: run the same command again to finish it"):
+        begin(layout, manifest, "compact")
+    written = [layout.passages(99), job.layout.removed("unreadable", 0), layout.work / "documents"]
+    for path in written:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"of the job")
+    assert discard(layout, manifest) == "0001-add"
+    assert pending(layout, manifest) is None
+    assert not any(path.exists() for path in written)
+    assert tree(own_store) == before
+    assert begin(layout, manifest, "compact").job == "0001-compact"
+
+
+def test_the_report_of_what_could_not_be_read_may_stay(own_store):
+    layout, manifest = Layout(own_store), current(Layout(own_store))
+    report = begun(layout, manifest, "add").layout.removed("unreadable", 0)
+    report.parent.mkdir(parents=True)
+    report.write_text("a line")
+    discard(layout, manifest, keep_removed=True)
+    assert report.exists()
+
+
+def test_a_job_that_was_killed_after_it_had_published_leaves_nothing_to_the_next(own_store):
+    layout = Layout(own_store)
+    layout.work.mkdir()
+    (layout.work / "left").write_bytes(b"over")
+    begin(layout, current(layout), "add")
+    assert not layout.work.exists()
+
+
+def test_the_one_file_of_a_task_is_its_only_one(tmp_path):
+    layout = Layout(tmp_path)
+    info = layout.write(tmp_path / "a", lambda handle: handle.write(b"x"))
+    assert only_file(Marker({}, (info,))).path == "a"
+    with pytest.raises(ValueError, match="too many values"):
+        only_file(Marker({}, (info, info)))

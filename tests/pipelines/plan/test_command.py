@@ -1,0 +1,67 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.corpus import documents, write_lines
+
+
+def test_a_plan_from_a_number(ralm):
+    code, out, err = ralm("plan", "--tokens", "1.4T", "--gpus", 16)
+    assert (code, err) == (0, "")
+    assert "16 H100 GPUs" in out
+    assert "given: --gpus" in out
+    assert "`auto` would refuse 4 GiB" in out
+
+
+def test_a_plan_from_a_sample_agrees_with_a_dry_run(tmp_path, ralm):
+    path = write_lines(tmp_path / "a.jsonl", documents())
+    code, out, _ = ralm("plan", path, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["corpus"]["documents"] == 40
+    assert found["corpus"]["basis"] == "extrapolated from 40 documents"
+    code, out, _ = ralm("build", path, "-o", tmp_path / "store", "--dry-run")
+    tokens = next(line.split()[-1] for line in out.splitlines() if line.strip().startswith("tokens"))
+    assert int(tokens.replace(",", "")) == found["corpus"]["tokens"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_encoder_that_is_not_here_can_be_described(ralm):
+    arguments = ("plan", "--tokens", "1B", "--encoder", "org/none", "--json")
+    code, out, _ = ralm(*arguments, "--dimension", 768, "--encoder-parameters", "85M")
+    found = json.loads(out)
+    assert (code, found["encoder"]["parameters"], found["encoder"]["max_tokens"]) == (0, 85_000_000, 512)
+    code, _, err = ralm(*arguments)
+    assert code == 2
+    assert err.rstrip().endswith("To plan without it, give --dimension and --encoder-parameters.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "give either --tokens 1.4T or files to sample"),
+        (("--tokens", "1T", "a.jsonl"), "give either --tokens 1.4T or files"),
+        (("--tokens", "lots"), "--tokens 'lots' is not a count"),
+        (("--tokens", "1T", "--pue", 0.5), "given: --pue: pue must be a number from 1"),
+        (("--tokens", "1T", "--gpu", "A100"), "give --gpu-tflops, --gpu-watts, --gpu-price"),
+        (("--tokens", "1T", "--dimension", 768), "give both"),
+        (("--tokens", "1T", "--index-memory", "lots"), "index_memory: "),
+        (("--tokens", "1T", "--index-key", "IVF64,PQ7"), "384 dimensions cannot be cut into 7"),
+        (("--tokens", "1T", "--hardware", "none.yaml"), "no file of hardware none.yaml"),
+        (("none.jsonl",), "none.jsonl"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(ralm, arguments, sentence):
+    code, out, err = ralm("plan", *arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_the_readme_shows_what_is_printed(ralm):
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    shown = readme.split("$ ralm plan --tokens 1.4T\n")[1].split("```")[0]
+    _, out, _ = ralm("plan", "--tokens", "1.4T")
+    printed = "\n".join(line.rstrip() for line in out.splitlines())
+    assert printed.startswith(shown.rstrip())

@@ -1,0 +1,71 @@
+import io
+
+import orjson
+import pytest
+from rich.console import Console
+
+from pipelines.plan.arithmetic import make_plan
+from pipelines.plan.corpus import Corpus
+from pipelines.plan.encoder import MINILM
+from pipelines.plan.rates import Rates
+from pipelines.plan.tables import count, show_plan, size, size_of_ram, to_json
+
+RATES = Rates().given({"disk_tb": 1, "gpus": 4}, "given: --gpus")
+PLAN = make_plan(Corpus.of_tokens(14 * 10**11, MINILM, RATES), MINILM, RATES, 2**39)
+
+
+@pytest.fixture(scope="module")
+def printed():
+    out = io.StringIO()
+    show_plan(PLAN, Console(file=out, width=100))
+    return out.getvalue()
+
+
+def test_a_terminal_of_100_columns_shows_it_all(printed):
+    assert max(map(len, printed.splitlines())) <= 100
+    assert "…" not in printed
+    for name, figure in Rates().figures().items():
+        if figure.known and name != "gpus":
+            (line,) = [line for line in printed.splitlines() if line.startswith(f"{name} ")]
+            assert figure.source in line
+
+
+def test_every_part_is_there(printed):
+    for text in (
+        "1.4 T tokens",
+        "8.23 B of 170 tokens",
+        "vectors/",
+        "in all",
+        "Not counted, for want of a measured rate: filters, near-duplicates",
+        "auto for 512 GiB, planned",
+        "The disk of 1 TB is too small: the build needs 31",
+    ):
+        assert text in printed
+    assert all(one.key in printed for one in PLAN.options)
+    assert all(one.name in printed for one in (*PLAN.files, *PLAN.steps))
+
+
+def test_json_holds_what_the_tables_show():
+    found = orjson.loads(orjson.dumps(to_json(PLAN)))
+    assert found["peak_bytes"] == sum(one["bytes"] for one in found["files"])
+    assert found["days"] == pytest.approx(sum(one["days"] for one in found["steps"]))
+    assert found["rates"]["filter_speed"]["value"] is None
+    assert found["rates"]["gpus"] == {"value": 4.0, "unit": "GPUs", "source": "given: --gpus"}
+    assert found["index"]["auto"] == "IVF131072,PQ96x4fs"
+    assert found["uncounted"] == ["filters", "near-duplicates"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (count(142_709), "142,709"),
+        (count(8.23e9), "8.23 B"),
+        (size(999), "999 B"),
+        (size(4.6e11), "460 GB"),
+        (size(6.321e12), "6.32 TB"),
+        (size_of_ram(2**39), "512 GiB"),
+        (size_of_ram(2**42), "4 TiB"),
+    ],
+)
+def test_numbers_for_people(shown, text):
+    assert shown == text

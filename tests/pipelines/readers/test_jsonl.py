@@ -1,0 +1,137 @@
+import bz2
+import gzip
+import json
+import lzma
+import os
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datastore.schema import Document
+from pipelines.readers.lines import count_newlines
+from pipelines.readers.records import Blank, Unreadable
+from tests.pipelines.readers.reading import lines, read
+
+
+@settings(max_examples=200)
+@given(
+    data=st.lists(
+        st.sampled_from(
+            [
+                b"\n",
+                b'{"text": "one"}',
+                b'{"text": "\xc3\xa9t\xc3\xa9 \xf0\x9f\x8f\xb0"}',
+                b'{"text": "\xff"}',
+                b"x",
+                b"\r\n",
+                b"{}",
+            ]
+        ),
+        max_size=30,
+    ),
+    split=st.integers(1, 64),
+)
+def test_any_ranges_give_the_records_of_the_whole_file(tmp_path_factory, data, split):
+    """Law 4: a range's boundary, in a line or in a character, loses and doubles nothing."""
+    path = tmp_path_factory.mktemp("ranges") / "a.jsonl"
+    path.write_bytes(b"\n".join(data))
+    size = path.stat().st_size
+    parts = []
+    for begin in range(0, size, split):
+        end = min(begin + split, size)
+        parts += read(path, begin=begin, end=end, first=count_newlines(str(path), 0, begin))
+    assert parts == read(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"{", "invalid JSON"),
+        (b"[1]", "not a JSON object"),
+        (b"{}", "no field 'text' or 'contents'"),
+        (b'{"text": 3}', "'text' holds int, not text"),
+        (b'{"text": null}', "'text' holds NoneType"),
+        (b'{"text": "x", "id": [1]}', "'id' holds list"),
+        (b'{"text": "\xc3"}', "invalid UTF-8 at byte 10 of the record"),
+        (b'{"text": "\\ud800"}', "invalid JSON"),
+        (b'{"text": "' + b"x" * 5000 + b'"}', "5,013 bytes and max_record_bytes allows 4,096"),
+    ],
+)
+def test_a_bad_record_costs_itself_and_says_where_and_why(tmp_path, line, reason):
+    path = lines(tmp_path / "a.jsonl", {"text": "before"}, line, {"text": "after"})
+    before, bad, after = read(path, limit=4096)
+    assert (before.text, after.text) == ("before", "after")
+    assert isinstance(bad, Unreadable)
+    assert (bad.file, bad.record) == ("a.jsonl", 2)
+    assert reason in bad.reason
+
+
+def test_blank_lines_are_counted_as_such(tmp_path):
+    found = read(lines(tmp_path / "a.jsonl", {"text": "one"}, b"", b"  \t", {"text": "two"}))
+    assert [type(r) for r in found] == [Document, Blank, Blank, Document]
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"text": "one"}\n')
+    assert read(path)[0].text == "one"
+
+
+def test_a_200_mb_line_takes_bounded_memory(tmp_path):
+    import tracemalloc
+
+    path = tmp_path / "a.jsonl"
+    with open(path, "wb") as handle:
+        handle.write(b'{"text": "before"}\n{"text": "')
+        for _ in range(200):
+            handle.write(b"x" * 1_000_000)
+        handle.write(b'"}\n{"text": "after"}\n')
+    tracemalloc.start()
+    before, bad, after = read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (before.text, after.text, bad.record) == ("before", "after", 2)
+    assert "200,000,013 bytes" in bad.reason
+    assert peak < 20e6
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst", "bz2", "xz"])
+def test_compressed_lines_are_read_also_in_several_frames(tmp_path, suffix):
+    path = tmp_path / f"a.jsonl.{suffix}"
+    records = [json.dumps({"text": f"number {i}"}).encode() + b"\n" for i in range(1000)]
+    path.write_bytes(
+        compressed(b"".join(records[:400]), suffix) + compressed(b"".join(records[400:]), suffix)
+    )
+    assert [r.text for r in read(path)] == [f"number {i}" for i in range(1000)]
+
+
+def compressed(data: bytes, suffix: str) -> bytes:
+    if suffix == "zst":
+        return pa.compress(data, "zstd", asbytes=True)
+    return {"gz": gzip, "bz2": bz2, "xz": lzma}[suffix].compress(data)
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst", "bz2", "xz"])
+@pytest.mark.parametrize("cut", [0.5, 0.95])
+def test_a_truncated_file_gives_what_came_before_and_says_so(tmp_path, suffix, cut):
+    texts = [os.urandom(400).hex() for _ in range(3000)]
+    data = compressed(b"".join(json.dumps({"text": t}).encode() + b"\n" for t in texts), suffix)
+    path = tmp_path / f"a.jsonl.{suffix}"
+    path.write_bytes(data[: int(len(data) * cut)])
+    *before, last = read(path)
+    found = [r.text for r in before if isinstance(r, Document)]
+    block = 1150 if suffix == "bz2" else 0  # Records in 900,000 bytes, of which bzip2 gives all or none.
+    assert len(found) > 0.8 * cut * 3000 - block
+    assert found == texts[: len(found)]
+    assert isinstance(last, Unreadable)
+    assert "breaks off" in last.reason
+    assert last.record > len(found)
+
+
+def test_a_file_that_is_not_what_its_name_says(tmp_path):
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(b'{"text": "plain"}\n')
+    (found,) = read(path)
+    assert isinstance(found, Unreadable)

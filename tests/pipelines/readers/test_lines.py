@@ -1,0 +1,28 @@
+import gzip
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.readers.lines import bounded_line, open_stream
+
+
+@given(st.binary(max_size=200), st.integers(1, 50))
+def test_bounded_lines_cover_the_stream(data, limit):
+    stream, position = io.BytesIO(data), 0
+    while True:
+        line, length = bounded_line(stream, limit)
+        if not length:
+            break
+        assert line is None or line == data[position : position + length]
+        assert (line is None) == (
+            length > limit + (data[position : position + length].endswith(b"\n") and length == limit + 1)
+        )
+        position += length
+    assert position == len(data)
+
+
+def test_streams_decompress_by_name(tmp_path):
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"text"))
+    with open_stream(str(tmp_path / "a.gz")) as stream:
+        assert stream.read() == b"text"

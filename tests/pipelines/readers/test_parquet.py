@@ -1,0 +1,77 @@
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datastore.schema import Document
+from pipelines.readers.records import Unreadable
+from tests.pipelines.readers.reading import read
+
+
+def test_parquet_rows_become_documents(tmp_path):
+    path = tmp_path / "a.parquet"
+    table = pa.table(
+        {
+            "text": ["one", None, "three"],
+            "id": ["a", "b", None],
+            "day": [date(2024, 1, 2)] * 3,
+            "score": [0.5, float("nan"), 1.0],
+            "nested": [{"x": 1}] * 3,
+        }
+    )
+    pq.write_table(table, path)
+    one, two, three = read(path, kind="parquet")
+    assert one == Document("a", "a", "one", {"day": "2024-01-02", "score": 0.5})
+    assert isinstance(two, Unreadable)
+    assert three.id == "a.parquet:3"
+
+
+def test_a_broken_parquet_file_says_so(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["one"] * 1000}), path)
+    path.write_bytes(path.read_bytes()[:-10])
+    (found,) = read(path, kind="parquet")
+    assert "Parquet file cannot be read" in found.reason
+
+
+def test_one_bad_value_of_a_parquet_file_costs_its_row(tmp_path):
+    path = tmp_path / "a.parquet"
+    texts = pa.array([f"text {n}".encode() for n in range(600)])
+    broken = pa.array([b"\xff" if n == 300 else t.as_py() for n, t in enumerate(texts)])
+    table = pa.table({"text": pa.Array.from_buffers(pa.string(), 600, broken.buffers())})
+    pq.write_table(table, path)
+    found = read(path, kind="parquet")
+    assert [r.text for r in found if isinstance(r, Document)] == [f"text {n}" for n in range(600) if n != 300]
+    (bad,) = [r for r in found if isinstance(r, Unreadable)]
+    assert bad.record == 301
+
+
+def test_a_row_of_fineweb_keeps_text_id_and_metadata(tmp_path):
+    path = tmp_path / "000_00000.parquet"
+    row = {
+        "text": "T",
+        "id": "<urn:uuid:39147604>",
+        "dump": "CC-MAIN-2013-20",
+        "url": "http://x",
+        "date": "2013-05-18T10:42:00Z",
+        "file_path": "s3://commoncrawl/x.warc.gz",
+        "language": "en",
+        "language_score": 0.97,
+        "token_count": 151,
+    }
+    pq.write_table(pa.table({name: [value] for name, value in row.items()}), path)
+    (found,) = read(path, kind="parquet")
+    assert (found.text, found.id) == ("T", "<urn:uuid:39147604>")
+    assert found.metadata == {name: value for name, value in row.items() if name not in ("text", "id")}
+
+
+def test_typed_and_nested_columns_become_metadata(tmp_path):
+    path = tmp_path / "a.parquet"
+    columns = {
+        "text": ["T"],
+        "created": [datetime(2020, 1, 17, 12, 48, 45, tzinfo=UTC)],
+        "metadata": [{"url": "http://x", "year": 2020}],
+    }
+    pq.write_table(pa.table(columns), path)
+    (found,) = read(path, kind="parquet")
+    assert found.metadata == {"created": "2020-01-17T12:48:45+00:00", "url": "http://x", "year": 2020}

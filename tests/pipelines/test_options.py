@@ -1,0 +1,18 @@
+import pytest
+
+from datastore.errors import RalmError
+from pipelines.options import as_device, as_executor, as_place
+
+
+@pytest.mark.parametrize(
+    ("meant", "names", "message"),
+    [
+        (as_executor, ("ray", "local"), "Unknown executor 'none': valid are ray and local"),
+        (as_device, ("cpu", "cuda"), "Unknown device 'none': valid are cpu and cuda"),
+        (as_place, ("auto", "memory", "disk"), "memory, disk or auto, not in 'none'"),
+    ],
+)
+def test_a_name_stands_for_itself_and_an_unknown_one_says_which_there_are(meant, names, message):
+    assert [meant(name) for name in names] == list(names)
+    with pytest.raises(RalmError, match=message):
+        meant("none")

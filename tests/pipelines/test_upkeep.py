@@ -1,0 +1,88 @@
+import json
+import re
+
+import pytest
+
+from datastore.layout import Layout
+from datastore.manifest import current
+from tests.conftest import tree
+from tests.corpus import questions, write_lines
+
+
+def test_the_command_says_what_it_did_and_what_it_would(ralm, own_store):
+    code, out, _ = ralm("delete", own_store, "--where", "year=1412", "--domain", "travel", "--dry-run")
+    assert code == 0
+    assert "2 documents would be taken down; nothing is changed" in out
+    assert current(Layout(own_store)).generation == 1
+    code, out, _ = ralm("delete", own_store, "--where", "year=1412", "--domain", "travel")
+    assert code == 0
+    assert "2 documents, 2 passages" in out
+    assert "Generation 2" in out
+    code, out, _ = ralm("status", own_store)
+    assert "Taken down and still on disk: 2 passages" in out
+    code, out, _ = ralm("compact", own_store, "--executor", "local")
+    assert code == 0
+    assert "38 passages" in out
+    code, out, _ = ralm("add", own_store, own_store / "takedowns" / "000002.jsonl", "--executor", "local")
+    assert code == 0
+    assert "Nothing is new" in out
+    code, out, _ = ralm("discard", own_store)
+    assert "has no unfinished job" in out
+
+
+def test_a_damaged_store_fails_verification(own_store, ralm):
+    path = own_store / "vectors" / "00000.npy"
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    code, out, _ = ralm("verify", own_store)
+    assert code == 1
+    assert "00000.npy is corrupted" in out
+
+
+def test_a_card_is_measured_again_with_questions(ralm, own_store, tmp_path):
+    file = tmp_path / "questions.jsonl"
+    file.write_text("\n".join(json.dumps(question) for question in questions()))
+    code, out, _ = ralm("card", own_store, "--questions", file)
+    assert code == 0
+    assert f"{len(questions())} queries" in out
+    assert "recall@10" in out
+    assert ralm("search", own_store, "blue glass", "--recall", "1")[0] == 0
+
+
+def test_an_addition_says_what_it_brought(ralm, own_store, tmp_path):
+    more = write_lines(tmp_path / "more.jsonl", [{"id": "x", "text": "a document that is quite new"}])
+    code, out, _ = ralm("add", own_store, more, "--domain", "own", "--executor", "local")
+    assert code == 0
+    assert re.search(r"passages added\W+1\b", out)
+    assert re.search(r"generation\W+2\b", out)
+    assert current(Layout(own_store)).domains["own"] == 1
+
+
+def test_an_unfinished_job_is_given_up_by_name(ralm, own_store):
+    begun = own_store / "stages" / "0001-add" / "build.json"
+    begun.parent.mkdir()
+    begun.write_text("{}")
+    code, out, _ = ralm("discard", own_store)
+    assert code == 0
+    assert "Gave up 0001-add" in out
+    assert not begun.parent.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["add", "{store}", "{tmp}/none", "--executor", "spark"],
+        ["add", "{store}", "{tmp}/none", "--executor", "local"],
+        ["delete", "{store}", "--ids", "none"],
+        ["delete", "{store}"],
+        ["compact", "{store}", "--executor", "spark"],
+        *([command, "{tmp}/none"] for command in ("compact", "discard", "status", "verify", "card")),
+    ],
+)
+def test_what_cannot_be_done_changes_nothing(tmp_path, own_store, ralm, arguments):
+    before = tree(own_store)
+    code, out, err = ralm(*(a.format(tmp=tmp_path, store=own_store) for a in arguments))
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "Traceback" not in out + err
+    assert tree(own_store) == before
+    assert not (tmp_path / "none").exists()
