@@ -312,10 +312,16 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
+def to_json(content: Mapping[str, Any]) -> bytes:
+    """JSON for a file; equal content gives equal bytes."""
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(content, option=options)
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON atomically; equal content gives equal bytes."""
-    data = orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
-    atomic_write(path, lambda handle: handle.write(data + b"\n"))
+    """Write JSON atomically."""
+    data = to_json(content)
+    atomic_write(path, lambda handle: handle.write(data))
 
 
 def read_json(path: Path) -> Any:

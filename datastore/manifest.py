@@ -12,7 +12,8 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from datastore.errors import RalmError
-from datastore.layout import FileInfo, Hold, Layout, atomic_write, checksum, read_json, write_json
+from datastore.layout import FileInfo, Hold, Layout, atomic_write, checksum, read_json, to_json
+from datastore.origin import Origin, address_of, fetch
 
 FORMAT_VERSION = 3
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -132,6 +133,17 @@ class Manifest(_Frozen):
         shards = (file for shard in self.shards for file in shard.files)
         return (self.index.trained, *self.removed, *self.documents, *self.takedowns, *shards)
 
+    @property
+    def searched(self) -> tuple[FileEntry, ...]:
+        """The files that a search reads."""
+        return (self.index.trained, *(file for shard in self.shards for file in shard.files))
+
+    @property
+    def index_hash(self) -> str:
+        """Hash of all files an index consists of: tells one store's from another's."""
+        files = [self.index.trained, *(s.codes or s.vectors for s in self.shards)]
+        return xxhash.xxh3_128_hexdigest("".join(file.xxh3 for file in files).encode())
+
     def to_bytes(self) -> bytes:
         """Canonical JSON: equal manifests are equal bytes."""
         options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -144,35 +156,69 @@ class Manifest(_Frozen):
 
 
 def publish(layout: Layout, manifest: Manifest) -> None:
-    """Write a generation, then make it the current one by replacing the pointer."""
+    """Write a generation, then make it the current one by replacing the pointer.
+
+    Of a store in object storage, raises RalmError if another machine has published one meanwhile.
+    """
     path = layout.manifest(manifest.generation)
-    data = manifest.to_bytes()
+    relative, data = path.relative_to(layout.root).as_posix(), manifest.to_bytes()
+    pointer = to_json({"file": relative, "generation": manifest.generation, "xxh3": manifest.hash})
+    origin = Origin.of(layout.root)
+    if origin is not None:
+        put_files(layout, manifest)
+        origin.publish((relative, data), pointer, manifest.generation)
+        return  # Into the cache it comes as any other generation does.
     atomic_write(path, lambda handle: handle.write(data))
-    write_json(
-        layout.pointer,
-        {
-            "file": str(path.relative_to(layout.root)),
-            "generation": manifest.generation,
-            "xxh3": manifest.hash,
-        },
-    )
+    atomic_write(layout.pointer, lambda handle: handle.write(pointer))
+
+
+def put_files(layout: Layout, manifest: Manifest) -> None:
+    """Put the files of a generation, and its index's card, into object storage, if the store lies there.
+
+    Apart from `publish`, which holds the store: this may take hours, and can be done before.
+    """
+    origin = Origin.of(layout.root)
+    if origin is not None:
+        origin.put(manifest.files, current(layout).files if published(layout) else ())
+        origin.put_card(layout.card(manifest.index.key, manifest.edition), manifest.index_hash)
+
+
+def fetch_searched(layout: Layout, manifest: Manifest, full: bool = False) -> None:
+    """See to it that what a search reads lies in the store's folder; `full` compares checksums."""
+    origin = Origin.of(layout.root)
+    if origin is not None:
+        origin.fetch(manifest.searched, full)
+        origin.fetch_card(layout.card(manifest.index.key, manifest.edition), manifest.index_hash)
+
+
+def _pointer(layout: Layout) -> Any:
+    """What the pointer holds, None if there is none. Raises RalmError if it is no JSON."""
+    origin = Origin.of(layout.root)
+    if origin is None:
+        return read_json(layout.pointer) if layout.pointer.exists() else None
+    found = origin.pointer()
+    try:
+        return None if found is None else orjson.loads(found[0])
+    except orjson.JSONDecodeError:
+        return {}  # Somebody else's.
 
 
 def current_hash(layout: Layout) -> str:
     """The hash of the current generation, from the pointer alone."""
-    found = read_json(layout.pointer)
+    found = _pointer(layout)
     return str(found.get("xxh3")) if isinstance(found, dict) else ""
 
 
 def published(layout: Layout) -> bool:
     """Whether the store has a current generation."""
-    return layout.pointer.exists()
+    origin = Origin.of(layout.root)
+    return layout.pointer.exists() if origin is None else origin.pointer() is not None
 
 
 def open_current(layout: Layout) -> tuple[Manifest, Hold]:
     """Read the current generation and hold it, so that its files stay until the hold is released."""
     while True:
-        before = current_hash(layout) if published(layout) else ""
+        before = current_hash(layout)
         manifest = current(layout)
         hold = Hold(layout.manifest(manifest.generation))
         # Meanwhile another generation may have been published and this one's files swept away.
@@ -183,23 +229,35 @@ def open_current(layout: Layout) -> tuple[Manifest, Hold]:
 
 def current(layout: Layout) -> Manifest:
     """Read the current generation. Raises RalmError if there is none, or if it is damaged."""
+    name = address_of(layout.root)
     if not layout.root.is_dir():
-        raise RalmError(f"There is no datastore at {layout.root}: build one with `ralm build`.")
-    if not published(layout):
+        raise RalmError(f"There is no datastore at {name}: build one with `ralm build`.")
+    pointer = _pointer(layout)
+    if pointer is None:
         hint = (
             "its build is not finished, run the same `ralm build` again (`ralm status` says what is left)"
             if layout.build_file.exists()
             else "build one with `ralm build`"
         )
-        raise RalmError(f"{layout.root} holds no finished datastore: {hint}.")
-    pointer = read_json(layout.pointer)
+        raise RalmError(f"{name} holds no finished datastore: {hint}.")
     try:
-        path, expected = layout.root / pointer["file"], pointer["xxh3"]
+        file, expected = pointer["file"], pointer["xxh3"]
     except (KeyError, TypeError):
-        raise RalmError(f"{layout.pointer} is not a ralm manifest: is this the right folder?") from None
+        raise RalmError(f"{name}/manifest.json is not a ralm manifest: is this the right folder?") from None
+    origin = Origin.of(layout.root)
+    if origin is not None:
+        return _read(origin.fetch_manifest(file, expected))
+    path = layout.root / file
     if not path.exists() or checksum(path) != expected:
         raise RalmError(f"{path} is missing or damaged: restore it from a copy, or build again.")
     return _read(path)
+
+
+def current_whole(layout: Layout) -> Manifest:
+    """The current generation, with all its files in the store's folder: what changes shards needs them."""
+    manifest = current(layout)
+    fetch(layout.root, manifest.files)
+    return manifest
 
 
 def at_generation(layout: Layout, generation: int) -> Manifest:
@@ -208,10 +266,15 @@ def at_generation(layout: Layout, generation: int) -> Manifest:
 
 
 def _read(path: Path) -> Manifest:
-    found = read_json(path)
-    if found.get("format_version") != FORMAT_VERSION:
+    return parse(read_json(path), path)
+
+
+def parse(found: Any, path: object) -> Manifest:
+    """A manifest out of JSON; `path` is what to call it. Raises RalmError if it is none of this format."""
+    version = found.get("format_version") if isinstance(found, dict) else None
+    if version != FORMAT_VERSION:
         raise RalmError(
-            f"{path} has format version {found.get('format_version')}, this ralm reads "
+            f"{path} has format version {version}, this ralm reads "
             f"{FORMAT_VERSION}: use the ralm that built it, or build again."
         )
     try:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from datastore.layout import Hold, Layout, checksum
-from datastore.manifest import FileEntry, Manifest, ShardEntry, open_current
+from datastore.manifest import FileEntry, Manifest, ShardEntry, fetch_searched, open_current
+from datastore.origin import Origin, fetch, locate
 from datastore.schema import Passage, Scalar, load_metadata, passage_at
 from datastore.view import View, mix
 
@@ -74,10 +75,11 @@ class Datastore:
     @classmethod
     def open(cls, path: Path | str) -> "Datastore":
         """Open the current generation. Raises RalmError naming the file that is missing or damaged."""
-        layout = Layout(Path(path))
+        layout = Layout(locate(path))
         manifest, held = open_current(layout)
         full = sum(f.bytes for f in manifest.files) <= FULL_CHECK_BYTES
-        for entry in manifest.files:
+        fetch_searched(layout, manifest, full)
+        for entry in manifest.files if Origin.of(layout.root) is None else manifest.searched:
             if problem := file_problem(layout, entry, full=full):
                 raise RalmError(problem)
         return cls(layout, manifest, held)
@@ -306,6 +308,7 @@ def open_array(path: Path) -> NDArray[Any]:
 
 def open_shard(root: Path, entry: ShardEntry) -> Shard:
     """Memory-map one shard's files. Raises RalmError where they disagree with the manifest."""
+    fetch(root, [file for file in (entry.passages, entry.vectors, entry.deleted) if file])
     passages = open_passages(root / entry.passages.path)
     vectors = open_array(root / entry.vectors.path)
     deleted = open_array(root / entry.deleted.path) if entry.deleted else None

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from datastore.errors import RalmError
 from datastore.layout import Layout, save_array
 from datastore.manifest import FileEntry, Manifest, ShardEntry, current, publish
+from datastore.origin import fetch
 from datastore.schema import identity_hash, load_metadata
 from datastore.store import Datastore, open_passages, open_shard
 from datastore.view import View
@@ -63,6 +64,7 @@ class Takedowns:
     @classmethod
     def load(cls, layout: Layout, manifest: Manifest) -> "Takedowns":
         """All takedowns of a store."""
+        fetch(layout.root, manifest.takedowns)
         return cls.read(layout.root / entry.path for entry in manifest.takedowns)
 
     def write(self, layout: Layout, generation: int) -> FileEntry:

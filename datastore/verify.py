@@ -10,6 +10,7 @@ import pyarrow as pa
 from datastore.errors import RalmError
 from datastore.layout import Layout
 from datastore.manifest import Manifest, open_current
+from datastore.origin import Origin, address_of, locate
 from datastore.schema import passage_at
 from datastore.store import file_problem, open_array, open_shard
 from datastore.takedown import Takedowns
@@ -36,7 +37,7 @@ def verify(path: Path | str) -> list[str]:
     Checks every checksum, that the counts add up, that passages, vectors and index codes have the same rows,
     and that nothing taken down is shown.
     """
-    layout = Layout(Path(path))
+    layout = Layout(locate(path))
     manifest, hold = open_current(layout)  # Held: nothing of it is swept away meanwhile.
     try:
         return _problems(layout, manifest)
@@ -45,8 +46,13 @@ def verify(path: Path | str) -> list[str]:
 
 
 def _problems(layout: Layout, manifest: Manifest) -> list[str]:
+    origin = Origin.of(layout.root)
+    if origin is not None:
+        if problems := origin.problems(manifest.files):
+            return problems
+        origin.fetch(manifest.files, full=True)
     problems = [p for e in manifest.files if (p := file_problem(layout, e, full=True))]
-    problems += [f"{layout.pointer}: {p}." for p in count_problems(manifest)]
+    problems += [f"{address_of(layout.root)}/manifest.json: {p}." for p in count_problems(manifest)]
     if problems:
         return problems
     takedowns = Takedowns.load(layout, manifest)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from datastore.errors import RalmError
+from datastore.origin import locate
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError
 from pipelines import show, upkeep
 from pipelines.config import SourceConfig, load_config
@@ -39,9 +40,12 @@ app.add_typer(evaluation, name="eval")
 
 def build(
     sources: Annotated[
-        list[str] | None, typer.Argument(help=f"files and folders of {READABLE}; hf://NAME?config=C&split=S")
+        list[str] | None,
+        typer.Argument(help=f"files, folders and s3:// prefixes of {READABLE}; hf://NAME?config=C&split=S"),
     ] = None,
-    store: Annotated[Path, typer.Option("-o", "--output", help="the store's folder")] = Path("store"),
+    store: Annotated[
+        Path, typer.Option("-o", "--output", help="its folder, or s3://...", parser=locate, metavar="STORE")
+    ] = Path("store"),
     config: Annotated[Path | None, typer.Option(help="a YAML file with these settings and more")] = None,
     domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
     encoder: Annotated[str | None, typer.Option(help="packaged name, folder or hub name")] = None,
@@ -252,6 +256,7 @@ for command in (
     upkeep.delete,
     upkeep.compact,
     upkeep.discard,
+    upkeep.sweep,
     upkeep.status,
     upkeep.verify,
     search,

@@ -42,7 +42,7 @@ Filters = Annotated[tuple[AnyRule, ...], BeforeValidator(_spelled_out)]
 
 
 class SourceConfig(_Frozen):
-    """One source: a file, a folder, or `hf://NAME?config=...&split=...`.
+    """One source: a file, a folder, `s3://BUCKET/PREFIX`, or `hf://NAME?config=...&split=...`.
 
     `domain` overrides the domain that records state; without either, the source's name is taken. `licence`
     overrides theirs and becomes metadata, for views. `reader` reads all files in one format, whatever they
@@ -162,7 +162,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RalmError(f"{path} must hold a mapping of settings, such as `sources: [...]`.")
     takedowns = content.get("takedowns")
-    if isinstance(takedowns, str):
+    if isinstance(takedowns, str) and "://" not in takedowns:
         content["takedowns"] = str(path.parent / takedowns)
     sources = content.get("sources")
     for source in sources if isinstance(sources, list) else []:

@@ -6,9 +6,12 @@ from typing import Annotated, Literal
 import typer
 
 from datastore.errors import RalmError
+from datastore.origin import locate
 
-Store = Annotated[Path, typer.Argument(help="the folder of a datastore")]
-Also = Annotated[list[Path] | None, typer.Option(help="search this store too (repeatable)")]
+Store = Annotated[Path, typer.Argument(help="a datastore: its folder, or s3://...", parser=locate)]
+Also = Annotated[
+    list[Path] | None, typer.Option(help="search this store too (repeatable)", parser=locate, metavar="STORE")
+]
 ReaderName = Annotated[str, typer.Option("--reader", help="packaged name, GGUF, folder or hub name")]
 ExecutorName = Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Ray workers; default: every CPU")]

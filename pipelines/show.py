@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from datastore.manifest import Manifest
+from datastore.origin import Origin, address_of
 from pipelines.build.progress import amount, duration, energy
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def built(store: Path, manifest: Manifest) -> None:
         ("on disk", amount(size, "bytes")),
         ("manifest", manifest.hash),
     ]
-    console.print(_table(f"{store}", rows))
+    console.print(_table(address_of(store), rows))
     if counts["unreadable"]:
         console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
 
@@ -107,7 +108,7 @@ def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
         ("generation", f"{manifest.generation}"),
         ("manifest", manifest.hash),
     ]
-    console.print(_table(f"{store}", rows))
+    console.print(_table(address_of(store), rows))
     if counts["unreadable"]:
         console.print(f"What could not be read: {escape(str(store))}/removed/", style="yellow")
     if not counts["passages"]:
@@ -126,7 +127,7 @@ def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence[
     console.print(
         f"Taken down: {len(documents):,} documents, {before.passages - after.passages:,} passages. "
         f"Generation {after.generation} has {after.passages:,}. "
-        f"`ralm compact {store}` removes them from the disk."
+        f"`ralm compact {address_of(store)}` removes them from the disk."
     )
 
 
@@ -140,13 +141,13 @@ def would_delete(documents: Sequence["Takedown"]) -> None:
 def discarded(store: Path, job: str | None) -> None:
     """Print which job was given up."""
     console.print(
-        f"Gave up {job}: {store} is as it was before."
+        f"Gave up {job}: {address_of(store)} is as it was before."
         if job
-        else f"{store} has no unfinished job: nothing done."
+        else f"{address_of(store)} has no unfinished job: nothing done."
     )
 
 
-def compacted(before: Manifest, after: Manifest, swept: "Swept") -> None:
+def compacted(store: Path, before: Manifest, after: Manifest, swept: "Swept") -> None:
     """Print what a compaction wrote and freed."""
     if after.edition == before.edition:
         console.print("Nothing to rewrite: no shard holds rows taken down, none fits into its neighbour.")
@@ -155,7 +156,9 @@ def compacted(before: Manifest, after: Manifest, swept: "Swept") -> None:
             f"Generation {after.generation}: {after.passages:,} passages in {len(after.shards):,} shards "
             f"(before: {before.rows:,} rows in {len(before.shards):,})."
         )
-    console.print(f"Freed: {amount(swept.bytes, 'bytes')}.")
+    # Objects go by their age: `swept`.
+    where = f" in the cache {store}" if Origin.of(store) else ""
+    console.print(f"Freed{where}: {amount(swept.bytes, 'bytes')}.", markup=False)
     if swept.open:
         numbers = ", ".join(map(str, swept.open))
         console.print(
@@ -163,9 +166,17 @@ def compacted(before: Manifest, after: Manifest, swept: "Swept") -> None:
         )
 
 
+def swept(store: Path, found: "Swept") -> None:
+    """Print what a sweep of a bucket freed."""
+    console.print(f"Freed in {address_of(store)}: {amount(found.bytes, 'bytes')}.", markup=False)
+    if found.open:
+        numbers = ", ".join(map(str, found.open))
+        console.print(f"Generation {numbers} was current within that time: its files stay.")
+
+
 def status(store: Path, found: "Status") -> None:
     """Print the stages of a build."""
-    table = Table(title=escape(str(store)), title_justify="left", box=None)
+    table = Table(title=escape(address_of(store)), title_justify="left", box=None)
     for name, justify in (
         ("stage", "left"),
         ("done", "right"),
@@ -191,7 +202,7 @@ def status(store: Path, found: "Status") -> None:
     if found.unfinished:
         console.print(
             f"Not finished: run the same `ralm {found.unfinished}` again, it goes on where it stopped, or "
-            f"`ralm discard {store}` to give it up.",
+            f"`ralm discard {address_of(store)}` to give it up.",
             style="yellow",
         )
     elif not found.manifest:
@@ -218,7 +229,7 @@ def verified(store: Path, problems: Sequence[str]) -> None:
     for problem in problems:
         console.print(problem, style="red", markup=False)
     if not problems:
-        console.print(f"{store} is whole: checksums, counts and rows agree.", markup=False)
+        console.print(f"{address_of(store)} is whole: checksums, counts and rows agree.", markup=False)
 
 
 def hits(

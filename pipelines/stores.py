@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from datastore.errors import RalmError
 from datastore.manifest import Device
+from datastore.origin import address_of
 
 if TYPE_CHECKING:
     from retriever.loading import Place
@@ -35,9 +36,9 @@ def open_stores(paths: Sequence[Path], how: Opening) -> "Retriever":
 
     if len(paths) == 1:
         return _open(paths[0], how)
-    names = [path.absolute().name for path in paths]
+    names = [Path(address_of(path.absolute()).partition("?")[0]).name for path in paths]
     if len(set(names)) < len(names):
-        names = [str(path) for path in paths]
+        names = [address_of(path) for path in paths]
     if len(set(names)) < len(names):
         twice = next(name for n, name in enumerate(names) if name in names[:n])
         raise RalmError(f"The store {twice} is given twice: name it once.")

@@ -17,7 +17,8 @@ from pipelines.readers.formats import READABLE
 def add(
     store: Store,
     sources: Annotated[
-        list[str], typer.Argument(help=f"files and folders of {READABLE}; hf://NAME?config=C&split=S")
+        list[str],
+        typer.Argument(help=f"files, folders and s3:// prefixes of {READABLE}; hf://NAME?config=C&split=S"),
     ],
     domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
     encoder: Annotated[str | None, typer.Option(help="where the store's encoder lies now")] = None,
@@ -75,7 +76,7 @@ def compact(
     chosen, layout = as_executor(executor), Layout(store.absolute())
     before = current(layout)
     with open_executor(chosen, workers) as running:
-        show.compacted(before, *Compaction(layout, running, for_terminal()).run())
+        show.compacted(store, before, *Compaction(layout, running, for_terminal()).run())
 
 
 def discard(store: Store) -> None:
@@ -89,6 +90,17 @@ def discard(store: Store) -> None:
     with layout.lock():
         job = give_up(layout, current(layout))
     show.discarded(store, job)
+
+
+def sweep(
+    store: Store,
+    older_than: Annotated[float, typer.Option(help="days; what a generation of that time needs stays")] = 7,
+) -> None:
+    """Delete from a bucket what only generations of before consist of, and what was never published."""
+    from datastore.layout import Layout
+    from datastore.sweep import sweep_objects
+
+    show.swept(store, sweep_objects(Layout(store), older_than))
 
 
 def status(store: Store) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import faiss
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
@@ -82,8 +81,7 @@ def _setting(rung: Rung, k: int) -> Setting:
 
 def identity(manifest: Manifest) -> str:
     """Hash of all files an index consists of: tells one store's from another's."""
-    files = [manifest.index.trained, *(s.codes or s.vectors for s in manifest.shards)]
-    return xxhash.xxh3_128_hexdigest("".join(file.xxh3 for file in files).encode())
+    return manifest.index_hash
 
 
 def read_card(layout: Layout, manifest: Manifest) -> Card | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from datastore.layout import Layout
-from datastore.manifest import current_hash, open_current
+from datastore.manifest import current_hash, fetch_searched, open_current
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
@@ -82,6 +82,7 @@ class ClusterRetriever(Retriever):
         when they are asked about it."""
         layout = Layout(root.absolute())
         manifest, hold = open_current(layout)
+        fetch_searched(layout, manifest)
         key = IndexKey.parse(manifest.index.key)
         if key.family == "hnsw":
             raise RalmError(

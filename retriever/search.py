@@ -78,7 +78,7 @@ class Retriever:
                 )
             described = described.model_copy(update={"name": encoder})
         card = read_card(store.layout, store.manifest)
-        index = load(Path(path), store.manifest, device, place)
+        index = load(store.layout.root, store.manifest, device, place)
         lexical = LexicalIndex.load(store.layout.root, store)
         return cls(store, Encoder.open(described, device), index, card, lexical, place)
 

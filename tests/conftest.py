@@ -30,6 +30,7 @@ from pipelines.build.progress import BuildProgress, Silent
 from pipelines.build.run import Build
 from pipelines.config import BuildConfig, SourceConfig
 from tests.corpus import documents, write_lines
+from tests.objects import CuttingProxy, ObjectServer, object_server
 
 # How long an example takes says more of the machine's load than of the code.
 settings.register_profile("ralm", deadline=None)
@@ -129,6 +130,27 @@ def ray_cluster() -> Iterator[None]:
     start_ray(2)
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def objects() -> Iterator[ObjectServer]:
+    """One S3 server for all tests that need it, which the environment names."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        with object_server() as server:
+            patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}")
+            yield server
+
+
+@pytest.fixture
+def proxy(objects: ObjectServer) -> Iterator[CuttingProxy]:
+    """A way to the S3 server that can be cut."""
+    between = CuttingProxy(objects.port)
+    yield between
+    between.close()
 
 
 @pytest.fixture

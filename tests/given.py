@@ -96,7 +96,13 @@ def make_store(root, numbers, vectors, key="Flat", per_shard=7):
         shards=tuple(shards),
         domains=dict(Counter(p.domain for p in passages)),
         columns=dict(Counter(c for p in passages for c in p.metadata)),
-        counts={},
+        counts={
+            "records": len(numbers),
+            "unreadable": 0,
+            "documents": len(numbers),
+            "indexed": len(numbers),
+            "passages": len(numbers),
+        },
         removed=(),
     )
     publish(layout, manifest)

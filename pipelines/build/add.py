@@ -11,13 +11,14 @@ import numpy as np
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, read_json
-from datastore.manifest import Device, Manifest, ShardEntry, current, publish
+from datastore.manifest import Device, Manifest, ShardEntry, current, current_whole, publish, put_files
+from datastore.origin import address_of
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
 from pipelines.build.dedup import Held
 from pipelines.build.executor import Executor
 from pipelines.build.ingest import Embedded, Ingest, named, settings, unnamed
-from pipelines.build.job import Job, begin, discard
+from pipelines.build.job import Job, begin, discard, require_turn
 from pipelines.build.measured import write_measured
 from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import Corpus, resolve
@@ -47,17 +48,17 @@ class Addition:
 
         The generation stays the same if nothing was new. Raises RalmError for what the user can mend.
         """
-        manifest = current(self.layout)
+        manifest = current_whole(self.layout)
         require_codec(self.layout, manifest)
         config = self._config(manifest)
         checkpoint = Checkpoint.find(config.encoder)
         if checkpoint.weights_sha256 != manifest.encoder.weights_sha256:
             raise RalmError(
-                f"{self.layout.root} was built with another {config.encoder}: name the folder of that one "
-                "with --encoder."
+                f"{address_of(self.layout.root)} was built with another {config.encoder}: name the folder of "
+                "that one with --encoder."
             )
         with self.layout.lock():
-            manifest = current(self.layout)  # Another addition may have come before the lock.
+            manifest = current_whole(self.layout)  # Another addition may have come before the lock.
             layout = begin(self.layout, manifest, "add")
             job = Job(layout, self.executor, self.progress)
             corpus = resolve(config, taken=[source.name for source in manifest.sources])
@@ -94,6 +95,7 @@ class Addition:
     ) -> Manifest:
         grown = self._grown(job.layout, corpus, embedded, entries)
         job.perform(CardStage(job.layout, grown, self.device or grown.config["device"]))
+        put_files(self.layout, grown)
         with self.layout.publishing():
             # Something may have been taken down since, from what was there and from what is new.
             manifest = self._grown(job.layout, corpus, embedded, entries)
@@ -108,6 +110,7 @@ class Addition:
     ) -> Manifest:
         """The current generation with the new shards."""
         before, counts = current(self.layout), embedded.counts
+        require_turn(layout, before)
         sources = [*before.config["sources"], *read_json(layout.build_file)["config"]["sources"]]
         return before.model_copy(
             update={

@@ -16,6 +16,7 @@ import numpy as np
 from datastore.errors import RalmError
 from datastore.layout import Layout, Marker
 from datastore.manifest import Device, Manifest
+from datastore.origin import Origin
 from datastore.store import Datastore
 from datastore.view import View, mix
 from pipelines.build.embed import THREADS, load_encoder
@@ -91,5 +92,9 @@ def measure_again(path: Path, questions: Sequence[str]) -> Card:
     encoder = Encoder.open(store.manifest.encoder)
     seed = store.manifest.config.get("seed", 0)
     card = make_card(store, encoder, questions or sentences(store, QUERIES, seed))
-    write_card(store.layout.card(store.manifest.index.key, store.manifest.edition), card)
+    where = store.layout.card(store.manifest.index.key, store.manifest.edition)
+    write_card(where, card)
+    origin = Origin.of(store.layout.root)
+    if origin is not None:
+        origin.put_card(where, store.manifest.index_hash)
     return card

@@ -13,7 +13,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout, Marker, read_json, save_array
-from datastore.manifest import FileEntry, Manifest, ShardEntry, at_generation, current, publish
+from datastore.manifest import (
+    FileEntry,
+    Manifest,
+    ShardEntry,
+    at_generation,
+    current,
+    current_whole,
+    publish,
+    put_files,
+)
 from datastore.store import open_array, open_shard
 from datastore.sweep import Swept, sweep
 from datastore.takedown import Takedowns, without
@@ -21,7 +30,7 @@ from pipelines.build.add import require_codec
 from pipelines.build.card import CardStage
 from pipelines.build.chunk import write_batch
 from pipelines.build.executor import Executor
-from pipelines.build.job import Job, begin
+from pipelines.build.job import Job, begin, require_turn
 from pipelines.build.lexical import write_lexical
 from pipelines.build.measured import write_measured
 from pipelines.build.progress import BuildProgress
@@ -127,9 +136,9 @@ class Compaction:
 
         The generation stays the same if there is nothing to rewrite.
         """
-        require_codec(self.layout, current(self.layout))
+        require_codec(self.layout, current_whole(self.layout))
         with self.layout.lock():
-            manifest = current(self.layout)
+            manifest = current_whole(self.layout)
             layout = begin(self.layout, manifest, "compact")
             job = Job(layout, self.executor, self.progress)
             if layout.build_file.exists():
@@ -146,8 +155,10 @@ class Compaction:
     def _publish(self, job: Job, manifest: Manifest) -> Manifest:
         if manifest.shards:
             job.perform(CardStage(job.layout, manifest))
+        put_files(self.layout, manifest)
         with self.layout.publishing():
             now = current(self.layout)
+            require_turn(job.layout, now)
             update = {"generation": now.generation + 1, "takedowns": now.takedowns}
             manifest = manifest.model_copy(update=update)
             manifest = without(self.layout, manifest, Takedowns.load(self.layout, manifest))

@@ -6,6 +6,7 @@ from pathlib import Path
 from datastore.errors import RalmError
 from datastore.layout import Layout
 from datastore.manifest import Manifest, current
+from datastore.origin import address_of, locate
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, matching, take_down
 from datastore.view import Condition, View
@@ -39,16 +40,16 @@ class Deletion:
         absent = [one for one in self.ids if one not in {document.doc_id for document in found}]
         if absent:
             raise RalmError(
-                f"{self.store} shows no such document {absent[0]!r}: nothing is deleted. To keep away what "
-                "may come later, list its domain and id in --ids-file."
+                f"{address_of(self.store)} shows no such document {absent[0]!r}: nothing is deleted. To keep "
+                "away what may come later, list its domain and id in --ids-file."
             )
         if not found:
-            raise RalmError(f"No document of {self.store} is meant by that: nothing is deleted.")
+            raise RalmError(f"No document of {address_of(self.store)} is meant by that: nothing is deleted.")
         return found
 
     def run(self) -> tuple[Manifest, Manifest, list[Takedown]]:
         """Take them down: the manifests before and after, and the documents."""
         documents = self.found()
-        layout = Layout(self.store)
+        layout = Layout(locate(self.store))
         before = current(layout)
         return before, take_down(layout, Takedowns(frozenset(documents))), documents

@@ -20,6 +20,15 @@ _RETRIES = 3
 _START_SECONDS = 120
 # How often new room on the cluster is looked for.
 _LOOK_SECONDS = 2.0
+# Of object storage where it is, not the keys to it: Ray shows a job's environment to whoever asks.
+_FOR_WORKERS = (
+    "HF_HUB_OFFLINE",
+    "HF_HOME",
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_PROFILE",
+)
 
 
 class Executor(Protocol):
@@ -287,7 +296,7 @@ def start_ray(workers: int | None = None) -> None:
         }
     )
     # The driver's environment holds for workers too: which models are at hand must not differ.
-    environment = {n: v for n in ("HF_HUB_OFFLINE", "HF_HOME") if (v := os.environ.get(n))}
+    environment = {n: v for n in _FOR_WORKERS if (v := os.environ.get(n))}
     try:
         ray.init(
             address=address or "local",

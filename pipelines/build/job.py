@@ -12,6 +12,7 @@ from typing import Any
 from datastore.errors import RalmError
 from datastore.layout import Layout, Marker, move, read_json, write_json
 from datastore.manifest import FileEntry, Manifest
+from datastore.origin import Origin, address_of
 from datastore.sweep import sweep
 from pipelines.build.executor import Executor
 from pipelines.build.progress import BuildProgress, Silent
@@ -36,15 +37,18 @@ class Job:
             if settings.get(name) != begun:
                 what = _difference(name, begun, settings.get(name))
                 raise RalmError(
-                    f"{self.layout.root} was begun with other settings ({what}): use those again, or "
-                    f"{self._way_out}."
+                    f"{address_of(self.layout.root)} was begun with other settings ({what}): use those "
+                    f"again, or {self._way_out}."
                 )
 
     @property
     def _way_out(self) -> str:
-        if not self.layout.job:
-            return "choose another folder"
-        return f"give up what was begun with `ralm discard {self.layout.root}`"
+        name = address_of(self.layout.root)
+        if self.layout.job:
+            return f"give up what was begun with `ralm discard {name}`"
+        if Origin.of(self.layout.root):
+            return f"choose another address (or delete the cache {self.layout.root}, if that is empty)"
+        return "choose another folder"
 
     def perform(self, stage: Stage, in_order: bool = False) -> list[Marker]:
         """Carry out what is left of a stage; return the markers of all its tasks."""
@@ -88,6 +92,18 @@ def _difference(name: str, begun: Any, now: Any) -> str:
     return f"{name} was {begun}, not {now}"
 
 
+def require_turn(layout: Layout, manifest: Manifest) -> None:
+    """Raise RalmError if the job was begun on other shards than those of this generation.
+
+    On one machine the lock sees to it; a store in object storage may have been changed from another one.
+    """
+    if not layout.job.startswith(f"{manifest.edition + 1:04d}-"):
+        raise RalmError(
+            f"{address_of(layout.root)} was added to or compacted from another machine meanwhile: run the "
+            "same command again."
+        )
+
+
 def pending(layout: Layout, manifest: Manifest) -> Layout | None:
     """The job that was begun on a published store and is not finished, if there is one."""
     for begun in (layout.root / "stages").glob(f"{manifest.edition + 1:04d}-*/build.json"):
@@ -104,9 +120,10 @@ def begin(layout: Layout, manifest: Manifest, kind: str) -> Layout:
         shutil.rmtree(layout.work, ignore_errors=True)
     elif unfinished.job != mine.job:
         what = unfinished.job.partition("-")[2]
+        name = address_of(layout.root)
         raise RalmError(
-            f"{layout.root} has an unfinished `ralm {what}`: run the same command again to finish it, or "
-            f"`ralm discard {layout.root}` to give it up."
+            f"{name} has an unfinished `ralm {what}`: run the same command again to finish it, or "
+            f"`ralm discard {name}` to give it up."
         )
     return mine
 

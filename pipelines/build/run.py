@@ -1,12 +1,12 @@
 """A whole build: the stages in order, its three barriers, resume, and publication."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, read_json, write_json
-from datastore.manifest import FileEntry, IndexEntry, Manifest, current, publish, published
+from datastore.manifest import FileEntry, IndexEntry, Manifest, current, publish, published, put_files
+from datastore.origin import Origin, address_of, locate
 from datastore.store import open_array
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
@@ -17,7 +17,7 @@ from pipelines.build.ingest import Ingest, named, require_passages, settings, un
 from pipelines.build.job import Job, only_file, pending
 from pipelines.build.measured import write_measured
 from pipelines.build.progress import BuildProgress
-from pipelines.build.sources import resolve
+from pipelines.build.sources import Corpus, resolve
 from pipelines.config import BuildConfig
 from retriever.checkpoint import Checkpoint
 from retriever.sizing import IndexKey, choose_key, parse_bytes
@@ -45,6 +45,7 @@ class Build:
         chosen = settings(self.config, corpus, checkpoint, dtype)
         job = Job(self.layout, self.executor, self.progress)
         with self.layout.lock():
+            self._refuse_others(chosen, corpus)
             takedowns = self._begin_takedowns(chosen)
             self._remake_index(chosen)
             job.claim(chosen)
@@ -53,12 +54,33 @@ class Build:
                 ingest = Ingest(job, self.config, corpus, chosen["dtype"], held)
                 manifest = self._stages(ingest, checkpoint, takedowns)
                 job.perform(CardStage(self.layout, manifest, self.config.device))
+                put_files(self.layout, manifest)
                 with self.layout.publishing():
                     publish(self.layout, self._with_late_takedowns(manifest))
                     write_measured(self.layout, manifest.generation)
             if pending(self.layout, current(self.layout)) is None:
                 job.finish()
         return current(self.layout)
+
+    def _refuse_others(self, chosen: dict[str, Any], corpus: Corpus) -> None:
+        """Refuse an address at which another build is published: nothing in this cache tells of that one."""
+        if Origin.of(self.layout.root) is None or not published(self.layout):
+            return
+        there = current(self.layout)
+        settings = [
+            config | {"sources": [], "takedowns": None} for config in (there.config, chosen["config"])
+        ]
+        mine = (
+            self.layout.build_file.exists()
+            and settings[0] == settings[1]
+            and there.sources[: len(corpus.sources)] == corpus.sources
+            and there.encoder.weights_sha256 == chosen["encoder_sha256"]
+        )
+        if not mine:
+            raise RalmError(
+                f"{address_of(self.layout.root)} holds another datastore already: add to it with `ralm add`, "
+                "or choose another address."
+            )
 
     def _check_device(self) -> None:
         """Refuse an index that a GPU does not train before anything is embedded for it."""
@@ -140,7 +162,7 @@ def _takedowns(config: BuildConfig) -> Takedowns | None:
     """The documents that must not come in: a file's, or all that another store has taken down."""
     if config.takedowns is None:
         return None
-    path = Path(config.takedowns)
+    path = locate(config.takedowns)
     if not path.is_dir():
         return Takedowns.read([path])
     return Takedowns.load(Layout(path), current(Layout(path)))
@@ -155,6 +177,12 @@ def check_target(layout: Layout) -> None:
         return
     if published(layout):
         current(layout)  # Refuses a manifest.json that is none of ours.
+        return
+    origin = Origin.of(root)
+    if origin is not None:
+        if strangers := origin.strangers():
+            name = address_of(root)
+            raise RalmError(f"{name} holds something else ({strangers[0]}): choose a new or an empty prefix.")
         return
     # A build killed before it fixed its settings leaves a lock, empty folders and its takedowns.
     strangers = [p.name for p in root.iterdir() if p.name not in ("lock", "stages", "takedowns")]

@@ -6,7 +6,8 @@ whatever machine or number of workers.
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import xxhash
 from datastore.errors import RalmError
 from datastore.manifest import SourceEntry
 from pipelines.config import BuildConfig, SourceConfig
+from pipelines.readers import files
+from pipelines.readers.files import Found, each, is_remote
 from pipelines.readers.formats import READABLE, Segment, compression, format_of
 from pipelines.readers.hub import open_hub_dataset
 
@@ -54,11 +57,13 @@ class Corpus:
 
     def fingerprint(self) -> list[dict[str, Any]]:
         """What a resumed build compares: each segment's name, kind, range and ends, and split sizes."""
+        segments = [segment for split in self.splits for segment in split.segments]
+        ends = iter(each(_ends, segments, any(is_remote(segment.path) for segment in segments)))
         return [
             {
                 "bytes": s.bytes,
                 "segments": [[g.name, g.kind, g.begin, g.end] for g in s.segments],
-                "ends": [_ends(g) for g in s.segments],
+                "ends": [next(ends) for _ in s.segments],
             }
             for s in self.splits
         ]
@@ -68,7 +73,7 @@ def _ends(segment: Segment) -> str:
     """Hash of the first and last bytes of a segment: tells of most edits that keep a file's size."""
     if segment.kind == "hf":
         return ""
-    with open(segment.path, "rb") as handle:
+    with files.open_short(segment.path) as handle:
         begin = segment.begin if segment.in_bytes else 0
         handle.seek(begin)
         first = handle.read(_END_BYTES)
@@ -91,9 +96,10 @@ def resolve(config: BuildConfig, taken: Sequence[str] = ()) -> Corpus:
         if source.path.startswith("hf://"):
             sized = list(_hub_segments(source))
         else:
-            files, unknown = _files(source, name)
+            known, unknown = _files(source, name)
             ignored += unknown
-            sized = [item for path, label in files for item in _segments(path, label, source, config)]
+            cut = partial(_segments, source=source, split_bytes=config.split_bytes)
+            sized = [item for items in each(cut, known, is_remote(source.path)) for item in items]
         before = len(splits)
         for segments, size in _pack(sized, config.split_bytes):
             splits.append(Split(len(splits), number, segments, size))
@@ -108,17 +114,14 @@ def source_names(paths: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
 
     Where one of them is `taken`, all end in a number: more of the path would be no name to keep.
     """
-    parts = [
-        (p,) if p.startswith("hf://") else Path(os.path.abspath(p)).parts  # noqa: PTH100
-        for p in paths
-    ]
-    if len(set(parts)) < len(parts):
-        twice = next(p for i, p in enumerate(paths) if parts[i] in parts[:i])
+    whole = [(p,) if p.startswith("hf://") else files.parts(p) for p in paths]
+    if len(set(whole)) < len(whole):
+        twice = next(p for i, p in enumerate(paths) if whole[i] in whole[:i])
         raise RalmError(f"The source {twice} is given twice: name it once.")
     length = 1
-    while len({p[-length:] for p in parts}) < len(parts):
+    while len({p[-length:] for p in whole}) < len(whole):
         length += 1
-    names = ["/".join(p[-length:]).removeprefix("hf://").lstrip("/") or "root" for p in parts]
+    names = ["/".join(p[-length:]).removeprefix("hf://").lstrip("/") or "root" for p in whole]
     found, number = names, 1
     while set(found) & set(taken):
         number += 1
@@ -126,59 +129,43 @@ def source_names(paths: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
     return found
 
 
-def _files(source: SourceConfig, name: str) -> tuple[list[tuple[Path, str]], list[str]]:
-    root = Path(source.path)
-    if root.is_file():
+def _files(source: SourceConfig, label: str) -> tuple[list[Found], list[str]]:
+    """A source's files, `relative` being their names in ids, and the names of files of unknown kinds."""
+    root = source.path
+    if files.is_file(root):
         if format_of(root, source.reader) is None:
             raise RalmError(f"{root} is of a kind ralm does not read: it reads {READABLE}.")
-        return [(root, name)], []
-    if not root.is_dir():
-        raise RalmError(f"There is no source {root}: name a file, a folder or hf://NAME.")
+        path = root if is_remote(root) else os.path.abspath(root)  # noqa: PTH100
+        return [Found(path, label, files.size(root))], []
+    if not is_remote(root) and not Path(root).is_dir():
+        raise RalmError(f"There is no source {root}: name a file, a folder, s3://BUCKET/PREFIX or hf://NAME.")
     found, unknown = [], []
-    for path in _walk(root):
-        # A name that is no UTF-8 is spelled with escapes: it becomes part of ids.
-        label = os.fsencode(f"{name}/{path.relative_to(root).as_posix()}").decode(errors="backslashreplace")
-        if format_of(path, source.reader) is None:
-            unknown.append(label)
+    for one in files.walk(root):
+        labelled = replace(one, relative=f"{label}/{one.relative}")
+        if format_of(one.path, source.reader) is None:
+            unknown.append(labelled.relative)
         else:
-            found.append((path, label))
+            found.append(labelled)
     if not found:
-        raise RalmError(f"The folder {root} holds no file that ralm reads: it reads {READABLE}.")
+        what = "prefix" if is_remote(root) else "folder"
+        raise RalmError(f"The {what} {root} holds no file that ralm reads: it reads {READABLE}.")
     return found, unknown
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    """Regular files under a folder in one order everywhere; hidden ones and links to folders not."""
-    for folder, folders, files in os.walk(root, onerror=_unreadable):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for file in sorted(files):
-            path = Path(folder) / file
-            if not file.startswith(".") and path.is_file():
-                yield path
-
-
-def _unreadable(error: OSError) -> None:
-    raise RalmError(f"The folder {error.filename} cannot be read ({error.strerror}): mend its permissions.")
-
-
-def _segments(
-    path: Path, label: str, source: SourceConfig, config: BuildConfig
-) -> Iterator[tuple[Segment, int]]:
-    kind, size = format_of(path, source.reader) or "text", path.stat().st_size
-    absolute = str(path.resolve())
+def _segments(file: Found, source: SourceConfig, split_bytes: int) -> list[tuple[Segment, int]]:
+    kind, size = format_of(file.path, source.reader) or "text", file.bytes
     if kind == "parquet":
-        yield from _row_groups(absolute, label, config.split_bytes, size)
-    elif compression(absolute) in _CUT.get(kind, ()) and size > config.split_bytes:
-        for begin in range(0, size, config.split_bytes):
-            end = min(begin + config.split_bytes, size)
-            yield Segment(absolute, label, kind, begin, end), end - begin
-    else:
-        yield Segment(absolute, label, kind), size
+        return list(_row_groups(file.path, file.relative, split_bytes, size))
+    if compression(file.path) in _CUT.get(kind, ()) and size > split_bytes:
+        ends = [(begin, min(begin + split_bytes, size)) for begin in range(0, size, split_bytes)]
+        return [(Segment(file.path, file.relative, kind, begin, end), end - begin) for begin, end in ends]
+    return [(Segment(file.path, file.relative, kind), size)]
 
 
 def _row_groups(path: str, label: str, split: int, size: int) -> Iterator[tuple[Segment, int]]:
     try:
-        footer = pq.read_metadata(path)
+        with files.for_arrow(path) as source:
+            footer = pq.read_metadata(source)
     except (pa.ArrowInvalid, OSError):
         yield Segment(path, label, "parquet"), size  # Its read task reports what is wrong with it.
         return

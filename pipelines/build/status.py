@@ -7,6 +7,7 @@ from typing import Any
 from datastore.errors import RalmError
 from datastore.layout import Layout, read_json
 from datastore.manifest import Manifest, at_generation, current, published
+from datastore.origin import Origin, fetch, locate
 from datastore.store import open_array
 from pipelines.build.compact import plan
 from pipelines.build.dedup import partition_count
@@ -45,16 +46,18 @@ class Status:
 
 def status(path: Path) -> Status:
     """Read the state of a store. Raises RalmError if there is none."""
-    layout = Layout(path)
+    layout = Layout(locate(path))
     if not layout.build_file.exists():
-        current(layout)  # Says in one sentence what is the matter.
+        found = current(layout)  # Says in one sentence what is the matter.
+        if Origin.of(layout.root):
+            return Status("", (), found, of_store(layout.root))  # The machine that built it has the record.
         raise RalmError(f"{path} has no record of its build.")
     manifest = current(layout) if published(layout) else None
     if manifest and (unfinished := pending(layout, manifest)):
         layout = unfinished
     totals = _compaction(layout) if layout.job.endswith("compact") else _totals(layout)
     stages = tuple(_stage(layout, name, tasks) for name, tasks in totals.items())
-    return Status(layout.job.partition("-")[2], stages, manifest, of_store(path))
+    return Status(layout.job.partition("-")[2], stages, manifest, of_store(layout.root))
 
 
 def _stage(layout: Layout, name: str, tasks: int | None) -> StageStatus:
@@ -87,7 +90,9 @@ def _totals(layout: Layout) -> dict[str, int | None]:
     if all(read):
         earlier = 0
         if layout.job:
-            earlier = sum(len(open_array(layout.root / f.path)) for f in current(layout).documents)
+            documents = current(layout).documents
+            fetch(layout.root, documents)
+            earlier = sum(len(open_array(layout.root / file.path)) for file in documents)
         partitions = partition_count(earlier + sum(m.counts["kept"] for m in read if m))
     chunk = [layout.done("chunk", n) for n in range(len(splits))]
     shards = None

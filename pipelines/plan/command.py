@@ -23,7 +23,8 @@ _MAX_TOKENS = 512
 
 def plan(
     sources: Annotated[
-        list[str] | None, typer.Argument(help="files and folders to sample, instead of --tokens")
+        list[str] | None,
+        typer.Argument(help="files, folders and s3:// prefixes to sample, instead of --tokens"),
     ] = None,
     tokens: Annotated[str | None, typer.Option(help=_TOKENS)] = None,
     limit: Annotated[int | None, typer.Option(help="read only the first documents of SOURCES")] = None,

@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 
 import zstandard
 
+from pipelines.readers.files import open_file, open_short
+
 _BLOCK = 1 << 16
 _SEARCHED = 1 << 22
 # What one block may become at once: bzip2 makes a gigabyte of 50 kilobytes of zeros.
@@ -161,8 +163,8 @@ def _pieces(frame: Any, data: bytes) -> Iterator[bytes]:
 
 def open_frames(path: str, codec: str, begin: int = 0, end: int = -1) -> Decompressed:
     """Open a compressed file at the frame that begins at `begin`; its `limit` is that of `end`."""
-    raw = open(path, "rb", buffering=0)  # noqa: SIM115  (closed with the stream around it)
-    return Decompressed(raw, codec, begin, end)
+    # Closed with the stream around it.
+    return Decompressed(open_file(path, 0), codec, begin, end)
 
 
 def open_compressed(path: str, codec: str) -> BinaryIO:
@@ -176,7 +178,7 @@ def next_frame(path: str, codec: str, begin: int, end: int = -1, starts: bytes =
     A frame is told by its magic number, and that its data begin with `starts`.
     """
     magic = _MAGIC[codec]
-    with open(path, "rb") as raw:
+    with open_short(path) as raw:
         raw.seek(begin)
         window, at = b"", begin
         while block := raw.read(_SEARCHED):
@@ -196,13 +198,13 @@ def next_frame(path: str, codec: str, begin: int, end: int = -1, starts: bytes =
 
 def _is_frame(path: str, codec: str, at: int, starts: bytes) -> bool:
     if codec == "bzip2":
-        with open(path, "rb") as raw:
+        with open_short(path) as raw:
             raw.seek(at)
             if raw.read(10)[4:] != _BZIP2_BLOCK:
                 return False
     if not starts:
         return True
-    with open_frames(path, codec, at) as stream:
+    with Decompressed(open_file(path, 0, _BLOCK), codec, at) as stream:
         try:
             found = b""
             while len(found) < len(starts) and (piece := stream.read(len(starts) - len(found))):
@@ -214,7 +216,7 @@ def _is_frame(path: str, codec: str, at: int, starts: bytes) -> bool:
 
 def expansion(path: str, codec: str) -> float:
     """Decompressed bytes for each byte of a file, by its beginning; 1 if it cannot be read."""
-    with open(path, "rb") as raw:
+    with open_short(path) as raw:
         data = raw.read(1 << 20)
     try:
         found = sum(map(len, _pieces(CODECS[codec](), data)))

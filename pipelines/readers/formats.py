@@ -1,9 +1,10 @@
 """Which formats there are, told by a file's name, and the part of a file that one task reads."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 
 from pipelines.config import Format
+from pipelines.readers.files import last_part
 
 # C4, OSCAR and others ship JSON Lines as .json.gz, so .json means JSON Lines too.
 _FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet"}
@@ -24,7 +25,7 @@ READABLE = (
 class Segment:
     """Part of a file that one task reads: bytes of JSON Lines or a dump, row groups of Parquet, else all.
 
-    `begin` and `end` count bytes (as they lie on the disk) or row groups; `end` -1 is the file's end.
+    `begin` and `end` count bytes (as the file holds them) or row groups; `end` -1 is the file's end.
     `first_record` is the number of records (lines, rows) before `begin`. `kind` is a format, or "hf".
     """
 
@@ -41,10 +42,10 @@ class Segment:
         return self.kind in ("jsonl", "mediawiki")
 
 
-def format_of(path: Path, forced: Format | None = None) -> Format | None:
+def format_of(path: str, forced: Format | None = None) -> Format | None:
     """The format of a file by its name, or the one that its source forces; None if it cannot be read."""
-    suffixes = [s.lower() for s in path.suffixes]
-    compressed = compression(path.name) is not None
+    suffixes = [s.lower() for s in PurePath(last_part(path)).suffixes]
+    compressed = compression(path) is not None
     if compressed:
         suffixes.pop()
     found = forced or (_FORMATS.get(suffixes[-1]) if suffixes else None)
@@ -53,4 +54,4 @@ def format_of(path: Path, forced: Format | None = None) -> Format | None:
 
 def compression(path: str) -> str | None:
     """The compression a file name tells of: "gzip", "zstd", "bzip2", "xz" or None."""
-    return _COMPRESSIONS.get(Path(path).suffix.lower())
+    return _COMPRESSIONS.get(PurePath(last_part(path)).suffix.lower())

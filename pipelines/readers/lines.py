@@ -3,6 +3,7 @@
 from typing import BinaryIO
 
 from pipelines.readers.decompress import open_compressed
+from pipelines.readers.files import open_file
 from pipelines.readers.formats import compression
 
 _BLOCK = 1 << 20
@@ -12,7 +13,7 @@ def open_stream(path: str) -> BinaryIO:
     """Open a file for reading bytes, decompressed as its name tells."""
     codec = compression(path)
     if codec is None:
-        return open(path, "rb", buffering=_BLOCK)
+        return open_file(path, _BLOCK)
     return open_compressed(path, codec)
 
 
@@ -49,7 +50,7 @@ def bounded_line(stream: BinaryIO, limit: int) -> tuple[bytes | None, int]:
 def count_newlines(path: str, begin: int, end: int) -> int:
     """Count the newlines among bytes [begin, end) of a file."""
     found = 0
-    with open(path, "rb") as handle:
+    with open_file(path) as handle:
         handle.seek(begin)
         left = end - begin
         while left > 0 and (block := handle.read(min(left, 8 * _BLOCK))):

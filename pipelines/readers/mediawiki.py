@@ -9,13 +9,14 @@ A plain or bzip2 dump is cut at any byte: a page belongs to the range in which i
 beginning of the bzip2 stream that holds this byte. One of a single bzip2 stream is one task in effect.
 """
 
-import io
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from pipelines.readers.decompress import Damage, Decompressed, next_frame, open_frames
+from pipelines.readers.files import open_file
 from pipelines.readers.formats import Segment, compression
 from pipelines.readers.records import Intake, Record, Skipped, Unreadable, one_line, only_damage
 from pipelines.readers.scanner import Scanner
@@ -54,19 +55,21 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
 def _head(path: str) -> bytes:
     """The beginning of a dump, which says what the wiki calls its files and categories."""
     try:
-        with _open(path, 0, -1) as stream:
-            return Scanner(stream).peek(_HEADER_BYTES)
+        with open_file(path, 0, _HEADER_BYTES) as raw:
+            codec = compression(path)
+            return Scanner(Decompressed(raw, codec) if codec else raw).peek(_HEADER_BYTES)
     except OSError as error:
         only_damage(error, path)
         return b""
 
 
-class _Plain(io.FileIO):
+class _Plain:
     """An uncompressed file from `begin` on; `limit` is where `end` lies behind that."""
 
     def __init__(self, path: str, begin: int, end: int) -> None:
-        super().__init__(path)
-        self.seek(begin)
+        raw = open_file(path, 0)
+        raw.seek(begin)
+        self.read, self.close = raw.read, raw.close
         self.limit = end - begin if end >= 0 else None
 
 
@@ -83,7 +86,7 @@ def _pages(segment: Segment, intake: Intake) -> Iterator[bytes | _Bad]:
         begin = next_frame(path, codec, begin, segment.end)
     while begin is not None:
         try:
-            with _open(path, begin, segment.end) as stream:
+            with closing(_open(path, begin, segment.end)) as stream:
                 yield from _scan(stream, intake)
             return
         except OSError as error:

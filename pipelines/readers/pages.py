@@ -1,8 +1,8 @@
 """Files that are one document each: plain text, Markdown and HTML pages."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
+from pipelines.readers.files import open_file, size
 from pipelines.readers.formats import Segment
 from pipelines.readers.records import BOM, Intake, Record, Unreadable, failed
 
@@ -44,11 +44,12 @@ def text_of_html(page: bytes | str) -> str:
 
 def _whole(segment: Segment, intake: Intake) -> bytes | Unreadable:
     try:
-        size = Path(segment.path).stat().st_size
-        if size > intake.max_record_bytes:
-            reason = f"the file has {size:,} bytes and max_record_bytes allows {intake.max_record_bytes:,}"
+        found = size(segment.path)
+        if found > intake.max_record_bytes:
+            reason = f"the file has {found:,} bytes and max_record_bytes allows {intake.max_record_bytes:,}"
             return Unreadable(segment.name, 1, reason)
-        intake.consumed += size
-        return Path(segment.path).read_bytes()
+        intake.consumed += found
+        with open_file(segment.path) as handle:
+            return handle.read()
     except OSError as error:
         raise failed(error, segment.path) from None

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.readers.files import for_arrow
 from pipelines.readers.formats import Segment
 from pipelines.readers.records import Intake, Record, Unreadable, one_line, only_damage
 
@@ -13,7 +14,7 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     """The rows of the segment's row groups."""
     number = segment.first_record
     try:
-        with pq.ParquetFile(segment.path) as file:
+        with for_arrow(segment.path) as opened, pq.ParquetFile(opened) as file:
             end = file.num_row_groups if segment.end < 0 else segment.end
             for group in range(segment.begin, end):
                 found = file.metadata.row_group(group)

@@ -3,15 +3,21 @@
 Knows nothing of formats. What lies before the window is forgotten, so memory is bounded by what is asked for.
 """
 
-import io
+from typing import Protocol
 
 _BLOCK = 1 << 20
 
 
-class Scanner:
-    """Reads a raw stream. `position` counts the bytes before the window."""
+class Stream(Protocol):
+    """What can be read forward."""
 
-    def __init__(self, stream: io.RawIOBase) -> None:
+    def read(self, size: int, /) -> bytes | None: ...
+
+
+class Scanner:
+    """Reads a stream. `position` counts the bytes before the window."""
+
+    def __init__(self, stream: Stream) -> None:
         self.position = 0
         self._stream = stream
         self._window = bytearray()

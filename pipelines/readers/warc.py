@@ -13,9 +13,10 @@ import io
 import logging
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
-from pipelines.readers.decompress import Damage, next_frame, open_frames
+from pipelines.readers.decompress import Damage, Decompressed, next_frame, open_frames
+from pipelines.readers.files import open_file
 from pipelines.readers.formats import Segment, compression
 from pipelines.readers.pages import text_of_html
 from pipelines.readers.records import Intake, Record, Skipped, Unreadable, one_line, only_damage
@@ -69,11 +70,11 @@ def _blocks(segment: Segment, intake: Intake) -> Iterator[bytes | _BadRecord]:
             begin = found
 
 
-def _open(path: str, codec: str | None, begin: int) -> io.RawIOBase:
+def _open(path: str, codec: str | None, begin: int) -> BinaryIO | Decompressed:
     """Open a file for reading raw, decompressed from the frame at `begin` on if it has a codec."""
     if codec is not None:
         return open_frames(path, codec, begin)
-    return open(path, "rb", buffering=0)
+    return open_file(path, 0)
 
 
 def _scan(scanner: Scanner, intake: Intake) -> Iterator[tuple[int, bytes | _BadRecord]]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from datastore.errors import RalmError
 from pipelines.build.sources import _pack, resolve, source_names
 from pipelines.config import BuildConfig, SourceConfig
-from pipelines.readers.formats import Segment
+from pipelines.readers.formats import Segment, compression
 
 
 def corpus_of(*paths, **settings):
@@ -32,6 +32,16 @@ def test_links_to_folders_are_not_followed_so_loops_end(tmp_path):
     (tmp_path / "docs" / "loop").symlink_to(tmp_path / "docs")
     (tmp_path / "docs" / "nowhere.txt").symlink_to(tmp_path / "gone")
     assert [g.name for s in corpus_of(tmp_path / "docs").splits for g in s.segments] == ["docs/a.txt"]
+
+
+def test_a_link_is_of_the_kind_that_its_own_name_says(tmp_path):
+    """As hub caches lay files out: the name is the link's, the file is called by its hash."""
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "blobs" / "0123").write_bytes(b"x")
+    (tmp_path / "docs" / "a.jsonl.gz").symlink_to(tmp_path / "blobs" / "0123")
+    (segment,) = corpus_of(tmp_path / "docs").splits[0].segments
+    assert (segment.kind, compression(segment.path)) == ("jsonl", "gzip")
 
 
 def test_a_large_file_is_cut_into_ranges_that_touch(tmp_path):

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from pipelines.config import SourceConfig, load_config
@@ -37,14 +35,14 @@ def test_compression_is_told_by_the_name(name, codec):
     ],
 )
 def test_the_format_is_told_by_the_name(name, expected):
-    assert format_of(Path(name)) == expected
+    assert format_of(name) == expected
 
 
 def test_a_source_may_force_a_format_on_files_that_can_be_read_so():
-    assert format_of(Path("enwiki.xml-p1p41242.bz2"), "mediawiki") == "mediawiki"
-    assert format_of(Path("records.data"), "jsonl") == "jsonl"
-    assert format_of(Path("README"), "text") == "text"
-    assert format_of(Path("page.gz"), "html") is None
+    assert format_of("enwiki.xml-p1p41242.bz2", "mediawiki") == "mediawiki"
+    assert format_of("records.data", "jsonl") == "jsonl"
+    assert format_of("README", "text") == "text"
+    assert format_of("page.gz", "html") is None
 
 
 def test_every_format_may_be_forced_in_a_configuration():

@@ -3,7 +3,6 @@ import gzip
 import re
 import tracemalloc
 from itertools import pairwise
-from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given, settings
@@ -11,35 +10,12 @@ from hypothesis import strategies as st
 
 from datastore.schema import Document
 from pipelines.readers.records import Skipped, Unreadable
+from tests.pipelines.readers.reading import END, HEAD, page
 from tests.pipelines.readers.reading import read as read_file
-
-HEAD = (
-    b'<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang="de">\n  <siteinfo>\n    '
-    b'<namespaces>\n      <namespace key="0" case="first-letter" />\n      <namespace key="6" '
-    b'case="first-letter">Datei</namespace>\n    </namespaces>\n  </siteinfo>\n'
-)
-END = b"</mediawiki>\n"
 
 
 def read(path, **options):
     return read_file(path, kind="mediawiki", **options)
-
-
-def page(number, text="Some text.", ns=0, extra="", model="wikitext"):
-    return f"""  <page>
-    <title>Title {number}</title>
-    <ns>{ns}</ns>
-    <id>{number}</id>{extra}
-    <revision>
-      <id>9{number}</id>
-      <timestamp>2024-03-01T00:00:00Z</timestamp>
-      <contributor><username>A</username><id>5</id></contributor>
-      <model>{model}</model>
-      <format>text/x-wiki</format>
-      <text bytes="10" xml:space="preserve">{escape(text)}</text>
-    </revision>
-  </page>
-""".encode()
 
 
 def ids(records):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from datastore.schema import Document
 from pipelines.readers.records import Skipped, Unreadable
 from tests.pipelines.readers.reading import read as read_file
+from tests.pipelines.readers.reading import record
 
 PAGE = (
     "<html><head><title>T</title></head><body><article><p>The first paragraph of page {} says something that "
@@ -26,20 +27,6 @@ PACK = {
 
 def read(path, **options):
     return read_file(path, kind="warc", **options)
-
-
-def record(kind="conversion", body=b"text", number=0, content_type="text/plain", uri=None):
-    """The bytes of one WARC record, its number in the id."""
-    head = [
-        "WARC/1.0",
-        f"WARC-Type: {kind}",
-        f"WARC-Record-ID: <urn:uuid:{number}>",
-        f"WARC-Target-URI: {uri or f'http://example.org/{number}'}",
-        "WARC-Date: 2024-02-20T21:10:55Z",
-        f"Content-Type: {content_type}",
-        f"Content-Length: {len(body)}",
-    ]
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + body + b"\r\n\r\n"
 
 
 def response(body, status="200 OK", number=0, **headers):

@@ -1,0 +1,228 @@
+"""Files by their path, wherever they lie: sizes, listings and reads, on local disks and in object storage.
+
+Local paths go straight to the system. `s3://` and `gs://` go through pyarrow, and whatever fails there is a
+RalmError at once: it is the connection's fault, never a record's, and no task may count it as damage.
+"""
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import pyarrow as pa
+
+from datastore.address import Address
+from datastore.errors import RalmError
+
+SCHEMES = ("s3://", "gs://")
+# One request for so much: each takes tens of milliseconds before its first byte.
+_REMOTE_BLOCK = 8 << 20
+_REQUESTS = 16
+# Two bytes that UTF-8 never holds.
+_UNLIKELY = (0xF5, 0xFF)
+
+One = TypeVar("One")
+Other = TypeVar("Other")
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path names something in object storage."""
+    return path.startswith(SCHEMES)
+
+
+def _filesystem_of(address: Address) -> Any:
+    """What reads it, made once in a process."""
+    return _filesystem(f"{address.scheme}://{address.authority}?{address.options}")
+
+
+@lru_cache
+def _filesystem(uri: str) -> Any:
+    import pyarrow.fs
+
+    with _explained(uri.rstrip("?")):
+        return pyarrow.fs.FileSystem.from_uri(uri)[0]
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RalmError(
+            f"{path} cannot be read ({reason}): check the bucket, the credentials (AWS_*, or Google's) and "
+            "the network, then run the same command again."
+        ) from None
+
+
+def parts(path: str) -> tuple[str, ...]:
+    """The parts of a path, from the outermost on."""
+    return Address.parse(path).parts if is_remote(path) else Path(os.path.abspath(path)).parts  # noqa: PTH100
+
+
+def last_part(path: str) -> str:
+    """The last part of a path."""
+    return Address.parse(path).key.rpartition("/")[2] if is_remote(path) else Path(path).name
+
+
+def size(path: str) -> int:
+    """Bytes of a file. Raises OSError for a local file, RalmError for a remote one, that cannot be had."""
+    if not is_remote(path):
+        return Path(path).stat().st_size
+    found = _info(path).size
+    if found is None:
+        raise RalmError(f"{path} cannot be read (there is no such object): put it back and run again.")
+    return int(found)
+
+
+def is_file(path: str) -> bool:
+    """Whether a path names a file, not a folder or nothing."""
+    return _info(path).is_file if is_remote(path) else Path(path).is_file()
+
+
+def _info(path: str) -> Any:
+    address = Address.parse(path)
+    with _explained(path):
+        return _filesystem_of(address).get_file_info(address.inner)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file of a listing: where it lies, its path within what is listed, and its size in bytes."""
+
+    path: str
+    relative: str
+    bytes: int
+
+
+def walk(root: str) -> list[Found]:
+    """The files under a folder or prefix, in one order everywhere; hidden ones and links to folders not.
+
+    Of each folder its files come first, then its folders. Empty if there is no such folder.
+    """
+    return _walk_objects(root) if is_remote(root) else list(_walk_folders(root))
+
+
+def _walk_folders(root: str) -> Iterator[Found]:
+    for folder, folders, files in os.walk(root, onerror=_unreadable):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for file in sorted(files):
+            path = Path(folder) / file
+            if not file.startswith(".") and path.is_file():
+                # A name that is no UTF-8 is spelled with escapes: it becomes part of ids.
+                relative = os.fsencode(path.relative_to(root).as_posix()).decode(errors="backslashreplace")
+                # By its own name, not what it links to: that says what kind of file it is.
+                yield Found(os.path.abspath(path), relative, path.stat().st_size)  # noqa: PTH100
+
+
+def _unreadable(error: OSError) -> None:
+    raise RalmError(f"The folder {error.filename} cannot be read ({error.strerror}): mend its permissions.")
+
+
+def _walk_objects(root: str) -> list[Found]:
+    import pyarrow.fs
+
+    address = Address.parse(root)
+    with _explained(root):
+        selector = pyarrow.fs.FileSelector(address.inner, allow_not_found=True, recursive=True)
+        listed = [info for info in _filesystem_of(address).get_file_info(selector) if info.is_file]
+    below = len(address.inner) + 1
+    found = [(tuple(info.path[below:].split("/")), info) for info in listed]
+    # A bucket lists by whole keys; a folder's own files come before its folders.
+    found.sort(key=lambda one: [*((1, part) for part in one[0][:-1]), (0, one[0][-1])])
+    return [
+        Found(str(replace(address, key=info.path[len(address.bucket) + 1 :])), "/".join(parts), info.size)
+        for parts, info in found
+        if not any(part.startswith(".") for part in parts)
+    ]
+
+
+def each(function: Callable[[One], Other], items: Iterable[One], remote: bool) -> list[Other]:
+    """A function of every item, in order; where each waits for a server, several at a time."""
+    if not remote:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(_REQUESTS) as pool:
+        return list(pool.map(function, items))
+
+
+def open_file(path: str, buffering: int = -1, block: int = _REMOTE_BLOCK) -> BinaryIO:
+    """Open a file for reading from some byte on.
+
+    `buffering` is as for `open`, of a local one; `block` is what one request brings of a remote one.
+    """
+    if not is_remote(path):
+        return open(path, "rb", buffering=buffering)
+    return io.BufferedReader(_Object(path), block)
+
+
+def open_short(path: str) -> BinaryIO:
+    """Open a file for a few reads here and there: of a remote one each is a request for just that."""
+    # BinaryIO is what typing calls them all.
+    return _Object(path) if is_remote(path) else open(path, "rb")  # type: ignore[return-value]
+
+
+@contextmanager
+def for_arrow(path: str) -> Iterator[Any]:
+    """What pyarrow's readers take: the path of a local file, an open remote one."""
+    if not is_remote(path):
+        yield path
+        return
+    with _Object(path) as opened:
+        yield opened
+
+
+class _Object(io.RawIOBase):
+    """An object's bytes; every read is one request, and gives all it was asked for or fails."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._at = 0
+        address = Address.parse(path)
+        with _explained(path):
+            self._file = _filesystem_of(address).open_input_file(address.inner)
+            self._size = int(self._file.size())
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, target: Any) -> int:
+        view = memoryview(target).cast("B")
+        wanted = min(len(view), self._size - self._at)
+        if wanted <= 0:
+            return 0
+        with _explained(self._path):
+            # Of an object that was replaced by a shorter one pyarrow says that all came, and leaves the rest
+            # as it was. So the last byte tells; should it be the unlikely one, it is asked for once more.
+            for unlikely in _UNLIKELY:
+                view[wanted - 1] = unlikely
+                self._file.seek(self._at)
+                if self._file.readinto(view[:wanted]) == wanted and view[wanted - 1] != unlikely:
+                    self._at += wanted
+                    return wanted
+            raise OSError("it has become shorter while it was read")
+
+    def readall(self) -> bytes:
+        # The inherited one asks for 8 KiB at a time.
+        data = bytearray(max(0, self._size - self._at))
+        self.readinto(data)
+        return bytes(data)
+
+    def close(self) -> None:
+        if not self.closed and hasattr(self, "_file"):
+            self._file.close()
+        super().close()
