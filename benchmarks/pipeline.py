@@ -35,7 +35,8 @@ from pipelines.config import BuildConfig, NearDuplicates, SourceConfig, checked_
 from pipelines.readers.lines import open_stream
 from retriever.checkpoint import DEFAULT_ENCODER
 
-RULES = ["language", "gopher_quality", "gopher_repetition", "c4", "fineweb"]
+# What is quick to say no comes first.
+RULES = ["gopher_quality", "c4", "language", "fineweb", "gopher_repetition"]
 # What MinHash is measured on: documents of some pages, as the published rates are.
 LONG = 2000
 
@@ -105,11 +106,11 @@ def filtered_by_datatrove(corpus: Path, root: Path) -> tuple[float, int]:
         return bool(labels) and labels[0] == "__label__en" and scores[0] >= 0.65
 
     steps = [
-        filters.LambdaFilter(english),
         filters.GopherQualityFilter(),
-        filters.GopherRepetitionFilter(),
         filters.C4QualityFilter(),
+        filters.LambdaFilter(english),
         filters.FineWebQualityFilter(),
+        filters.GopherRepetitionFilter(),
         JsonlWriter(str(root / "datatrove"), compression=None),
     ]
     started = time.process_time()

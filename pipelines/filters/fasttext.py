@@ -52,7 +52,7 @@ class Language(Rule):
     source: ClassVar[str] = "Joulin et al. 2016; threshold of Penedo et al. 2024"
     languages: tuple[str, ...] = ("en",)
     min_score: float = Field(0.65, ge=0, le=1)
-    characters: int = Field(300, ge=20, description="more takes longer and changes little")
+    characters: int = Field(200, ge=20, description="more takes longer and changes little")
     model: str | None = None
 
     def judge(self, text: Text) -> Verdict:

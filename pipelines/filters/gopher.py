@@ -56,14 +56,14 @@ class GopherQuality(Rule):
         return None
 
     def _of_lines(self, text: Text) -> Rejected | None:
-        for name, what, marks, most, has in (
-            ("bullets", "begin with a bullet", _BULLETS, self.max_bullet_lines, _begins),
-            ("cut_lines", "end in an ellipsis", _ELLIPSES, self.max_ellipsis_lines, _ends),
+        for name, what, marks, most, marked in (
+            ("bullets", "begin with a bullet", _BULLETS, self.max_bullet_lines, _beginning_with),
+            ("cut_lines", "end in an ellipsis", _ELLIPSES, self.max_ellipsis_lines, _ending_in),
         ):
             # Most texts have fewer marks in all than lines that may have one.
             if sum(map(text.body.count, marks)) <= most * len(text.lines):
                 continue
-            share = sum(has(line, marks) for line in text.lines) / len(text.lines)
+            share = marked(text.lines, marks) / len(text.lines)
             if share > most:
                 return Rejected(name, f"{share:.0%} of lines {what}, at most {most:.0%}")
         return None
@@ -137,12 +137,12 @@ class GopherRepetition(Rule):
         return None
 
 
-def _begins(line: str, marks: tuple[str, ...]) -> bool:
-    return line.lstrip().startswith(marks)
+def _beginning_with(lines: list[str], marks: tuple[str, ...]) -> int:
+    return sum([line.lstrip().startswith(marks) for line in lines])
 
 
-def _ends(line: str, marks: tuple[str, ...]) -> bool:
-    return line.rstrip().endswith(marks)
+def _ending_in(lines: list[str], marks: tuple[str, ...]) -> int:
+    return sum([line.rstrip().endswith(marks) for line in lines])
 
 
 @lru_cache(maxsize=1)

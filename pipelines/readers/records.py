@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,11 @@ def default_domain(source: SourceConfig, name: str) -> str:
     later under the same name has the same domain: what it calls as before is the same document, and stays
     taken down if it was.
     """
-    if source.domain:
-        return source.domain
+    return source.domain or _without_extensions(name)
+
+
+@lru_cache(maxsize=64)
+def _without_extensions(name: str) -> str:
     path = Path(_ADDED.sub("", name))
     while path.suffix.lower() in EXTENSIONS and path.stem:
         path = path.with_suffix("")
