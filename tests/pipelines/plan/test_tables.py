@@ -36,7 +36,6 @@ def test_every_part_is_there(printed):
         "8.23 B of 170 tokens",
         "vectors/",
         "in all",
-        "Not counted, for want of a measured rate: filters, near-duplicates",
         "auto for 512 GiB, planned",
         "The disk of 1 TB is too small: the build needs 31",
     ):
@@ -49,10 +48,10 @@ def test_json_holds_what_the_tables_show():
     found = orjson.loads(orjson.dumps(to_json(PLAN)))
     assert found["peak_bytes"] == sum(one["bytes"] for one in found["files"])
     assert found["days"] == pytest.approx(sum(one["days"] for one in found["steps"]))
-    assert found["rates"]["filter_speed"]["value"] is None
+    assert found["rates"]["disk_tb"]["value"] == 1
     assert found["rates"]["gpus"] == {"value": 4.0, "unit": "GPUs", "source": "given: --gpus"}
     assert found["index"]["auto"] == "IVF131072,PQ96x4fs"
-    assert found["uncounted"] == ["filters", "near-duplicates"]
+    assert found["uncounted"] == []
 
 
 @pytest.mark.parametrize(
