@@ -14,7 +14,7 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     number = segment.first_record
     try:
         with open_stream(segment.path) as stream:
-            skipped = skip_to_line(stream, segment.begin)
+            skipped = skip_to_line(stream, segment.begin, segment.end)
             number += skipped > 0
             position = segment.begin + skipped
             while segment.end < 0 or position < segment.end:

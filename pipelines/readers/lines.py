@@ -17,16 +17,17 @@ def open_stream(path: str) -> BinaryIO:
     return open_compressed(path, codec)
 
 
-def skip_to_line(stream: BinaryIO, begin: int) -> int:
+def skip_to_line(stream: BinaryIO, begin: int, end: int = -1) -> int:
     """Go to the first line that starts at or after `begin`; return the bytes skipped after `begin`.
 
-    A line belongs to the range in which its first byte lies.
+    A line belongs to the range in which its first byte lies. Nobody looks on behind `end` (-1: the file's
+    end): in a file of one long line every range would read it to its end.
     """
     if not begin:
         return 0
     stream.seek(begin - 1)
     skipped = 0
-    while piece := stream.readline(_BLOCK):
+    while (end < 0 or begin - 1 + skipped < end) and (piece := stream.readline(_BLOCK)):
         skipped += len(piece)
         if piece.endswith(b"\n"):
             break
