@@ -152,21 +152,36 @@ def checked_config(content: Mapping[str, Any], source: str = "") -> BuildConfig:
         raise RalmError(f"{source}{where}: {first['msg']} (got {first['input']!r}).") from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path, what: str, example: str) -> dict[str, Any]:
+    """Read a YAML file of settings. Raises RalmError if there is none, or it holds something else."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RalmError(f"There is no configuration file {path}.") from None
+        raise RalmError(f"There is no {what} {path}.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RalmError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
-        raise RalmError(f"{path} must hold a mapping of settings, such as `sources: [...]`.")
-    takedowns = content.get("takedowns")
-    if isinstance(takedowns, str) and "://" not in takedowns:
-        content["takedowns"] = str(path.parent / takedowns)
+        raise RalmError(f"{path} must hold a mapping of settings, such as `{example}`.")
+    return {str(name): value for name, value in content.items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = read_mapping(path, "configuration file", "sources: [...]")
     sources = content.get("sources")
-    for source in sources if isinstance(sources, list) else []:
-        found = source.get("path") if isinstance(source, dict) else None
-        if isinstance(found, str) and "://" not in found:
-            source["path"] = str(path.parent / found)
+    mappings = [one for one in sources if isinstance(one, dict)] if isinstance(sources, list) else []
+    _relative_to(path.parent, content, "takedowns")
+    for holder in (content, *mappings):
+        if holder is not content:
+            _relative_to(path.parent, holder, "path")
+        rules = holder.get("filters")
+        for rule in rules if isinstance(rules, list) else []:
+            if isinstance(rule, dict):
+                _relative_to(path.parent, rule, "model")
     return content
+
+
+def _relative_to(folder: Path, settings: dict[str, Any], name: str) -> None:
+    """Let a path in a file's settings begin at the file, unless it is an address."""
+    found = settings.get(name)
+    if isinstance(found, str) and "://" not in found:
+        settings[name] = str(folder / found)

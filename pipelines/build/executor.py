@@ -136,8 +136,7 @@ class RayExecutor:
             while waiting and (not in_order or not running) and (worker := pool.take()) is not None:
                 number = waiting.pop()
                 running[worker.run.remote(shared, number)] = (worker, number)
-            ready, _ = ray.wait([*running, *pool.coming], num_returns=1, timeout=_LOOK_SECONDS)
-            for call in ready:
+            for call in _ready([*running, *pool.coming]):
                 if call not in running:
                     continue  # A new worker: the pool finds it when it looks.
                 worker, number = running.pop(call)
@@ -163,6 +162,17 @@ class RayExecutor:
                 done(number)
 
 
+def _ready(calls: list[Any]) -> list[Any]:
+    """The first of the calls that ends, if one does until the cluster is looked at again."""
+    import ray
+
+    if not calls:
+        time.sleep(_LOOK_SECONDS)  # Every node is lost: one may come.
+        return []
+    ready: list[Any] = ray.wait(calls, num_returns=1, timeout=_LOOK_SECONDS)[0]
+    return ready
+
+
 class _Pool:
     """Actors on a cluster that may lose nodes and gain others: as many as there is room for."""
 
@@ -183,7 +193,7 @@ class _Pool:
             )
         self.look()
         while not self._idle:
-            ray.wait(list(self.coming), num_returns=1, timeout=_LOOK_SECONDS)
+            _ready(list(self.coming))
             self.look()
 
     def _room(self) -> int:

@@ -10,10 +10,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from datastore.errors import RalmError
 from pipelines.build.energy import CORE_WATTS, GPU_WATTS
+from pipelines.config import read_mapping
 from pipelines.plan.encoder import MINILM
 from pipelines.plan.figure import Figure
 
@@ -117,7 +116,7 @@ def load_rates(file: Path | None, flags: Mapping[str, float | None], gpu: str | 
 
     Raises RalmError for a wrong one, and for a GPU of which too little is known.
     """
-    content = _read(file) if file else {}
+    content = read_mapping(file, "file of hardware", "gpus: 16") if file else {}
     kind = gpu or content.pop("gpu", KNOWN_GPU)
     content.pop("gpu", None)
     of_flags = {name: value for name, value in flags.items() if value is not None}
@@ -129,15 +128,3 @@ def load_rates(file: Path | None, flags: Mapping[str, float | None], gpu: str | 
     for name, value in of_flags.items():
         rates = rates.given({name: value}, f"given: --{name.replace('_', '-')}")
     return rates, kind
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RalmError(f"There is no file of hardware {path}.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RalmError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(content, dict):
-        raise RalmError(f"{path} must hold a mapping of settings, such as `gpus: 16`.")
-    return {str(name): value for name, value in content.items()}

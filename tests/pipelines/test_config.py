@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from datastore.errors import RalmError
 from pipelines.build.sources import source_names
@@ -73,3 +74,12 @@ def test_a_missing_file_is_named(tmp_path):
 def test_an_unknown_index_key_lists_the_valid_ones():
     with pytest.raises(RalmError, match="valid keys are auto, Flat"):
         load_config(None, sources=(SourceConfig(path="a"),), index_key="IVFPQ")
+
+
+def test_models_of_filters_lie_beside_the_file(tmp_path):
+    path = tmp_path / "build.yaml"
+    quality = {"name": "quality", "model": "good.ftz", "label": "good"}
+    path.write_text(yaml.safe_dump({"sources": [{"path": "a", "filters": [quality]}], "filters": [quality]}))
+    config = load_config(path)
+    for rules in (config.filters, config.sources[0].filters):
+        assert rules[0].model == str(tmp_path / "good.ftz")
