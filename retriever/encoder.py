@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from datastore.errors import RalmError
 from datastore.manifest import Device, Dtype, EncoderCard
 from retriever.checkpoint import Checkpoint
+from retriever.packed import PackedModel, can_pack, sent
 from retriever.tokenizer import EncoderTokenizer
 
 # Padded tokens in one forward pass: batches of 16 full passages, which measured fastest on one core; a GPU
@@ -60,6 +61,8 @@ class Encoder:
             local_files_only=True,
             model_kwargs={"dtype": getattr(torch, dtype)},
         ).eval()
+        self._weights = _weights(self._model)
+        self._packed = PackedModel(self._model, device) if can_pack(self._model, device) else None
         found = self._model.get_embedding_dimension()
         if found is None:
             raise RalmError(f"The encoder {checkpoint.name} does not say the size of its vectors.")
@@ -101,11 +104,9 @@ class Encoder:
         token of a text that attends to all its tokens.
         """
         config = self._model[0].auto_model.config
-        embeddings = sum(m.weight.numel() for m in self._model.modules() if isinstance(m, torch.nn.Embedding))
-        weights = sum(p.numel() for p in self._model.parameters()) - embeddings
         framed = lengths.astype(np.float64) + self.tokenizer.frame_length("passage")
         attention = 4 * config.num_hidden_layers * config.hidden_size
-        return float(2 * weights * framed.sum() + attention * np.square(framed).sum())
+        return float(2 * self._weights * framed.sum() + attention * np.square(framed).sum())
 
     def _encode(self, ids: Sequence[NDArray[np.int32]], kind: str) -> NDArray[np.float32]:
         out = np.empty((len(ids), self.dimension), np.float32)
@@ -121,22 +122,27 @@ class Encoder:
         return out
 
     def _forward(self, ids: Sequence[NDArray[np.int32]], kind: str) -> torch.Tensor:
+        if self._packed is not None:
+            vectors = self._packed(*self.tokenizer.packed(ids, kind))
+        else:
+            vectors = self._padded(ids, kind)
+        return torch.nn.functional.normalize(vectors, dim=1) if self.checkpoint.normalized else vectors
+
+    def _padded(self, ids: Sequence[NDArray[np.int32]], kind: str) -> torch.Tensor:
         inputs, mask = self.tokenizer.padded(ids, kind)
         features = {
-            "input_ids": self._sent(inputs),
-            "attention_mask": self._sent(mask),
+            "input_ids": sent(torch.from_numpy(inputs), self.device),
+            "attention_mask": sent(torch.from_numpy(mask), self.device),
             # Models that pool without their prompt need to know where it ends.
             "prompt_length": self.tokenizer.prefix_length(kind),
         }
-        vectors = self._model(features)["sentence_embedding"].float()
-        if self.checkpoint.normalized:
-            vectors = torch.nn.functional.normalize(vectors, dim=1)
-        return vectors
+        return self._model(features)["sentence_embedding"].float()
 
-    def _sent(self, array: NDArray[np.int64]) -> torch.Tensor:
-        """An array on the encoder's device; does not wait for it to get there."""
-        tensor = torch.from_numpy(array)
-        return tensor if self.device == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
+
+def _weights(model: torch.nn.Module) -> int:
+    """Parameters that every token is multiplied with: all but embedding tables."""
+    embeddings = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Embedding))
+    return int(sum(p.numel() for p in model.parameters())) - int(embeddings)
 
 
 def ahead(items: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:

@@ -78,6 +78,23 @@ class EncoderTokenizer:
         room = self.room("query")
         return [self._ids(query)[:room] for query in queries]
 
+    def packed(
+        self, ids: Sequence[NDArray[np.int32]], kind: str
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Texts' own ids framed, end to end: inputs, int64 [tokens of all], and the tokens of each text."""
+        before, behind = self._prefix[kind], self._suffix
+        own = np.array([len(one) for one in ids])
+        lengths = own + len(before) + len(behind)
+        starts = lengths.cumsum() - lengths
+        inputs = np.empty(int(lengths.sum()), np.int64)
+        columns = np.arange(len(inputs)) - np.repeat(starts, lengths)
+        inputs[(columns >= len(before)) & (columns < np.repeat(own + len(before), lengths))] = np.concatenate(
+            ids
+        )
+        inputs[starts[:, None] + np.arange(len(before))] = before
+        inputs[(starts + len(before) + own)[:, None] + np.arange(len(behind))] = behind
+        return inputs, lengths
+
     def padded(
         self, ids: Sequence[NDArray[np.int32]], kind: str
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -78,3 +78,10 @@ def test_prompts_stand_in_front_and_take_room(checkpoint, tmp_path):
     assert prompted.room("passage") == plain.room("passage")
     framed, _ = prompted.padded(prompted.query_ids(["towns"]), "query")
     assert framed.tolist() == plain.padded(plain.query_ids(["ask: towns"]), "query")[0].tolist()
+
+
+@given(st.lists(st.lists(st.integers(1000, 2000), max_size=9), min_size=1, max_size=5))
+def test_texts_are_framed_each_and_laid_end_to_end(tokenizer, texts):
+    inputs, lengths = tokenizer.packed([np.array(ids, np.int32) for ids in texts], "passage")
+    assert inputs.tolist() == [token for ids in texts for token in (101, *ids, 102)]
+    assert lengths.tolist() == [len(ids) + 2 for ids in texts]

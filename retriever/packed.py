@@ -1,0 +1,209 @@
+"""Passages of any length in one forward pass without padding: their tokens lie end to end.
+
+transformers lets a program register an attention function and leaves masks to it. Ours is told where
+passages begin, and keeps each to itself. Architectures that it is right for are listed here; others are
+padded as usual. Knows tensors and modules; knows nothing of tokenizers or files.
+"""
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from datastore.manifest import Device
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+_ATTENTION = "ralm_packed"
+# Architectures that hand to the attention function what they are called with, and attend to all of a text
+# or to all of it before a token; and where they count positions from.
+_FIRST_POSITION = {"bert": "zero", "qwen3": "zero", "roberta": "padding", "xlm-roberta": "padding"}
+_POOLINGS = ("mean", "cls", "lasttoken")
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where passages lie in a row of tokens.
+
+    `runs` on a CPU: (first token, passages, tokens of each) of neighbours of one length, in order.
+    `bounds` on a GPU: int32 [passages + 1], the first token of each passage and the end; `longest` in tokens.
+    """
+
+    runs: tuple[tuple[int, int, int], ...] = ()
+    bounds: torch.Tensor | None = None
+    longest: int = 0
+
+    @classmethod
+    def of(cls, lengths: NDArray[np.int64], device: Device) -> "Places":
+        """The places of passages of so many tokens each."""
+        if device == "cuda":
+            bounds = torch.from_numpy(np.concatenate([[0], lengths.cumsum()]).astype(np.int32))
+            return cls(bounds=sent(bounds, device), longest=int(lengths.max()))
+        runs, at = [], 0
+        for length, group in groupby(lengths.tolist()):
+            count = len(list(group))
+            runs.append((at, count, length))
+            at += count * length
+        return cls(runs=tuple(runs))
+
+
+def attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    scaling: float,
+    places: Places,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention of each passage to itself, as transformers' attention functions are called.
+
+    query [1, heads, tokens, width], key and value likewise with as many heads or a fraction of them, to
+    [1, tokens, heads, width].
+    """
+    causal = bool(module.is_causal)
+    if places.bounds is not None:
+        return _attention_on_gpu(query, key, value, causal, scaling, places)[None], None
+    heads, tokens, width = query.shape[1:]
+    out = query.new_empty(tokens, heads, width)
+    for first, count, length in places.runs:
+        stretch = slice(first, first + count * length)
+        q, k, v = (
+            x[0, :, stretch].unflatten(1, (count, length)).transpose(0, 1) for x in (query, key, value)
+        )
+        found = nn.functional.scaled_dot_product_attention(
+            q, k, v, scale=scaling, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1]
+        )
+        out[stretch] = found.transpose(1, 2).flatten(0, 1)
+    return out[None], None
+
+
+def _attention_on_gpu(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, causal: bool, scaling: float, places: Places
+) -> torch.Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    groups = query.shape[1] // key.shape[1]
+    q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
+    if groups > 1:
+        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+    bounds, longest = places.bounds, places.longest
+    window = (-1, 0) if causal else (-1, -1)
+    found: torch.Tensor = varlen_attn(
+        q, k, v, bounds, bounds, longest, longest, scale=scaling, window_size=window
+    )
+    return found
+
+
+class ReorderedLinear(nn.Module):  # type: ignore[misc]
+    """A linear layer that keeps its weights in the order in which oneDNN multiplies them.
+
+    PyTorch's own reorders them in each call and writes the bias first, row by row. GELU, if asked for, is
+    taken of the products before they are written.
+    """
+
+    def __init__(self, linear: nn.Linear, gelu: bool = False) -> None:
+        super().__init__()
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
+        self._bias = None if linear.bias is None else linear.bias.detach()
+        # The operation's name, and the variant of it: exact, not by tanh.
+        self._after = ("gelu", "none") if gelu else ("none", "")
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """[..., in] to [..., out]."""
+        name, variant = self._after
+        found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
+            states, self._weight, self._bias, name, [], variant
+        )
+        return found
+
+
+class PackedModel:
+    """A sentence-transformers model that takes passages without padding."""
+
+    def __init__(self, model: "SentenceTransformer", device: Device) -> None:
+        """Change the model to take packed passages only. `can_pack` says whether it can."""
+        from transformers import AttentionInterface
+
+        AttentionInterface.register(_ATTENTION, attention)
+        self._device = device
+        self._body = model[0].auto_model
+        self._body.set_attn_implementation(_ATTENTION)
+        config = self._body.config
+        padding = _FIRST_POSITION[config.model_type] == "padding"
+        self._first_position = config.pad_token_id + 1 if padding else 0
+        self._pooling = model[1].pooling_mode
+        # BERT's own pooler turns the first token's state into what no encoder here uses.
+        if hasattr(self._body, "pooler"):
+            self._body.pooler = None
+        if device == "cpu" and self._body.dtype == torch.bfloat16:
+            _reorder(self._body)
+
+    def __call__(self, inputs: NDArray[np.int64], lengths: NDArray[np.int64]) -> torch.Tensor:
+        """Vectors of passages, float32 [passages, width].
+
+        inputs: their token ids, special ones included, end to end; lengths: the tokens of each.
+        """
+        starts = lengths.cumsum() - lengths
+        positions = np.arange(len(inputs)) - np.repeat(starts, lengths) + self._first_position
+        states = self._body(
+            input_ids=sent(torch.from_numpy(inputs), self._device)[None],
+            position_ids=sent(torch.from_numpy(positions), self._device)[None],
+            use_cache=False,
+            places=Places.of(lengths, self._device),
+        ).last_hidden_state[0]
+        if self._pooling == "mean":
+            counts = sent(torch.from_numpy(lengths), self._device)
+            return torch.segment_reduce(states.float(), "mean", lengths=counts, axis=0, unsafe=True)
+        rows = starts if self._pooling == "cls" else starts + lengths - 1
+        return states[sent(torch.from_numpy(rows), self._device)].float()
+
+
+def can_pack(model: "SentenceTransformer", device: Device) -> bool:
+    """Whether a model gives the same vectors, up to rounding, for passages without padding."""
+    from sentence_transformers.models import Normalize, Pooling, Transformer
+
+    kinds = [type(module) for module in model]
+    if kinds[:2] != [Transformer, Pooling] or kinds[2:] not in ([], [Normalize]):
+        return False
+    body, pooling = model[0].auto_model, model[1]
+    return (
+        body.config.model_type in _FIRST_POSITION
+        and not getattr(body.config, "use_sliding_window", False)
+        and pooling.pooling_mode in _POOLINGS
+        and pooling.include_prompt
+        and (device == "cpu" or (body.dtype in (torch.bfloat16, torch.float16) and _has_varlen()))
+    )
+
+
+def _has_varlen() -> bool:
+    try:
+        from torch.nn.attention import varlen  # noqa: F401  From PyTorch 2.10 on.
+    except ImportError:
+        return False
+    return True
+
+
+def _reorder(body: nn.Module) -> None:
+    """Put oneDNN's linear layers in the place of PyTorch's, where it multiplies bfloat16 on this machine."""
+    if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        return
+    for module in list(body.modules()):
+        fused = type(getattr(module, "intermediate_act_fn", None)).__name__ == "GELUActivation"
+        if fused:
+            module.intermediate_act_fn = nn.Identity()
+        for name, child in list(module.named_children()):
+            if type(child) is nn.Linear:
+                setattr(module, name, ReorderedLinear(child, gelu=fused))
+
+
+def sent(tensor: torch.Tensor, device: Device) -> torch.Tensor:
+    """A tensor on the device; does not wait for it to get there."""
+    return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
