@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import ClassVar
 
-from datastore.layout import Layout, Marker, save_array
-from datastore.manifest import Device, Dtype
-from pipelines.build.chunk import read_tokens, tokens_path
+import numpy as np
+from numpy.typing import NDArray
+
+from datastore.layout import FileInfo, Layout, Marker, move, save_array
+from datastore.manifest import Device, Dtype, FileEntry
+from pipelines.build.chunk import ChunkStage, read_tokens, tokens_path
 from pipelines.build.shards import NumberedShard
 from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder, torch_threads
@@ -21,6 +25,11 @@ THREADS = 1
 def load_encoder(name: str, dtype: Dtype, device: Device = "cpu") -> Encoder:
     """The encoder, loaded once in each process."""
     return Encoder(Checkpoint.find(name), dtype, device)
+
+
+def vectors_path(layout: Layout, split: int, part: int) -> Path:
+    """Where a shard's vectors lie until shards are numbered."""
+    return layout.work / "chunks" / f"{split:05d}-{part:05d}.npy"
 
 
 @dataclass(frozen=True)
@@ -41,8 +50,54 @@ class EmbedStage:
     def run(self, number: int) -> Marker:
         shard = self.shards[number]
         ids = read_tokens(tokens_path(self.layout, shard.split, shard.part))
-        with torch_threads(THREADS):
-            vectors = load_encoder(self.encoder, self.dtype, self.device).encode_passages(ids)
-        path = self.layout.vectors(shard.number)
-        info = self.layout.write(path, lambda handle: save_array(handle, vectors))
-        return Marker({"rows": len(vectors), "tokens": sum(len(one) for one in ids)}, (info,))
+        encoder = load_encoder(self.encoder, self.dtype, self.device)
+        info = embed(self.layout, encoder, ids, self.layout.vectors(shard.number))
+        return Marker({"rows": len(ids), "tokens": sum(len(one) for one in ids)}, (info,))
+
+
+@dataclass(frozen=True)
+class EarlyEmbedStage:
+    """Embeds all passages of one split, before shards have numbers: while others are still being cut."""
+
+    name: ClassVar[str] = "embed"
+    unit: ClassVar[str] = "documents"
+    layout: Layout
+    encoder: str
+    dtype: Dtype
+    documents: tuple[int, ...]
+    per_shard: int
+    device: Device = "cuda"
+
+    def sizes(self) -> Sequence[int]:
+        return self.documents
+
+    def run(self, number: int) -> Marker:
+        cut = self.layout.done(ChunkStage.name, number)
+        assert cut is not None  # It comes after that task.
+        encoder = load_encoder(self.encoder, self.dtype, self.device)
+        infos = []
+        for part in range(-(-cut.counts["passages"] // self.per_shard)):
+            ids = read_tokens(tokens_path(self.layout, number, part))
+            infos.append(embed(self.layout, encoder, ids, vectors_path(self.layout, number, part)))
+        return Marker({name: cut.counts[name] for name in ("passages", "tokens")}, tuple(infos))
+
+
+def embed(layout: Layout, encoder: Encoder, ids: Sequence[NDArray[np.int32]], path: Path) -> FileInfo:
+    """Embed passages given by their token ids; write their vectors to a file."""
+    with torch_threads(THREADS):
+        vectors = encoder.encode_passages(ids)
+    return layout.write(path, lambda handle: save_array(handle, vectors))
+
+
+def take_vectors(
+    layout: Layout, shards: Sequence[NumberedShard], markers: Sequence[Marker]
+) -> tuple[FileEntry, ...]:
+    """Move what was embedded split by split to where a store keeps the vectors of its shards."""
+    entries = []
+    for shard in shards:
+        found, target = markers[shard.split].files[shard.part], layout.vectors(shard.number)
+        move(vectors_path(layout, shard.split, shard.part), target)
+        entries.append(
+            FileEntry(path=str(target.relative_to(layout.root)), bytes=found.bytes, xxh3=found.xxh3)
+        )
+    return tuple(entries)

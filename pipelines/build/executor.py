@@ -3,12 +3,12 @@
 import multiprocessing
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from datastore.errors import RalmError
 from pipelines.build.stage import Stage, perform
@@ -31,67 +31,77 @@ _FOR_WORKERS = (
 )
 
 
+class Task(NamedTuple):
+    """One task of a stage."""
+
+    stage: Stage
+    number: int
+
+    @property
+    def on_gpu(self) -> bool:
+        return getattr(self.stage, "device", "cpu") != "cpu"
+
+    def perform(self) -> None:
+        perform(self.stage, self.number)
+
+
+# Told of each task that is done; says which tasks may be carried out now because of it.
+Done = Callable[[Task], Iterable[Task]]
+
+
 class Executor(Protocol):
     """Carries out tasks and says which is done."""
 
-    def run(
-        self,
-        stage: Stage,
-        numbers: Sequence[int],
-        done: Callable[[int], None],
-        in_order: bool = False,
-    ) -> None:
-        """Carry out the numbered tasks; `done(number)` after each. `in_order`: one after another."""
+    def run(self, tasks: Sequence[Task], done: Done, in_order: bool = False) -> None:
+        """Carry out the tasks and those that come of them. `in_order`: one after another."""
 
 
 class LocalExecutor:
     """One task after another, in this process."""
 
-    def run(
-        self,
-        stage: Stage,
-        numbers: Sequence[int],
-        done: Callable[[int], None],
-        in_order: bool = False,
-    ) -> None:
-        for number in numbers:
-            perform(stage, number)
-            done(number)
+    def run(self, tasks: Sequence[Task], done: Done, in_order: bool = False) -> None:
+        waiting = deque(tasks)
+        while waiting:
+            task = waiting.popleft()
+            task.perform()
+            waiting.extend(done(task))
 
 
 class ProcessExecutor:
     """A fixed pool of this machine's processes, for machines without Ray.
 
-    Stages for a GPU run in this process: a GPU has one owner.
+    Tasks for a GPU run in this process: a GPU has one owner.
     """
 
     def __init__(self, workers: int) -> None:
         # Spawned: a fork of a process that uses a GPU, or has threads, cannot be relied on.
         self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
 
-    def run(
-        self,
-        stage: Stage,
-        numbers: Sequence[int],
-        done: Callable[[int], None],
-        in_order: bool = False,
-    ) -> None:
-        if in_order or getattr(stage, "device", "cpu") != "cpu":
-            LocalExecutor().run(stage, numbers, done)
+    def run(self, tasks: Sequence[Task], done: Done, in_order: bool = False) -> None:
+        if in_order:
+            LocalExecutor().run(tasks, done)
             return
-        running = {self._pool.submit(perform, stage, number): number for number in numbers}
+        running: dict[Future[None], Task] = {}
+        mine, coming = deque[Task](), list(tasks)
         try:
-            for task in as_completed(running):
-                task.result()
-                done(running[task])
+            while coming or mine or running:
+                mine.extend(task for task in coming if task.on_gpu)
+                running |= {self._pool.submit(perform, *task): task for task in coming if not task.on_gpu}
+                if mine:
+                    mine[0].perform()
+                ended = wait(running, timeout=0 if mine else None, return_when=FIRST_COMPLETED).done
+                for future in ended:
+                    future.result()
+                finished = [running.pop(future) for future in ended] + ([mine.popleft()] if mine else [])
+                coming = [task for one in finished for task in done(one)]
         except BrokenProcessPool:
             raise RalmError(
-                f"A worker of {stage.name} died (out of memory?): run the same command again, with fewer "
-                "workers."
+                f"A worker of {tasks[0].stage.name} died (out of memory?): run the same command again, with "
+                "fewer workers."
             ) from None
         finally:
-            for task in running:
-                task.cancel()
+            for future in running:
+                future.cancel()
 
     def close(self) -> None:
         """End the processes."""
@@ -110,56 +120,86 @@ class RayExecutor:
         self._on_cpus = _Pool("CPU", workers, num_cpus=1)
         self._on_gpus: _Pool | None = None
 
-    def _pool_of(self, stage: Stage) -> "_Pool":
-        if getattr(stage, "device", "cpu") == "cpu":
+    def _pool_of(self, task: Task) -> "_Pool":
+        if not task.on_gpu:
             return self._on_cpus
         if self._on_gpus is None:
-            # Every CPU is taken by the other pool, which rests meanwhile.
+            # Every CPU is taken by the other pool; what a GPU's owner does is to feed it.
             self._on_gpus = _Pool("GPU", None, num_cpus=0, num_gpus=1)
         return self._on_gpus
 
-    def run(
-        self,
-        stage: Stage,
-        numbers: Sequence[int],
-        done: Callable[[int], None],
-        in_order: bool = False,
-    ) -> None:
+    def run(self, tasks: Sequence[Task], done: Done, in_order: bool = False) -> None:
+        waiting, calls = list(tasks), _Calls()
+        while waiting or calls.running:
+            pools = {self._pool_of(task) for task in (*waiting, *calls.running.values())}
+            for pool in pools:
+                pool.look()
+            waiting = [task for task in waiting if not self._begin(task, calls, in_order)]
+            for call in _ready([*calls.running, *(call for pool in pools for call in pool.coming)]):
+                if call not in calls.running:
+                    continue  # A new worker: its pool finds it when it looks.
+                task = calls.running[call]
+                waiting += done(task) if calls.end(call) else [task]
+
+    def _begin(self, task: Task, calls: "_Calls", in_order: bool) -> bool:
+        """Give the task to a worker, if there is one that may do it now."""
+        if in_order and calls.running:
+            return False
+        pool = self._pool_of(task)
+        worker = pool.take()
+        if worker is not None:
+            calls.begin(task, pool, worker)
+        return worker is not None
+
+
+class _Calls:
+    """Tasks that are with a worker now, by Ray's name for the call."""
+
+    def __init__(self) -> None:
+        self.running: dict[Any, Task] = {}
+        self._workers: dict[Any, tuple[_Pool, Any]] = {}
+        self._died = Counter[tuple[str, int]]()
+        # A stage travels once, not with each of its tasks.
+        self._stages: dict[int, tuple[Stage, Any]] = {}
+
+    def begin(self, task: Task, pool: "_Pool", worker: Any) -> None:
+        """Have a worker of a pool do a task."""
+        import ray
+
+        if id(task.stage) not in self._stages:
+            self._stages[id(task.stage)] = (task.stage, ray.put(task.stage))
+        call = worker.run.remote(self._stages[id(task.stage)][1], task.number)
+        self.running[call], self._workers[call] = task, (pool, worker)
+
+    def end(self, call: Any) -> bool:
+        """Take back the worker of a call that has ended; False if it is gone and the task not done.
+
+        Raises what the task raised, and RalmError for a task of which too many workers have died.
+        """
         import ray
         from ray.exceptions import RayError, RayTaskError
 
-        shared, pool = ray.put(stage), self._pool_of(stage)
-        waiting, died = list(reversed(numbers)), Counter[int]()
-        running: dict[Any, tuple[Any, int]] = {}
-        while waiting or running:
-            pool.look()
-            while waiting and (not in_order or not running) and (worker := pool.take()) is not None:
-                number = waiting.pop()
-                running[worker.run.remote(shared, number)] = (worker, number)
-            for call in _ready([*running, *pool.coming]):
-                if call not in running:
-                    continue  # A new worker: the pool finds it when it looks.
-                worker, number = running.pop(call)
-                try:
-                    ray.get(call)
-                except RayTaskError as error:
-                    pool.give(worker)
-                    if isinstance(error.cause, RalmError):
-                        raise error.cause from None
-                    raise
-                except RayError:
-                    # Its process or its node is gone. Another worker does the task.
-                    pool.lose(worker)
-                    died[number] += 1
-                    if died[number] > _RETRIES:
-                        raise RalmError(
-                            f"The worker of {stage.name} task {number} died {_RETRIES + 1} times (out of "
-                            "memory?): run the same command again, with fewer workers."
-                        ) from None
-                    waiting.append(number)
-                    continue
-                pool.give(worker)
-                done(number)
+        task, (pool, worker) = self.running.pop(call), self._workers.pop(call)
+        try:
+            ray.get(call)
+        except RayTaskError as error:
+            pool.give(worker)
+            if isinstance(error.cause, RalmError):
+                raise error.cause from None
+            raise
+        except RayError:
+            # Its process or its node is gone. Another worker does the task.
+            pool.lose(worker)
+            name = (task.stage.name, task.number)
+            self._died[name] += 1
+            if self._died[name] > _RETRIES:
+                raise RalmError(
+                    f"The worker of {task.stage.name} task {task.number} died {_RETRIES + 1} times (out of "
+                    "memory?): run the same command again, with fewer workers."
+                ) from None
+            return False
+        pool.give(worker)
+        return True
 
 
 def _ready(calls: list[Any]) -> list[Any]:

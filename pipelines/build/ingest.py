@@ -12,7 +12,7 @@ from datastore.layout import Marker
 from datastore.manifest import Dtype, FileEntry, ShardEntry
 from pipelines.build.chunk import ChunkStage
 from pipelines.build.dedup import NOTHING, By, DedupStage, Held
-from pipelines.build.embed import EmbedStage
+from pipelines.build.embed import EarlyEmbedStage, EmbedStage, take_vectors
 from pipelines.build.index import EncodeStage
 from pipelines.build.job import Job, only_file
 from pipelines.build.lexical import LengthStage, LexicalStage
@@ -57,21 +57,35 @@ class Ingest:
         read = self.job.perform(stage, in_order=config.limit is not None)
 
         documents = tuple(marker.counts["kept"] for marker in read)
-        chunk = self.job.perform(ChunkStage(layout, config, documents, self._compare(documents)))
-        shards = tuple(
-            number_shards(
-                layout, chunk, config.passages_per_shard, self.held.first_shard, self.held.first_row
+        cut = ChunkStage(layout, config, documents, self._compare(documents))
+        if config.device == "cpu":
+            chunk = self.job.perform(cut)
+            shards = self._number(chunk)
+            embed = EmbedStage(layout, config.encoder, self.dtype, shards, config.device)
+            vectors = tuple(map(only_file, self.job.perform(embed)))
+        else:
+            # Cores cut while a GPU embeds: neither waits for the other.
+            early = EarlyEmbedStage(
+                layout, config.encoder, self.dtype, documents, config.passages_per_shard, config.device
             )
-        )
-        take_places(layout, shards)
-        vectors = self.job.perform(EmbedStage(layout, config.encoder, self.dtype, shards, config.device))
+            chunk, embedded = self.job.perform_both(cut, early)
+            shards = self._number(chunk)
+            vectors = take_vectors(layout, shards, embedded)
         return Embedded(
             shards,
-            tuple(map(only_file, vectors)),
+            vectors,
             add_counts([*read, *chunk]) | {"ignored_files": len(corpus.ignored)},
             _files(chunk, "documents/"),
             _files([*read, *chunk], "removed/"),
         )
+
+    def _number(self, chunk: Sequence[Marker]) -> tuple[NumberedShard, ...]:
+        layout, held = self.job.layout, self.held
+        shards = number_shards(
+            layout, chunk, self.config.passages_per_shard, held.first_shard, held.first_row
+        )
+        take_places(layout, shards)
+        return tuple(shards)
 
     def _compare(self, documents: tuple[int, ...]) -> dict[By, int]:
         """Find duplicates: the ways they were looked for in, and in how many partitions each."""

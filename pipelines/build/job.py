@@ -5,7 +5,8 @@ written to the job's `build.json`, so a job that is killed and started again goe
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from datastore.layout import Layout, Marker, move, read_json, write_json
 from datastore.manifest import FileEntry, Manifest
 from datastore.origin import Origin, address_of
 from datastore.sweep import sweep
-from pipelines.build.executor import Executor
+from pipelines.build.executor import Executor, Task
 from pipelines.build.progress import BuildProgress, Silent
 from pipelines.build.stage import Stage
 
@@ -52,16 +53,50 @@ class Job:
 
     def perform(self, stage: Stage, in_order: bool = False) -> list[Marker]:
         """Carry out what is left of a stage; return the markers of all its tasks."""
-        sizes = stage.sizes()
-        left = [n for n in range(len(sizes)) if self.layout.done(stage.name, n) is None]
-        if left:
-            done = sum(sizes) - sum(sizes[n] for n in left)
-            # A stage without work, such as training a Flat index, is done but not shown.
-            progress = self.progress if sum(sizes) else Silent()
-            progress.start(stage.name, stage.unit, sum(sizes), done)
-            self.executor.run(stage, left, lambda number: progress.advance(sizes[number]), in_order)
-            progress.finish()
-        markers = [self.layout.done(stage.name, n) for n in range(len(sizes))]
+        with self._shown(stage) as advance:
+            left = [Task(stage, n) for n in self._left(stage)]
+
+            def done(task: Task) -> tuple[Task, ...]:
+                advance(task.number)
+                return ()
+
+            if left:
+                self.executor.run(left, done, in_order)
+        return self._markers(stage)
+
+    def perform_both(self, first: Stage, second: Stage) -> tuple[list[Marker], list[Marker]]:
+        """Carry out two stages at a time: a task of the second as soon as that of its number is done.
+
+        For stages that do not compete for the same processors. The second one's progress is shown.
+        """
+        left, then = self._left(first), {*self._left(second)}
+        with self._shown(second) as advance:
+
+            def done(task: Task) -> tuple[Task, ...]:
+                if task.stage is second:
+                    advance(task.number)
+                return (Task(second, task.number),) if task.stage is first and task.number in then else ()
+
+            ready = [Task(second, n) for n in sorted(then - {*left})]
+            if ready or left:
+                self.executor.run([*ready, *(Task(first, n) for n in left)], done)
+        return self._markers(first), self._markers(second)
+
+    def _left(self, stage: Stage) -> list[int]:
+        return [n for n in range(len(stage.sizes())) if self.layout.done(stage.name, n) is None]
+
+    @contextmanager
+    def _shown(self, stage: Stage) -> Iterator[Callable[[int], None]]:
+        """Show a stage's progress; gives what tells of a task that is done. Nothing left, nothing shown."""
+        sizes, left = stage.sizes(), self._left(stage)
+        # A stage without work, such as training a Flat index, is done but not shown.
+        progress = self.progress if sum(sizes) and left else Silent()
+        progress.start(stage.name, stage.unit, sum(sizes), sum(sizes) - sum(sizes[n] for n in left))
+        yield lambda number: progress.advance(sizes[number])
+        progress.finish()
+
+    def _markers(self, stage: Stage) -> list[Marker]:
+        markers = [self.layout.done(stage.name, n) for n in range(len(stage.sizes()))]
         if None in markers:
             raise RalmError(
                 f"Task {markers.index(None)} of {stage.name} left no marker in {self.layout.root}: does "

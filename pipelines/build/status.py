@@ -107,7 +107,7 @@ def _totals(layout: Layout) -> dict[str, int | None]:
         "dedup-text": partitions,
         **_near(layout, build),
         "chunk": len(splits),
-        "embed": shards,
+        "embed": shards if build["config"]["device"] == "cpu" else len(splits),
         # An addition takes the index and the mean length as they are.
         "train": 0 if layout.job else 1,
         "index": shards,

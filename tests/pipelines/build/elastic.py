@@ -15,7 +15,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from datastore.layout import Layout, Marker
-from pipelines.build.executor import RayExecutor
+from pipelines.build.executor import RayExecutor, Task
 from pipelines.config import NearDuplicates
 from tests.conftest import build_store
 
@@ -108,11 +108,12 @@ def main(corpus: Path, root: Path) -> None:
     def join(_):
         if not joined:
             joined.append(cluster.add_node(num_cpus=1, **SMALL).node_id)
+        return ()
 
     layout = Layout(root.parent / "waiting")
     layout.root.mkdir()
     stage = Waiting(layout, known)
-    executor.run(stage, range(6), join)
+    executor.run([Task(stage, number) for number in range(6)], join)
     print(json.dumps({"stages": faults.hit, "joined": (layout.root / "worked").exists()}))
     ray.shutdown()
     cluster.shutdown()

@@ -113,10 +113,10 @@ class Meanwhile(LocalExecutor):
     def __init__(self, stage, happen):
         self.stage, self.happen = stage, happen
 
-    def run(self, stage, *arguments):
-        if stage.name == self.stage:
+    def run(self, tasks, *arguments):
+        if tasks[0].stage.name == self.stage:
             self.happen()
-        super().run(stage, *arguments)
+        super().run(tasks, *arguments)
 
 
 def test_an_addition_that_another_machine_came_before_is_refused_and_can_be_run_again(

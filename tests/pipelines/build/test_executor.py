@@ -10,7 +10,7 @@ import pytest
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, Marker
-from pipelines.build.executor import ProcessExecutor, RayExecutor, open_executor
+from pipelines.build.executor import ProcessExecutor, RayExecutor, Task, open_executor
 from tests.conftest import build_store, tree
 from tests.pipelines.build import elastic
 
@@ -63,33 +63,101 @@ class Failing:
         return Marker({"number": number})
 
 
+@dataclass(frozen=True)
+class Noting:
+    """A stage that notes in which process its tasks ran; its device says who carries them out."""
+
+    layout: Layout
+    name: str
+    device: str = "cpu"
+    unit = "tasks"
+
+    def sizes(self):
+        return [1, 1, 1]
+
+    def run(self, number):
+        return Marker({"number": number, "process": os.getpid()})
+
+
+def tasks(stage, *numbers):
+    return [Task(stage, number) for number in numbers]
+
+
+def nothing(task):
+    """Nothing comes of any task."""
+    return ()
+
+
+class Told:
+    """Remembers which tasks were done; of one stage's comes another's, number by number."""
+
+    def __init__(self, first=None, second=None):
+        self.first, self.second, self.heard = first, second, []
+
+    def __call__(self, task):
+        self.heard.append(task)
+        return [Task(self.second, task.number)] if self.first and task.stage is self.first else []
+
+    @property
+    def numbers(self):
+        return [task.number for task in self.heard]
+
+
+@pytest.mark.parametrize("name", ["this process", "processes", "ray"])
+def test_tasks_that_come_of_others_are_carried_out(tmp_path, name, request):
+    layout = Layout(tmp_path)
+    first, second = Noting(layout, "first"), Noting(layout, "second")
+    told = Told(first, second)
+    if name == "ray":
+        request.getfixturevalue("ray_cluster")
+        RayExecutor(2).run(tasks(first, 0, 1, 2), told)
+    else:
+        with open_executor("local", 2 if name == "processes" else 1) as executor:
+            executor.run(tasks(first, 0, 1, 2), told)
+    assert sorted((t.stage.name, t.number) for t in told.heard) == [
+        (stage, number) for stage in ("first", "second") for number in range(3)
+    ]
+    assert all(layout.done("second", number) for number in range(3))
+
+
+def test_tasks_for_a_gpu_run_in_the_process_that_owns_it_beside_the_others(tmp_path):
+    layout = Layout(tmp_path)
+    first, second = Noting(layout, "first"), Noting(layout, "second", "cuda")
+    told = Told(first, second)
+    with open_executor("local", 2) as executor:
+        executor.run(tasks(first, 0, 1, 2), told)
+    where = {name: {layout.done(name, n).counts["process"] for n in range(3)} for name in ("first", "second")}
+    assert where["second"] == {os.getpid()}
+    assert os.getpid() not in where["first"]
+
+
 def test_a_workers_sentence_reaches_the_driver_as_it_is(tmp_path, ray_cluster):
     with pytest.raises(RalmError, match=r"^Task 1 says what to mend\.$"):
-        RayExecutor(2).run(Failing(Layout(tmp_path), "sentence"), [0, 1, 2], lambda _: None)
+        RayExecutor(2).run(tasks(Failing(Layout(tmp_path), "sentence"), 0, 1, 2), nothing)
 
 
 def test_a_process_that_says_what_is_wrong_or_dies_is_one_sentence(tmp_path):
     for how, sentence in (("sentence", r"^Task 1 says what to mend\.$"), ("always", "fewer workers")):
         with open_executor("local", 2) as executor, pytest.raises(RalmError, match=sentence):
-            executor.run(Failing(Layout(tmp_path / how), how), [0, 1, 2], lambda _: None)
+            executor.run(tasks(Failing(Layout(tmp_path / how), how), 0, 1, 2), nothing)
 
 
 def test_a_task_whose_worker_dies_is_done_by_its_successor(tmp_path, ray_cluster):
-    done: list[int] = []
-    RayExecutor(2).run(Failing(Layout(tmp_path), "once"), [0, 1, 2], done.append)
-    assert sorted(done) == [0, 1, 2]
+    told = Told()
+    RayExecutor(2).run(tasks(Failing(Layout(tmp_path), "once"), 0, 1, 2), told)
+    assert sorted(told.numbers) == [0, 1, 2]
     assert Layout(tmp_path).done("failing", 1) == Marker({"number": 1})
 
 
 def test_a_task_that_always_kills_its_worker_is_a_sentence(tmp_path, ray_cluster):
     with pytest.raises(RalmError, match="failing task 1 died 4 times"):
-        RayExecutor(1).run(Failing(Layout(tmp_path), "always"), [0, 1, 2], lambda _: None)
+        RayExecutor(1).run(tasks(Failing(Layout(tmp_path), "always"), 0, 1, 2), nothing)
 
 
 def test_tasks_in_order_run_one_after_another(tmp_path, ray_cluster):
-    done: list[int] = []
-    RayExecutor(2).run(Failing(Layout(tmp_path), "once"), [0, 2], done.append, in_order=True)
-    assert done == [0, 2]
+    told = Told()
+    RayExecutor(2).run(tasks(Failing(Layout(tmp_path), "once"), 0, 2), told, in_order=True)
+    assert told.numbers == [0, 2]
 
 
 @pytest.mark.long

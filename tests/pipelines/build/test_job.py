@@ -59,7 +59,7 @@ class Weighing:
 
     layout: Layout
     weights: tuple[int, ...]
-    name = "weigh"
+    name: str = "weigh"
     unit = "stones"
 
     def sizes(self):
@@ -72,9 +72,9 @@ class Weighing:
 class Idle:
     """Says that every task is done, and does none."""
 
-    def run(self, stage, numbers, done, in_order=False):
-        for number in numbers:
-            done(number)
+    def run(self, tasks, done, in_order=False):
+        for task in tasks:
+            done(task)
 
 
 def test_what_is_done_is_neither_done_nor_counted_again(tmp_path):
@@ -86,6 +86,32 @@ def test_what_is_done_is_neither_done_nor_counted_again(tmp_path):
     assert told.heard == [("weigh", "stones", 9, 3), 2, 4, "finished"]
     assert [m.counts["stones"] for m in job.perform(stage)] == [2, 70, 4]
     assert told.heard[4:] == []
+
+
+class Remembering(LocalExecutor):
+    """Remembers in which order tasks were asked for and came of others."""
+
+    def run(self, tasks, done, in_order=False):
+        self.order = []
+
+        def noted(task):
+            self.order.append((task.stage.name, task.number))
+            return done(task)
+
+        super().run(tasks, noted, in_order)
+
+
+def test_of_two_stages_at_a_time_a_task_of_the_second_waits_for_its_own_of_the_first(tmp_path):
+    layout, told, executor = Layout(tmp_path), Told(), Remembering()
+    first, second = Weighing(layout, (2, 3, 4, 5)), Weighing(layout, (2, 3, 4, 5), "again")
+    for name, done in (("weigh", (0, 1)), ("again", (0,))):
+        for number in done:
+            layout.mark(name, number, Marker({"stones": 70}))
+    one, other = Job(layout, executor, told).perform_both(first, second)
+    assert [m.counts["stones"] for m in one] == [70, 70, 4, 5]
+    assert [m.counts["stones"] for m in other] == [70, 3, 4, 5]
+    assert executor.order == [("again", 1), ("weigh", 2), ("weigh", 3), ("again", 2), ("again", 3)]
+    assert told.heard == [("again", "stones", 14, 2), 3, 4, 5, "finished"]
 
 
 def test_a_stage_without_work_is_done_and_not_shown(tmp_path):
