@@ -1,18 +1,23 @@
 """Peak memory of a build, and what an open store holds in memory for each passage.
 
     python benchmarks/memory.py build SOURCE... -o STORE [any option of `ralm build`]
+    python benchmarks/memory.py growth SOURCE... [--sizes 1e9 4e9] [any option of `ralm build`]
     python benchmarks/memory.py store STORE
     python benchmarks/memory.py many [--passages 10000000]
 
-`build` runs `ralm build` and adds up the proportional set size (PSS: shared pages counted once) of it and all
-its children, Ray's own processes included, ten times a second. `store` opens a store, reads every passage key
-and 1,000 passages, and divides the anonymous memory that took by the number of passages; memory-mapped
-pages are the page cache's and are not counted. `many` makes a store of short passages with random vectors and
-4-byte codes in a temporary folder, takes some down, opens it with its index, searches it whole and in
-samples, and counts what it holds beyond codes and ids.
+`build` runs `ralm build` and adds up the proportional set size (PSS: shared pages counted once) of it and
+all its children, Ray's own processes included, ten times a second; pages of mapped files apart. `growth`
+does so for corpora of several sizes, which repeat the sources' documents, each time with their words in
+another order, so that none is a duplicate.
+
+`store` opens a store, reads every passage key and 1,000 passages, and divides the anonymous memory that took
+by the number of passages; memory-mapped pages are the page cache's and are not counted. `many` makes a store
+of short passages with random vectors and 4-byte codes in a temporary folder, takes some down, opens it with
+its index, searches it whole and in samples, and counts what it holds beyond codes and ids.
 """
 
 import argparse
+import multiprocessing
 import random
 import subprocess
 import sys
@@ -21,6 +26,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import orjson
 import psutil
 import pyarrow as pa
 
@@ -31,35 +37,78 @@ from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import View
 from pipelines.build.chunk import write_batch
+from pipelines.readers.lines import open_stream
 from retriever.index import Setting, encode, to_bytes, train
 from retriever.loading import in_memory
 from retriever.search import Retriever
 from retriever.sizing import IndexKey
 
+# Bytes of one file of a corpus that is made up.
+_PART = 1 << 26
 
-def pss(process: psutil.Process) -> int:
-    """Proportional set size of a process and all its children, in bytes."""
-    total = 0
+
+def memory_of(process: psutil.Process) -> tuple[int, int]:
+    """What a process and all its children hold, in bytes: of their own or shared, and pages of mapped files.
+
+    The second are the system's to take back. Pages that several hold are counted once (PSS).
+    """
+    own = files = 0
     for one in (process, *process.children(recursive=True)):
         try:
-            total += one.memory_full_info().pss
-        except psutil.Error:
+            lines = Path(f"/proc/{one.pid}/smaps_rollup").read_text().splitlines()[1:]
+        except OSError:
             continue  # It has ended meanwhile.
-    return total
+        found = {line.split()[0]: 1024 * int(line.split()[1]) for line in lines}
+        own += found["Pss_Anon:"] + found["Pss_Shmem:"]
+        files += found["Pss_File:"]
+    return own, files
 
 
 def peak_of_build(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "pipelines.cli", "build", *arguments]
-    started, peak = time.perf_counter(), 0
+    started, peaks = time.perf_counter(), (0, 0, 0)
     with subprocess.Popen(command) as build:
         process = psutil.Process(build.pid)
         while build.poll() is None:
             try:
-                peak = max(peak, pss(process))
+                own, files = memory_of(process)
             except psutil.Error:
                 break
+            peaks = (max(peaks[0], own), max(peaks[1], files), max(peaks[2], own + files))
             time.sleep(0.1)
-    print(f"peak memory {peak / 2**20:,.0f} MiB over {time.perf_counter() - started:.0f} s")
+    own, files, both = (peak / 2**20 for peak in peaks)
+    print(
+        f"peak memory {own:,.0f} MiB, mapped files {files:,.0f} MiB, at most {both:,.0f} MiB together, "
+        f"over {time.perf_counter() - started:.0f} s"
+    )
+
+
+def growth(sources: list[Path], sizes: list[float], options: list[str]) -> None:
+    """Build corpora of these sizes in bytes, one after another."""
+    texts = [orjson.loads(line)["text"] for source in sources for line in open_stream(str(source))]
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            corpus = Path(folder) / "corpus"
+            corpus.mkdir()
+            parts = range(-(-int(size) // _PART))
+            with multiprocessing.Pool() as pool:
+                pool.starmap(write_varied, [(corpus / f"{n:04d}.jsonl", texts, n) for n in parts])
+            written = sum(path.stat().st_size for path in corpus.iterdir())
+            print(f"corpus of {written / 1e9:.2f} GB:", flush=True)
+            peak_of_build([str(corpus), "-o", str(Path(folder) / "store"), *options])
+
+
+def write_varied(path: Path, texts: list[str], seed: int) -> None:
+    """Write a part of documents with their words in another order."""
+    shuffled = random.Random(seed)
+    with open(path, "wb") as handle:
+        for number in range(1 << 60):
+            words = shuffled.choice(texts).split(" ")
+            shuffled.shuffle(words)
+            record = {"id": f"{seed}-{number}", "text": " ".join(words)}
+            handle.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+            if handle.tell() >= _PART:
+                return
 
 
 def anonymous() -> int:
@@ -181,11 +230,15 @@ def many(rows: int, per_shard: int = 100_000) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["build", "store", "many"])
+    parser.add_argument("what", choices=["build", "growth", "store", "many"])
+    parser.add_argument("--sizes", type=float, nargs="+", default=[1e9, 4e9])
     parser.add_argument("--passages", type=int, default=10_000_000)
     args, rest = parser.parse_known_args()
     if args.what == "build":
         peak_of_build(rest)
+    elif args.what == "growth":
+        sources = [Path(one) for one in rest if Path(one).is_file()]
+        growth(sources, args.sizes, [one for one in rest if not Path(one).is_file()])
     elif args.what == "many":
         many(args.passages)
     else:

@@ -5,7 +5,8 @@ vector of a whole passage does. `ralm card --questions` measures with real ones.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,12 +23,17 @@ from datastore.view import View, mix
 from pipelines.build.embed import THREADS, load_encoder
 from retriever.card import Card, measure, write_card
 from retriever.encoder import Encoder, there_is, torch_threads
-from retriever.loading import in_memory
+from retriever.index import SearchIndex
+from retriever.loading import in_memory, on_disk
+from retriever.mapped import fits
+from retriever.sizing import IndexKey
 
 QUERIES = 1000
 _SENTENCE = re.compile(r"[^.!?\n]{20,300}[.!?\n]")
 # Passages are drawn by another hash than the training sample, or they would be its own centroids' points.
 _SALT = 0x0CA2D
+# A larger index is measured where it lies on the disk.
+_IN_MEMORY = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,28 @@ def make_card(store: Datastore, encoder: Encoder, queries: Sequence[str]) -> Car
     """Measure a store's index on queries."""
     with torch_threads(THREADS):
         vectors = encoder.encode_queries(queries)
-    index = in_memory(store.layout.root, store.manifest)
-    return measure(store, index, vectors, encoder.device)
+    with _opened(store) as index:
+        return measure(store, index, vectors, encoder.device)
+
+
+@contextmanager
+def _opened(store: Datastore) -> Iterator[SearchIndex]:
+    """A store's index; a large one on the disk, so that what a build takes does not grow with its corpus.
+
+    Lists on the disk are scanned as fast. They are deleted again, unless a server would lay them out too.
+    """
+    root, manifest = store.layout.root, store.manifest
+    key, dimension = IndexKey.parse(manifest.index.key), manifest.encoder.dimension
+    if key.family != "ivf" or key.bytes(manifest.rows, dimension) <= _IN_MEMORY:
+        yield in_memory(root, manifest)
+        return
+    lists = store.layout.lists(key.text, manifest.edition)
+    wanted = lists.exists() or not fits(key, manifest.rows, dimension)
+    try:
+        yield on_disk(root, manifest)
+    finally:
+        if not wanted:
+            lists.unlink(missing_ok=True)
 
 
 def sentences(store: Datastore, count: int, seed: int) -> list[str]:

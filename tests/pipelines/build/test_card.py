@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from datastore.layout import read_json
 from datastore.manifest import current
 from datastore.store import Datastore
-from pipelines.build.card import sentence, sentences
+from pipelines.build import card
+from pipelines.build.card import measure_again, sentence, sentences
+from retriever.card import measure
 from tests.conftest import build_store
 
 
@@ -44,3 +46,16 @@ def test_a_card_is_in_no_checksum(tmp_path, corpus):
     marker = read_json(tmp_path / "s" / "stages" / "card" / "00000.json")
     assert marker == {"counts": {"queries": 9}, "files": []}
     assert current(Datastore.open(tmp_path / "s").layout).hash == manifest.hash
+
+
+def test_a_large_index_is_measured_on_the_disk_and_leaves_nothing_there(tmp_path, corpus, monkeypatch):
+    build_store(tmp_path / "s", corpus, index_key="IVF4,SQ8", passages_per_shard=8)
+    store = Datastore.open(tmp_path / "s")
+    lists, found = store.layout.lists("IVF4,SQ8", 0), []
+    cards = [measure_again(tmp_path / "s", [])]
+    monkeypatch.setattr(card, "_IN_MEMORY", 0)
+    monkeypatch.setattr(card, "measure", lambda *given: found.append(lists.exists()) or measure(*given))
+    cards.append(measure_again(tmp_path / "s", []))
+    assert (found, lists.exists()) == ([True], False)
+    recalls = [[(r.nprobe, r.depth, r.recall_10, r.recall_100) for r in one.rungs] for one in cards]
+    assert recalls[0] == recalls[1]
