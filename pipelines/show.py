@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from datastore.manifest import Manifest
+from datastore.manifest import EncoderCard, Manifest
 from datastore.origin import Origin, address_of
 from pipelines.build.progress import amount, duration, energy
 
@@ -80,6 +80,7 @@ def built(store: Path, manifest: Manifest) -> None:
         ("documents indexed", f"{counts['indexed']:,}"),
         ("passages", f"{counts['passages']:,}"),
         ("tokens", f"{counts['tokens']:,}"),
+        *_encoders(manifest.encoder),
         ("index", manifest.index.key),
         ("on disk", amount(size, "bytes")),
         ("manifest", manifest.hash),
@@ -87,6 +88,15 @@ def built(store: Path, manifest: Manifest) -> None:
     console.print(_table(address_of(store), rows))
     if counts["unreadable"]:
         console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
+
+
+def _encoders(card: EncoderCard) -> list[tuple[str, str]]:
+    """What embeds, and how: prompts that are missing show in no other way than by poor answers."""
+    used = [f"{kind} prompt {text!r}" for kind, text in card.prompts.items() if text]
+    used += [f"pooling {card.pooling}"] if card.pooling else []
+    used += [] if card.normalized else ["dot product"]
+    rows = [("encoder", card.name if card.query is None else f"{card.name}, queries: {card.query.name}")]
+    return rows + ([("used with", ", ".join(used))] if used else [])
 
 
 def _named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from pipelines.build.chunk import read_tokens, tokens_path
 from pipelines.build.shards import NumberedShard
 from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder, torch_threads
+from retriever.usage import AS_STATED, Usage
 
 # Always one thread a worker: how a matrix product is split over threads shows in its last bits,
 # and the same corpus must give the same bytes on any number of workers.
@@ -18,9 +19,9 @@ THREADS = 1
 
 
 @lru_cache(maxsize=1)
-def load_encoder(name: str, dtype: Dtype, device: Device = "cpu") -> Encoder:
+def load_encoder(name: str, dtype: Dtype, device: Device = "cpu", usage: Usage = AS_STATED) -> Encoder:
     """The encoder, loaded once in each process."""
-    return Encoder(Checkpoint.find(name), dtype, device)
+    return Encoder(Checkpoint.find(name, usage), dtype, device)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class EmbedStage:
     dtype: Dtype
     shards: tuple[NumberedShard, ...]
     device: Device = "cpu"
+    usage: Usage = AS_STATED
 
     def sizes(self) -> Sequence[int]:
         return [shard.rows for shard in self.shards]
@@ -42,7 +44,8 @@ class EmbedStage:
         shard = self.shards[number]
         ids = read_tokens(tokens_path(self.layout, shard.split, shard.part))
         with torch_threads(THREADS):
-            vectors = load_encoder(self.encoder, self.dtype, self.device).encode_passages(ids)
+            encoder = load_encoder(self.encoder, self.dtype, self.device, self.usage)
+            vectors = encoder.encode_passages(ids)
         path = self.layout.vectors(shard.number)
         info = self.layout.write(path, lambda handle: save_array(handle, vectors))
         return Marker({"rows": len(vectors), "tokens": sum(len(one) for one in ids)}, (info,))

@@ -20,9 +20,13 @@ from pipelines.build.near import ClusterStage, PairStage, SignStage, VerifyStage
 from pipelines.build.read import ReadStage, ScanStage, number_records
 from pipelines.build.shards import NumberedShard, number_shards, take_places
 from pipelines.build.sources import Corpus
+from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig
-from retriever.checkpoint import Checkpoint
 from retriever.sizing import IndexKey
+from retriever.usage import AS_STATED, Usage
+
+# Settings that early builds did not have: left out where they are not made, so that those go on.
+_LATER = ("query_encoder", "query_prompt", "passage_prompt", "pooling", "similarity")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Ingest:
     corpus: Corpus
     dtype: Dtype
     held: Held = NOTHING
+    usage: Usage = AS_STATED
 
     def embed(self) -> Embedded:
         """Read, filter, compare, cut and embed. No shards if nothing is left."""
@@ -57,14 +62,17 @@ class Ingest:
         read = self.job.perform(stage, in_order=config.limit is not None)
 
         documents = tuple(marker.counts["kept"] for marker in read)
-        chunk = self.job.perform(ChunkStage(layout, config, documents, self._compare(documents)))
+        partitions = self._compare(documents)
+        chunk = self.job.perform(ChunkStage(layout, config, documents, partitions, self.usage))
         shards = tuple(
             number_shards(
                 layout, chunk, config.passages_per_shard, self.held.first_shard, self.held.first_row
             )
         )
         take_places(layout, shards)
-        vectors = self.job.perform(EmbedStage(layout, config.encoder, self.dtype, shards, config.device))
+        vectors = self.job.perform(
+            EmbedStage(layout, config.encoder, self.dtype, shards, config.device, self.usage)
+        )
         return Embedded(
             shards,
             tuple(map(only_file, vectors)),
@@ -114,9 +122,10 @@ class Ingest:
         return max(1.0, sum(m.counts["words"] for m in lengths) / sum(shard.rows for shard in shards))
 
 
-def settings(config: BuildConfig, corpus: Corpus, checkpoint: Checkpoint, dtype: Dtype) -> dict[str, Any]:
+def settings(config: BuildConfig, corpus: Corpus, towers: Towers, dtype: Dtype) -> dict[str, Any]:
     """All that the shards' bytes follow from, as JSON."""
     content = config.model_dump(mode="json")
+    content = {name: value for name, value in content.items() if value is not None or name not in _LATER}
     # Where the corpus lies changes nothing: its names and sizes are in the fingerprint.
     content["sources"] = [
         source | {"path": entry.name}
@@ -125,7 +134,7 @@ def settings(config: BuildConfig, corpus: Corpus, checkpoint: Checkpoint, dtype:
     return {
         "config": content,
         "dtype": dtype,
-        "encoder_sha256": checkpoint.weights_sha256,
+        **towers.settings(),
         "splits": corpus.fingerprint(),
         "ignored": list(corpus.ignored),
     }
