@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from datastore.layout import Layout, Marker, save_array
 from datastore.manifest import Device, Dtype
 from pipelines.build.chunk import read_tokens, tokens_path
+from pipelines.build.peaks import name_of
 from pipelines.build.shards import NumberedShard
 from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder, torch_threads
@@ -48,4 +51,12 @@ class EmbedStage:
             vectors = encoder.encode_passages(ids)
         path = self.layout.vectors(shard.number)
         info = self.layout.write(path, lambda handle: save_array(handle, vectors))
-        return Marker({"rows": len(vectors), "tokens": sum(len(one) for one in ids)}, (info,))
+        lengths = np.array([len(one) for one in ids], np.int64)
+        # Which machine did it is no business of the bytes.
+        aside: dict[str, Any] = {
+            "tokens": int(lengths.sum()),
+            "flops": encoder.flops(lengths),
+            "device": name_of(self.device),
+            "dtype": self.dtype,
+        }
+        return Marker({"rows": len(vectors), "tokens": aside["tokens"]}, (info,), aside)

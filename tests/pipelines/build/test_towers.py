@@ -180,6 +180,7 @@ def test_a_build_says_how_its_encoders_are_used(tmp_path, folders, corpus, ralm)
     code, out, _ = ralm("build", corpus, "-o", tmp_path / "s", *arguments)
     assert code == 0
     assert "queries: " in out
+    assert "FLOP/s of each worker" in out
     assert "query prompt 'query: ', pooling cls, dot product" in out
     code, _, err = ralm("build", corpus, "-o", tmp_path / "t", "--pooling", "max", "--executor", "local")
     assert code == 2
