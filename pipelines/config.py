@@ -88,6 +88,11 @@ class NearDuplicates(_Frozen):
         return self
 
 
+def _later(description: str) -> Any:
+    """A setting that early builds did not have: left out where it is not made, so that those go on."""
+    return Field(None, description=description, exclude_if=lambda value: value is None)
+
+
 class BuildConfig(_Frozen):
     """What to build, and how."""
 
@@ -100,11 +105,11 @@ class BuildConfig(_Frozen):
     split_bytes: int = Field(64 * 2**20, ge=1, description="input one read task takes")
     passages_per_shard: int = Field(16_384, ge=1)
     encoder: str = DEFAULT_ENCODER
-    query_encoder: str | None = Field(None, description="the tower for queries, if `encoder` is for passages")
-    query_prompt: str | None = Field(None, description="in front of queries; default: the encoder's own")
-    passage_prompt: str | None = Field(None, description="in front of passages; default: the encoder's own")
-    pooling: Pooling | None = Field(None, description="of a plain transformers checkpoint")
-    similarity: Similarity | None = Field(None, description="dot: vectors keep their lengths")
+    query_encoder: str | None = _later("the tower for queries, if `encoder` is for passages")
+    query_prompt: str | None = _later("in front of queries; default: the encoder's own")
+    passage_prompt: str | None = _later("in front of passages; default: the encoder's own")
+    pooling: Pooling | None = _later("of a plain transformers checkpoint")
+    similarity: Similarity | None = _later("dot: vectors keep their lengths")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: Device = Field("cpu", description="what embeds, trains and encodes; its roundings are its own")
     chunk_tokens: int | None = Field(None, ge=8, description="default: all the encoder takes")

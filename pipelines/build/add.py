@@ -6,6 +6,7 @@ the first alone.
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from pipelines.build.executor import Executor
 from pipelines.build.ingest import Embedded, Ingest, named, settings, unnamed
 from pipelines.build.job import Job, begin, discard, require_turn
 from pipelines.build.measured import write_measured
+from pipelines.build.models import located, pinned
 from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import Corpus, resolve
 from pipelines.build.towers import Towers
@@ -32,7 +34,7 @@ class Addition:
     """One corpus to add to one store.
 
     `encoder` is where the store's own encoder lies, if it has moved, `query_encoder` where its tower for
-    queries does; `device` is the store's unless given.
+    queries does, `models` where models of its filters may be found; `device` is the store's unless given.
     """
 
     layout: Layout
@@ -43,6 +45,7 @@ class Addition:
     encoder: str | None = None
     device: Device | None = None
     query_encoder: str | None = None
+    models: tuple[Path, ...] = ()
 
     def run(self) -> tuple[Manifest, dict[str, int]]:
         """Add, or go on adding, and publish; with the counts of what was added.
@@ -52,7 +55,7 @@ class Addition:
         manifest = current_whole(self.layout)
         require_codec(self.layout, manifest)
         towers = Towers.of(manifest.encoder.at(self.encoder, self.query_encoder))
-        config = self._config(manifest, towers)
+        config = pinned(located(self._config(manifest, towers), self.models))
         with self.layout.lock():
             manifest = current_whole(self.layout)  # Another addition may have come before the lock.
             layout = begin(self.layout, manifest, "add")

@@ -16,6 +16,7 @@ from pipelines.build.embed import EmbedStage
 from pipelines.build.index import EncodeStage
 from pipelines.build.job import Job, only_file
 from pipelines.build.lexical import LengthStage, LexicalStage
+from pipelines.build.models import anonymous
 from pipelines.build.near import ClusterStage, PairStage, SignStage, VerifyStage
 from pipelines.build.read import ReadStage, ScanStage, number_records
 from pipelines.build.shards import NumberedShard, number_shards, take_places
@@ -24,9 +25,6 @@ from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig
 from retriever.sizing import IndexKey
 from retriever.usage import AS_STATED, Usage
-
-# Settings that early builds did not have: left out where they are not made, so that those go on.
-_LATER = ("query_encoder", "query_prompt", "passage_prompt", "pooling", "similarity")
 
 
 @dataclass(frozen=True)
@@ -124,8 +122,7 @@ class Ingest:
 
 def settings(config: BuildConfig, corpus: Corpus, towers: Towers, dtype: Dtype) -> dict[str, Any]:
     """All that the shards' bytes follow from, as JSON."""
-    content = config.model_dump(mode="json")
-    content = {name: value for name, value in content.items() if value is not None or name not in _LATER}
+    content = anonymous(config).model_dump(mode="json")
     # Where the corpus lies changes nothing: its names and sizes are in the fingerprint.
     content["sources"] = [
         source | {"path": entry.name}

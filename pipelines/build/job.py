@@ -88,6 +88,10 @@ def _difference(name: str, begun: Any, now: Any) -> str:
     if name == "splits":
         return "the source files or their sizes have changed"
     if isinstance(begun, list):
+        both = zip(begun, now, strict=True) if isinstance(now, list) and len(now) == len(begun) else ()
+        for one, other in both:
+            if one != other and isinstance(one, dict) and isinstance(other, dict):
+                return f"{name}: {_difference(name, one, other)}"
         return f"{name} have changed"
     return f"{name} was {begun}, not {now}"
 

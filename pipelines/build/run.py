@@ -16,6 +16,7 @@ from pipelines.build.index import TrainStage
 from pipelines.build.ingest import Ingest, named, require_passages, settings, unnamed
 from pipelines.build.job import Job, only_file, pending
 from pipelines.build.measured import write_measured
+from pipelines.build.models import pinned
 from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import Corpus, resolve
 from pipelines.build.towers import Towers
@@ -37,12 +38,13 @@ class Build:
         from retriever.encoder import best_dtype
 
         check_target(self.layout)
-        corpus = resolve(self.config)
-        towers = Towers.find(self.config)
+        config = pinned(self.config)
+        corpus = resolve(config)
+        towers = Towers.find(config)
         device = self.config.device
         dtype = self.config.dtype if self.config.dtype != "auto" else best_dtype(device)
         self._check_device()
-        chosen = settings(self.config, corpus, towers, dtype)
+        chosen = settings(config, corpus, towers, dtype)
         job = Job(self.layout, self.executor, self.progress)
         with self.layout.lock():
             self._refuse_others(chosen, corpus)
@@ -51,7 +53,7 @@ class Build:
             job.claim(chosen)
             if not published(self.layout):
                 held = Held(takedowns=tuple(self.layout.root / entry.path for entry in takedowns))
-                ingest = Ingest(job, self.config, corpus, chosen["dtype"], held, towers.passages.usage)
+                ingest = Ingest(job, config, corpus, chosen["dtype"], held, towers.passages.usage)
                 manifest = self._stages(ingest, towers, takedowns)
                 job.perform(CardStage(self.layout, manifest, self.config.device))
                 put_files(self.layout, manifest)
