@@ -5,12 +5,23 @@ from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
+from transformers import (
+    BertConfig,
+    BertModel,
+    ModernBertConfig,
+    ModernBertModel,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3Model,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+)
 
 from tests.corpus import documents
 
 WIDTH = 32
 QWEN_PROMPT = "Instruct: Given a question, retrieve passages that answer it\nQuery:"
+_BERT = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]"}
 _WORDS = [d["text"] for d in documents()] + ["query: passage: Represent this sentence", QWEN_PROMPT]
 
 
@@ -31,10 +42,7 @@ def bert(folder: Path, seed: int = 0, scale: float = 1.0) -> Path:
     # Of unlike components, or the last layer's norm gives all vectors one length.
     model.encoder.layer[-1].output.LayerNorm.weight.data *= 2 * scale * torch.rand(WIDTH)
     model.save_pretrained(folder)
-    special = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=128, **special).save_pretrained(
-        folder
-    )
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=128, **_BERT).save_pretrained(folder)
     return folder
 
 
@@ -59,6 +67,59 @@ def with_modules(folder: Path, pooling: str, normalize: bool = True, **config: o
         (folder / "2_Normalize").mkdir()
     _write(folder / "config_sentence_transformers.json", config)
     return folder
+
+
+def xlm_roberta(folder: Path) -> Path:
+    """A multilingual E5: its tokenizer marks where words begin, so that a space is part of the next one."""
+    torch.manual_seed(5)
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    trainer = trainers.UnigramTrainer(
+        vocab_size=300, special_tokens=special, unk_token="<unk>", show_progress=False
+    )
+    tokenizer.train_from_iterator(_WORDS, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    config = XLMRobertaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=514,
+        initializer_range=0.5,
+    )
+    XLMRobertaModel(config).save_pretrained(folder)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=512, pad_token="<pad>", unk_token="<unk>"
+    )
+    fast.save_pretrained(folder)
+    return with_modules(folder, "mean")
+
+
+def modern_bert(folder: Path) -> Path:
+    """A GTE of the newer kind, with rotary positions and local attention."""
+    torch.manual_seed(6)
+    tokenizer = _wordpiece()
+    config = ModernBertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=WIDTH,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=128,
+        initializer_range=0.5,
+        pad_token_id=0,
+        bos_token_id=2,
+        cls_token_id=2,
+        eos_token_id=3,
+        sep_token_id=3,
+    )
+    ModernBertModel(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=128, **_BERT).save_pretrained(folder)
+    return with_modules(folder, "cls")
 
 
 def qwen3(folder: Path) -> Path:

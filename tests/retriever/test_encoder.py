@@ -13,7 +13,7 @@ from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
 from retriever.encoder import Encoder, as_float16, best_dtype, length_sorted_batches, torch_threads
 from retriever.usage import AS_STATED, Usage
 from tests.corpus import documents
-from tests.encoders import QWEN_PROMPT, bert, qwen3, with_modules
+from tests.encoders import QWEN_PROMPT, bert, modern_bert, qwen3, with_modules, xlm_roberta
 
 TEXTS = [d["text"] for d in documents()]
 
@@ -97,15 +97,27 @@ def families(tmp_path_factory):
     return {
         "E5": (mean, E5, "query: ", "passage: ", "mean", True),
         "E5 with prompts in its configuration": (stated, AS_STATED, "query: ", "passage: ", "mean", True),
+        "multilingual E5": (xlm_roberta(root / "xlm"), E5, "query: ", "passage: ", "mean", True),
         "BGE": (cls, BGE, "Represent this sentence: ", "", "cls", True),
         "GTE": (mean, AS_STATED, "", "", "mean", True),
+        "GTE of ModernBERT": (modern_bert(root / "modern"), AS_STATED, "", "", "cls", True),
         "Contriever": (plain, MEAN, "", "", "mean", False),
         "DRAGON": (plain, CLS, "", "", "cls", False),
         "Qwen3": (qwen, AS_STATED, QWEN_PROMPT, "", "last", True),
     }
 
 
-FAMILIES = ["E5", "E5 with prompts in its configuration", "BGE", "GTE", "Contriever", "DRAGON", "Qwen3"]
+FAMILIES = [
+    "E5",
+    "E5 with prompts in its configuration",
+    "multilingual E5",
+    "BGE",
+    "GTE",
+    "GTE of ModernBERT",
+    "Contriever",
+    "DRAGON",
+    "Qwen3",
+]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
