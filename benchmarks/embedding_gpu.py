@@ -24,6 +24,7 @@ from pipelines.build.embed import load_encoder
 from pipelines.build.executor import Executor, open_executor
 from pipelines.build.ingest import Embedded, Ingest
 from pipelines.build.job import Job
+from pipelines.build.peaks import peak_flops
 from pipelines.build.progress import Silent
 from pipelines.build.sources import resolve
 from pipelines.config import BuildConfig, SourceConfig
@@ -32,7 +33,7 @@ from retriever.encoder import Encoder
 
 PEER_BATCHES = (64, 256, 1024)
 # NVIDIA's data sheet: H100 SXM and H200, bfloat16, dense.
-PEAK = 989e12
+PEAK = peak_flops("NVIDIA H100 80GB HBM3", "bfloat16") or 0.0
 
 
 def seconds_of(work: Callable[[], object], times: int = 1) -> float:

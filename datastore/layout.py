@@ -39,10 +39,14 @@ class FileInfo:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What one task of a stage did: its counts and the files it wrote. Nothing measured is in it."""
+    """What one task of a stage did: its counts and the files it wrote.
+
+    `aside` goes with what is measured, into a file of its own: none of it is in the marker that is written.
+    """
 
     counts: Mapping[str, int] = field(default_factory=dict)
     files: tuple[FileInfo, ...] = ()
+    aside: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

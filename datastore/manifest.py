@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import orjson
 import xxhash
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from datastore.errors import RalmError
 from datastore.layout import FileInfo, Hold, Layout, atomic_write, checksum, read_json, to_json
@@ -18,6 +18,7 @@ from datastore.origin import Origin, address_of, fetch
 FORMAT_VERSION = 3
 Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "cuda"]
+Pooling = Literal["mean", "cls", "last"]
 
 
 class _Frozen(BaseModel):
@@ -28,7 +29,8 @@ class EncoderCard(_Frozen):
     """Which model made the vectors, and how: enough to encode a query the same way.
 
     `max_tokens` is the longest input in tokens, special tokens and prompt included; `prompts` maps
-    "query" and "passage" to the text put in front of each.
+    "query" and "passage" to the text put in front of each. `pooling` is that of a checkpoint that has none of
+    its own. `query` is the tower that encodes queries, where it is another than the one for passages.
     """
 
     name: str
@@ -38,6 +40,44 @@ class EncoderCard(_Frozen):
     dtype: Dtype
     prompts: dict[str, str]
     normalized: bool
+    pooling: Pooling | None = None
+    query: "EncoderCard | None" = None
+
+    @property
+    def for_queries(self) -> "EncoderCard":
+        """The tower that encodes queries."""
+        return self.query or self
+
+    def at(self, name: str | None, query_name: str | None = None) -> "EncoderCard":
+        """The same under the names by which it is found now, where those are others.
+
+        Raises RalmError for a name of a tower that it does not have.
+        """
+        found: dict[str, Any] = {} if name is None else {"name": name}
+        if query_name is not None:
+            if self.query is None:
+                raise RalmError(
+                    f"The store was built with one encoder for passages and queries, {self.name}: leave out "
+                    f"the query encoder {query_name}."
+                )
+            found["query"] = self.query.at(query_name)
+        return self.model_copy(update=found)
+
+    def compares_with(self, other: "EncoderCard") -> bool:
+        """Whether a query is encoded for both alike, and its scores in both compare."""
+        return self._is_tower(other) and self.for_queries._is_tower(other.for_queries)
+
+    def _is_tower(self, other: "EncoderCard") -> bool:
+        """Whether it is the same model, used in the same way; early stores do not say how they pool."""
+        mine = (self.weights_sha256, self.prompts, self.normalized)
+        pooled_alike = None in (self.pooling, other.pooling) or self.pooling == other.pooling
+        return pooled_alike and mine == (other.weights_sha256, other.prompts, other.normalized)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what one tower that pools by itself does not have: early stores keep their hashes."""
+        content: dict[str, Any] = serialize(self)
+        return {name: value for name, value in content.items() if value is not None}
 
 
 class FileEntry(_Frozen):

@@ -49,6 +49,11 @@ def build(
     config: Annotated[Path | None, typer.Option(help="a YAML file with these settings and more")] = None,
     domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
     encoder: Annotated[str | None, typer.Option(help="packaged name, folder or hub name")] = None,
+    query_encoder: Annotated[str | None, typer.Option(help="its tower for queries, if it has two")] = None,
+    query_prompt: Annotated[str | None, typer.Option(help="in front of queries; default: its own")] = None,
+    passage_prompt: Annotated[str | None, typer.Option(help="in front of passages")] = None,
+    pooling: Annotated[str | None, typer.Option(help="mean, cls or last, if it is a plain model")] = None,
+    similarity: Annotated[str | None, typer.Option(help="cosine or dot; default: its own")] = None,
     index_key: Annotated[str | None, typer.Option(help="auto, Flat, IVF1024,PQ96x4fs, ...")] = None,
     index_memory: Annotated[str | None, typer.Option(help="memory for the index, 4GiB")] = None,
     index_recall: Annotated[float | None, typer.Option(help="recall@10 to aim at, 0.95")] = None,
@@ -76,6 +81,11 @@ def build(
         config,
         sources=listed,
         encoder=encoder,
+        query_encoder=query_encoder,
+        query_prompt=query_prompt,
+        passage_prompt=passage_prompt,
+        pooling=pooling,
+        similarity=similarity,
         index_key=index_key,
         index_memory=index_memory,
         index_recall=index_recall,
@@ -109,6 +119,7 @@ def search(
     also: Also = None,
     k: Annotated[int, typer.Option("-k", help="passages to show")] = 5,
     encoder: Annotated[str | None, typer.Option(help="fail unless the store has this one")] = None,
+    query_encoder: Annotated[str | None, typer.Option(help="where its tower for queries lies now")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda: what encodes and searches")] = "cpu",
     index_in: Annotated[str, typer.Option(help="memory, disk, or auto: memory if it fits")] = "auto",
     recall: Annotated[float | None, typer.Option(help="quickest setting of this recall@10")] = None,
@@ -133,7 +144,7 @@ def search(
 
     conditions = tuple(Condition.parse(text) for text in where or [])
     view = View(fraction, seed, tuple(domain or []), conditions)
-    how_opened = Opening(as_device(device), as_place(index_in), encoder)
+    how_opened = Opening(as_device(device), as_place(index_in), encoder, query_encoder)
     retriever = open_stores([store, *(also or [])], how_opened)
     seconds = Seconds()
     chosen = retriever.setting(k, recall, nprobe, depth)

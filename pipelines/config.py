@@ -19,10 +19,11 @@ from pydantic import (
 )
 
 from datastore.errors import RalmError
-from datastore.manifest import Device
+from datastore.manifest import Device, Pooling
 from pipelines.filters.chain import AnyRule
 from retriever.checkpoint import DEFAULT_ENCODER
 from retriever.sizing import IndexKey, parse_bytes
+from retriever.usage import Similarity, Usage
 
 Format = Literal["jsonl", "parquet", "text", "html", "warc", "mediawiki"]
 
@@ -87,6 +88,11 @@ class NearDuplicates(_Frozen):
         return self
 
 
+def _later(description: str) -> Any:
+    """A setting that early builds did not have: left out where it is not made, so that those go on."""
+    return Field(None, description=description, exclude_if=lambda value: value is None)
+
+
 class BuildConfig(_Frozen):
     """What to build, and how."""
 
@@ -99,6 +105,11 @@ class BuildConfig(_Frozen):
     split_bytes: int = Field(64 * 2**20, ge=1, description="input one read task takes")
     passages_per_shard: int = Field(16_384, ge=1)
     encoder: str = DEFAULT_ENCODER
+    query_encoder: str | None = _later("the tower for queries, if `encoder` is for passages")
+    query_prompt: str | None = _later("in front of queries; default: the encoder's own")
+    passage_prompt: str | None = _later("in front of passages; default: the encoder's own")
+    pooling: Pooling | None = _later("of a plain transformers checkpoint")
+    similarity: Similarity | None = _later("dot: vectors keep their lengths")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: Device = Field("cpu", description="what embeds, trains and encodes; its roundings are its own")
     chunk_tokens: int | None = Field(None, ge=8, description="default: all the encoder takes")
@@ -108,6 +119,11 @@ class BuildConfig(_Frozen):
     lexical: bool = Field(True, description="a BM25 index too, for `search --method bm25` and `hybrid`")
     seed: int = Field(0, ge=0, description="of the hash that samples the index's training set")
     takedowns: str | None = Field(None, description="a file of takedowns, or a store: not to come back")
+
+    @property
+    def usage(self) -> Usage:
+        """How the encoders are to be used, as far as it is given."""
+        return Usage(self.query_prompt, self.passage_prompt, self.pooling, self.similarity)
 
     @field_validator("index_key")
     @classmethod

@@ -10,16 +10,18 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from datastore.manifest import Manifest
+from datastore.layout import Layout
+from datastore.manifest import EncoderCard, Manifest
 from datastore.origin import Origin, address_of
-from pipelines.build.progress import amount, duration, energy
+from pipelines.build.measured import of_embedding
+from pipelines.build.progress import amount, duration
+from pipelines.took import notes, speed, worked
 
 if TYPE_CHECKING:
     from datastore.sweep import Swept
     from datastore.takedown import Takedown
     from lm.reader import Reader
     from pipelines.build.estimate import Estimate
-    from pipelines.build.measured import Measured
     from pipelines.build.status import Status
     from pipelines.evaluate.scaling import Curve
     from retriever.card import Card
@@ -67,7 +69,7 @@ def dry_run(found: "Estimate", workers: int) -> None:
 
 
 def built(store: Path, manifest: Manifest) -> None:
-    """Print what a finished build holds."""
+    """Print what a finished build holds, and how fast it was embedded."""
     counts = manifest.counts
     size = sum(entry.bytes for entry in manifest.files)
     rows = [
@@ -80,13 +82,25 @@ def built(store: Path, manifest: Manifest) -> None:
         ("documents indexed", f"{counts['indexed']:,}"),
         ("passages", f"{counts['passages']:,}"),
         ("tokens", f"{counts['tokens']:,}"),
+        *_encoders(manifest.encoder),
         ("index", manifest.index.key),
         ("on disk", amount(size, "bytes")),
         ("manifest", manifest.hash),
     ]
+    if fast := speed(of_embedding(Layout(store), manifest.generation)):
+        rows.insert(-1, ("embedding", fast))
     console.print(_table(address_of(store), rows))
     if counts["unreadable"]:
         console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
+
+
+def _encoders(card: EncoderCard) -> list[tuple[str, str]]:
+    """What embeds, and how: prompts that are missing show in no other way than by poor answers."""
+    used = [f"{kind} prompt {text!r}" for kind, text in card.prompts.items() if text]
+    used += [f"pooling {card.pooling}"] if card.pooling else []
+    used += [] if card.normalized else ["dot product"]
+    rows = [("encoder", card.name if card.query is None else f"{card.name}, queries: {card.query.name}")]
+    return rows + ([("used with", ", ".join(used))] if used else [])
 
 
 def _named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:
@@ -190,10 +204,11 @@ def status(store: Path, found: "Status") -> None:
             continue
         total = "?" if stage.total is None else f"{stage.total:,}"
         style = "green" if stage.done == stage.total else "yellow" if stage.done else "dim"
-        table.add_row(stage.name, f"{stage.done:,}", total, *_took(stage.took), style=style)
-    table.add_row("in all", "", "", *_took(found.in_all))
+        table.add_row(stage.name, f"{stage.done:,}", total, *worked(stage.took), style=style)
+    table.add_row("in all", "", "", *worked(found.in_all))
     console.print(table)
-    _energy_note(found.in_all, found.took)
+    for note in notes({stage.name: stage.took for stage in found.stages}, found.took):
+        console.print(f"[dim]{escape(note)}")
     if found.manifest:
         m = found.manifest
         console.print(f"Published: generation {m.generation}, {m.passages:,} passages, manifest {m.hash}.")
@@ -207,21 +222,6 @@ def status(store: Path, found: "Status") -> None:
         )
     elif not found.manifest:
         console.print("Not finished: run the same `ralm build` again, it goes on where it stopped.")
-
-
-def _took(measured: "Measured") -> tuple[str, str]:
-    """Seconds and joules for people; of a store from before joules were measured, seconds alone."""
-    worked = duration(measured.seconds) if measured.tasks else ""
-    return worked, energy(measured.joules) if measured.sources else ""
-
-
-def _energy_note(stages: "Measured", generations: "Measured") -> None:
-    """Say what told the joules, and what all generations took if there is more than the stages shown."""
-    if stages.sources:
-        console.print(f"[dim]Energy by {', '.join(stages.sources)} (ARCHITECTURE.md says what each counts).")
-    if generations.tasks > stages.tasks:
-        worked, drawn = _took(generations)
-        console.print(f"[dim]All generations together: {worked} of work, {drawn or 'energy not measured'}.")
 
 
 def verified(store: Path, problems: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ class Opening:
     device: Device = "cpu"
     place: "Place" = "auto"
     encoder: str | None = None
+    query_encoder: str | None = None
     searchers: int = 0
     partial: bool = False
 
@@ -49,9 +50,12 @@ def _open(path: Path, how: Opening) -> "Retriever":
     from retriever.search import Retriever
 
     if not how.searchers:
-        return Retriever.open(path, how.encoder, how.device, how.place)
-    if how.device != "cpu" or how.place != "auto" or how.encoder:
-        raise RalmError("Searchers of a cluster take no --device, --index-in or --encoder: leave them out.")
+        return Retriever.open(path, how.encoder, how.device, how.place, how.query_encoder)
+    if how.device != "cpu" or how.place != "auto" or how.encoder or how.query_encoder:
+        raise RalmError(
+            "Searchers of a cluster take no --device, --index-in, --encoder or --query-encoder: leave them "
+            "out."
+        )
     import ray
 
     from pipelines.build.executor import start_ray

@@ -22,6 +22,10 @@ def add(
     ],
     domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
     encoder: Annotated[str | None, typer.Option(help="where the store's encoder lies now")] = None,
+    query_encoder: Annotated[str | None, typer.Option(help="where its tower for queries lies now")] = None,
+    model: Annotated[
+        list[Path] | None, typer.Option(help="a fastText model that the store was filtered by (repeatable)")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: the store's")] = None,
     limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
     executor: ExecutorName = "ray",
@@ -39,7 +43,17 @@ def add(
     current(Layout(store))
     with open_executor(chosen, workers) as running:
         there = as_device(device) if device else None
-        job = Addition(Layout(store), listed, running, for_terminal(), limit, encoder, there)
+        job = Addition(
+            Layout(store),
+            listed,
+            running,
+            for_terminal(),
+            limit,
+            encoder,
+            there,
+            query_encoder,
+            tuple(model or ()),
+        )
         show.added(store, *job.run())
 
 

@@ -6,14 +6,15 @@ processes that only tokenize stay light.
 
 import hashlib
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from datastore.errors import RalmError
 from datastore.layout import read_json
-from datastore.manifest import Dtype, EncoderCard
+from datastore.manifest import Dtype, EncoderCard, Pooling
+from retriever.usage import AS_STATED, Similarity, Usage, known
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
@@ -27,24 +28,40 @@ _UNWANTED = ["onnx/*", "openvino/*", "*.onnx", "tf_model*", "rust_model*"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An encoder's folder under the name the user gave it."""
+    """An encoder's folder under the name the user gave it, and how it is to be used."""
 
     name: str
     folder: Path
+    given: Usage = AS_STATED
 
     @classmethod
-    def find(cls, name: str) -> "Checkpoint":
+    def find(cls, name: str, given: Usage = AS_STATED) -> "Checkpoint":
         """Find an encoder: a packaged name, a folder, or a model of the hub (or of its local cache).
 
         Raises RalmError listing the valid names.
         """
         if name in PACKAGED:
-            return cls(name, _packaged_folder(name))
+            return cls(name, _packaged_folder(name), given)
         if Path(name).is_dir():
             if not (Path(name) / "config.json").exists():
                 raise RalmError(f"The folder {name} holds no encoder: it has no config.json.")
-            return cls(name, Path(name))
-        return cls(name, _hub_folder(name))
+            return cls(name, Path(name), given)
+        return cls(name, _hub_folder(name), given)
+
+    @classmethod
+    def of(cls, card: EncoderCard) -> "Checkpoint":
+        """The encoder of a card, to be used as it was. Raises RalmError if its weights have changed."""
+        found = cls.find(card.name)
+        if found.weights_sha256 != card.weights_sha256:
+            raise RalmError(
+                f"The encoder {card.name} found in {found.folder} is not the one this store was built with "
+                "(its weights differ): install that one (or say where it lies: `ralm add` and `ralm search` "
+                "take --encoder and --query-encoder), or build the store again."
+            )
+        # Early stores do not say how a plain checkpoint was pooled: it was by default.
+        pooling = card.pooling or (found.default_pooling if found.plain else None)
+        prompts = (card.prompts.get("query", ""), card.prompts.get("passage", ""))
+        return replace(found, given=Usage(*prompts, pooling, "cosine" if card.normalized else "dot"))
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -76,14 +93,67 @@ class Checkpoint:
     @cached_property
     def prompts(self) -> dict[str, str]:
         """The text this model wants in front of a "query" and of a "passage"; often empty."""
+        by_name = known(self.name)
+        return {
+            "query": self._prompt(self.given.query_prompt, ("query",), by_name.query_prompt),
+            "passage": self._prompt(
+                self.given.passage_prompt, ("document", "passage", "corpus"), by_name.passage_prompt
+            ),
+        }
+
+    def _prompt(self, given: str | None, names: tuple[str, ...], by_name: str | None) -> str:
+        if given is not None:
+            return given
+        # Sentence-transformers writes empty ones where nobody has said any.
         stated = self._json("config_sentence_transformers.json").get("prompts") or {}
-        passage = next((stated[n] for n in ("document", "passage", "corpus") if stated.get(n)), "")
-        return {"query": stated.get("query") or "", "passage": passage}
+        return next((stated[name] for name in names if stated.get(name)), by_name or "")
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether it is a transformers checkpoint, which does not say how its tokens' vectors are pooled."""
+        return not (self.folder / "modules.json").exists()
+
+    @cached_property
+    def pooling(self) -> Pooling | None:
+        """How a plain checkpoint is pooled; None of one that pools by itself.
+
+        Raises RalmError if another way is given to that one.
+        """
+        if self.plain:
+            return self.given.pooling or known(self.name).pooling or self.default_pooling
+        if self.given.pooling is not None:
+            raise RalmError(
+                f"The encoder {self.name} has a pooling of its own (modules.json): leave out `pooling`, "
+                "which is for plain transformers checkpoints."
+            )
+        return None
+
+    @property
+    def default_pooling(self) -> Pooling:
+        """As sentence-transformers pools plain checkpoints: a causal LM's last token, the mean of others."""
+        config = self._json("config.json")
+        first = str(next(iter(config.get("architectures") or []), ""))
+        return "last" if first.endswith("ForCausalLM") and config.get("is_causal", True) else "mean"
 
     @cached_property
     def normalized(self) -> bool:
-        """Whether vectors are scaled to length 1: yes, unless the model says it wants dot products."""
-        return self._json("config_sentence_transformers.json").get("similarity_fn_name") != "dot"
+        """Whether vectors are scaled to length 1: yes, unless the model is one for dot products."""
+        stated = self._json("config_sentence_transformers.json").get("similarity_fn_name")
+        return (self.given.similarity or stated or known(self.name).similarity) != "dot"
+
+    @cached_property
+    def dimension(self) -> int | None:
+        """Components of a vector, as far as the configuration says: of its last pooling or dense module."""
+        names = ("out_features", "embedding_dimension", "word_embedding_dimension")
+        modules = [read_json(path) for path in sorted(self.folder.glob("[0-9]*_*/config.json"), reverse=True)]
+        stated = [module[name] for module in modules for name in names if module.get(name)]
+        return int(next(iter(stated), self._json("config.json").get("hidden_size") or 0)) or None
+
+    @property
+    def usage(self) -> Usage:
+        """How it is used, all of it said."""
+        similarity: Similarity = "cosine" if self.normalized else "dot"
+        return Usage(self.prompts["query"], self.prompts["passage"], self.pooling, similarity)
 
     def card(self, dimension: int, dtype: Dtype) -> EncoderCard:
         """What a manifest keeps of this encoder, loaded with weights of this type."""
@@ -95,6 +165,7 @@ class Checkpoint:
             dtype=dtype,
             prompts=self.prompts,
             normalized=self.normalized,
+            pooling=self.pooling,
         )
 
     def _json(self, name: str) -> dict[str, Any]:

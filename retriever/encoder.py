@@ -1,12 +1,13 @@
 """Encoder: token ids or queries to vectors, through sentence-transformers.
 
-Plain transformers models load too (mean pooling then). Prompts, pooling and length limits come
-from the model's own configuration. Knows nothing of files or indexes.
+Plain transformers models load too. How a model is used (prompts, pooling, length limits) its checkpoint
+says. Knows nothing of files or indexes.
 """
 
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from datastore.manifest import Device, Dtype, EncoderCard
 from retriever.checkpoint import Checkpoint
 from retriever.packed import PackedModel, can_pack, sent
 from retriever.tokenizer import EncoderTokenizer
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 # Padded tokens in one forward pass: batches of 16 full passages, which measured fastest on one core; a GPU
 # wants hundreds of them.
@@ -46,21 +50,15 @@ class Encoder:
     """A loaded encoder."""
 
     def __init__(self, checkpoint: Checkpoint, dtype: Dtype, device: Device = "cpu") -> None:
-        """Load it. Raises RalmError if there is no such device."""
+        """Load it. Raises RalmError if there is no such device, or if it brings code of its own."""
         require(device)
         quiet_imports()
-        from sentence_transformers import SentenceTransformer
 
         self.checkpoint = checkpoint
         self.dtype = dtype
         self.device = device
         self.tokenizer = EncoderTokenizer(checkpoint)
-        self._model = SentenceTransformer(
-            str(checkpoint.folder),
-            device=device,
-            local_files_only=True,
-            model_kwargs={"dtype": getattr(torch, dtype)},
-        ).eval()
+        self._model = _load(checkpoint, dtype, device)
         self._weights = _weights(self._model)
         self._packed = PackedModel(self._model, device) if can_pack(self._model, device) else None
         found = self._model.get_embedding_dimension()
@@ -70,42 +68,44 @@ class Encoder:
 
     @classmethod
     def open(cls, card: EncoderCard, device: Device = "cpu") -> "Encoder":
-        """Load the encoder a store was built with. Raises RalmError if its weights have changed."""
-        checkpoint = Checkpoint.find(card.name)
-        if checkpoint.weights_sha256 != card.weights_sha256:
-            raise RalmError(
-                f"The encoder {card.name} found in {checkpoint.folder} is not the one this store was "
-                f"built with (its weights differ): install that one, or build the store again."
-            )
+        """Load the tower that encodes a store's queries. Raises RalmError if its weights have changed."""
+        checkpoint = Checkpoint.of(card.for_queries)
         # A store built in bfloat16 can be queried in float32 and the other way round (cosine
         # between them is above 0.9999), so a query takes what this machine is fastest at.
         return cls(checkpoint, best_dtype(device), device)
 
     def card(self) -> EncoderCard:
-        """What the manifest keeps of this encoder."""
+        """What the manifest keeps of this encoder, as one tower."""
         return self.checkpoint.card(self.dimension, self.dtype)
 
     def is_of(self, card: EncoderCard) -> bool:
-        """Whether it is the encoder that a store was built with."""
-        return self.checkpoint.weights_sha256 == card.weights_sha256
+        """Whether it encodes the queries of a store of this card."""
+        return self.card().compares_with(card.for_queries)
 
     def encode_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of queries: [len(queries), dimension], float32."""
         return self._encode(self.tokenizer.query_ids(queries), "query")
 
     def encode_passages(self, ids: Sequence[NDArray[np.int32]]) -> NDArray[np.float16]:
-        """Vectors of passages given by their own token ids: [len(ids), dimension], float16."""
-        return self._encode(ids, "passage").astype(np.float16)
+        """Vectors of passages given by their own token ids: [len(ids), dimension], float16.
+
+        Raises RalmError if float16 does not hold them.
+        """
+        return as_float16(self._encode(ids, "passage"), self.checkpoint.name)
 
     def flops(self, lengths: NDArray[np.int64]) -> float:
         """Floating-point operations to embed passages of so many tokens each, frame included, padding not.
 
         Two for each weight that is no embedding and each token, and 4 · layers · length · width for each
-        token of a text that attends to all its tokens.
+        token of a text that attends to all its tokens. A pooler that a checkpoint has for another task is
+        given no vectors.
         """
         config = self._model[0].auto_model.config
         framed = lengths.astype(np.float64) + self.tokenizer.frame_length("passage")
-        attention = 4 * config.num_hidden_layers * config.hidden_size
+        # Heads may be wider together than the layers are (Qwen3).
+        head = getattr(config, "head_dim", None)
+        width = config.num_attention_heads * head if head else config.hidden_size
+        attention = 4 * config.num_hidden_layers * width
         return float(2 * self._weights * framed.sum() + attention * np.square(framed).sum())
 
     def _encode(self, ids: Sequence[NDArray[np.int32]], kind: str) -> NDArray[np.float32]:
@@ -140,9 +140,10 @@ class Encoder:
 
 
 def _weights(model: torch.nn.Module) -> int:
-    """Parameters that every token is multiplied with: all but embedding tables."""
+    """Parameters that every token is multiplied with: all but embedding tables and an unused pooler."""
     embeddings = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Embedding))
-    return int(sum(p.numel() for p in model.parameters())) - int(embeddings)
+    used = sum(p.numel() for name, p in model.named_parameters() if ".pooler." not in name)
+    return int(used) - int(embeddings)
 
 
 def ahead(items: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
@@ -154,6 +155,45 @@ def ahead(items: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
         before = item
     if before is not None:
         yield before
+
+
+def as_float16(vectors: NDArray[np.float32], name: str) -> NDArray[np.float16]:
+    """Vectors as a store keeps them; `name` is the encoder's. Raises RalmError if one becomes infinite.
+
+    Vectors of length 1 cannot get there; those of encoders for dot products could, whose length is free.
+    """
+    with np.errstate(over="ignore"):
+        found = vectors.astype(np.float16)
+    if not np.isfinite(found).all():
+        raise RalmError(
+            f"The encoder {name} gives vectors with components that float16 does not hold (beyond 65,504, or "
+            "no numbers): build with `similarity: cosine`, and see that its checkpoint is whole."
+        )
+    return found
+
+
+def _load(checkpoint: Checkpoint, dtype: Dtype, device: Device) -> "SentenceTransformer":
+    """The model with its pooling. Raises RalmError if it cannot be loaded as it lies there."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling
+
+    try:
+        model = SentenceTransformer(
+            str(checkpoint.folder),
+            device=device,
+            local_files_only=True,
+            model_kwargs={"dtype": getattr(torch, dtype)},
+        ).eval()
+    except (ValueError, ImportError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise RalmError(
+            f"The encoder {checkpoint.name} cannot be loaded: {reason[:300]} (ralm runs no code that a "
+            "checkpoint brings along)."
+        ) from None
+    if checkpoint.pooling is not None:
+        mode = "lasttoken" if checkpoint.pooling == "last" else checkpoint.pooling
+        model[1] = Pooling(model[0].get_embedding_dimension(), mode)
+    return model
 
 
 def there_is(device: Device) -> bool:

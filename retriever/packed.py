@@ -140,6 +140,7 @@ class PackedModel:
         padding = _FIRST_POSITION[config.model_type] == "padding"
         self._first_position = config.pad_token_id + 1 if padding else 0
         self._pooling = model[1].pooling_mode
+        self._normalizes = len(model) > 2
         # BERT's own pooler turns the first token's state into what no encoder here uses.
         if hasattr(self._body, "pooler"):
             self._body.pooler = None
@@ -159,6 +160,12 @@ class PackedModel:
             use_cache=False,
             places=Places.of(lengths, self._device),
         ).last_hidden_state[0]
+        vectors = self._pooled(states, starts, lengths)
+        return nn.functional.normalize(vectors, dim=1) if self._normalizes else vectors
+
+    def _pooled(
+        self, states: torch.Tensor, starts: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> torch.Tensor:
         if self._pooling == "mean":
             counts = sent(torch.from_numpy(lengths), self._device)
             return torch.segment_reduce(states.float(), "mean", lengths=counts, axis=0, unsafe=True)

@@ -188,9 +188,15 @@ def cross_encoder(name: str) -> Scorer:
 
 
 def diverse(scores: NDArray[np.float32], vectors: NDArray[np.float16], k: int, diversity: float) -> list[int]:
-    """Positions of k hits by maximal marginal relevance; vectors [n, d] say how alike hits are."""
+    """Positions of k hits by maximal marginal relevance; vectors [n, d] say how alike hits are.
+
+    Scores and likenesses beyond 1, as of vectors that keep their lengths, are scaled to it: they are weighed
+    against each other.
+    """
     floats = vectors.astype(np.float32)
     alike = floats @ floats.T
+    alike /= max(1.0, float(alike.max(initial=0.0)))
+    scores = scores / max(1.0, float(np.abs(scores).max(initial=0.0)))
     left, chosen = list(range(len(scores))), [int(np.argmax(scores))] if len(scores) else []
     left = [at for at in left if at not in chosen]
     while left and len(chosen) < k:

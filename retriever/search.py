@@ -62,11 +62,12 @@ class Retriever:
         encoder: str | None = None,
         device: Device = "cpu",
         place: Place = "auto",
+        query_encoder: str | None = None,
     ) -> "Retriever":
         """Open a store for searching, on GPUs if `device` says so, with its codes in `place`.
 
-        `encoder`, if given, is where to find the encoder it was built with, under whatever name; another
-        one is a RalmError.
+        `encoder` and `query_encoder`, if given, are where to find the encoders it was built with, under
+        whatever names; others are a RalmError.
         """
         store = Datastore.open(path)
         described = store.manifest.encoder
@@ -76,7 +77,8 @@ class Retriever:
                     f"{path} was built with the encoder {described.name}, not {encoder}: search it with "
                     "that one, or build another store."
                 )
-            described = described.model_copy(update={"name": encoder})
+            described = described.at(encoder)
+        described = described.at(None, query_encoder)
         card = read_card(store.layout, store.manifest)
         index = load(store.layout.root, store.manifest, device, place)
         lexical = LexicalIndex.load(store.layout.root, store)

@@ -14,6 +14,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
+from datastore.manifest import EncoderCard
 from datastore.schema import Passage
 from datastore.view import View
 from retriever.index import Setting
@@ -43,10 +44,11 @@ class SeveralRetriever(Retriever):
         first = self._each[0]
         for name, member in members.items():
             mine, other = first.store.manifest.encoder, member.store.manifest.encoder
-            if mine.weights_sha256 != other.weights_sha256:
+            if not mine.compares_with(other):
                 raise RalmError(
-                    f"{name} was built with the encoder {other.name}, the first store with {mine.name}: "
-                    "stores that are searched together need the same one."
+                    f"{name} was built with the encoder {_named(other)}, the first store with "
+                    f"{_named(mine)}: stores that are searched together need the same one, used in the same "
+                    "way."
                 )
         self.store = first.store
         self.encoder = first.encoder
@@ -174,6 +176,10 @@ def known_views(stores: Sequence[Any], views: Sequence[View]) -> list[list[bool]
         if not any(mine[number] for mine in known):
             raise refusal
     return known
+
+
+def _named(card: EncoderCard) -> str:
+    return card.name if card.query is None else f"{card.name} with {card.query.name} for queries"
 
 
 class _SeveralLexical(Lexical):

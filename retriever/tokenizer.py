@@ -26,8 +26,10 @@ class Tokens:
 class EncoderTokenizer:
     """Tokenizes for one encoder.
 
-    A model input is `prefix + ids + suffix`: special tokens and the passage or query prompt stand
-    around the text's own ids, so ids made once at chunking are embedded without the text.
+    A model input is `prefix + ids + suffix`: special tokens and the passage prompt stand around the text's
+    own ids, so ids made once at chunking are embedded without the text. A query's ids begin with its prompt,
+    which is tokenized with it: a byte-level tokenizer makes one token of the end of one and the beginning of
+    the other (":what").
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -36,8 +38,15 @@ class EncoderTokenizer:
         self._tokenizer.no_padding()
         self.max_tokens = checkpoint.max_tokens
         before, after = self._frame()
-        prompts = {kind: self._ids(text) for kind, text in checkpoint.prompts.items()}
-        self._prefix = {kind: np.concatenate([before, ids]) for kind, ids in prompts.items()}
+        self._query_prompt = checkpoint.prompts["query"]
+        self._prefix = {
+            "query": before,
+            "passage": np.concatenate([before, self._prompt_ids(checkpoint.prompts["passage"])]),
+        }
+        self._prompted = {
+            "query": len(before) + len(self._ids(self._query_prompt)),
+            "passage": len(self._prefix["passage"]),
+        }
         self._suffix = after
         self.pad_id = self._pad_id()
 
@@ -50,6 +59,11 @@ class EncoderTokenizer:
     def _ids(self, text: str) -> NDArray[np.int32]:
         return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int32)
 
+    def _prompt_ids(self, prompt: str) -> NDArray[np.int32]:
+        """What a prompt puts in front of a text's own tokens, which bring the space between them along."""
+        bare, followed = self._ids(prompt.rstrip(" ")), self._ids(prompt + "a")
+        return bare if np.array_equal(followed[: len(bare)], bare) else self._ids(prompt)
+
     def _pad_id(self) -> int:
         for token in ("[PAD]", "<pad>", "<|endoftext|>", "</s>"):
             found = self._tokenizer.token_to_id(token)
@@ -58,15 +72,15 @@ class EncoderTokenizer:
         return 0  # Never attended to: the attention mask covers it.
 
     def room(self, kind: str) -> int:
-        """How many tokens of text fit beside the frame of a "query" or a "passage"."""
+        """How many ids fit into the frame of a "query" or a "passage"."""
         return self.max_tokens - len(self._prefix[kind]) - len(self._suffix)
 
     def prefix_length(self, kind: str) -> int:
-        """Tokens in front of the text of a "query" or a "passage"."""
-        return len(self._prefix[kind])
+        """Tokens in front of the text of a "query" or a "passage", its prompt among them."""
+        return self._prompted[kind]
 
     def frame_length(self, kind: str) -> int:
-        """Tokens around the text of a "query" or a "passage"."""
+        """Tokens around the ids of a "query" or a "passage"."""
         return len(self._prefix[kind]) + len(self._suffix)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
@@ -74,9 +88,9 @@ class EncoderTokenizer:
         return [_tokens(e) for e in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
     def query_ids(self, queries: Sequence[str]) -> list[NDArray[np.int32]]:
-        """Queries' own token ids; what exceeds the model's limit is cut off at the end."""
+        """Token ids of prompts and queries; what exceeds the model's limit is cut off at the end."""
         room = self.room("query")
-        return [self._ids(query)[:room] for query in queries]
+        return [self._ids(self._query_prompt + query)[:room] for query in queries]
 
     def packed(
         self, ids: Sequence[NDArray[np.int32]], kind: str

@@ -6,13 +6,13 @@ the first alone.
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, read_json
 from datastore.manifest import Device, Manifest, ShardEntry, current, current_whole, publish, put_files
-from datastore.origin import address_of
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
 from pipelines.build.dedup import Held
@@ -20,10 +20,11 @@ from pipelines.build.executor import Executor
 from pipelines.build.ingest import Embedded, Ingest, named, settings, unnamed
 from pipelines.build.job import Job, begin, discard, require_turn
 from pipelines.build.measured import write_measured
+from pipelines.build.models import located, pinned
 from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import Corpus, resolve
+from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig, SourceConfig, checked_config
-from retriever.checkpoint import Checkpoint
 from retriever.index import has_codec, read_trained
 from retriever.sizing import IndexKey
 
@@ -32,7 +33,8 @@ from retriever.sizing import IndexKey
 class Addition:
     """One corpus to add to one store.
 
-    `encoder` is where the store's own encoder lies, if it has moved; `device` is the store's unless given.
+    `encoder` is where the store's own encoder lies, if it has moved, `query_encoder` where its tower for
+    queries does, `models` where models of its filters may be found; `device` is the store's unless given.
     """
 
     layout: Layout
@@ -42,6 +44,8 @@ class Addition:
     limit: int | None = None
     encoder: str | None = None
     device: Device | None = None
+    query_encoder: str | None = None
+    models: tuple[Path, ...] = ()
 
     def run(self) -> tuple[Manifest, dict[str, int]]:
         """Add, or go on adding, and publish; with the counts of what was added.
@@ -50,25 +54,21 @@ class Addition:
         """
         manifest = current_whole(self.layout)
         require_codec(self.layout, manifest)
-        config = self._config(manifest)
-        checkpoint = Checkpoint.find(config.encoder)
-        if checkpoint.weights_sha256 != manifest.encoder.weights_sha256:
-            raise RalmError(
-                f"{address_of(self.layout.root)} was built with another {config.encoder}: name the folder of "
-                "that one with --encoder."
-            )
+        towers = Towers.of(manifest.encoder.at(self.encoder, self.query_encoder))
+        config = pinned(located(self._config(manifest, towers), self.models))
         with self.layout.lock():
             manifest = current_whole(self.layout)  # Another addition may have come before the lock.
             layout = begin(self.layout, manifest, "add")
             job = Job(layout, self.executor, self.progress)
             corpus = resolve(config, taken=[source.name for source in manifest.sources])
-            chosen = settings(config, corpus, checkpoint, manifest.encoder.dtype)
+            chosen = settings(config, corpus, towers, manifest.encoder.dtype)
             # Of a job that goes on, as of when it was begun.
             takedowns = [entry.path for entry in manifest.takedowns]
             if layout.build_file.exists():
                 takedowns = read_json(layout.build_file)["takedowns"]
             job.claim(chosen | {"takedowns": takedowns})
-            ingest = Ingest(job, config, corpus, manifest.encoder.dtype, _held(layout, manifest, takedowns))
+            held = _held(layout, manifest, takedowns)
+            ingest = Ingest(job, config, corpus, manifest.encoder.dtype, held, usage=towers.passages.usage)
             embedded = ingest.embed()
             if embedded.shards:
                 entries = ingest.index(embedded, IndexKey.parse(manifest.index.key), manifest.mean_words)
@@ -78,12 +78,14 @@ class Addition:
                 discard(self.layout, manifest, keep_removed=True)
         return manifest, embedded.counts
 
-    def _config(self, manifest: Manifest) -> BuildConfig:
-        """As the store was built, for other sources."""
+    def _config(self, manifest: Manifest, towers: Towers) -> BuildConfig:
+        """As the store was built, for other sources; passages alone are embedded."""
         changed = {
             "sources": [source.model_dump() for source in self.sources],
             "limit": self.limit,
-            "encoder": self.encoder or manifest.config["encoder"],
+            "encoder": towers.passages.name,
+            "query_encoder": None,
+            **towers.passages.given.to_json(),
             "index_key": manifest.index.key,
             "takedowns": None,
             "device": self.device or manifest.config["device"],
@@ -94,7 +96,8 @@ class Addition:
         self, job: Job, corpus: Corpus, embedded: Embedded, entries: tuple[ShardEntry, ...]
     ) -> Manifest:
         grown = self._grown(job.layout, corpus, embedded, entries)
-        job.perform(CardStage(job.layout, grown, self.device or grown.config["device"]))
+        lies = self.query_encoder if grown.encoder.query else self.encoder
+        job.perform(CardStage(job.layout, grown, self.device or grown.config["device"], lies))
         put_files(self.layout, grown)
         with self.layout.publishing():
             # Something may have been taken down since, from what was there and from what is new.

@@ -22,6 +22,7 @@ from datastore.store import Datastore
 from datastore.view import View, mix
 from pipelines.build.embed import THREADS, load_encoder
 from retriever.card import Card, measure, write_card
+from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder, there_is, torch_threads
 from retriever.index import SearchIndex
 from retriever.loading import in_memory, on_disk
@@ -45,16 +46,19 @@ class CardStage:
     layout: Layout
     manifest: Manifest
     device: Device = "cpu"
+    # Where the tower for queries lies, if it has moved.
+    encoder: str | None = None
 
     def sizes(self) -> Sequence[int]:
         return [min(QUERIES, self.manifest.rows)]
 
     def run(self, number: int) -> Marker:
         store = Datastore(self.layout, self.manifest)
-        described = self.manifest.encoder
+        described = self.manifest.encoder.for_queries.at(self.encoder)
         # A store that a GPU built may be changed where there is none.
         device = self.device if there_is(self.device) else "cpu"
-        encoder = load_encoder(described.name, described.dtype, device)
+        usage = Checkpoint.of(described).given
+        encoder = load_encoder(described.name, described.dtype, device, usage)
         texts = sentences(store, QUERIES, self.manifest.config.get("seed", 0))
         card = make_card(store, encoder, texts)
         # Measured: the card is in no checksum, so the marker names no file.

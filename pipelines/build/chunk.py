@@ -23,6 +23,7 @@ from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.config import BuildConfig
 from retriever.checkpoint import Checkpoint
 from retriever.tokenizer import EncoderTokenizer, Tokens
+from retriever.usage import AS_STATED, Usage
 
 # A sentence ends at . ! ? (or the ideographic ones), with closing quotes or brackets, before
 # white space; or at a line's end.
@@ -39,9 +40,9 @@ _TOKENS_SCHEMA = pa.schema([("ids", pa.large_list(pa.int32()))])
 
 
 @lru_cache(maxsize=2)
-def load_tokenizer(encoder: str) -> EncoderTokenizer:
+def load_tokenizer(encoder: str, usage: Usage = AS_STATED) -> EncoderTokenizer:
     """The tokenizer of an encoder, loaded once in each process."""
-    return EncoderTokenizer(Checkpoint.find(encoder))
+    return EncoderTokenizer(Checkpoint.find(encoder, usage))
 
 
 def part_path(layout: Layout, split: int, part: int) -> Path:
@@ -154,6 +155,7 @@ class ChunkStage:
     documents: tuple[int, ...]
     # Ways in which duplicates were found, and the partitions of each.
     partitions: Mapping[By, int]
+    usage: Usage = AS_STATED
 
     def sizes(self) -> Sequence[int]:
         return self.documents
@@ -163,7 +165,7 @@ class ChunkStage:
         return [by for by in self.partitions if by != "id"]
 
     def run(self, number: int) -> Marker:
-        tokenizer = load_tokenizer(self.config.encoder)
+        tokenizer = load_tokenizer(self.config.encoder, self.usage)
         room = tokenizer.room("passage")
         room = min(room, self.config.chunk_tokens or room)
         counts = {"indexed": 0, "passages": 0, "tokens": 0, "truncated": 0}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from datastore.layout import FileInfo, Layout, Marker, move, save_array
 from datastore.manifest import Device, Dtype, FileEntry
 from pipelines.build.chunk import ChunkStage, read_tokens, tokens_path
+from pipelines.build.peaks import name_of
 from pipelines.build.shards import NumberedShard
 from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder, torch_threads
+from retriever.usage import AS_STATED, Usage
 
 # Always one thread a worker: how a matrix product is split over threads shows in its last bits,
 # and the same corpus must give the same bytes on any number of workers.
@@ -22,9 +24,9 @@ THREADS = 1
 
 
 @lru_cache(maxsize=1)
-def load_encoder(name: str, dtype: Dtype, device: Device = "cpu") -> Encoder:
+def load_encoder(name: str, dtype: Dtype, device: Device = "cpu", usage: Usage = AS_STATED) -> Encoder:
     """The encoder, loaded once in each process."""
-    return Encoder(Checkpoint.find(name), dtype, device)
+    return Encoder(Checkpoint.find(name, usage), dtype, device)
 
 
 def vectors_path(layout: Layout, split: int, part: int) -> Path:
@@ -43,6 +45,7 @@ class EmbedStage:
     dtype: Dtype
     shards: tuple[NumberedShard, ...]
     device: Device = "cpu"
+    usage: Usage = AS_STATED
 
     def sizes(self) -> Sequence[int]:
         return [shard.rows for shard in self.shards]
@@ -50,9 +53,10 @@ class EmbedStage:
     def run(self, number: int) -> Marker:
         shard = self.shards[number]
         ids = read_tokens(tokens_path(self.layout, shard.split, shard.part))
-        encoder = load_encoder(self.encoder, self.dtype, self.device)
+        encoder = load_encoder(self.encoder, self.dtype, self.device, self.usage)
         info = embed(self.layout, encoder, ids, self.layout.vectors(shard.number))
-        return Marker({"rows": len(ids), "tokens": sum(len(one) for one in ids)}, (info,))
+        aside = worked(encoder, ids)
+        return Marker({"rows": len(ids), "tokens": aside["tokens"]}, (info,), aside)
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class EarlyEmbedStage:
     documents: tuple[int, ...]
     per_shard: int
     device: Device = "cuda"
+    usage: Usage = AS_STATED
 
     def sizes(self) -> Sequence[int]:
         return self.documents
@@ -74,12 +79,14 @@ class EarlyEmbedStage:
     def run(self, number: int) -> Marker:
         cut = self.layout.done(ChunkStage.name, number)
         assert cut is not None  # It comes after that task.
-        encoder = load_encoder(self.encoder, self.dtype, self.device)
-        infos = []
+        encoder = load_encoder(self.encoder, self.dtype, self.device, self.usage)
+        infos, every = [], []
         for part in range(-(-cut.counts["passages"] // self.per_shard)):
             ids = read_tokens(tokens_path(self.layout, number, part))
             infos.append(embed(self.layout, encoder, ids, vectors_path(self.layout, number, part)))
-        return Marker({name: cut.counts[name] for name in ("passages", "tokens")}, tuple(infos))
+            every += ids
+        counts = {name: cut.counts[name] for name in ("passages", "tokens")}
+        return Marker(counts, tuple(infos), worked(encoder, every))
 
 
 def embed(layout: Layout, encoder: Encoder, ids: Sequence[NDArray[np.int32]], path: Path) -> FileInfo:
@@ -87,6 +94,17 @@ def embed(layout: Layout, encoder: Encoder, ids: Sequence[NDArray[np.int32]], pa
     with torch_threads(THREADS):
         vectors = encoder.encode_passages(ids)
     return layout.write(path, lambda handle: save_array(handle, vectors))
+
+
+def worked(encoder: Encoder, ids: Sequence[NDArray[np.int32]]) -> dict[str, Any]:
+    """What embedding passages took: tokens, operations, and on which device. No business of the bytes."""
+    lengths = np.array([len(one) for one in ids], np.int64)
+    return {
+        "tokens": int(lengths.sum()),
+        "flops": encoder.flops(lengths),
+        "device": name_of(encoder.device),
+        "dtype": encoder.dtype,
+    }
 
 
 def take_vectors(

@@ -117,7 +117,7 @@ def estimate(config: BuildConfig, workers: int) -> Estimate:
 
 def _take(config: BuildConfig, corpus: Corpus) -> tuple[_Sample, float]:
     """A sample, and the uncompressed bytes of the whole corpus."""
-    tokenizer = load_tokenizer(config.encoder)
+    tokenizer = load_tokenizer(config.encoder, config.usage)
     room = min(tokenizer.room("passage"), config.chunk_tokens or 2**31)
     step = max(1, len(corpus.splits) // _SAMPLED_SPLITS)
     sample, ratios = _Sample(), []
@@ -151,7 +151,7 @@ def _embedding_cost(config: BuildConfig, ids: Sequence[NDArray[np.int32]]) -> tu
     from retriever.encoder import best_dtype, torch_threads
 
     dtype = config.dtype if config.dtype != "auto" else best_dtype(config.device)
-    encoder = load_encoder(config.encoder, dtype, config.device)
+    encoder = load_encoder(config.encoder, dtype, config.device, config.usage)
     sample = ids[:: max(1, len(ids) // _EMBEDDED_PASSAGES)][:_EMBEDDED_PASSAGES]
     with torch_threads(THREADS):
         encoder.encode_passages(sample)  # The first call also prepares kernels.

@@ -16,13 +16,15 @@ from pipelines.build.embed import EarlyEmbedStage, EmbedStage, take_vectors
 from pipelines.build.index import EncodeStage
 from pipelines.build.job import Job, only_file
 from pipelines.build.lexical import LengthStage, LexicalStage
+from pipelines.build.models import anonymous
 from pipelines.build.near import ClusterStage, PairStage, SignStage, VerifyStage
 from pipelines.build.read import ReadStage, ScanStage, number_records
 from pipelines.build.shards import NumberedShard, number_shards, take_places
 from pipelines.build.sources import Corpus
+from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig
-from retriever.checkpoint import Checkpoint
 from retriever.sizing import IndexKey
+from retriever.usage import AS_STATED, Usage
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Ingest:
     corpus: Corpus
     dtype: Dtype
     held: Held = NOTHING
+    usage: Usage = AS_STATED
 
     def embed(self) -> Embedded:
         """Read, filter, compare, cut and embed. No shards if nothing is left."""
@@ -57,16 +60,22 @@ class Ingest:
         read = self.job.perform(stage, in_order=config.limit is not None)
 
         documents = tuple(marker.counts["kept"] for marker in read)
-        cut = ChunkStage(layout, config, documents, self._compare(documents))
+        cut = ChunkStage(layout, config, documents, self._compare(documents), self.usage)
         if config.device == "cpu":
             chunk = self.job.perform(cut)
             shards = self._number(chunk)
-            embed = EmbedStage(layout, config.encoder, self.dtype, shards, config.device)
+            embed = EmbedStage(layout, config.encoder, self.dtype, shards, config.device, self.usage)
             vectors = tuple(map(only_file, self.job.perform(embed)))
         else:
             # Cores cut while a GPU embeds: neither waits for the other.
             early = EarlyEmbedStage(
-                layout, config.encoder, self.dtype, documents, config.passages_per_shard, config.device
+                layout,
+                config.encoder,
+                self.dtype,
+                documents,
+                config.passages_per_shard,
+                config.device,
+                self.usage,
             )
             chunk, embedded = self.job.perform_both(cut, early)
             shards = self._number(chunk)
@@ -128,9 +137,9 @@ class Ingest:
         return max(1.0, sum(m.counts["words"] for m in lengths) / sum(shard.rows for shard in shards))
 
 
-def settings(config: BuildConfig, corpus: Corpus, checkpoint: Checkpoint, dtype: Dtype) -> dict[str, Any]:
+def settings(config: BuildConfig, corpus: Corpus, towers: Towers, dtype: Dtype) -> dict[str, Any]:
     """All that the shards' bytes follow from, as JSON."""
-    content = config.model_dump(mode="json")
+    content = anonymous(config).model_dump(mode="json")
     # Where the corpus lies changes nothing: its names and sizes are in the fingerprint.
     content["sources"] = [
         source | {"path": entry.name}
@@ -139,7 +148,7 @@ def settings(config: BuildConfig, corpus: Corpus, checkpoint: Checkpoint, dtype:
     return {
         "config": content,
         "dtype": dtype,
-        "encoder_sha256": checkpoint.weights_sha256,
+        **towers.settings(),
         "splits": corpus.fingerprint(),
         "ignored": list(corpus.ignored),
     }

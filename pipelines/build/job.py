@@ -117,12 +117,16 @@ def only_file(marker: Marker) -> FileEntry:
 
 def _difference(name: str, begun: Any, now: Any) -> str:
     if isinstance(begun, dict) and isinstance(now, dict):
-        for key in begun:
-            if begun[key] != now.get(key):
-                return _difference(key, begun[key], now.get(key))
+        for key in sorted({*begun, *now}):
+            if begun.get(key) != now.get(key):
+                return _difference(key, begun.get(key), now.get(key))
     if name == "splits":
         return "the source files or their sizes have changed"
     if isinstance(begun, list):
+        both = zip(begun, now, strict=True) if isinstance(now, list) and len(now) == len(begun) else ()
+        for one, other in both:
+            if one != other and isinstance(one, dict) and isinstance(other, dict):
+                return f"{name}: {_difference(name, one, other)}"
         return f"{name} have changed"
     return f"{name} was {begun}, not {now}"
 

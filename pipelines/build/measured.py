@@ -12,17 +12,35 @@ from typing import Any
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, read_json, write_json
+from pipelines.build.peaks import peak_flops
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What some tasks took together. `sources` names what told the joules."""
+    """What some tasks took together. `sources` names what told the joules.
+
+    Of tasks that embed: `tokens` of passages, `flops` that these needed (padding apart), the `devices` that
+    did it, and `most_flops` that those whose peak is known could have done in the same seconds.
+    """
 
     tasks: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     joules: float = 0.0
     sources: tuple[str, ...] = ()
+    tokens: int = 0
+    flops: float = 0.0
+    most_flops: float = 0.0
+    devices: tuple[str, ...] = ()
+
+    @property
+    def mfu(self) -> float | None:
+        """Model FLOPs utilization (Chowdhery et al. 2022, appendix B): the share of the devices' peak.
+
+        Loading the model and writing vectors count in its time. None if the peak of a device is not known.
+        """
+        known = all(peak_flops(device, "bfloat16") for device in self.devices)
+        return self.flops / self.most_flops if known and self.most_flops else None
 
     def __add__(self, other: "Measured") -> "Measured":
         return Measured(
@@ -31,18 +49,28 @@ class Measured:
             self.cpu_seconds + other.cpu_seconds,
             self.joules + other.joules,
             tuple(sorted({*self.sources, *other.sources})),
+            self.tokens + other.tokens,
+            self.flops + other.flops,
+            self.most_flops + other.most_flops,
+            tuple(sorted({*self.devices, *other.devices})),
         )
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Measured":
         """Read a task's measured file, or a sum of them; what early stores do not have is nothing."""
         sources = content.get("energy_sources") or [content.get("energy_source", "")]
+        devices = content.get("devices") or [content.get("device", "")]
+        seconds = float(content.get("seconds", 0))
         return cls(
             int(content.get("tasks", 1)),
-            float(content.get("seconds", 0)),
+            seconds,
             float(content.get("cpu_seconds", 0)),
             float(content.get("joules", 0)),
             tuple(sorted({source for source in sources if source})),
+            int(content.get("tokens", 0)),
+            float(content.get("flops", 0)),
+            _most_flops(content, seconds),
+            tuple(sorted({device for device in devices if device})),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -52,7 +80,23 @@ class Measured:
             "cpu_seconds": round(self.cpu_seconds, 3),
             "joules": round(self.joules, 3),
             "energy_sources": list(self.sources),
+            **(self._embedding() if self.devices else {}),
         }
+
+    def _embedding(self) -> dict[str, Any]:
+        return {
+            "tokens": self.tokens,
+            "flops": self.flops,
+            "most_flops": self.most_flops,
+            "devices": list(self.devices),
+        }
+
+
+def _most_flops(content: Mapping[str, Any], seconds: float) -> float:
+    """What devices could have done: of a sum as it says, of a task by its device; 0 where nobody knows."""
+    if "device" not in content:
+        return float(content.get("most_flops", 0))
+    return seconds * (peak_flops(content["device"], content.get("dtype", "float32")) or 0.0)
 
 
 def total(parts: Iterable[Measured]) -> Measured:
@@ -81,6 +125,14 @@ def _write_sum(layout: Layout, generation: int) -> None:
     content = total(stages.values()).to_json()
     content["stages"] = {name: found.to_json() for name, found in stages.items()}
     write_json(layout.measured_manifest(generation), content)
+
+
+def of_embedding(layout: Layout, generation: int) -> Measured:
+    """What embedding took for one generation; nothing, if that is not known."""
+    with suppress(RalmError, OSError):
+        stages = read_json(layout.measured_manifest(generation)).get("stages", {})
+        return Measured.of(stages.get("embed", {"tasks": 0}))
+    return Measured()
 
 
 def of_store(root: Path) -> Measured:

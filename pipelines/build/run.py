@@ -16,10 +16,11 @@ from pipelines.build.index import TrainStage
 from pipelines.build.ingest import Ingest, named, require_passages, settings, unnamed
 from pipelines.build.job import Job, only_file, pending
 from pipelines.build.measured import write_measured
+from pipelines.build.models import pinned
 from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import Corpus, resolve
+from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig
-from retriever.checkpoint import Checkpoint
 from retriever.sizing import IndexKey, choose_key, parse_bytes
 
 
@@ -37,12 +38,13 @@ class Build:
         from retriever.encoder import best_dtype
 
         check_target(self.layout)
-        corpus = resolve(self.config)
-        checkpoint = Checkpoint.find(self.config.encoder)
+        config = pinned(self.config)
+        corpus = resolve(config)
+        towers = Towers.find(config)
         device = self.config.device
         dtype = self.config.dtype if self.config.dtype != "auto" else best_dtype(device)
         self._check_device()
-        chosen = settings(self.config, corpus, checkpoint, dtype)
+        chosen = settings(config, corpus, towers, dtype)
         job = Job(self.layout, self.executor, self.progress)
         with self.layout.lock():
             self._refuse_others(chosen, corpus)
@@ -51,8 +53,8 @@ class Build:
             job.claim(chosen)
             if not published(self.layout):
                 held = Held(takedowns=tuple(self.layout.root / entry.path for entry in takedowns))
-                ingest = Ingest(job, self.config, corpus, chosen["dtype"], held)
-                manifest = self._stages(ingest, checkpoint, takedowns)
+                ingest = Ingest(job, config, corpus, chosen["dtype"], held, towers.passages.usage)
+                manifest = self._stages(ingest, towers, takedowns)
                 job.perform(CardStage(self.layout, manifest, self.config.device))
                 put_files(self.layout, manifest)
                 with self.layout.publishing():
@@ -75,6 +77,8 @@ class Build:
             and settings[0] == settings[1]
             and there.sources[: len(corpus.sources)] == corpus.sources
             and there.encoder.weights_sha256 == chosen["encoder_sha256"]
+            and there.encoder.for_queries.weights_sha256
+            == chosen.get("query_encoder_sha256", chosen["encoder_sha256"])
         )
         if not mine:
             raise RalmError(
@@ -125,7 +129,7 @@ class Build:
             before["config"] |= index
             write_json(path, before)
 
-    def _stages(self, ingest: Ingest, checkpoint: Checkpoint, takedowns: tuple[FileEntry, ...]) -> Manifest:
+    def _stages(self, ingest: Ingest, towers: Towers, takedowns: tuple[FileEntry, ...]) -> Manifest:
         layout, config = self.layout, self.config
         embedded = ingest.embed()
         require_passages(embedded, layout.root / "removed")
@@ -139,7 +143,7 @@ class Build:
             next_shard=len(embedded.shards),
             sources=ingest.corpus.sources,
             config=read_json(layout.build_file)["config"],
-            encoder=checkpoint.card(dimension, ingest.dtype),
+            encoder=towers.card(dimension, ingest.dtype),
             index=IndexEntry(key=key.text, recall=config.index_recall, trained=only_file(train)),
             mean_words=mean_words,
             shards=ingest.index(embedded, key, mean_words),

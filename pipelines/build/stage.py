@@ -42,7 +42,7 @@ def perform(stage: Stage, number: int) -> None:
     meter = Meter(on_gpu=getattr(stage, "device", "cpu") != "cpu")
     with meter.running():
         marker = stage.run(number)
-    write_json(stage.layout.measured(stage.name, number), meter.drawn.to_json())
+    write_json(stage.layout.measured(stage.name, number), meter.drawn.to_json() | dict(marker.aside))
     stage.layout.mark(stage.name, number, marker)
 
 

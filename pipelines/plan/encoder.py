@@ -49,7 +49,7 @@ class EncoderShape:
             ) from None
         inner = int(config.get("intermediate_size") or 4 * width)
         counted = _stored_parameters(checkpoint.folder) or layers * (4 * width**2 + 2 * width * inner)
-        dimension = _dimension(checkpoint.folder) or width
+        dimension = checkpoint.dimension or width
         return cls(checkpoint.name, dimension, counted, layers * width, checkpoint.max_tokens)
 
     @classmethod
@@ -65,15 +65,6 @@ MINILM = EncoderShape("all-MiniLM-L6-v2", 384, 10_646_784, 6 * 384, 256)
 def _json(path: Path) -> dict[str, Any]:
     found = read_json(path) if path.exists() else {}
     return found if isinstance(found, dict) else {}
-
-
-def _dimension(folder: Path) -> int:
-    """What the last pooling or dense module gives out; 0 if there is none."""
-    sizes = [
-        _json(path).get("out_features") or _json(path).get("word_embedding_dimension") or 0
-        for path in sorted(folder.glob("[0-9]*_*/config.json"))
-    ]
-    return int(next((size for size in reversed(sizes) if size), 0))
 
 
 def _stored_parameters(folder: Path) -> int:

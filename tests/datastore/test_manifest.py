@@ -2,7 +2,7 @@ import pytest
 
 from datastore.errors import RalmError
 from datastore.layout import Layout
-from datastore.manifest import current, publish
+from datastore.manifest import EncoderCard, current, publish
 
 
 def test_a_published_manifest_is_the_current_one(store, tmp_path):
@@ -20,6 +20,51 @@ def test_what_is_published_later_is_current_and_the_earlier_stays(store, tmp_pat
     publish(layout, manifest.model_copy(update={"generation": 2}))
     assert current(layout).generation == 2
     assert layout.manifest(1).read_bytes() == before
+
+
+CARD = {
+    "name": "one",
+    "weights_sha256": "1",
+    "dimension": 8,
+    "max_tokens": 8,
+    "dtype": "float32",
+    "prompts": {"query": "", "passage": ""},
+    "normalized": True,
+}
+
+
+def test_a_card_from_before_there_were_two_towers_is_the_same_bytes():
+    card = EncoderCard.model_validate(CARD)
+    assert card.model_dump(mode="json") == CARD
+    both = card.model_copy(update={"pooling": "cls", "query": card.model_copy(update={"name": "other"})})
+    found = both.model_dump(mode="json")
+    assert found == CARD | {"pooling": "cls", "query": CARD | {"name": "other"}}
+    assert EncoderCard.model_validate(found) == both
+
+
+def test_encoders_compare_if_both_towers_are_the_same_and_used_alike():
+    card = EncoderCard.model_validate(CARD)
+    other = card.model_copy(update={"weights_sha256": "2"})
+    two = card.model_copy(update={"query": other})
+    assert card.for_queries == card
+    assert two.for_queries == other
+    assert card.compares_with(card.model_copy(update={"name": "moved", "dtype": "bfloat16"}))
+    assert two.compares_with(two)
+    for changed in ({"query": other}, {"prompts": {"query": "q: "}}, {"normalized": False}, {"query": None}):
+        assert card.compares_with(card.model_copy(update=changed)) == (changed == {"query": None})
+    assert not two.compares_with(other.model_copy(update={"query": other}))
+    mean, cls = (card.model_copy(update={"pooling": pooling}) for pooling in ("mean", "cls"))
+    assert not mean.compares_with(cls)
+    assert card.compares_with(mean)  # An early store does not say.
+
+
+def test_a_tower_is_found_under_another_name_only_where_there_is_one():
+    card = EncoderCard.model_validate(CARD)
+    two = card.model_copy(update={"query": card})
+    assert two.at("here", "there").query.name == "there"
+    assert two.at(None) == two
+    with pytest.raises(RalmError, match=r"one encoder for passages and queries, one: leave out .* there"):
+        card.at(None, "there")
 
 
 def test_a_missing_store_is_a_sentence(tmp_path):

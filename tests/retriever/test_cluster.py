@@ -15,6 +15,7 @@ from retriever.ranking import Method
 from retriever.search import Retriever
 from tests.conftest import add_to, build_store, compact, delete
 from tests.corpus import questions, write_lines
+from tests.encoders import bert
 from tests.given import make_store, random_vectors
 
 VIEWS = [
@@ -142,3 +143,24 @@ def test_a_store_that_is_empty_is_searched_too(own_store, ray_cluster):
     front = ClusterRetriever(own_store, 2, cpus=0.1)
     assert all(r.exhausted and not r.hits for r in front.search(TEXTS, 3, method=front.method))
     front.close()
+
+
+def test_a_cluster_asks_with_the_tower_for_queries(tmp_path, corpus, ray_cluster):
+    towers = {
+        "encoder": str(bert(tmp_path / "passages", 1)),
+        "query_encoder": str(bert(tmp_path / "queries", 2)),
+    }
+    settings = {"pooling": "cls", "similarity": "dot", "passages_per_shard": 8}
+    build_store(tmp_path / "s", corpus, **towers, **settings)
+    front = ClusterRetriever(tmp_path / "s", 2, cpus=0.1)
+    try:
+        local = Retriever.open(tmp_path / "s")
+        assert front.encoder.checkpoint.name == towers["query_encoder"]
+        assert front.search(TEXTS, 5) == local.search(TEXTS, 5)
+        delete(tmp_path / "s", local.search(TEXTS, 1)[0].hits[0].passage.doc_id)
+        after, mine = front.refreshed(), local.refreshed()
+        assert after.encoder is front.encoder
+        assert mine.encoder is local.encoder
+        assert after.search(TEXTS, 5) == mine.search(TEXTS, 5)
+    finally:
+        front.close()

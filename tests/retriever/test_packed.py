@@ -38,6 +38,7 @@ QWEN3 = Qwen3Config(**SIZE, num_key_value_heads=2, head_dim=8, pad_token_id=0)
 BODIES = {
     "bert": (BertModel, BertConfig(**SIZE), "mean"),
     "bert by its first token": (BertModel, BertConfig(**SIZE), "cls"),
+    "bert to length 1": (BertModel, BertConfig(**SIZE), "mean", Normalize()),
     "roberta": (RobertaModel, RobertaConfig(**SIZE, pad_token_id=1), "mean"),
     "xlm-roberta": (XLMRobertaModel, XLMRobertaConfig(**SIZE, pad_token_id=1), "cls"),
     "qwen3": (Qwen3Model, QWEN3, "lasttoken"),
@@ -59,9 +60,8 @@ def model_of(kind, config, pooling, *more, dtype=torch.float32, **options) -> Se
 @lru_cache
 def pair(name: str) -> tuple[SentenceTransformer, PackedModel]:
     """The model as it comes, and packed."""
-    kind, config, pooling = BODIES[name]
-    assert can_pack(model_of(kind, config, pooling), "cpu")
-    return model_of(kind, config, pooling), PackedModel(model_of(kind, config, pooling), "cpu")
+    assert can_pack(model_of(*BODIES[name]), "cpu")
+    return model_of(*BODIES[name]), PackedModel(model_of(*BODIES[name]), "cpu")
 
 
 def texts_of(lengths: list[int]) -> list[np.ndarray]:

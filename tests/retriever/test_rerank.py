@@ -100,6 +100,9 @@ def test_marginal_relevance_is_that_of_the_formula():
     assert diverse(scores, vectors, 3, 0.5) == [0, 2, 1]
     assert diverse(scores, vectors, 2, 0.0) == [0, 1]
     assert diverse(scores[:0], vectors[:0], 2, 0.5) == []
+    # Vectors that keep their lengths: beside likenesses of hundreds a fused score below 1 still counts.
+    assert diverse(scores, 20 * vectors, 3, 0.5) == diverse(400 * scores, 20 * vectors, 3, 0.5) == [0, 2, 1]
+    assert diverse(scores, 20 * vectors, 3, 0.01) == diverse(scores, vectors, 3, 0.01)
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def test_prompts_stand_in_front_and_take_room(checkpoint, tmp_path):
     (folder / "config_sentence_transformers.json").write_text('{"prompts": {"query": "ask: "}}')
     prompted = EncoderTokenizer(Checkpoint("prompted", folder))
     plain = EncoderTokenizer(checkpoint)
-    assert prompted.room("query") == plain.room("query") - 2
+    assert prompted.prefix_length("query") == plain.prefix_length("query") + 2
     assert prompted.room("passage") == plain.room("passage")
     framed, _ = prompted.padded(prompted.query_ids(["towns"]), "query")
     assert framed.tolist() == plain.padded(plain.query_ids(["ask: towns"]), "query")[0].tolist()

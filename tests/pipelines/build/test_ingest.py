@@ -10,6 +10,7 @@ from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.build.ingest import add_counts, named, settings, unnamed
 from pipelines.build.sources import resolve
+from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig, SourceConfig
 from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
 from tests.conftest import build_store, tree
@@ -93,7 +94,7 @@ def test_a_corpus_without_passages_is_a_sentence_and_no_store(tmp_path, content)
 
 def settings_of(path, **changed):
     config = BuildConfig(sources=(SourceConfig(path=str(path)),), **changed)
-    return settings(config, resolve(config), Checkpoint.find(DEFAULT_ENCODER), "float32")
+    return settings(config, resolve(config), Towers(Checkpoint.find(DEFAULT_ENCODER)), "float32")
 
 
 def test_settings_know_a_corpus_by_what_it_holds_not_by_where_it_lies(tmp_path):

@@ -134,6 +134,9 @@ def test_a_task_that_leaves_no_marker_is_a_sentence(tmp_path):
         ({"splits": [2]}, r"\(the source files or their sizes have changed\)"),
         ({"ignored": ["b"]}, r"\(ignored have changed\)"),
         ({"dtype": "bfloat16"}, r"\(dtype was float32, not bfloat16\)"),
+        ({"config": {"limit": None, "seed": 0, "pooling": "cls"}}, r"\(pooling was None, not cls\)"),
+        ({"rules": [{"n": 1}, {"n": 3}]}, r"\(rules: n was 2, not 3\)"),
+        ({"rules": [{"n": 1}]}, r"\(rules have changed\)"),
     ],
 )
 @pytest.mark.parametrize(
@@ -142,6 +145,7 @@ def test_a_task_that_leaves_no_marker_is_a_sentence(tmp_path):
 )
 def test_a_job_goes_on_with_the_settings_that_it_was_begun_with_alone(tmp_path, now, message, name, way_out):
     first = {"config": {"limit": None, "seed": 0}, "splits": [1], "ignored": [], "dtype": "float32"}
+    first["rules"] = [{"n": 1}, {"n": 2}]
     job = Job(Layout(tmp_path, name), LocalExecutor(), Silent())
     job.claim(first)
     job.claim(dict(first))

@@ -2,10 +2,13 @@ import pytest
 
 from datastore.layout import Layout, read_json, write_json
 from datastore.manifest import current
+from datastore.store import Datastore
 from datastore.sweep import sweep
 from datastore.verify import verify
-from pipelines.build.measured import Measured, of_stage, of_store, write_measured
+from pipelines.build.chunk import load_tokenizer
+from pipelines.build.measured import Measured, of_embedding, of_stage, of_store, write_measured
 from pipelines.build.status import status
+from pipelines.plan.encoder import MINILM
 from tests.conftest import add_to, build_store, compact, delete, tree
 from tests.corpus import documents, write_lines
 
@@ -15,6 +18,43 @@ def test_what_early_stores_did_not_measure_is_nothing():
     both = Measured.of({"seconds": 2.5}) + Measured(1, 1.0, 0.5, 3.0, ("rapl",))
     assert both == Measured(2, 3.5, 0.5, 3.0, ("rapl",))
     assert Measured.of(both.to_json()) == both
+
+
+def test_operations_add_up_and_so_does_what_a_device_could_have_done():
+    gpu = {"tokens": 10, "flops": 4e14, "device": "NVIDIA H200", "dtype": "bfloat16"}
+    one = Measured.of({"seconds": 1.0} | gpu)
+    assert (one.tokens, one.flops, one.devices) == (10, 4e14, ("NVIDIA H200",))
+    assert one.mfu == pytest.approx(4e14 / 989.4e12)
+    exact = Measured.of({"seconds": 1.0} | gpu | {"dtype": "float32"})
+    assert exact.most_flops == pytest.approx(66.9e12)
+    both = one + Measured.of({"seconds": 3.0} | gpu)
+    assert both.mfu == pytest.approx(8e14 / (4 * 989.4e12))
+    assert Measured.of(both.to_json()) == both
+    # A device of which nobody knows how fast it could be leaves no share to tell.
+    mixed = both + Measured.of({"seconds": 9.0} | gpu | {"device": "cpu"})
+    assert mixed.mfu is None
+    assert mixed.flops == 12e14
+    assert Measured.of(mixed.to_json()).mfu is None
+    assert Measured.of({"seconds": 2.0}).mfu is None
+
+
+def test_embedding_is_measured_beside_the_manifest(own_store):
+    layout = Layout(own_store)
+    found, manifest = of_embedding(layout, 1), current(layout)
+    assert found.tokens == manifest.counts["tokens"]
+    assert found.devices == ("cpu",)
+    assert found.mfu is None
+    lengths = [
+        len(ids)
+        for ids in load_tokenizer(manifest.encoder.name).query_ids(
+            [p.text for p in Datastore.open(own_store)]
+        )
+    ]
+    assert found.flops == pytest.approx(sum((n + 2) * MINILM.flops(n + 2) for n in lengths), rel=0.01)
+    marker = layout.marker("embed", 0).read_text()
+    assert not any(word in marker + layout.manifest(1).read_text() for word in ("flops", "device_name"))
+    layout.measured_manifest(1).unlink()
+    assert of_embedding(layout, 1) == Measured()
 
 
 def test_the_sum_stands_beside_the_manifest_and_in_no_hash(own_store):

@@ -30,6 +30,17 @@ def test_a_task_is_marked_and_its_time_stands_apart(tmp_path):
     assert "seconds" not in layout.marker("double", 1).read_text()
 
 
+def test_what_a_task_says_aside_stands_with_what_is_measured(tmp_path):
+    class Telling(Doubling):
+        def run(self, number):
+            return Marker({"double": 2}, aside={"flops": 5.0})
+
+    layout = Layout(tmp_path)
+    perform(Telling(layout), 0)
+    assert read_json(layout.measured("double", 0))["flops"] == 5.0
+    assert "flops" not in layout.marker("double", 0).read_text()
+
+
 def test_all_rejects_are_counted_and_a_sample_is_kept(tmp_path):
     log = RemovedLog(Layout(tmp_path), 3)
     for number in range(REMOVED_SAMPLE + 50):

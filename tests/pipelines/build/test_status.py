@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from datastore.errors import RalmError
@@ -37,6 +39,7 @@ def test_seconds_and_joules_are_shown_by_stage_and_in_total(store, ralm):
     assert lines["embed"].rstrip().endswith("J")
     assert lines["in"].rstrip().endswith("J")
     assert "Energy by" in out
+    assert re.search(r"^embed: [\d,]+ tokens/s, [\d,.]+ [GT]FLOP/s of each worker\.$", out, re.MULTILINE)
 
 
 def test_a_store_from_before_joules_shows_seconds(own_store, ralm):

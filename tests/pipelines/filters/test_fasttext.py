@@ -2,7 +2,7 @@ import pytest
 
 from datastore.errors import RalmError
 from datastore.schema import Document
-from pipelines.filters.fasttext import Language, Quality, load_model
+from pipelines.filters.fasttext import Language, Quality, content_of, load_model
 from pipelines.filters.rule import Rejected
 from pipelines.filters.text import Text
 
@@ -45,6 +45,16 @@ def test_quality_is_the_share_of_a_label_of_any_model():
     rule = Quality(model=path, label="en", column="english", min_score=0.5)
     assert judged(rule, ENGLISH).document.metadata["english"] > 0.5
     assert judged(rule, GERMAN).part == "low"
+
+
+def test_a_model_of_another_content_is_not_asked(tmp_path):
+    path = tmp_path / "model.ftz"
+    path.write_bytes(b"a model")
+    other = content_of(path)
+    path.write_bytes(b"another model")
+    assert content_of(path) != other
+    with pytest.raises(RalmError, match=r"model\.ftz is not the fastText model that was filtered with"):
+        load_model(str(path), other)
 
 
 def test_a_model_that_is_none_is_named(tmp_path):
