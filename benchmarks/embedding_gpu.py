@@ -104,7 +104,7 @@ def measure(args: argparse.Namespace, name: str, folder: Path, executor: Executo
         encoder=name,
         device=args.device,
         dtype="bfloat16",
-        split_bytes=1 << 20,
+        split_bytes=2 << 20,
         lexical=False,
     )
     ingest(folder / "warm", config, executor)
@@ -118,7 +118,10 @@ def measure(args: argparse.Namespace, name: str, folder: Path, executor: Executo
     flops = encoder.flops(lengths)
     count = len(ids)
     print(f"{name}: {count:,} passages, {lengths.sum():,} tokens ({lengths.mean():.0f} a passage)")
-    print(f"  ours, text in, vectors on disk     {count / whole:10,.0f} passages/s  {whole:.1f} s")
+    print(
+        f"  ours, text in, vectors on disk     {count / whole:10,.0f} passages/s  "
+        f"{lengths.sum() / whole / 1e6:.2f} M tokens/s, {whole:.1f} s"
+    )
     print(
         f"  ours, token ids in, vectors out    {count / alone:10,.0f} passages/s  "
         f"{lengths.sum() / alone / 1e6:.2f} M tokens/s, MFU {flops / alone / PEAK:.1%}"

@@ -1,6 +1,7 @@
 """Shards to vectors: one float16 matrix for each, row i = passage i."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,8 +26,10 @@ THREADS = 1
 
 @lru_cache(maxsize=1)
 def load_encoder(name: str, dtype: Dtype, device: Device = "cpu", usage: Usage = AS_STATED) -> Encoder:
-    """The encoder, loaded once in each process."""
-    return Encoder(Checkpoint.find(name, usage), dtype, device)
+    """The encoder, loaded once in each process, and ready for many passages."""
+    encoder = Encoder(Checkpoint.find(name, usage), dtype, device)
+    encoder.compile()
+    return encoder
 
 
 def vectors_path(layout: Layout, split: int, part: int) -> Path:
@@ -54,7 +57,7 @@ class EmbedStage:
         shard = self.shards[number]
         ids = read_tokens(tokens_path(self.layout, shard.split, shard.part))
         encoder = load_encoder(self.encoder, self.dtype, self.device, self.usage)
-        info = embed(self.layout, encoder, ids, self.layout.vectors(shard.number))
+        info = write_vectors(self.layout, self.layout.vectors(shard.number), embed(encoder, ids))
         aside = worked(encoder, ids)
         return Marker({"rows": len(ids), "tokens": aside["tokens"]}, (info,), aside)
 
@@ -80,19 +83,27 @@ class EarlyEmbedStage:
         cut = self.layout.done(ChunkStage.name, number)
         assert cut is not None  # It comes after that task.
         encoder = load_encoder(self.encoder, self.dtype, self.device, self.usage)
-        infos, every = [], []
-        for part in range(-(-cut.counts["passages"] // self.per_shard)):
-            ids = read_tokens(tokens_path(self.layout, number, part))
-            infos.append(embed(self.layout, encoder, ids, vectors_path(self.layout, number, part)))
-            every += ids
+        every: list[NDArray[np.int32]] = []
+        files: list[Future[FileInfo]] = []
+        # A shard is written while the next one is embedded.
+        with ThreadPoolExecutor(1) as writer:
+            for part in range(-(-cut.counts["passages"] // self.per_shard)):
+                ids = read_tokens(tokens_path(self.layout, number, part))
+                path = vectors_path(self.layout, number, part)
+                files.append(writer.submit(write_vectors, self.layout, path, embed(encoder, ids)))
+                every += ids
         counts = {name: cut.counts[name] for name in ("passages", "tokens")}
-        return Marker(counts, tuple(infos), worked(encoder, every))
+        return Marker(counts, tuple(file.result() for file in files), worked(encoder, every))
 
 
-def embed(layout: Layout, encoder: Encoder, ids: Sequence[NDArray[np.int32]], path: Path) -> FileInfo:
-    """Embed passages given by their token ids; write their vectors to a file."""
+def embed(encoder: Encoder, ids: Sequence[NDArray[np.int32]]) -> NDArray[np.float16]:
+    """Vectors of passages given by their token ids: float16 [passages, dimension]."""
     with torch_threads(THREADS):
-        vectors = encoder.encode_passages(ids)
+        return encoder.encode_passages(ids)
+
+
+def write_vectors(layout: Layout, path: Path, vectors: NDArray[np.float16]) -> FileInfo:
+    """Write a shard's vectors."""
     return layout.write(path, lambda handle: save_array(handle, vectors))
 
 
