@@ -66,7 +66,7 @@ def memory_of(process: psutil.Process) -> tuple[int, int]:
 
 def peak_of_build(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "pipelines.cli", "build", *arguments]
-    started, peaks = time.perf_counter(), (0, 0, 0)
+    started, peaks, when = time.perf_counter(), (0, 0, 0), 0.0
     with subprocess.Popen(command) as build:
         process = psutil.Process(build.pid)
         while build.poll() is None:
@@ -74,12 +74,13 @@ def peak_of_build(arguments: list[str]) -> None:
                 own, files = memory_of(process)
             except psutil.Error:
                 break
+            when = time.perf_counter() - started if own > peaks[0] else when
             peaks = (max(peaks[0], own), max(peaks[1], files), max(peaks[2], own + files))
             time.sleep(0.1)
     own, files, both = (peak / 2**20 for peak in peaks)
     print(
-        f"peak memory {own:,.0f} MiB, mapped files {files:,.0f} MiB, at most {both:,.0f} MiB together, "
-        f"over {time.perf_counter() - started:.0f} s"
+        f"peak memory {own:,.0f} MiB after {when:.0f} s of {time.perf_counter() - started:.0f}, "
+        f"mapped files {files:,.0f} MiB, at most {both:,.0f} MiB together"
     )
 
 
