@@ -238,8 +238,8 @@ def main() -> None:
     if args.what == "build":
         peak_of_build(rest)
     elif args.what == "growth":
-        sources = [Path(one) for one in rest if Path(one).is_file()]
-        growth(sources, args.sizes, [one for one in rest if not Path(one).is_file()])
+        sources = [Path(one) for one in rest if ".jsonl" in one]
+        growth(sources, args.sizes, [one for one in rest if ".jsonl" not in one])
     elif args.what == "many":
         many(args.passages)
     else:

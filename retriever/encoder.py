@@ -74,14 +74,6 @@ class Encoder:
         # between them is above 0.9999), so a query takes what this machine is fastest at.
         return cls(checkpoint, best_dtype(device), device)
 
-    def compile(self) -> None:
-        """Get ready for many passages on a GPU, which takes seconds; nothing on a CPU.
-
-        Vectors may have other last bits from then on.
-        """
-        if self._packed is not None and self.device == "cuda":
-            self._packed.compile()
-
     def card(self) -> EncoderCard:
         """What the manifest keeps of this encoder, as one tower."""
         return self.checkpoint.card(self.dimension, self.dtype)

@@ -5,7 +5,6 @@ passages begin, and keeps each to itself. Architectures that it is right for are
 padded as usual. Knows tensors and modules; knows nothing of tokenizers or files.
 """
 
-import warnings
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -147,25 +146,6 @@ class PackedModel:
             self._body.pooler = None
         if device == "cpu" and self._body.dtype == torch.bfloat16:
             _reorder(self._body)
-
-    def compile(self) -> None:
-        """Fuse what lies between the matrix products, on a GPU: takes some seconds, once.
-
-        Layer by layer: all are alike, so one is compiled, not the whole model. A machine that lacks what
-        PyTorch compiles with goes on without.
-        """
-        lists = [module for module in self._body.modules() if isinstance(module, nn.ModuleList)]
-        layers = max(lists, key=len)
-        for layer in layers:
-            layer.compile(dynamic=True)
-        try:
-            with torch.inference_mode():
-                self(np.zeros(6, np.int64), np.array([2, 4]))
-        except RuntimeError as error:
-            for layer in layers:
-                layer._compiled_call_impl = None
-            reason = str(error).splitlines()[0]
-            warnings.warn(f"PyTorch cannot compile here ({reason}): embedding is slower.", stacklevel=2)
 
     def __call__(self, inputs: NDArray[np.int64], lengths: NDArray[np.int64]) -> torch.Tensor:
         """Vectors of passages, float32 [passages, width].

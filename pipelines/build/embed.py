@@ -26,10 +26,8 @@ THREADS = 1
 
 @lru_cache(maxsize=1)
 def load_encoder(name: str, dtype: Dtype, device: Device = "cpu", usage: Usage = AS_STATED) -> Encoder:
-    """The encoder, loaded once in each process, and ready for many passages."""
-    encoder = Encoder(Checkpoint.find(name, usage), dtype, device)
-    encoder.compile()
-    return encoder
+    """The encoder, loaded once in each process."""
+    return Encoder(Checkpoint.find(name, usage), dtype, device)
 
 
 def vectors_path(layout: Layout, split: int, part: int) -> Path:
