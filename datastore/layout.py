@@ -113,6 +113,11 @@ class Layout:
         """Which rows of a shard, named by its passage file, are taken down as of a generation."""
         return self.root / "deleted" / f"{Path(passages).stem}.{generation:06d}.npy"
 
+    @property
+    def contamination(self) -> Path:
+        """The n-grams of evaluation texts that passages are dropped for, as hashes."""
+        return self.root / "contamination" / "grams.arrow"
+
     def lexical(self, shard: int, part: str) -> Path:
         return self.root / "lexical" / f"{shard:05d}.{part}.npy"
 

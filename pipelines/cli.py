@@ -60,6 +60,10 @@ def build(
     near_duplicates: Annotated[
         bool, typer.Option("--near-duplicates", help="drop documents nearly like another (MinHash)")
     ] = False,
+    decontaminate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="drop passages with text of these questions (repeatable)"),
+    ] = None,
     takedowns: Annotated[
         str | None, typer.Option(help="a file of takedowns, or the store they are of")
     ] = None,
@@ -83,6 +87,7 @@ def build(
         limit=limit,
         filters=filters or None,
         near_duplicates={} if near_duplicates else None,
+        decontaminate=decontaminate or None,
         takedowns=takedowns,
     )
     if dry_run:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from datastore.manifest import Manifest
 from datastore.origin import Origin, address_of
+from pipelines.build.contamination import BY, sought
 from pipelines.build.progress import amount, duration, energy
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def built(store: Path, manifest: Manifest) -> None:
         ("documents", f"{counts['documents']:,}"),
         *_named(counts, "removed"),
         ("documents indexed", f"{counts['indexed']:,}"),
+        *_dropped(counts),
         ("passages", f"{counts['passages']:,}"),
         ("tokens", f"{counts['tokens']:,}"),
         ("index", manifest.index.key),
@@ -85,6 +87,8 @@ def built(store: Path, manifest: Manifest) -> None:
         ("manifest", manifest.hash),
     ]
     console.print(_table(address_of(store), rows))
+    if manifest.contamination:
+        _sought(store / manifest.contamination.path)
     if counts["unreadable"]:
         console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
 
@@ -95,6 +99,27 @@ def _named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:
     return [(f"{what}: {name.replace('_', ' ')}", f"{n:,}") for name, n in found.items()]
 
 
+def _dropped(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """A row for each reason for which passages are dropped, and for each file of questions."""
+    reasons = {n.partition(".")[2]: c for n, c in counts.items() if n.startswith("dropped.")}
+    files = {n.removeprefix(BY): c for n, c in counts.items() if n.startswith(BY)}
+    return [
+        *((f"passages dropped: {reason.replace('_', ' ')}", f"{n:,}") for reason, n in reasons.items()),
+        *((f"  for {file}", f"{n:,}") for file, n in files.items()),
+    ]
+
+
+def _sought(table: Path) -> None:
+    """Say how much of each file of questions passages were checked for."""
+    for one in sought(table):
+        console.print(
+            f"Of {one.file} {one.sought:,} of {one.texts:,} questions and answers have enough words to be "
+            "looked for in passages.",
+            style="dim" if one.sought else "yellow",
+            markup=False,
+        )
+
+
 def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
     """Print what an addition brought."""
     rows = [
@@ -103,6 +128,7 @@ def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
         *_named(counts, "skipped"),
         *_named(counts, "removed"),
         ("documents added", f"{counts['indexed']:,}"),
+        *_dropped(counts),
         ("passages added", f"{counts['passages']:,}"),
         ("passages in all", f"{manifest.passages:,}"),
         ("generation", f"{manifest.generation}"),
@@ -194,6 +220,8 @@ def status(store: Path, found: "Status") -> None:
     table.add_row("in all", "", "", *_took(found.in_all))
     console.print(table)
     _energy_note(found.in_all, found.took)
+    for what, count in _dropped(found.dropped):
+        console.print(f"{what}: {count}", markup=False)
     if found.manifest:
         m = found.manifest
         console.print(f"Published: generation {m.generation}, {m.passages:,} passages, manifest {m.hash}.")

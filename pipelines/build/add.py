@@ -146,6 +146,7 @@ def _held(layout: Layout, manifest: Manifest, takedowns: list[str]) -> Held:
         documents=sum(len(np.load(path, mmap_mode="r")) for path in hashes),
         first_shard=manifest.next_shard,
         first_row=manifest.rows,
+        contamination=layout.root / manifest.contamination.path if manifest.contamination else None,
     )
 
 

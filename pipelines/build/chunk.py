@@ -5,8 +5,8 @@ Token ids are kept beside the passages, so that embedding does not tokenize agai
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout, Marker, save_array
 from datastore.schema import Document, Passage, batch_to_documents, passages_to_batch
+from pipelines.build.contamination import Contaminated
 from pipelines.build.dedup import By, load_drops
-from pipelines.build.read import documents_path, load_hashes
+from pipelines.build.read import batches, documents_path, load_hashes
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.config import BuildConfig
 from retriever.checkpoint import Checkpoint
@@ -117,24 +118,40 @@ def _stripped(text: str, start: int, end: int, ids: NDArray[np.int32]) -> Chunk:
     return Chunk(start, start + len(body.strip()), ids)
 
 
-@dataclass
-class _Part:
-    """One shard in the making."""
+class ShardWriter:
+    """Fills the shards of one split with its passages and their token ids, one shard after another."""
 
-    passages: list[Passage] = field(default_factory=list)
-    ids: list[NDArray[np.int32]] = field(default_factory=list)
+    def __init__(self, layout: Layout, split: int, per_shard: int) -> None:
+        self._layout, self._split, self._per_shard = layout, split, per_shard
+        self._passages: list[Passage] = []
+        self._ids: list[NDArray[np.int32]] = []
+        self._parts = 0
+        self._files: list[FileInfo] = []
 
-    def write(self, layout: Layout, split: int, part: int) -> tuple[FileInfo, FileInfo]:
-        passages = passages_to_batch(self.passages)
-        offsets = np.concatenate([[0], np.cumsum([len(one) for one in self.ids])])
-        values = np.concatenate(self.ids)
-        tokens = pa.record_batch(
-            [pa.LargeListArray.from_arrays(offsets, pa.array(values))], schema=_TOKENS_SCHEMA
-        )
-        return (
-            layout.write(part_path(layout, split, part), lambda h: write_batch(h, passages)),
-            layout.write(tokens_path(layout, split, part), lambda h: write_batch(h, tokens)),
-        )
+    def add(self, passage: Passage, ids: NDArray[np.int32]) -> None:
+        """Put a passage into the shard, which is written when it is full."""
+        self._passages.append(passage)
+        self._ids.append(ids)
+        if len(self._ids) == self._per_shard:
+            self._write()
+
+    def finish(self) -> list[FileInfo]:
+        """Write the last shard; the files of all."""
+        if self._ids:
+            self._write()
+        return self._files
+
+    def _write(self) -> None:
+        passages = passages_to_batch(self._passages)
+        offsets = np.concatenate([[0], np.cumsum([len(one) for one in self._ids])])
+        values = pa.array(np.concatenate(self._ids))
+        tokens = pa.record_batch([pa.LargeListArray.from_arrays(offsets, values)], schema=_TOKENS_SCHEMA)
+        for path, batch in (
+            (part_path(self._layout, self._split, self._parts), passages),
+            (tokens_path(self._layout, self._split, self._parts), tokens),
+        ):
+            self._files.append(self._layout.write(path, partial(write_batch, batch=batch)))
+        self._passages, self._ids, self._parts = [], [], self._parts + 1
 
 
 def write_batch(handle: object, batch: pa.RecordBatch) -> None:
@@ -143,9 +160,26 @@ def write_batch(handle: object, batch: pa.RecordBatch) -> None:
         writer.write_batch(batch)
 
 
+def _passage(document: Document, number: int, one: Chunk) -> Passage:
+    text = document.text[one.start : one.end]
+    return Passage(text, document.domain, document.id, number, one.start, document.metadata)
+
+
+def _nothing_left(document: Document, passages: int) -> tuple[str, dict[str, Any]]:
+    """Why a document gives no passage, and the line about it."""
+    line = {"domain": document.domain, "id": document.id}
+    if not passages:
+        return "no_tokens", line | {"reason": "the tokenizer finds no token in it"}
+    what = "its only passage holds" if passages == 1 else f"all of its {passages} passages hold"
+    return "contaminated", line | {"reason": f"{what} evaluation text"}
+
+
 @dataclass(frozen=True)
 class ChunkStage:
-    """Drops a split's duplicates and cuts its other documents into the passages of its shards."""
+    """Drops a split's duplicates and cuts its other documents into the passages of its shards.
+
+    A passage that is dropped leaves a gap: what another one is called does not depend on it.
+    """
 
     name: ClassVar[str] = "chunk"
     unit: ClassVar[str] = "documents"
@@ -154,6 +188,8 @@ class ChunkStage:
     documents: tuple[int, ...]
     # Ways in which duplicates were found, and the partitions of each.
     partitions: Mapping[By, int]
+    # The n-grams of evaluation texts that no passage may hold.
+    table: Path | None = None
 
     def sizes(self) -> Sequence[int]:
         return self.documents
@@ -163,38 +199,40 @@ class ChunkStage:
         return [by for by in self.partitions if by != "id"]
 
     def run(self, number: int) -> Marker:
+        counts = {"indexed": 0, "passages": 0, "tokens": 0, "truncated": 0}
+        removed, contaminated = RemovedLog(self.layout, number), Contaminated(self.layout, number, self.table)
+        shards = ShardWriter(self.layout, number, self.config.passages_per_shard)
+        for documents in batches(self._unique(number, removed)):
+            cut = [self._cut(document) for document in documents]
+            clean = iter(contaminated.without([passage for each in cut for passage, _ in each]))
+            for document, every in zip(documents, cut, strict=True):
+                kept = [one for one in every if next(clean)]
+                if not kept:
+                    removed.add(*_nothing_left(document, len(every)))
+                    continue
+                self._count(counts, document, [ids for _, ids in kept])
+                for passage, ids in kept:
+                    shards.add(passage, ids)
+        counts |= {f"removed.{name}": n for name, n in removed.counts.items()} | contaminated.counts
+        files = (*shards.finish(), self._hashes(number), *removed.write(), *contaminated.write())
+        return Marker(counts, files)
+
+    def _cut(self, document: Document) -> list[tuple[Passage, NDArray[np.int32]]]:
+        """A document's passages with their token ids."""
         tokenizer = load_tokenizer(self.config.encoder)
         room = tokenizer.room("passage")
-        room = min(room, self.config.chunk_tokens or room)
-        counts = {"indexed": 0, "passages": 0, "tokens": 0, "truncated": 0}
-        removed = RemovedLog(self.layout, number)
-        files: list[FileInfo] = []
-        part, parts = _Part(), 0
-        for document in self._unique(number, removed):
-            chunks = list(chunk(document.text, tokenizer, room))
-            if not chunks:
-                line = {"domain": document.domain, "id": document.id}
-                removed.add("no_tokens", line | {"reason": "the tokenizer finds no token in it"})
-                continue
-            counts["indexed"] += 1
-            for name in (f"domain.{document.domain}", *(f"column.{c}" for c in document.metadata)):
-                counts[name] = counts.get(name, 0) + len(chunks)
-            for position, one in enumerate(chunks):
-                text = document.text[one.start : one.end]
-                part.passages.append(
-                    Passage(text, document.domain, document.id, position, one.start, document.metadata)
-                )
-                part.ids.append(one.ids)
-                counts["passages"] += 1
-                counts["tokens"] += len(one.ids)
-                counts["truncated"] += len(one.ids) > tokenizer.room("passage")
-                if len(part.ids) == self.config.passages_per_shard:
-                    files += part.write(self.layout, number, parts)
-                    part, parts = _Part(), parts + 1
-        if part.ids:
-            files += part.write(self.layout, number, parts)
-        counts |= {f"removed.{name}": n for name, n in removed.counts.items()}
-        return Marker(counts, (*files, self._hashes(number), *removed.write()))
+        chunks = chunk(document.text, tokenizer, min(room, self.config.chunk_tokens or room))
+        return [(_passage(document, number, one), one.ids) for number, one in enumerate(chunks)]
+
+    def _count(self, counts: dict[str, int], document: Document, ids: list[NDArray[np.int32]]) -> None:
+        """Add a document of which some passages stay."""
+        room = load_tokenizer(self.config.encoder).room("passage")
+        counts["indexed"] += 1
+        counts["passages"] += len(ids)
+        counts["tokens"] += sum(map(len, ids))
+        counts["truncated"] += sum(len(one) > room for one in ids)
+        for name in (f"domain.{document.domain}", *(f"column.{c}" for c in document.metadata)):
+            counts[name] = counts.get(name, 0) + len(ids)
 
     def _hashes(self, number: int) -> FileInfo:
         """Keep what a later addition is compared with: every identity, and every text that the store has.

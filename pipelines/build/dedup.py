@@ -37,8 +37,8 @@ def drops_path(layout: Layout, by: By, partition: int) -> Path:
 class Held:
     """What a store holds before something is added: nothing, for a build.
 
-    Files of document hashes (uint64 [documents, 4]) and of takedowns, the number of documents, and the first
-    shard number and row id that are free.
+    Files of document hashes (uint64 [documents, 4]) and of takedowns, the number of documents, the first
+    shard number and row id that are free, and the evaluation texts that no passage may hold.
     """
 
     hashes: tuple[Path, ...] = ()
@@ -46,6 +46,7 @@ class Held:
     documents: int = 0
     first_shard: int = 0
     first_row: int = 0
+    contamination: Path | None = None
 
 
 NOTHING = Held()

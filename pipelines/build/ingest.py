@@ -53,11 +53,12 @@ class Ingest:
         if scan.splits:
             self.job.perform(scan)
             corpus = number_records(corpus, layout, scan)
-        stage = ReadStage(layout, config, corpus, self.held.takedowns)
-        read = self.job.perform(stage, in_order=config.limit is not None)
+        reading = ReadStage(layout, config, corpus, self.held.takedowns)
+        read = self.job.perform(reading, in_order=config.limit is not None)
 
         documents = tuple(marker.counts["kept"] for marker in read)
-        chunk = self.job.perform(ChunkStage(layout, config, documents, self._compare(documents)))
+        unique = self._compare(documents)
+        chunk = self.job.perform(ChunkStage(layout, config, documents, unique, self.held.contamination))
         shards = tuple(
             number_shards(
                 layout, chunk, config.passages_per_shard, self.held.first_shard, self.held.first_row

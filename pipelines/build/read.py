@@ -167,11 +167,11 @@ def _kept(
 
 def _write_documents(handle: object, documents: Iterator[Document]) -> None:
     with pa.ipc.new_file(handle, DOCUMENT_SCHEMA) as writer:
-        for batch in _batches(documents):
+        for batch in batches(documents):
             writer.write_batch(documents_to_batch(batch))
 
 
-def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
+def batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
     """Batches bounded in documents and, roughly, in characters: one novel is as long as 1,000 notes."""
     held: list[Document] = []
     size = 0

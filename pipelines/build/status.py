@@ -1,6 +1,7 @@
 """What of a build is done and what is left, read from its markers alone."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from datastore.manifest import Manifest, at_generation, current, published
 from datastore.origin import Origin, fetch, locate
 from datastore.store import open_array
 from pipelines.build.compact import plan
+from pipelines.build.contamination import BY
 from pipelines.build.dedup import partition_count
+from pipelines.build.ingest import add_counts
 from pipelines.build.job import pending
 from pipelines.build.measured import Measured, of_stage, of_store, total
 from pipelines.build.near import PairStage
@@ -30,13 +33,15 @@ class StageStatus:
 class Status:
     """The state of a store: the job that its stages belong to ("" for its build), and what is published.
 
-    `took` is of all published generations together.
+    `took` is of all published generations together; `dropped` counts passages: those of the job as far as it
+    has come, else those of the store.
     """
 
     unfinished: str
     stages: tuple[StageStatus, ...]
     manifest: Manifest | None
     took: Measured
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def in_all(self) -> Measured:
@@ -50,14 +55,28 @@ def status(path: Path) -> Status:
     if not layout.build_file.exists():
         found = current(layout)  # Says in one sentence what is the matter.
         if Origin.of(layout.root):
-            return Status("", (), found, of_store(layout.root))  # The machine that built it has the record.
+            # The machine that built it has the record.
+            return Status("", (), found, of_store(layout.root), _dropped(found.counts))
         raise RalmError(f"{path} has no record of its build.")
     manifest = current(layout) if published(layout) else None
     if manifest and (unfinished := pending(layout, manifest)):
         layout = unfinished
     totals = _compaction(layout) if layout.job.endswith("compact") else _totals(layout)
     stages = tuple(_stage(layout, name, tasks) for name, tasks in totals.items())
-    return Status(layout.job.partition("-")[2], stages, manifest, of_store(layout.root))
+    job = layout.job.partition("-")[2]
+    counts = manifest.counts if manifest and not job else _chunked(layout)
+    return Status(job, stages, manifest, of_store(layout.root), _dropped(counts))
+
+
+def _dropped(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts of dropped passages."""
+    return {name: count for name, count in counts.items() if name.startswith(("dropped.", BY))}
+
+
+def _chunked(layout: Layout) -> dict[str, int]:
+    """What the tasks that have been done so far have counted."""
+    splits = len(read_json(layout.build_file).get("splits", ()))
+    return add_counts([m for n in range(splits) if (m := layout.done("chunk", n))])
 
 
 def _stage(layout: Layout, name: str, tasks: int | None) -> StageStatus:
