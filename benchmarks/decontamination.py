@@ -21,9 +21,10 @@ import numpy as np
 import orjson
 
 from datastore.layout import Layout, save_array
-from pipelines.build.chunk import ChunkStage, write_batch
+from pipelines.build.chunk import ChunkStage
 from pipelines.build.contamination import make_table, sought
 from pipelines.build.dedup import drops_path
+from pipelines.build.parts import write_batch
 from pipelines.build.read import ReadStage
 from pipelines.build.sources import resolve
 from pipelines.config import BuildConfig, Decontamination, SourceConfig

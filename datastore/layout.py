@@ -106,6 +106,10 @@ class Layout:
         """Hashes of the documents that a split gave the store: identity and text."""
         return self.root / "documents" / self.job / f"{split:05d}.npy"
 
+    def passage_hashes(self, split: int) -> Path:
+        """Hashes of the passages that a split gave the store: text, and identity of the document."""
+        return self.root / "passage-hashes" / self.job / f"{split:05d}.npy"
+
     def takedowns(self, generation: int) -> Path:
         return self.root / "takedowns" / f"{generation:06d}.jsonl"
 

@@ -28,6 +28,7 @@ _FOLDERS = (
     "deleted",
     "takedowns",
     "contamination",
+    "passage-hashes",
 )
 # A sweep of objects leaves at least the last so many days alone.
 LEAST_DAYS = 1

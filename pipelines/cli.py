@@ -60,6 +60,9 @@ def build(
     near_duplicates: Annotated[
         bool, typer.Option("--near-duplicates", help="drop documents nearly like another (MinHash)")
     ] = False,
+    duplicate_passages: Annotated[
+        str | None, typer.Option(metavar="keep|drop", help="drop: of passages with one text keep the first")
+    ] = None,
     decontaminate: Annotated[
         list[str] | None,
         typer.Option(metavar="FILE", help="drop passages with text of these questions (repeatable)"),
@@ -87,6 +90,7 @@ def build(
         limit=limit,
         filters=filters or None,
         near_duplicates={} if near_duplicates else None,
+        duplicate_passages=duplicate_passages,
         decontaminate=decontaminate or None,
         takedowns=takedowns,
     )

@@ -140,6 +140,9 @@ class BuildConfig(_Frozen):
     decontaminate: Annotated[Decontamination | None, BeforeValidator(_files_alone)] = Field(
         None, description="drop passages that hold text of these files of questions"
     )
+    duplicate_passages: Literal["keep", "drop"] = Field(
+        "keep", description="of passages with the same text, keep all or the first"
+    )
     max_record_bytes: int = Field(64 * 2**20, ge=1024, description="longer records are unreadable")
     split_bytes: int = Field(64 * 2**20, ge=1, description="input one read task takes")
     passages_per_shard: int = Field(16_384, ge=1)

@@ -1,12 +1,12 @@
 """Documents to passages, counted in the encoder's own tokens, and the shards they fill.
 
-Token ids are kept beside the passages, so that embedding does not tokenize again.
+Token ids are kept beside the passages (`parts.py`), so that embedding does not tokenize again.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,10 +16,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout, Marker, save_array
-from datastore.schema import Document, Passage, batch_to_documents, passages_to_batch
+from datastore.schema import Document, Passage, batch_to_documents, text_hash
 from pipelines.build.contamination import Contaminated
 from pipelines.build.dedup import By, load_drops
+from pipelines.build.parts import CUT, WHOLE, ShardWriter
 from pipelines.build.read import batches, documents_path, load_hashes
+from pipelines.build.repeats import write_texts
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.config import BuildConfig
 from retriever.checkpoint import Checkpoint
@@ -36,23 +38,12 @@ _DUPLICATE = {
     "duplicate_text": "an earlier document has this text",
     "near_duplicate": "an earlier document has nearly this text",
 }
-_TOKENS_SCHEMA = pa.schema([("ids", pa.large_list(pa.int32()))])
 
 
 @lru_cache(maxsize=2)
 def load_tokenizer(encoder: str) -> EncoderTokenizer:
     """The tokenizer of an encoder, loaded once in each process."""
     return EncoderTokenizer(Checkpoint.find(encoder))
-
-
-def part_path(layout: Layout, split: int, part: int) -> Path:
-    """Where a shard's passages lie until shards are numbered."""
-    return layout.work / "chunks" / f"{split:05d}-{part:05d}.arrow"
-
-
-def tokens_path(layout: Layout, split: int, part: int) -> Path:
-    """Where a shard's token ids lie until they are embedded."""
-    return layout.work / "chunks" / f"{split:05d}-{part:05d}.tokens.arrow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,48 +109,6 @@ def _stripped(text: str, start: int, end: int, ids: NDArray[np.int32]) -> Chunk:
     return Chunk(start, start + len(body.strip()), ids)
 
 
-class ShardWriter:
-    """Fills the shards of one split with its passages and their token ids, one shard after another."""
-
-    def __init__(self, layout: Layout, split: int, per_shard: int) -> None:
-        self._layout, self._split, self._per_shard = layout, split, per_shard
-        self._passages: list[Passage] = []
-        self._ids: list[NDArray[np.int32]] = []
-        self._parts = 0
-        self._files: list[FileInfo] = []
-
-    def add(self, passage: Passage, ids: NDArray[np.int32]) -> None:
-        """Put a passage into the shard, which is written when it is full."""
-        self._passages.append(passage)
-        self._ids.append(ids)
-        if len(self._ids) == self._per_shard:
-            self._write()
-
-    def finish(self) -> list[FileInfo]:
-        """Write the last shard; the files of all."""
-        if self._ids:
-            self._write()
-        return self._files
-
-    def _write(self) -> None:
-        passages = passages_to_batch(self._passages)
-        offsets = np.concatenate([[0], np.cumsum([len(one) for one in self._ids])])
-        values = pa.array(np.concatenate(self._ids))
-        tokens = pa.record_batch([pa.LargeListArray.from_arrays(offsets, values)], schema=_TOKENS_SCHEMA)
-        for path, batch in (
-            (part_path(self._layout, self._split, self._parts), passages),
-            (tokens_path(self._layout, self._split, self._parts), tokens),
-        ):
-            self._files.append(self._layout.write(path, partial(write_batch, batch=batch)))
-        self._passages, self._ids, self._parts = [], [], self._parts + 1
-
-
-def write_batch(handle: object, batch: pa.RecordBatch) -> None:
-    """Write one record batch as an Arrow IPC file."""
-    with pa.ipc.new_file(handle, batch.schema) as writer:
-        writer.write_batch(batch)
-
-
 def _passage(document: Document, number: int, one: Chunk) -> Passage:
     text = document.text[one.start : one.end]
     return Passage(text, document.domain, document.id, number, one.start, document.metadata)
@@ -201,7 +150,9 @@ class ChunkStage:
     def run(self, number: int) -> Marker:
         counts = {"indexed": 0, "passages": 0, "tokens": 0, "truncated": 0}
         removed, contaminated = RemovedLog(self.layout, number), Contaminated(self.layout, number, self.table)
-        shards = ShardWriter(self.layout, number, self.config.passages_per_shard)
+        folder = CUT if self._thinned else WHOLE
+        shards = ShardWriter(self.layout, number, self.config.passages_per_shard, folder)
+        hashes: list[tuple[int, int, int]] = []
         for documents in batches(self._unique(number, removed)):
             cut = [self._cut(document) for document in documents]
             clean = iter(contaminated.without([passage for each in cut for passage, _ in each]))
@@ -213,9 +164,18 @@ class ChunkStage:
                 self._count(counts, document, [ids for _, ids in kept])
                 for passage, ids in kept:
                     shards.add(passage, ids)
+                    if self._thinned:
+                        hashes.append((*text_hash(passage.text), len(hashes)))
         counts |= {f"removed.{name}": n for name, n in removed.counts.items()} | contaminated.counts
-        files = (*shards.finish(), self._hashes(number), *removed.write(), *contaminated.write())
-        return Marker(counts, files)
+        files = [*shards.finish(), self._hashes(number), *removed.write(), *contaminated.write()]
+        if self._thinned:
+            files.append(write_texts(self.layout, "passage", number, hashes))
+        return Marker(counts, tuple(files))
+
+    @property
+    def _thinned(self) -> bool:
+        """Whether passages that occurred before will be dropped."""
+        return self.config.duplicate_passages == "drop"
 
     def _cut(self, document: Document) -> list[tuple[Passage, NDArray[np.int32]]]:
         """A document's passages with their token ids."""
@@ -282,11 +242,3 @@ def read_documents(path: Path) -> Iterator[Document]:
     with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
         for number in range(file.num_record_batches):
             yield from batch_to_documents(file.get_batch(number))
-
-
-def read_tokens(path: Path) -> list[NDArray[np.int32]]:
-    """The token ids of a shard's passages, in row order."""
-    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
-        ids = file.get_batch(0).column("ids")
-    offsets, values = ids.offsets.to_numpy(), ids.values.to_numpy()
-    return [values[a:b] for a, b in pairwise(offsets)]

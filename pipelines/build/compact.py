@@ -29,11 +29,11 @@ from datastore.sweep import Swept, sweep
 from datastore.takedown import Takedowns, without
 from pipelines.build.add import require_codec
 from pipelines.build.card import CardStage
-from pipelines.build.chunk import write_batch
 from pipelines.build.executor import Executor
 from pipelines.build.job import Job, begin, require_turn
 from pipelines.build.lexical import write_lexical
 from pipelines.build.measured import write_measured
+from pipelines.build.parts import write_batch
 from pipelines.build.progress import BuildProgress
 
 

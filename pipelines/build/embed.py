@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from datastore.layout import Layout, Marker, save_array
 from datastore.manifest import Device, Dtype
-from pipelines.build.chunk import read_tokens, tokens_path
+from pipelines.build.parts import read_tokens, tokens_path
 from pipelines.build.shards import NumberedShard
 from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder, torch_threads

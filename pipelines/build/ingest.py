@@ -18,8 +18,10 @@ from pipelines.build.job import Job, only_file
 from pipelines.build.lexical import LengthStage, LexicalStage
 from pipelines.build.near import ClusterStage, PairStage, SignStage, VerifyStage
 from pipelines.build.read import ReadStage, ScanStage, number_records
+from pipelines.build.repeats import RepeatStage
 from pipelines.build.shards import NumberedShard, number_shards, take_places
 from pipelines.build.sources import Corpus
+from pipelines.build.thin import ThinStage
 from pipelines.config import BuildConfig
 from retriever.checkpoint import Checkpoint
 from retriever.sizing import IndexKey
@@ -33,6 +35,7 @@ class Embedded:
     vectors: tuple[FileEntry, ...]
     counts: dict[str, int]
     documents: tuple[FileEntry, ...]
+    passage_hashes: tuple[FileEntry, ...]
     removed: tuple[FileEntry, ...]
 
 
@@ -59,20 +62,29 @@ class Ingest:
         documents = tuple(marker.counts["kept"] for marker in read)
         unique = self._compare(documents)
         chunk = self.job.perform(ChunkStage(layout, config, documents, unique, self.held.contamination))
+        last = self._without_repeats(chunk)
         shards = tuple(
-            number_shards(
-                layout, chunk, config.passages_per_shard, self.held.first_shard, self.held.first_row
-            )
+            number_shards(layout, last, config.passages_per_shard, self.held.first_shard, self.held.first_row)
         )
         take_places(layout, shards)
         vectors = self.job.perform(EmbedStage(layout, config.encoder, self.dtype, shards, config.device))
         return Embedded(
             shards,
             tuple(map(only_file, vectors)),
-            add_counts([*read, *chunk]) | {"ignored_files": len(corpus.ignored)},
+            add_counts([*read, *last]) | {"ignored_files": len(corpus.ignored)},
             _files(chunk, "documents/"),
-            _files([*read, *chunk], "removed/"),
+            _files(last, "passage-hashes/"),
+            _files([*read, *chunk, *(last if last is not chunk else ())], "removed/"),
         )
+
+    def _without_repeats(self, chunk: list[Marker]) -> list[Marker]:
+        """The splits' shards without passages that occurred before, if the configuration says so."""
+        if self.config.duplicate_passages == "keep":
+            return chunk
+        passages = tuple(marker.counts["passages"] for marker in chunk)
+        repeats = RepeatStage(self.job.layout, "passage", passages, self.held)
+        self.job.perform(repeats)
+        return self.job.perform(ThinStage(self.job.layout, self.config, passages, repeats.ranges))
 
     def _compare(self, documents: tuple[int, ...]) -> dict[By, int]:
         """Find duplicates: the ways they were looked for in, and in how many partitions each."""

@@ -13,7 +13,6 @@ from datastore.origin import Origin, address_of, locate
 from datastore.store import open_array
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
-from pipelines.build.chunk import write_batch
 from pipelines.build.contamination import make_table, question_files
 from pipelines.build.dedup import Held
 from pipelines.build.executor import Executor
@@ -21,6 +20,7 @@ from pipelines.build.index import TrainStage
 from pipelines.build.ingest import Ingest, named, require_passages, settings, unnamed
 from pipelines.build.job import Job, only_file, pending
 from pipelines.build.measured import write_measured
+from pipelines.build.parts import write_batch
 from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import Corpus, resolve
 from pipelines.config import BuildConfig
@@ -179,6 +179,7 @@ class Build:
             columns=named(embedded.counts, "column."),
             counts=unnamed(embedded.counts),
             documents=embedded.documents,
+            passage_hashes=embedded.passage_hashes,
             takedowns=takedowns,
             removed=embedded.removed,
         )

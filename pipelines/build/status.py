@@ -9,14 +9,15 @@ from datastore.errors import RalmError
 from datastore.layout import Layout, read_json
 from datastore.manifest import Manifest, at_generation, current, published
 from datastore.origin import Origin, fetch, locate
-from datastore.store import open_array
+from pipelines.build.add import held_by
 from pipelines.build.compact import plan
 from pipelines.build.contamination import BY
-from pipelines.build.dedup import partition_count
+from pipelines.build.dedup import NOTHING, Held, partition_count
 from pipelines.build.ingest import add_counts
 from pipelines.build.job import pending
 from pipelines.build.measured import Measured, of_stage, of_store, total
 from pipelines.build.near import PairStage
+from pipelines.build.repeats import RepeatStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,9 @@ def _dropped(counts: Mapping[str, int]) -> dict[str, int]:
 
 def _chunked(layout: Layout) -> dict[str, int]:
     """What the tasks that have been done so far have counted."""
-    splits = len(read_json(layout.build_file).get("splits", ()))
-    return add_counts([m for n in range(splits) if (m := layout.done("chunk", n))])
+    splits = range(len(read_json(layout.build_file).get("splits", ())))
+    done = [layout.done("thin", n) or layout.done("chunk", n) for n in splits]
+    return add_counts([marker for marker in done if marker])
 
 
 def _stage(layout: Layout, name: str, tasks: int | None) -> StageStatus:
@@ -100,6 +102,28 @@ def _near(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
     return {"near-sign": splits, "near-pair": ranges, "near-verify": splits, "near-cluster": 1}
 
 
+def _held(layout: Layout) -> Held:
+    """What the store held before the job."""
+    if not layout.job:
+        return NOTHING
+    manifest = current(layout)
+    fetch(layout.root, (*manifest.documents, *manifest.passage_hashes))
+    return held_by(layout, manifest)
+
+
+def _repeats(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
+    """The stages that drop repeated passages, if the build does."""
+    if build["config"].get("duplicate_passages", "keep") == "keep":
+        return {}
+    splits = len(build["splits"])
+    chunk = [layout.done("chunk", n) for n in range(splits)]
+    ranges = None
+    if all(chunk):
+        passages = tuple(m.counts["passages"] for m in chunk if m)
+        ranges = RepeatStage(layout, "passage", passages, _held(layout)).ranges
+    return {"dedup-passage": ranges, "thin": splits}
+
+
 def _totals(layout: Layout) -> dict[str, int | None]:
     build = read_json(layout.build_file)
     splits = build["splits"]
@@ -107,17 +131,14 @@ def _totals(layout: Layout) -> dict[str, int | None]:
     read = [layout.done("read", n) for n in range(len(splits))]
     partitions = None
     if all(read):
-        earlier = 0
-        if layout.job:
-            documents = current(layout).documents
-            fetch(layout.root, documents)
-            earlier = sum(len(open_array(layout.root / file.path)) for file in documents)
-        partitions = partition_count(earlier + sum(m.counts["kept"] for m in read if m))
+        partitions = partition_count(_held(layout).documents + sum(m.counts["kept"] for m in read if m))
     chunk = [layout.done("chunk", n) for n in range(len(splits))]
+    repeats = _repeats(layout, build)
+    last = [layout.done("thin", n) for n in range(len(splits))] if repeats else chunk
     shards = None
-    if all(chunk):
+    if all(last):
         per_shard = build["config"]["passages_per_shard"]
-        shards = sum(-(-m.counts["passages"] // per_shard) for m in chunk if m)
+        shards = sum(-(-m.counts["passages"] // per_shard) for m in last if m)
     words = shards if build["config"]["lexical"] else 0
     return {
         "scan": partial,
@@ -126,6 +147,7 @@ def _totals(layout: Layout) -> dict[str, int | None]:
         "dedup-text": partitions,
         **_near(layout, build),
         "chunk": len(splits),
+        **repeats,
         "embed": shards,
         # An addition takes the index and the mean length as they are.
         "train": 0 if layout.job else 1,
