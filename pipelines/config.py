@@ -87,6 +87,12 @@ class NearDuplicates(_Frozen):
         return self
 
 
+class DuplicateLines(_Frozen):
+    """Which lines are left out where they occurred before: those of `min_chars` characters and more."""
+
+    min_chars: int = Field(30, ge=1)
+
+
 class Decontamination(_Frozen):
     """Which passages hold evaluation text: questions, and answers, of these files of JSON Lines.
 
@@ -140,6 +146,7 @@ class BuildConfig(_Frozen):
     decontaminate: Annotated[Decontamination | None, BeforeValidator(_files_alone)] = Field(
         None, description="drop passages that hold text of these files of questions"
     )
+    duplicate_lines: DuplicateLines | None = Field(None, description="leave out lines that occurred before")
     duplicate_passages: Literal["keep", "drop"] = Field(
         "keep", description="of passages with the same text, keep all or the first"
     )

@@ -13,6 +13,7 @@ from rich.table import Table
 from datastore.manifest import Manifest
 from datastore.origin import Origin, address_of
 from pipelines.build.contamination import BY, sought
+from pipelines.build.lines import REPEATED
 from pipelines.build.progress import amount, duration, energy
 
 if TYPE_CHECKING:
@@ -100,10 +101,12 @@ def _named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:
 
 
 def _dropped(counts: Mapping[str, int]) -> list[tuple[str, str]]:
-    """A row for each reason for which passages are dropped, and for each file of questions."""
+    """Rows for repeated lines, each reason for which passages are dropped, and each file of questions."""
     reasons = {n.partition(".")[2]: c for n, c in counts.items() if n.startswith("dropped.")}
     files = {n.removeprefix(BY): c for n, c in counts.items() if n.startswith(BY)}
+    lines = [("repeated lines, left out", f"{counts[REPEATED]:,}")] if REPEATED in counts else []
     return [
+        *lines,
         *((f"passages dropped: {reason.replace('_', ' ')}", f"{n:,}") for reason, n in reasons.items()),
         *((f"  for {file}", f"{n:,}") for file, n in files.items()),
     ]

@@ -4,6 +4,7 @@ Token ids are kept beside the passages (`parts.py`), so that embedding does not 
 """
 
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,11 +17,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout, Marker, save_array
-from datastore.schema import Document, Passage, batch_to_documents, text_hash
+from datastore.schema import Document, Passage, text_hash
 from pipelines.build.contamination import Contaminated
 from pipelines.build.dedup import By, load_drops
+from pipelines.build.lines import RepeatedLines
 from pipelines.build.parts import CUT, WHOLE, ShardWriter
-from pipelines.build.read import batches, documents_path, load_hashes
+from pipelines.build.read import batches, documents_path, load_hashes, read_documents
 from pipelines.build.repeats import write_texts
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.config import BuildConfig
@@ -139,6 +141,8 @@ class ChunkStage:
     partitions: Mapping[By, int]
     # The n-grams of evaluation texts that no passage may hold.
     table: Path | None = None
+    # In which repeated lines were looked for; 0 if they stay.
+    line_ranges: int = 0
 
     def sizes(self) -> Sequence[int]:
         return self.documents
@@ -152,8 +156,9 @@ class ChunkStage:
         removed, contaminated = RemovedLog(self.layout, number), Contaminated(self.layout, number, self.table)
         folder = CUT if self._thinned else WHOLE
         shards = ShardWriter(self.layout, number, self.config.passages_per_shard, folder)
-        hashes: list[tuple[int, int, int]] = []
-        for documents in batches(self._unique(number, removed)):
+        lines = RepeatedLines(self.layout, number, self.line_ranges)
+        hashes = array("Q")
+        for documents in batches(self._unique(number, removed, lines)):
             cut = [self._cut(document) for document in documents]
             clean = iter(contaminated.without([passage for each in cut for passage, _ in each]))
             for document, every in zip(documents, cut, strict=True):
@@ -165,9 +170,17 @@ class ChunkStage:
                 for passage, ids in kept:
                     shards.add(passage, ids)
                     if self._thinned:
-                        hashes.append((*text_hash(passage.text), len(hashes)))
-        counts |= {f"removed.{name}": n for name, n in removed.counts.items()} | contaminated.counts
-        files = [*shards.finish(), self._hashes(number), *removed.write(), *contaminated.write()]
+                        hashes.extend((*text_hash(passage.text), len(hashes) // 3))
+        counts |= (
+            {f"removed.{name}": n for name, n in removed.counts.items()} | contaminated.counts | lines.counts
+        )
+        files = [
+            *shards.finish(),
+            self._hashes(number),
+            *removed.write(),
+            *contaminated.write(),
+            *lines.write(),
+        ]
         if self._thinned:
             files.append(write_texts(self.layout, "passage", number, hashes))
         return Marker(counts, tuple(files))
@@ -207,23 +220,30 @@ class ChunkStage:
         path = self.layout.documents(number)
         return self.layout.write(path, lambda handle: save_array(handle, hashes[unique]))
 
-    def _unique(self, number: int, removed: RemovedLog) -> Iterator[Document]:
+    def _unique(self, number: int, removed: RemovedLog, lines: RepeatedLines) -> Iterator[Document]:
+        """The documents that are no duplicates, without lines that occurred before."""
         drops: dict[int, tuple[str, int, int]] = {}
         for by, partitions in self.partitions.items():
             for _, row, split, kept in load_drops(self.layout, by, number, partitions).tolist():
                 drops[row] = (_REASONS[by], split, kept)
         for row, document in enumerate(read_documents(documents_path(self.layout, number))):
-            if row not in drops:
-                yield document
-                continue
-            reason, split, kept = drops[row]
-            line: dict[str, Any] = {"domain": document.domain, "id": document.id}
-            if split < 0:
-                line |= {"reason": f"{_DUPLICATE[reason]}, in the store already"}
-            elif removed.counts.get(reason, 0) < REMOVED_SAMPLE:
-                domain, doc_id = identity_at(documents_path(self.layout, split), kept)
-                line |= {"reason": _DUPLICATE[reason], "kept": {"domain": domain, "id": doc_id}}
-            removed.add(reason, line)
+            if row in drops:
+                self._drop(document, *drops[row], removed)
+            elif (left := lines.without(document, row)) is not None:
+                yield left
+            else:
+                line = {"domain": document.domain, "id": document.id}
+                removed.add("repeated_lines", line | {"reason": "all of its lines occurred before"})
+
+    def _drop(self, document: Document, reason: str, split: int, kept: int, removed: RemovedLog) -> None:
+        """Count a duplicate and say of what."""
+        line: dict[str, Any] = {"domain": document.domain, "id": document.id}
+        if split < 0:
+            line |= {"reason": f"{_DUPLICATE[reason]}, in the store already"}
+        elif removed.counts.get(reason, 0) < REMOVED_SAMPLE:
+            domain, doc_id = identity_at(documents_path(self.layout, split), kept)
+            line |= {"reason": _DUPLICATE[reason], "kept": {"domain": domain, "id": doc_id}}
+        removed.add(reason, line)
 
 
 def identity_at(path: Path, row: int) -> tuple[str, str]:
@@ -235,10 +255,3 @@ def identity_at(path: Path, row: int) -> tuple[str, str]:
                 return batch.column("domain")[row].as_py(), batch.column("doc_id")[row].as_py()
             row -= batch.num_rows
     raise IndexError(f"{path} has {row} documents too few")
-
-
-def read_documents(path: Path) -> Iterator[Document]:
-    """The documents of a split, a batch in memory at a time."""
-    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
-        for number in range(file.num_record_batches):
-            yield from batch_to_documents(file.get_batch(number))

@@ -22,7 +22,7 @@ _DOCUMENTS_PER_PARTITION = 16_000_000
 
 # How documents are found to be duplicates, and what else may be repeated.
 By = Literal["id", "text", "near"]
-Dropped = By | Literal["passage"]
+Dropped = By | Literal["passage", "line"]
 
 
 def partition_count(documents: int) -> int:

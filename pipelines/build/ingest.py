@@ -16,6 +16,7 @@ from pipelines.build.embed import EmbedStage
 from pipelines.build.index import EncodeStage
 from pipelines.build.job import Job, only_file
 from pipelines.build.lexical import LengthStage, LexicalStage
+from pipelines.build.lines import LineStage
 from pipelines.build.near import ClusterStage, PairStage, SignStage, VerifyStage
 from pipelines.build.read import ReadStage, ScanStage, number_records
 from pipelines.build.repeats import RepeatStage
@@ -61,7 +62,10 @@ class Ingest:
 
         documents = tuple(marker.counts["kept"] for marker in read)
         unique = self._compare(documents)
-        chunk = self.job.perform(ChunkStage(layout, config, documents, unique, self.held.contamination))
+        lines = self._repeated_lines(documents, unique)
+        chunk = self.job.perform(
+            ChunkStage(layout, config, documents, unique, self.held.contamination, lines)
+        )
         last = self._without_repeats(chunk)
         shards = tuple(
             number_shards(layout, last, config.passages_per_shard, self.held.first_shard, self.held.first_row)
@@ -76,6 +80,16 @@ class Ingest:
             _files(last, "passage-hashes/"),
             _files([*read, *chunk, *(last if last is not chunk else ())], "removed/"),
         )
+
+    def _repeated_lines(self, documents: tuple[int, ...], unique: dict[By, int]) -> int:
+        """Look for lines that occurred before: the ranges that they were looked for in, 0 if they stay."""
+        layout, settings = self.job.layout, self.config.duplicate_lines
+        if settings is None:
+            return 0
+        lines = self.job.perform(LineStage(layout, settings, documents, unique))
+        repeats = RepeatStage(layout, "line", tuple(marker.counts["lines"] for marker in lines))
+        self.job.perform(repeats)
+        return repeats.ranges
 
     def _without_repeats(self, chunk: list[Marker]) -> list[Marker]:
         """The splits' shards without passages that occurred before, if the configuration says so."""

@@ -16,6 +16,7 @@ from datastore.layout import Layout, Marker, save_array
 from datastore.schema import (
     DOCUMENT_SCHEMA,
     Document,
+    batch_to_documents,
     documents_to_batch,
     identity_hash,
     text_hash,
@@ -189,3 +190,10 @@ def load_hashes(layout: Layout, split: int) -> NDArray[np.uint64]:
     """A split's hashes, memory-mapped: uint64 [documents, 4]."""
     found: NDArray[np.uint64] = np.load(hashes_path(layout, split), mmap_mode="r")
     return found
+
+
+def read_documents(path: Path) -> Iterator[Document]:
+    """The documents of a split, a batch in memory at a time."""
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        for number in range(file.num_record_batches):
+            yield from batch_to_documents(file.get_batch(number))

@@ -1,9 +1,10 @@
-"""Texts that occur twice in a whole corpus, such as passages: the first in corpus order stays.
+"""Texts that occur twice in a whole corpus, passages or lines: the first in corpus order stays.
 
 Every split's hashes lie sorted in a file, so that a range of their values is one stretch of each: equal ones
 meet in one task, which reads and holds no more than its range.
 """
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from pipelines.build.dedup import NOTHING, Held, among, drops_path, duplicates
 # 16 bytes of hash and 16 of place for each text, and as much again to sort them: about 1 GB a task.
 _TEXTS_PER_RANGE = 16_000_000
 
-What = Literal["passage"]
+What = Literal["passage", "line"]
 
 
 def texts_path(layout: Layout, what: What, split: int) -> Path:
@@ -27,9 +28,10 @@ def texts_path(layout: Layout, what: What, split: int) -> Path:
     return layout.work / f"{what}-hashes" / f"{split:05d}.npy"
 
 
-def write_texts(layout: Layout, what: What, split: int, hashes: Sequence[tuple[int, int, int]]) -> FileInfo:
-    """Write the hashes of a split's texts, each with its place in the split."""
-    return write_sorted(layout, texts_path(layout, what, split), np.array(hashes, np.uint64).reshape(-1, 3))
+def write_texts(layout: Layout, what: What, split: int, hashes: "array[int]") -> FileInfo:
+    """Write the hashes of a split's texts: of each high and low half, and its place in the split."""
+    rows = np.frombuffer(hashes, np.uint64).reshape(-1, 3)
+    return write_sorted(layout, texts_path(layout, what, split), rows)
 
 
 def write_sorted(layout: Layout, path: Path, rows: NDArray[np.uint64]) -> FileInfo:

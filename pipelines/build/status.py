@@ -15,6 +15,7 @@ from pipelines.build.contamination import BY
 from pipelines.build.dedup import NOTHING, Held, partition_count
 from pipelines.build.ingest import add_counts
 from pipelines.build.job import pending
+from pipelines.build.lines import REPEATED
 from pipelines.build.measured import Measured, of_stage, of_store, total
 from pipelines.build.near import PairStage
 from pipelines.build.repeats import RepeatStage
@@ -34,8 +35,8 @@ class StageStatus:
 class Status:
     """The state of a store: the job that its stages belong to ("" for its build), and what is published.
 
-    `took` is of all published generations together; `dropped` counts passages: those of the job as far as it
-    has come, else those of the store.
+    `took` is of all published generations together; `dropped` counts passages and lines: those of the job as
+    far as it has come, else those of the store.
     """
 
     unfinished: str
@@ -70,8 +71,8 @@ def status(path: Path) -> Status:
 
 
 def _dropped(counts: Mapping[str, int]) -> dict[str, int]:
-    """The counts of dropped passages."""
-    return {name: count for name, count in counts.items() if name.startswith(("dropped.", BY))}
+    """The counts of dropped passages and lines."""
+    return {name: count for name, count in counts.items() if name.startswith(("dropped.", BY, REPEATED))}
 
 
 def _chunked(layout: Layout) -> dict[str, int]:
@@ -111,6 +112,16 @@ def _held(layout: Layout) -> Held:
     return held_by(layout, manifest)
 
 
+def _lines(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
+    """The stages that look for repeated lines, if the build does."""
+    if not build["config"].get("duplicate_lines"):
+        return {}
+    splits = len(build["splits"])
+    hashed = [layout.done("lines", n) for n in range(splits)]
+    lines = tuple(m.counts["lines"] for m in hashed if m)
+    return {"lines": splits, "dedup-line": RepeatStage(layout, "line", lines).ranges if all(hashed) else None}
+
+
 def _repeats(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
     """The stages that drop repeated passages, if the build does."""
     if build["config"].get("duplicate_passages", "keep") == "keep":
@@ -146,6 +157,7 @@ def _totals(layout: Layout) -> dict[str, int | None]:
         "dedup-id": partitions,
         "dedup-text": partitions,
         **_near(layout, build),
+        **_lines(layout, build),
         "chunk": len(splits),
         **repeats,
         "embed": shards,

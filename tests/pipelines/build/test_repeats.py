@@ -1,3 +1,5 @@
+from array import array
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,8 @@ numbers = st.sampled_from([0, 1, 2**62, 2**63 - 1, 2**63, 2**64 - 1])
 def test_all_but_the_first_are_found_in_any_number_of_ranges(tmp_path_factory, splits, before, per_range):
     layout = Layout(tmp_path_factory.mktemp("repeats"))
     for split, hashes in enumerate(splits):
-        write_texts(layout, "passage", split, [(*one, place) for place, one in enumerate(hashes)])
+        flat = [number for place, one in enumerate(hashes) for number in (*one, place)]
+        write_texts(layout, "passage", split, array("Q", flat))
     path = layout.root / "held.npy"
     write_sorted(layout, path, np.array([(*one, 7, 7) for one in before], np.uint64).reshape(-1, 4))
     held = Held(passage_hashes=(path,), passages=len(before))
