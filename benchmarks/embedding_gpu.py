@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from datastore.layout import Layout
-from pipelines.build.chunk import read_tokens, tokens_path
 from pipelines.build.embed import load_encoder
 from pipelines.build.executor import Executor, open_executor
 from pipelines.build.ingest import Embedded, Ingest
 from pipelines.build.job import Job
+from pipelines.build.parts import read_tokens, tokens_path
 from pipelines.build.peaks import peak_flops
 from pipelines.build.progress import Silent
 from pipelines.build.sources import resolve

@@ -36,7 +36,7 @@ from datastore.schema import PASSAGE_SCHEMA
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import View
-from pipelines.build.chunk import write_batch
+from pipelines.build.parts import write_batch
 from pipelines.readers.lines import open_stream
 from retriever.index import Setting, encode, to_bytes, train
 from retriever.loading import in_memory

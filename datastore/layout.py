@@ -110,12 +110,21 @@ class Layout:
         """Hashes of the documents that a split gave the store: identity and text."""
         return self.root / "documents" / self.job / f"{split:05d}.npy"
 
+    def passage_hashes(self, split: int) -> Path:
+        """Hashes of the passages that a split gave the store: text, and identity of the document."""
+        return self.root / "passage-hashes" / self.job / f"{split:05d}.npy"
+
     def takedowns(self, generation: int) -> Path:
         return self.root / "takedowns" / f"{generation:06d}.jsonl"
 
     def deleted(self, passages: str, generation: int) -> Path:
         """Which rows of a shard, named by its passage file, are taken down as of a generation."""
         return self.root / "deleted" / f"{Path(passages).stem}.{generation:06d}.npy"
+
+    @property
+    def contamination(self) -> Path:
+        """The n-grams of evaluation texts that passages are dropped for, as hashes."""
+        return self.root / "contamination" / "grams.arrow"
 
     def lexical(self, shard: int, part: str) -> Path:
         return self.root / "lexical" / f"{shard:05d}.{part}.npy"

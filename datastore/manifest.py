@@ -16,6 +16,8 @@ from datastore.layout import FileInfo, Hold, Layout, atomic_write, checksum, rea
 from datastore.origin import Origin, address_of, fetch
 
 FORMAT_VERSION = 3
+# Fields of later stores of this version.
+_LATER = ("contamination", "passage_hashes")
 Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "cuda"]
 Pooling = Literal["mean", "cls", "last"]
@@ -136,8 +138,10 @@ class Manifest(_Frozen):
 
     `edition` counts what changed its shards: 0 after the build, one more with each addition and compaction.
     `next_shard` numbers the files of the next one: a number is never used twice.
-    `documents` are hashes of all documents, which an addition is compared with; `takedowns` list what may not
-    come back. `mean_words` is the mean passage length that BM25 weights were computed with.
+    `documents` are hashes of all documents, which an addition is compared with, `passage_hashes` of all
+    passages, where none may be repeated; `takedowns` list what may not come back, `contamination` the
+    evaluation texts that no passage may hold. `mean_words` is the mean passage length that BM25 weights were
+    computed with.
     """
 
     format_version: int = FORMAT_VERSION
@@ -155,6 +159,8 @@ class Manifest(_Frozen):
     counts: dict[str, int]
     documents: tuple[FileEntry, ...] = ()
     takedowns: tuple[FileEntry, ...] = ()
+    contamination: FileEntry | None = None
+    passage_hashes: tuple[FileEntry, ...] = ()
     removed: tuple[FileEntry, ...]
 
     @property
@@ -171,7 +177,9 @@ class Manifest(_Frozen):
     def files(self) -> tuple[FileEntry, ...]:
         """Every file this generation consists of."""
         shards = (file for shard in self.shards for file in shard.files)
-        return (self.index.trained, *self.removed, *self.documents, *self.takedowns, *shards)
+        compared = (*self.documents, *self.passage_hashes, *self.takedowns)
+        checked = (self.contamination,) if self.contamination else ()
+        return (self.index.trained, *self.removed, *compared, *checked, *shards)
 
     @property
     def searched(self) -> tuple[FileEntry, ...]:
@@ -187,7 +195,10 @@ class Manifest(_Frozen):
     def to_bytes(self) -> bytes:
         """Canonical JSON: equal manifests are equal bytes."""
         options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-        return orjson.dumps(self.model_dump(mode="json"), option=options)
+        content = self.model_dump(mode="json")
+        # What a store does not have leaves its bytes, and so its hash, as they were before there was such.
+        absent = {name for name in _LATER if not content[name]}
+        return orjson.dumps({n: v for n, v in content.items() if n not in absent}, option=options)
 
     @property
     def hash(self) -> str:

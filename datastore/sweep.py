@@ -19,7 +19,17 @@ from datastore.objects import Listed
 from datastore.origin import Origin, address_of
 
 # What generations consist of; the stages' markers and the manifests themselves stay as a record.
-_FOLDERS = ("passages", "vectors", "index", "lexical", "documents", "deleted", "takedowns")
+_FOLDERS = (
+    "passages",
+    "vectors",
+    "index",
+    "lexical",
+    "documents",
+    "deleted",
+    "takedowns",
+    "contamination",
+    "passage-hashes",
+)
 # A sweep of objects leaves at least the last so many days alone.
 LEAST_DAYS = 1
 _BATCH = 1000

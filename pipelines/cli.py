@@ -65,6 +65,16 @@ def build(
     near_duplicates: Annotated[
         bool, typer.Option("--near-duplicates", help="drop documents nearly like another (MinHash)")
     ] = False,
+    duplicate_lines: Annotated[
+        bool, typer.Option("--duplicate-lines", help="leave out lines that occurred in the corpus before")
+    ] = False,
+    duplicate_passages: Annotated[
+        str | None, typer.Option(metavar="keep|drop", help="drop: of passages with one text keep the first")
+    ] = None,
+    decontaminate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="drop passages with text of these questions (repeatable)"),
+    ] = None,
     takedowns: Annotated[
         str | None, typer.Option(help="a file of takedowns, or the store they are of")
     ] = None,
@@ -93,6 +103,9 @@ def build(
         limit=limit,
         filters=filters or None,
         near_duplicates={} if near_duplicates else None,
+        duplicate_lines={} if duplicate_lines else None,
+        duplicate_passages=duplicate_passages,
+        decontaminate=decontaminate or None,
         takedowns=takedowns,
     )
     if dry_run:

@@ -88,6 +88,54 @@ class NearDuplicates(_Frozen):
         return self
 
 
+class DuplicateLines(_Frozen):
+    """Which lines are left out where they occurred before: those of `min_chars` characters and more."""
+
+    min_chars: int = Field(30, ge=1)
+
+
+class Decontamination(_Frozen):
+    """Which passages hold evaluation text: questions, and answers, of these files of JSON Lines.
+
+    A passage is dropped if it holds at least `containment` of the n-grams of a question or an answer, n being
+    `words`, or as many of them as `overlap` words in a row have: so texts longer than passages are found too.
+    A text of fewer words is one n-gram; below `min_question_words` or `min_answer_words` it is not sought.
+    13 words and 32 in a row are MassiveDS's (Shao et al. 2024), 8 is the least that GPT-3 compares (Brown et
+    al. 2020). Open questions are shorter than its examples; of five words hardly any stands somewhere by
+    chance.
+    """
+
+    files: tuple[str, ...] = Field(min_length=1)
+    words: int = Field(13, ge=1)
+    containment: float = Field(0.8, gt=0, le=1)
+    overlap: int | None = Field(32, ge=1)
+    min_question_words: int = Field(5, ge=1)
+    min_answer_words: int = Field(8, ge=1)
+
+    @model_validator(mode="after")
+    def _overlap_has_grams(self) -> Self:
+        if self.overlap is not None and self.overlap < self.words:
+            raise ValueError(f"an overlap of {self.overlap} words has no {self.words}-gram: give more words")
+        return self
+
+    @property
+    def shortest(self) -> int:
+        """The least words that an n-gram may have."""
+        return min(self.words, self.min_question_words, self.min_answer_words)
+
+    def needed(self, grams: int) -> int:
+        """How many of a text's distinct n-grams a passage must hold to be dropped."""
+        needed = max(1, int(self.containment * grams))
+        # Compared as a share is: as a product, 0.28 * 25 is a little more than 7.
+        needed += needed / grams < self.containment
+        return needed if self.overlap is None else min(needed, self.overlap - self.words + 1)
+
+
+def _files_alone(settings: Any) -> Any:
+    """Files that are only named are looked for with the default thresholds."""
+    return {"files": settings} if isinstance(settings, list | tuple) else settings
+
+
 def _later(description: str) -> Any:
     """A setting that early builds did not have: left out where it is not made, so that those go on."""
     return Field(None, description=description, exclude_if=lambda value: value is None)
@@ -101,6 +149,13 @@ class BuildConfig(_Frozen):
     min_chars: int = Field(20, ge=0, description="shorter documents are removed")
     filters: Filters = Field((), description="asked in this order: names, or names with thresholds")
     near_duplicates: NearDuplicates | None = Field(None, description="drop documents nearly like another")
+    decontaminate: Annotated[Decontamination | None, BeforeValidator(_files_alone)] = Field(
+        None, description="drop passages that hold text of these files of questions"
+    )
+    duplicate_lines: DuplicateLines | None = Field(None, description="leave out lines that occurred before")
+    duplicate_passages: Literal["keep", "drop"] = Field(
+        "keep", description="of passages with the same text, keep all or the first"
+    )
     max_record_bytes: int = Field(64 * 2**20, ge=1024, description="longer records are unreadable")
     split_bytes: int = Field(64 * 2**20, ge=1, description="input one read task takes")
     passages_per_shard: int = Field(16_384, ge=1)
@@ -186,6 +241,7 @@ def _read(path: Path) -> dict[str, Any]:
     sources = content.get("sources")
     mappings = [one for one in sources if isinstance(one, dict)] if isinstance(sources, list) else []
     _relative_to(path.parent, content, "takedowns")
+    _relative_files(path.parent, content)
     for holder in (content, *mappings):
         if holder is not content:
             _relative_to(path.parent, holder, "path")
@@ -194,6 +250,14 @@ def _read(path: Path) -> dict[str, Any]:
             if isinstance(rule, dict):
                 _relative_to(path.parent, rule, "model")
     return content
+
+
+def _relative_files(folder: Path, content: dict[str, Any]) -> None:
+    """Let the files to decontaminate by begin at the configuration."""
+    settings = _files_alone(content.get("decontaminate"))
+    if isinstance(settings, dict) and isinstance(settings.get("files"), list | tuple):
+        files = [str(folder / file) if isinstance(file, str) else file for file in settings["files"]]
+        content["decontaminate"] = settings | {"files": files}
 
 
 def _relative_to(folder: Path, settings: dict[str, Any], name: str) -> None:

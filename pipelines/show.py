@@ -13,6 +13,8 @@ from rich.table import Table
 from datastore.layout import Layout
 from datastore.manifest import EncoderCard, Manifest
 from datastore.origin import Origin, address_of
+from pipelines.build.contamination import BY, sought
+from pipelines.build.lines import REPEATED
 from pipelines.build.measured import of_embedding
 from pipelines.build.progress import amount, duration
 from pipelines.took import notes, speed, worked
@@ -80,6 +82,7 @@ def built(store: Path, manifest: Manifest) -> None:
         ("documents", f"{counts['documents']:,}"),
         *_named(counts, "removed"),
         ("documents indexed", f"{counts['indexed']:,}"),
+        *_dropped(counts),
         ("passages", f"{counts['passages']:,}"),
         ("tokens", f"{counts['tokens']:,}"),
         *_encoders(manifest.encoder),
@@ -90,6 +93,8 @@ def built(store: Path, manifest: Manifest) -> None:
     if fast := speed(of_embedding(Layout(store), manifest.generation)):
         rows.insert(-1, ("embedding", fast))
     console.print(_table(address_of(store), rows))
+    if manifest.contamination:
+        _sought(store / manifest.contamination.path)
     if counts["unreadable"]:
         console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
 
@@ -109,6 +114,29 @@ def _named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:
     return [(f"{what}: {name.replace('_', ' ')}", f"{n:,}") for name, n in found.items()]
 
 
+def _dropped(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Rows for repeated lines, each reason for which passages are dropped, and each file of questions."""
+    reasons = {n.partition(".")[2]: c for n, c in counts.items() if n.startswith("dropped.")}
+    files = {n.removeprefix(BY): c for n, c in counts.items() if n.startswith(BY)}
+    lines = [("repeated lines, left out", f"{counts[REPEATED]:,}")] if REPEATED in counts else []
+    return [
+        *lines,
+        *((f"passages dropped: {reason.replace('_', ' ')}", f"{n:,}") for reason, n in reasons.items()),
+        *((f"  for {file}", f"{n:,}") for file, n in files.items()),
+    ]
+
+
+def _sought(table: Path) -> None:
+    """Say how much of each file of questions passages were checked for."""
+    for one in sought(table):
+        console.print(
+            f"Of {one.file} {one.sought:,} of {one.texts:,} questions and answers have enough words to be "
+            "looked for in passages.",
+            style="dim" if one.sought else "yellow",
+            markup=False,
+        )
+
+
 def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
     """Print what an addition brought."""
     rows = [
@@ -117,6 +145,7 @@ def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
         *_named(counts, "skipped"),
         *_named(counts, "removed"),
         ("documents added", f"{counts['indexed']:,}"),
+        *_dropped(counts),
         ("passages added", f"{counts['passages']:,}"),
         ("passages in all", f"{manifest.passages:,}"),
         ("generation", f"{manifest.generation}"),
@@ -209,6 +238,8 @@ def status(store: Path, found: "Status") -> None:
     console.print(table)
     for note in notes({stage.name: stage.took for stage in found.stages}, found.took):
         console.print(f"[dim]{escape(note)}")
+    for what, count in _dropped(found.dropped):
+        console.print(f"{what}: {count}", markup=False)
     if found.manifest:
         m = found.manifest
         console.print(f"Published: generation {m.generation}, {m.passages:,} passages, manifest {m.hash}.")

@@ -3,37 +3,20 @@
 All of it depends on the query, which a View never does. Whatever is dropped is made up for by deeper hits.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from retriever.ranking import Hit
+from retriever.words import containment, jaccard, ngrams, words
 
-_WORD = re.compile(r"\w+")
 # Words in a row that two passages share if one was copied from the other: chance rarely gives five.
 _SHINGLE = 5
-
-
-def words(text: str) -> list[str]:
-    """Lower-cased words."""
-    return _WORD.findall(text.lower())
-
-
-def ngrams(tokens: Sequence[str], n: int) -> set[tuple[str, ...]]:
-    """All n words in a row; the whole text if it is shorter."""
-    n = min(n, len(tokens))
-    return {tuple(tokens[at : at + n]) for at in range(len(tokens) - n + 1)} if n else set()
-
-
-def jaccard(one: set[Any], other: set[Any]) -> float:
-    """Shared members over all members; 0 if there are none."""
-    return len(one & other) / len(one | other) if one or other else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +51,7 @@ class Decontamination:
             return any(len(one) >= self.n and not grams.isdisjoint(ngrams(one, self.n)) for one in asked)
         if self.method == "jaccard":
             return any(jaccard(ngrams(held, self.n), ngrams(one, self.n)) >= self.threshold for one in asked)
-        return any(self._contained(one, held) >= self.threshold for one in asked)
-
-    def _contained(self, asked: Sequence[str], held: Sequence[str]) -> float:
-        wanted = ngrams(asked, self.n)
-        n = min(self.n, len(asked))
-        return len(wanted & ngrams(held, n)) / len(wanted) if wanted and len(held) >= n else 0.0
+        return any(containment(one, held, self.n) >= self.threshold for one in asked)
 
 
 @dataclass(frozen=True, slots=True)

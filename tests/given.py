@@ -10,7 +10,7 @@ from datastore.layout import Layout
 from datastore.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, ShardEntry, publish
 from datastore.schema import Passage, passages_to_batch
 from datastore.store import Datastore
-from pipelines.build.chunk import write_batch
+from pipelines.build.parts import write_batch
 from retriever.index import encode, has_codec, to_bytes, train, untrained
 from retriever.loading import in_memory
 from retriever.search import Retriever

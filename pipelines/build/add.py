@@ -5,6 +5,7 @@ the first alone.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,7 @@ class Addition:
             if layout.build_file.exists():
                 takedowns = read_json(layout.build_file)["takedowns"]
             job.claim(chosen | {"takedowns": takedowns})
-            held = _held(layout, manifest, takedowns)
+            held = held_by(layout, manifest, takedowns)
             ingest = Ingest(job, config, corpus, manifest.encoder.dtype, held, usage=towers.passages.usage)
             embedded = ingest.embed()
             if embedded.shards:
@@ -127,6 +128,7 @@ class Addition:
                 "columns": _sum(before.columns, named(counts, "column.")),
                 "counts": _sum(before.counts, unnamed(counts)),
                 "documents": (*before.documents, *embedded.documents),
+                "passage_hashes": (*before.passage_hashes, *embedded.passage_hashes),
                 "removed": (*before.removed, *embedded.removed),
             }
         )
@@ -141,15 +143,25 @@ def require_codec(layout: Layout, manifest: Manifest) -> None:
         )
 
 
-def _held(layout: Layout, manifest: Manifest, takedowns: list[str]) -> Held:
+def held_by(layout: Layout, manifest: Manifest, takedowns: Sequence[str] = ()) -> Held:
+    """What a store holds that an addition is compared with, and where the addition begins."""
     hashes = tuple(layout.root / entry.path for entry in manifest.documents)
+    passages = tuple(layout.root / entry.path for entry in manifest.passage_hashes)
     return Held(
         hashes=hashes,
         takedowns=tuple(layout.root / path for path in takedowns),
-        documents=sum(len(np.load(path, mmap_mode="r")) for path in hashes),
+        documents=_rows(hashes),
         first_shard=manifest.next_shard,
         first_row=manifest.rows,
+        contamination=layout.root / manifest.contamination.path if manifest.contamination else None,
+        passage_hashes=passages,
+        passages=_rows(passages),
     )
+
+
+def _rows(paths: tuple[Path, ...]) -> int:
+    """How many rows arrays have together."""
+    return sum(len(np.load(path, mmap_mode="r")) for path in paths)
 
 
 def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:

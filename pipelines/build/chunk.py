@@ -1,11 +1,12 @@
 """Documents to passages, counted in the encoder's own tokens, and the shards they fill.
 
-Token ids are kept beside the passages, so that embedding does not tokenize again.
+Token ids are kept beside the passages (`parts.py`), so that embedding does not tokenize again.
 """
 
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -16,9 +17,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout, Marker, save_array
-from datastore.schema import Document, Passage, batch_to_documents, passages_to_batch
+from datastore.schema import Document, Passage, text_hash
+from pipelines.build.contamination import Contaminated
 from pipelines.build.dedup import By, load_drops
-from pipelines.build.read import documents_path, load_hashes
+from pipelines.build.lines import RepeatedLines
+from pipelines.build.parts import CUT, WHOLE, ShardWriter
+from pipelines.build.read import batches, documents_path, load_hashes, read_documents
+from pipelines.build.repeats import write_texts
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.config import BuildConfig
 from retriever.checkpoint import Checkpoint
@@ -36,23 +41,12 @@ _DUPLICATE = {
     "duplicate_text": "an earlier document has this text",
     "near_duplicate": "an earlier document has nearly this text",
 }
-_TOKENS_SCHEMA = pa.schema([("ids", pa.large_list(pa.int32()))])
 
 
 @lru_cache(maxsize=2)
 def load_tokenizer(encoder: str, usage: Usage = AS_STATED) -> EncoderTokenizer:
     """The tokenizer of an encoder, loaded once in each process."""
     return EncoderTokenizer(Checkpoint.find(encoder, usage))
-
-
-def part_path(layout: Layout, split: int, part: int) -> Path:
-    """Where a shard's passages lie until shards are numbered."""
-    return layout.work / "chunks" / f"{split:05d}-{part:05d}.arrow"
-
-
-def tokens_path(layout: Layout, split: int, part: int) -> Path:
-    """Where a shard's token ids lie until they are embedded."""
-    return layout.work / "chunks" / f"{split:05d}-{part:05d}.tokens.arrow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,35 +112,26 @@ def _stripped(text: str, start: int, end: int, ids: NDArray[np.int32]) -> Chunk:
     return Chunk(start, start + len(body.strip()), ids)
 
 
-@dataclass
-class _Part:
-    """One shard in the making."""
-
-    passages: list[Passage] = field(default_factory=list)
-    ids: list[NDArray[np.int32]] = field(default_factory=list)
-
-    def write(self, layout: Layout, split: int, part: int) -> tuple[FileInfo, FileInfo]:
-        passages = passages_to_batch(self.passages)
-        offsets = np.concatenate([[0], np.cumsum([len(one) for one in self.ids])])
-        values = np.concatenate(self.ids)
-        tokens = pa.record_batch(
-            [pa.LargeListArray.from_arrays(offsets, pa.array(values))], schema=_TOKENS_SCHEMA
-        )
-        return (
-            layout.write(part_path(layout, split, part), lambda h: write_batch(h, passages)),
-            layout.write(tokens_path(layout, split, part), lambda h: write_batch(h, tokens)),
-        )
+def _passage(document: Document, number: int, one: Chunk) -> Passage:
+    text = document.text[one.start : one.end]
+    return Passage(text, document.domain, document.id, number, one.start, document.metadata)
 
 
-def write_batch(handle: object, batch: pa.RecordBatch) -> None:
-    """Write one record batch as an Arrow IPC file."""
-    with pa.ipc.new_file(handle, batch.schema) as writer:
-        writer.write_batch(batch)
+def _nothing_left(document: Document, passages: int) -> tuple[str, dict[str, Any]]:
+    """Why a document gives no passage, and the line about it."""
+    line = {"domain": document.domain, "id": document.id}
+    if not passages:
+        return "no_tokens", line | {"reason": "the tokenizer finds no token in it"}
+    what = "its only passage holds" if passages == 1 else f"all of its {passages} passages hold"
+    return "contaminated", line | {"reason": f"{what} evaluation text"}
 
 
 @dataclass(frozen=True)
 class ChunkStage:
-    """Drops a split's duplicates and cuts its other documents into the passages of its shards."""
+    """Drops a split's duplicates and cuts its other documents into the passages of its shards.
+
+    A passage that is dropped leaves a gap: what another one is called does not depend on it.
+    """
 
     name: ClassVar[str] = "chunk"
     unit: ClassVar[str] = "documents"
@@ -155,6 +140,10 @@ class ChunkStage:
     documents: tuple[int, ...]
     # Ways in which duplicates were found, and the partitions of each.
     partitions: Mapping[By, int]
+    # The n-grams of evaluation texts that no passage may hold.
+    table: Path | None = None
+    # In which repeated lines were looked for; 0 if they stay.
+    line_ranges: int = 0
     usage: Usage = AS_STATED
 
     def sizes(self) -> Sequence[int]:
@@ -165,38 +154,60 @@ class ChunkStage:
         return [by for by in self.partitions if by != "id"]
 
     def run(self, number: int) -> Marker:
+        counts = {"indexed": 0, "passages": 0, "tokens": 0, "truncated": 0}
+        removed, contaminated = RemovedLog(self.layout, number), Contaminated(self.layout, number, self.table)
+        folder = CUT if self._thinned else WHOLE
+        shards = ShardWriter(self.layout, number, self.config.passages_per_shard, folder)
+        lines = RepeatedLines(self.layout, number, self.line_ranges)
+        hashes = array("Q")
+        for documents in batches(self._unique(number, removed, lines)):
+            cut = [self._cut(document) for document in documents]
+            clean = iter(contaminated.without([passage for each in cut for passage, _ in each]))
+            for document, every in zip(documents, cut, strict=True):
+                kept = [one for one in every if next(clean)]
+                if not kept:
+                    removed.add(*_nothing_left(document, len(every)))
+                    continue
+                self._count(counts, document, [ids for _, ids in kept])
+                for passage, ids in kept:
+                    shards.add(passage, ids)
+                    if self._thinned:
+                        hashes.extend((*text_hash(passage.text), len(hashes) // 3))
+        counts |= (
+            {f"removed.{name}": n for name, n in removed.counts.items()} | contaminated.counts | lines.counts
+        )
+        files = [
+            *shards.finish(),
+            self._hashes(number),
+            *removed.write(),
+            *contaminated.write(),
+            *lines.write(),
+        ]
+        if self._thinned:
+            files.append(write_texts(self.layout, "passage", number, hashes))
+        return Marker(counts, tuple(files))
+
+    @property
+    def _thinned(self) -> bool:
+        """Whether passages that occurred before will be dropped."""
+        return self.config.duplicate_passages == "drop"
+
+    def _cut(self, document: Document) -> list[tuple[Passage, NDArray[np.int32]]]:
+        """A document's passages with their token ids."""
         tokenizer = load_tokenizer(self.config.encoder, self.usage)
         room = tokenizer.room("passage")
-        room = min(room, self.config.chunk_tokens or room)
-        counts = {"indexed": 0, "passages": 0, "tokens": 0, "truncated": 0}
-        removed = RemovedLog(self.layout, number)
-        files: list[FileInfo] = []
-        part, parts = _Part(), 0
-        for document in self._unique(number, removed):
-            chunks = list(chunk(document.text, tokenizer, room))
-            if not chunks:
-                line = {"domain": document.domain, "id": document.id}
-                removed.add("no_tokens", line | {"reason": "the tokenizer finds no token in it"})
-                continue
-            counts["indexed"] += 1
-            for name in (f"domain.{document.domain}", *(f"column.{c}" for c in document.metadata)):
-                counts[name] = counts.get(name, 0) + len(chunks)
-            for position, one in enumerate(chunks):
-                text = document.text[one.start : one.end]
-                part.passages.append(
-                    Passage(text, document.domain, document.id, position, one.start, document.metadata)
-                )
-                part.ids.append(one.ids)
-                counts["passages"] += 1
-                counts["tokens"] += len(one.ids)
-                counts["truncated"] += len(one.ids) > tokenizer.room("passage")
-                if len(part.ids) == self.config.passages_per_shard:
-                    files += part.write(self.layout, number, parts)
-                    part, parts = _Part(), parts + 1
-        if part.ids:
-            files += part.write(self.layout, number, parts)
-        counts |= {f"removed.{name}": n for name, n in removed.counts.items()}
-        return Marker(counts, (*files, self._hashes(number), *removed.write()))
+        chunks = chunk(document.text, tokenizer, min(room, self.config.chunk_tokens or room))
+        return [(_passage(document, number, one), one.ids) for number, one in enumerate(chunks)]
+
+    def _count(self, counts: dict[str, int], document: Document, ids: list[NDArray[np.int32]]) -> None:
+        """Add a document of which some passages stay."""
+        room = load_tokenizer(self.config.encoder, self.usage).room("passage")
+        counts["indexed"] += 1
+        counts["passages"] += len(ids)
+        counts["tokens"] += sum(map(len, ids))
+        counts["truncated"] += sum(len(one) > room for one in ids)
+        for name in (f"domain.{document.domain}", *(f"column.{c}" for c in document.metadata)):
+            counts[name] = counts.get(name, 0) + len(ids)
 
     def _hashes(self, number: int) -> FileInfo:
         """Keep what a later addition is compared with: every identity, and every text that the store has.
@@ -211,23 +222,30 @@ class ChunkStage:
         path = self.layout.documents(number)
         return self.layout.write(path, lambda handle: save_array(handle, hashes[unique]))
 
-    def _unique(self, number: int, removed: RemovedLog) -> Iterator[Document]:
+    def _unique(self, number: int, removed: RemovedLog, lines: RepeatedLines) -> Iterator[Document]:
+        """The documents that are no duplicates, without lines that occurred before."""
         drops: dict[int, tuple[str, int, int]] = {}
         for by, partitions in self.partitions.items():
             for _, row, split, kept in load_drops(self.layout, by, number, partitions).tolist():
                 drops[row] = (_REASONS[by], split, kept)
         for row, document in enumerate(read_documents(documents_path(self.layout, number))):
-            if row not in drops:
-                yield document
-                continue
-            reason, split, kept = drops[row]
-            line: dict[str, Any] = {"domain": document.domain, "id": document.id}
-            if split < 0:
-                line |= {"reason": f"{_DUPLICATE[reason]}, in the store already"}
-            elif removed.counts.get(reason, 0) < REMOVED_SAMPLE:
-                domain, doc_id = identity_at(documents_path(self.layout, split), kept)
-                line |= {"reason": _DUPLICATE[reason], "kept": {"domain": domain, "id": doc_id}}
-            removed.add(reason, line)
+            if row in drops:
+                self._drop(document, *drops[row], removed)
+            elif (left := lines.without(document, row)) is not None:
+                yield left
+            else:
+                line = {"domain": document.domain, "id": document.id}
+                removed.add("repeated_lines", line | {"reason": "all of its lines occurred before"})
+
+    def _drop(self, document: Document, reason: str, split: int, kept: int, removed: RemovedLog) -> None:
+        """Count a duplicate and say of what."""
+        line: dict[str, Any] = {"domain": document.domain, "id": document.id}
+        if split < 0:
+            line |= {"reason": f"{_DUPLICATE[reason]}, in the store already"}
+        elif removed.counts.get(reason, 0) < REMOVED_SAMPLE:
+            domain, doc_id = identity_at(documents_path(self.layout, split), kept)
+            line |= {"reason": _DUPLICATE[reason], "kept": {"domain": domain, "id": doc_id}}
+        removed.add(reason, line)
 
 
 def identity_at(path: Path, row: int) -> tuple[str, str]:
@@ -239,18 +257,3 @@ def identity_at(path: Path, row: int) -> tuple[str, str]:
                 return batch.column("domain")[row].as_py(), batch.column("doc_id")[row].as_py()
             row -= batch.num_rows
     raise IndexError(f"{path} has {row} documents too few")
-
-
-def read_documents(path: Path) -> Iterator[Document]:
-    """The documents of a split, a batch in memory at a time."""
-    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
-        for number in range(file.num_record_batches):
-            yield from batch_to_documents(file.get_batch(number))
-
-
-def read_tokens(path: Path) -> list[NDArray[np.int32]]:
-    """The token ids of a shard's passages, in row order."""
-    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
-        ids = file.get_batch(0).column("ids")
-    offsets, values = ids.offsets.to_numpy(), ids.values.to_numpy()
-    return [values[a:b] for a, b in pairwise(offsets)]

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout, Marker, read_json, save_array
@@ -28,11 +29,11 @@ from datastore.sweep import Swept, sweep
 from datastore.takedown import Takedowns, without
 from pipelines.build.add import require_codec
 from pipelines.build.card import CardStage
-from pipelines.build.chunk import write_batch
 from pipelines.build.executor import Executor
 from pipelines.build.job import Job, begin, require_turn
 from pipelines.build.lexical import write_lexical
 from pipelines.build.measured import write_measured
+from pipelines.build.parts import write_batch
 from pipelines.build.progress import BuildProgress
 
 
@@ -80,19 +81,33 @@ class CompactStage:
         entries = [self.manifest.shards[place] for place in group.places]
         shards = [open_shard(self.layout.root, entry) for entry in entries]
         alive = [np.ones(len(s.vectors), bool) if s.alive is None else s.alive for s in shards]
-        lost = pa.concat_batches(
-            [s.passages.filter(pa.array(~a)) for s, a in zip(shards, alive, strict=True)]
-        )
-        # A document has one first chunk, however many shards it lies in.
+        # A document has one first row, however many shards it lies in.
+        firsts = [self._firsts(place, s.passages) for place, s in zip(group.places, shards, strict=True)]
         counts = {
             "rows": int(sum(map(np.sum, alive))),
-            "passages": lost.num_rows,
-            "documents": int((lost.column("chunk").to_numpy() == 0).sum()),
+            "passages": int(sum(np.sum(~a) for a in alive)),
+            "documents": int(sum(np.sum(~a & first) for a, first in zip(alive, firsts, strict=True))),
         }
         if not counts["rows"]:
             return Marker(counts)
         kept = [s.passages.filter(pa.array(a)) for s, a in zip(shards, alive, strict=True)]
         return Marker(counts, tuple(self._files(group.number, entries, pa.concat_batches(kept), alive)))
+
+    def _firsts(self, place: int, passages: pa.RecordBatch) -> NDArray[np.bool_]:
+        """Which rows of a shard are the first of their document: bool [rows].
+
+        Not those of chunk 0, which may have been dropped at the build.
+        """
+        before = None
+        if place:
+            earlier = open_shard(self.layout.root, self.manifest.shards[place - 1]).passages
+            before = _identity(earlier, earlier.num_rows - 1)
+        first = np.ones(passages.num_rows, bool)
+        first[0] = _identity(passages, 0) != before
+        columns = [passages.column(name) for name in ("domain", "doc_id")]
+        differ = [pc.not_equal(one[1:], one[:-1]).to_numpy(zero_copy_only=False) for one in columns]
+        first[1:] = differ[0] | differ[1]
+        return first
 
     def _files(
         self,
@@ -121,6 +136,11 @@ class CompactStage:
         if manifest.mean_words is not None:
             files += write_lexical(layout, number, passages.column("text").to_pylist(), manifest.mean_words)
         return files
+
+
+def _identity(passages: pa.RecordBatch, row: int) -> tuple[str, str]:
+    """Domain and id of a passage's document."""
+    return passages.column("domain")[row].as_py(), passages.column("doc_id")[row].as_py()
 
 
 @dataclass(frozen=True)

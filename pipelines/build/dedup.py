@@ -20,7 +20,9 @@ from pipelines.build.read import load_hashes
 # 32 bytes of hash and 16 of position for each document: at most about 800 MB a task.
 _DOCUMENTS_PER_PARTITION = 16_000_000
 
+# How documents are found to be duplicates, and what else may be repeated.
 By = Literal["id", "text", "near"]
+Dropped = By | Literal["passage", "line"]
 
 
 def partition_count(documents: int) -> int:
@@ -28,7 +30,7 @@ def partition_count(documents: int) -> int:
     return 1 + documents // _DOCUMENTS_PER_PARTITION
 
 
-def drops_path(layout: Layout, by: By, partition: int) -> Path:
+def drops_path(layout: Layout, by: Dropped, partition: int) -> Path:
     """Where a partition's duplicates lie: int64 [duplicates, 4], see `DedupStage`."""
     return layout.work / f"duplicates-{by}" / f"{partition:05d}.npy"
 
@@ -37,8 +39,10 @@ def drops_path(layout: Layout, by: By, partition: int) -> Path:
 class Held:
     """What a store holds before something is added: nothing, for a build.
 
-    Files of document hashes (uint64 [documents, 4]) and of takedowns, the number of documents, and the first
-    shard number and row id that are free.
+    Files of document hashes (uint64 [documents, 4]) and of takedowns, the number of documents, the first
+    shard number and row id that are free, and the evaluation texts that no passage may hold. Where passages
+    may not be repeated, also files of their hashes (uint64 [passages, 4], text and identity, ascending) and
+    the number of passages.
     """
 
     hashes: tuple[Path, ...] = ()
@@ -46,6 +50,9 @@ class Held:
     documents: int = 0
     first_shard: int = 0
     first_row: int = 0
+    contamination: Path | None = None
+    passage_hashes: tuple[Path, ...] = ()
+    passages: int = 0
 
 
 NOTHING = Held()
@@ -95,7 +102,7 @@ class DedupStage:
             found = np.load(path, mmap_mode="r")
             rows = np.flatnonzero(self._mine(found[:, columns], number))
             # What is taken down is not in the store: another document may have its text.
-            rows = rows[~_among(found[rows, :2], gone)]
+            rows = rows[~among(found[rows, :2], gone)]
             hashes.append(found[rows, columns])
             positions.append(np.column_stack([np.full(len(rows), split), rows]))
         for split in range(len(self.documents)):
@@ -113,7 +120,7 @@ class DedupStage:
         return mine
 
 
-def _among(hashes: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def among(hashes: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Which rows of [n, 2] are among the rows of [m, 2]."""
     maybe = np.flatnonzero(np.isin(hashes[:, 0], wanted[:, 0]))
     out = np.zeros(len(hashes), bool)
@@ -137,7 +144,7 @@ def duplicates(hashes: NDArray[np.uint64], positions: NDArray[np.int64]) -> NDAr
     return found[np.lexsort((found[:, 1], found[:, 0]))].astype(np.int64)
 
 
-def load_drops(layout: Layout, by: By, split: int, partitions: int) -> NDArray[np.int64]:
+def load_drops(layout: Layout, by: Dropped, split: int, partitions: int) -> NDArray[np.int64]:
     """The duplicates of one split over all partitions, by row: int64 [duplicates, 4]."""
     parts = [np.empty((0, 4), np.int64)]
     for partition in range(partitions):

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout, Marker, move, save_array
 from datastore.manifest import Device, Dtype, FileEntry
-from pipelines.build.chunk import ChunkStage, read_tokens, tokens_path
+from pipelines.build.chunk import ChunkStage
+from pipelines.build.parts import read_tokens, tokens_path
 from pipelines.build.peaks import name_of
 from pipelines.build.shards import NumberedShard
 from retriever.checkpoint import Checkpoint

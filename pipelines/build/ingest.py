@@ -16,11 +16,14 @@ from pipelines.build.embed import EarlyEmbedStage, EmbedStage, take_vectors
 from pipelines.build.index import EncodeStage
 from pipelines.build.job import Job, only_file
 from pipelines.build.lexical import LengthStage, LexicalStage
+from pipelines.build.lines import LineStage
 from pipelines.build.models import anonymous
 from pipelines.build.near import ClusterStage, PairStage, SignStage, VerifyStage
 from pipelines.build.read import ReadStage, ScanStage, number_records
+from pipelines.build.repeats import RepeatStage
 from pipelines.build.shards import NumberedShard, number_shards, take_places
 from pipelines.build.sources import Corpus
+from pipelines.build.thin import ThinStage
 from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig
 from retriever.sizing import IndexKey
@@ -35,6 +38,7 @@ class Embedded:
     vectors: tuple[FileEntry, ...]
     counts: dict[str, int]
     documents: tuple[FileEntry, ...]
+    passage_hashes: tuple[FileEntry, ...]
     removed: tuple[FileEntry, ...]
 
 
@@ -56,14 +60,17 @@ class Ingest:
         if scan.splits:
             self.job.perform(scan)
             corpus = number_records(corpus, layout, scan)
-        stage = ReadStage(layout, config, corpus, self.held.takedowns)
-        read = self.job.perform(stage, in_order=config.limit is not None)
+        reading = ReadStage(layout, config, corpus, self.held.takedowns)
+        read = self.job.perform(reading, in_order=config.limit is not None)
 
         documents = tuple(marker.counts["kept"] for marker in read)
-        cut = ChunkStage(layout, config, documents, self._compare(documents), self.usage)
-        if config.device == "cpu":
+        unique = self._compare(documents)
+        lines = self._repeated_lines(documents, unique)
+        cut = ChunkStage(layout, config, documents, unique, self.held.contamination, lines, self.usage)
+        if config.device == "cpu" or config.duplicate_passages == "drop":
             chunk = self.job.perform(cut)
-            shards = self._number(chunk)
+            last = self._without_repeats(chunk)
+            shards = self._number(last)
             embed = EmbedStage(layout, config.encoder, self.dtype, shards, config.device, self.usage)
             vectors = tuple(map(only_file, self.job.perform(embed)))
         else:
@@ -77,15 +84,16 @@ class Ingest:
                 config.device,
                 self.usage,
             )
-            chunk, embedded = self.job.perform_both(cut, early)
-            shards = self._number(chunk)
+            last, embedded = self.job.perform_both(cut, early)
+            chunk, shards = last, self._number(last)
             vectors = take_vectors(layout, shards, embedded)
         return Embedded(
             shards,
             vectors,
-            add_counts([*read, *chunk]) | {"ignored_files": len(corpus.ignored)},
+            add_counts([*read, *last]) | {"ignored_files": len(corpus.ignored)},
             _files(chunk, "documents/"),
-            _files([*read, *chunk], "removed/"),
+            _files(last, "passage-hashes/"),
+            _files([*read, *chunk, *(last if last is not chunk else ())], "removed/"),
         )
 
     def _number(self, chunk: Sequence[Marker]) -> tuple[NumberedShard, ...]:
@@ -95,6 +103,25 @@ class Ingest:
         )
         take_places(layout, shards)
         return tuple(shards)
+
+    def _repeated_lines(self, documents: tuple[int, ...], unique: dict[By, int]) -> int:
+        """Look for lines that occurred before: the ranges that they were looked for in, 0 if they stay."""
+        layout, settings = self.job.layout, self.config.duplicate_lines
+        if settings is None:
+            return 0
+        lines = self.job.perform(LineStage(layout, settings, documents, unique))
+        repeats = RepeatStage(layout, "line", tuple(marker.counts["lines"] for marker in lines))
+        self.job.perform(repeats)
+        return repeats.ranges
+
+    def _without_repeats(self, chunk: list[Marker]) -> list[Marker]:
+        """The splits' shards without passages that occurred before, if the configuration says so."""
+        if self.config.duplicate_passages == "keep":
+            return chunk
+        passages = tuple(marker.counts["passages"] for marker in chunk)
+        repeats = RepeatStage(self.job.layout, "passage", passages, self.held)
+        self.job.perform(repeats)
+        return self.job.perform(ThinStage(self.job.layout, self.config, passages, repeats.ranges, self.usage))
 
     def _compare(self, documents: tuple[int, ...]) -> dict[By, int]:
         """Find duplicates: the ways they were looked for in, and in how many partitions each."""

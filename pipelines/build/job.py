@@ -116,6 +116,8 @@ def only_file(marker: Marker) -> FileEntry:
 
 
 def _difference(name: str, begun: Any, now: Any) -> str:
+    if name == "questions":
+        return "the files to decontaminate by have changed"
     if isinstance(begun, dict) and isinstance(now, dict):
         for key in sorted({*begun, *now}):
             if begun.get(key) != now.get(key):

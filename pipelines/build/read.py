@@ -16,6 +16,7 @@ from datastore.layout import Layout, Marker, save_array
 from datastore.schema import (
     DOCUMENT_SCHEMA,
     Document,
+    batch_to_documents,
     documents_to_batch,
     identity_hash,
     text_hash,
@@ -167,11 +168,11 @@ def _kept(
 
 def _write_documents(handle: object, documents: Iterator[Document]) -> None:
     with pa.ipc.new_file(handle, DOCUMENT_SCHEMA) as writer:
-        for batch in _batches(documents):
+        for batch in batches(documents):
             writer.write_batch(documents_to_batch(batch))
 
 
-def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
+def batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
     """Batches bounded in documents and, roughly, in characters: one novel is as long as 1,000 notes."""
     held: list[Document] = []
     size = 0
@@ -189,3 +190,10 @@ def load_hashes(layout: Layout, split: int) -> NDArray[np.uint64]:
     """A split's hashes, memory-mapped: uint64 [documents, 4]."""
     found: NDArray[np.uint64] = np.load(hashes_path(layout, split), mmap_mode="r")
     return found
+
+
+def read_documents(path: Path) -> Iterator[Document]:
+    """The documents of a split, a batch in memory at a time."""
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        for number in range(file.num_record_batches):
+            yield from batch_to_documents(file.get_batch(number))

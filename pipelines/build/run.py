@@ -1,7 +1,10 @@
 """A whole build: the stages in order, its three barriers, resume, and publication."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+import pyarrow as pa
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, read_json, write_json
@@ -10,6 +13,7 @@ from datastore.origin import Origin, address_of, locate
 from datastore.store import open_array
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
+from pipelines.build.contamination import make_table, question_files
 from pipelines.build.dedup import Held
 from pipelines.build.executor import Executor
 from pipelines.build.index import TrainStage
@@ -17,6 +21,7 @@ from pipelines.build.ingest import Ingest, named, require_passages, settings, un
 from pipelines.build.job import Job, only_file, pending
 from pipelines.build.measured import write_measured
 from pipelines.build.models import pinned
+from pipelines.build.parts import write_batch
 from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import Corpus, resolve
 from pipelines.build.towers import Towers
@@ -45,16 +50,23 @@ class Build:
         dtype = self.config.dtype if self.config.dtype != "auto" else best_dtype(device)
         self._check_device()
         chosen = settings(config, corpus, towers, dtype)
+        self._name_questions(chosen)
+        table = self._table()
         job = Job(self.layout, self.executor, self.progress)
         with self.layout.lock():
             self._refuse_others(chosen, corpus)
             takedowns = self._begin_takedowns(chosen)
             self._remake_index(chosen)
             job.claim(chosen)
+            contamination = self._begin_decontamination(table)
             if not published(self.layout):
-                held = Held(takedowns=tuple(self.layout.root / entry.path for entry in takedowns))
+                held = Held(
+                    takedowns=tuple(self.layout.root / entry.path for entry in takedowns),
+                    contamination=self.layout.root / contamination.path if contamination else None,
+                )
                 ingest = Ingest(job, config, corpus, chosen["dtype"], held, towers.passages.usage)
                 manifest = self._stages(ingest, towers, takedowns)
+                manifest = manifest.model_copy(update={"contamination": contamination})
                 job.perform(CardStage(self.layout, manifest, self.config.device))
                 put_files(self.layout, manifest)
                 with self.layout.publishing():
@@ -107,6 +119,26 @@ class Build:
         chosen["config"]["takedowns"] = "000000.jsonl"
         return (FileEntry.of(self.layout.info(path)),)
 
+    def _table(self) -> pa.RecordBatch | None:
+        """The evaluation texts to be looked for, before anything is written; None if the store has them."""
+        settings, written = self.config.decontaminate, self.layout.contamination.exists()
+        if settings is None or (written and self.layout.build_file.exists()):
+            return None
+        return make_table(settings)
+
+    def _name_questions(self, chosen: dict[str, Any]) -> None:
+        """What question files are called, and what is in them, decides; where they lie does not."""
+        if self.config.decontaminate is not None:
+            chosen["questions"] = question_files(self.config.decontaminate)
+            chosen["config"]["decontaminate"]["files"] = list(chosen["questions"])
+
+    def _begin_decontamination(self, table: pa.RecordBatch | None) -> FileEntry | None:
+        """The file that passages are checked by."""
+        path = self.layout.contamination
+        if table is not None:
+            self.layout.write(path, partial(write_batch, batch=table))
+        return None if self.config.decontaminate is None else FileEntry.of(self.layout.info(path))
+
     def _with_late_takedowns(self, manifest: Manifest) -> Manifest:
         """Hide what has been taken down since the build was begun: it may have taken days."""
         takedowns = _takedowns(self.config)
@@ -151,6 +183,7 @@ class Build:
             columns=named(embedded.counts, "column."),
             counts=unnamed(embedded.counts),
             documents=embedded.documents,
+            passage_hashes=embedded.passage_hashes,
             takedowns=takedowns,
             removed=embedded.removed,
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from datastore.layout import FileInfo, Layout, Marker, move
-from pipelines.build.chunk import part_path
+from pipelines.build.parts import part_path
 
 
 @dataclass(frozen=True, slots=True)

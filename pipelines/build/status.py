@@ -1,6 +1,7 @@
 """What of a build is done and what is left, read from its markers alone."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,16 @@ from datastore.errors import RalmError
 from datastore.layout import Layout, read_json
 from datastore.manifest import Manifest, at_generation, current, published
 from datastore.origin import Origin, fetch, locate
-from datastore.store import open_array
+from pipelines.build.add import held_by
 from pipelines.build.compact import plan
-from pipelines.build.dedup import partition_count
+from pipelines.build.contamination import BY
+from pipelines.build.dedup import NOTHING, Held, partition_count
+from pipelines.build.ingest import add_counts
 from pipelines.build.job import pending
+from pipelines.build.lines import REPEATED
 from pipelines.build.measured import Measured, of_stage, of_store, total
 from pipelines.build.near import PairStage
+from pipelines.build.repeats import RepeatStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +35,15 @@ class StageStatus:
 class Status:
     """The state of a store: the job that its stages belong to ("" for its build), and what is published.
 
-    `took` is of all published generations together.
+    `took` is of all published generations together; `dropped` counts passages and lines: those of the job as
+    far as it has come, else those of the store.
     """
 
     unfinished: str
     stages: tuple[StageStatus, ...]
     manifest: Manifest | None
     took: Measured
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def in_all(self) -> Measured:
@@ -50,14 +57,29 @@ def status(path: Path) -> Status:
     if not layout.build_file.exists():
         found = current(layout)  # Says in one sentence what is the matter.
         if Origin.of(layout.root):
-            return Status("", (), found, of_store(layout.root))  # The machine that built it has the record.
+            # The machine that built it has the record.
+            return Status("", (), found, of_store(layout.root), _dropped(found.counts))
         raise RalmError(f"{path} has no record of its build.")
     manifest = current(layout) if published(layout) else None
     if manifest and (unfinished := pending(layout, manifest)):
         layout = unfinished
     totals = _compaction(layout) if layout.job.endswith("compact") else _totals(layout)
     stages = tuple(_stage(layout, name, tasks) for name, tasks in totals.items())
-    return Status(layout.job.partition("-")[2], stages, manifest, of_store(layout.root))
+    job = layout.job.partition("-")[2]
+    counts = manifest.counts if manifest and not job else _chunked(layout)
+    return Status(job, stages, manifest, of_store(layout.root), _dropped(counts))
+
+
+def _dropped(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts of dropped passages and lines."""
+    return {name: count for name, count in counts.items() if name.startswith(("dropped.", BY, REPEATED))}
+
+
+def _chunked(layout: Layout) -> dict[str, int]:
+    """What the tasks that have been done so far have counted."""
+    splits = range(len(read_json(layout.build_file).get("splits", ())))
+    done = [layout.done("thin", n) or layout.done("chunk", n) for n in splits]
+    return add_counts([marker for marker in done if marker])
 
 
 def _stage(layout: Layout, name: str, tasks: int | None) -> StageStatus:
@@ -81,6 +103,38 @@ def _near(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
     return {"near-sign": splits, "near-pair": ranges, "near-verify": splits, "near-cluster": 1}
 
 
+def _held(layout: Layout) -> Held:
+    """What the store held before the job."""
+    if not layout.job:
+        return NOTHING
+    manifest = current(layout)
+    fetch(layout.root, (*manifest.documents, *manifest.passage_hashes))
+    return held_by(layout, manifest)
+
+
+def _lines(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
+    """The stages that look for repeated lines, if the build does."""
+    if not build["config"].get("duplicate_lines"):
+        return {}
+    splits = len(build["splits"])
+    hashed = [layout.done("lines", n) for n in range(splits)]
+    lines = tuple(m.counts["lines"] for m in hashed if m)
+    return {"lines": splits, "dedup-line": RepeatStage(layout, "line", lines).ranges if all(hashed) else None}
+
+
+def _repeats(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
+    """The stages that drop repeated passages, if the build does."""
+    if build["config"].get("duplicate_passages", "keep") == "keep":
+        return {}
+    splits = len(build["splits"])
+    chunk = [layout.done("chunk", n) for n in range(splits)]
+    ranges = None
+    if all(chunk):
+        passages = tuple(m.counts["passages"] for m in chunk if m)
+        ranges = RepeatStage(layout, "passage", passages, _held(layout)).ranges
+    return {"dedup-passage": ranges, "thin": splits}
+
+
 def _totals(layout: Layout) -> dict[str, int | None]:
     build = read_json(layout.build_file)
     splits = build["splits"]
@@ -88,17 +142,14 @@ def _totals(layout: Layout) -> dict[str, int | None]:
     read = [layout.done("read", n) for n in range(len(splits))]
     partitions = None
     if all(read):
-        earlier = 0
-        if layout.job:
-            documents = current(layout).documents
-            fetch(layout.root, documents)
-            earlier = sum(len(open_array(layout.root / file.path)) for file in documents)
-        partitions = partition_count(earlier + sum(m.counts["kept"] for m in read if m))
+        partitions = partition_count(_held(layout).documents + sum(m.counts["kept"] for m in read if m))
     chunk = [layout.done("chunk", n) for n in range(len(splits))]
+    repeats = _repeats(layout, build)
+    last = [layout.done("thin", n) for n in range(len(splits))] if repeats else chunk
     shards = None
-    if all(chunk):
+    if all(last):
         per_shard = build["config"]["passages_per_shard"]
-        shards = sum(-(-m.counts["passages"] // per_shard) for m in chunk if m)
+        shards = sum(-(-m.counts["passages"] // per_shard) for m in last if m)
     words = shards if build["config"]["lexical"] else 0
     return {
         "scan": partial,
@@ -106,8 +157,11 @@ def _totals(layout: Layout) -> dict[str, int | None]:
         "dedup-id": partitions,
         "dedup-text": partitions,
         **_near(layout, build),
+        **_lines(layout, build),
         "chunk": len(splits),
-        "embed": shards if build["config"]["device"] == "cpu" else len(splits),
+        **repeats,
+        # A GPU takes splits as they are cut.
+        "embed": shards if repeats or build["config"]["device"] == "cpu" else len(splits),
         # An addition takes the index and the mean length as they are.
         "train": 0 if layout.job else 1,
         "index": shards,

@@ -22,10 +22,11 @@ class Question:
     gold_docs: frozenset[str]
 
 
-def load_questions(path: Path, limit: int | None = None) -> list[Question]:
+def load_questions(path: Path, limit: int | None = None, scored: bool = True) -> list[Question]:
     """Read questions from JSON Lines (plain, .gz, .zst): `question`, `answers` and/or `gold_docs`.
 
-    Raises RalmError naming the line that is wrong.
+    Unless they are to be `scored`, neither answers nor documents are needed. Raises RalmError naming the line
+    that is wrong.
     """
     if not path.is_file():
         raise RalmError(f"There is no question file {path}.")
@@ -33,7 +34,7 @@ def load_questions(path: Path, limit: int | None = None) -> list[Question]:
     for number, line in _lines(path):
         if limit is not None and len(found) == limit:
             break
-        found.append(_question(path, number, line))
+        found.append(_question(path, number, line, scored))
     if not found:
         raise RalmError(f"{path} holds no question.")
     return found
@@ -54,7 +55,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise RalmError(f"{path} cannot be read after line {number} ({error}).") from None
 
 
-def _question(path: Path, number: int, line: bytes) -> Question:
+def _question(path: Path, number: int, line: bytes, scored: bool) -> Question:
     try:
         fields = orjson.loads(line)
         text, answers = fields["question"], fields.get("answers") or []
@@ -65,7 +66,7 @@ def _question(path: Path, number: int, line: bytes) -> Question:
         raise RalmError(
             f"{path}, line {number}: `question` must be text, `answers` and `gold_docs` lists of text."
         )
-    if not answers and not gold:
+    if scored and not answers and not gold:
         raise RalmError(f"{path}, line {number}: a question needs `answers` or `gold_docs` to be scored by.")
     return Question(str(fields.get("id", number)), text, tuple(answers), frozenset(gold))
 

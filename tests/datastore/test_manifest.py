@@ -99,3 +99,11 @@ def test_no_measurement_and_no_place_is_in_it(store):
     assert "seconds" not in text
     assert str(store) not in text
     assert "/tmp" not in text
+
+
+def test_what_a_store_has_not_leaves_its_bytes_as_they_were_before_there_was_such(store):
+    manifest = current(Layout(store))
+    assert b"contamination" not in manifest.to_bytes().replace(b'"decontaminate"', b"")
+    assert b"passage_hashes" not in manifest.to_bytes()
+    with_it = manifest.model_copy(update={"contamination": manifest.index.trained})
+    assert b'"contamination"' in with_it.to_bytes()

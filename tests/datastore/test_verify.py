@@ -11,7 +11,7 @@ from datastore.schema import passages_to_batch
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.verify import verify
-from pipelines.build.chunk import write_batch
+from pipelines.build.parts import write_batch
 from tests.conftest import build_store, flip
 
 

@@ -28,6 +28,18 @@ def test_build_status_verify_search(tmp_path, corpus, ralm):
     assert all(hit["text"] == written[hit["doc_id"]] for hit in found["hits"])
 
 
+def test_a_build_that_drops_what_is_repeated_or_asked(tmp_path, corpus, ralm):
+    store, asked = tmp_path / "store", write_lines(tmp_path / "q.jsonl", questions())
+    what = ["--duplicate-lines", "--duplicate-passages", "drop", "--decontaminate", asked]
+    code, out, _ = ralm("build", corpus, "-o", store, "--executor", "local", "--limit", 3, *what)
+    assert code == 0
+    for row in ("repeated lines, left out", "dropped: duplicate", "dropped: contaminated", "for q.jsonl"):
+        assert row in out
+    code, _, err = ralm("build", corpus, "-o", tmp_path / "other", "--duplicate-passages", "some")
+    assert code == 2
+    assert "duplicate_passages: Input should be 'keep' or 'drop'" in err
+
+
 def test_a_build_on_ray_from_the_command_line(tmp_path, corpus, store, ralm, ray_cluster):
     config = tmp_path / "build.yaml"
     config.write_text(

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datastore.errors import RalmError
 from pipelines.build.sources import source_names
-from pipelines.config import SourceConfig, load_config
+from pipelines.config import Decontamination, SourceConfig, checked_config, load_config
 
 
 def test_a_file_is_read_and_overrides_win(tmp_path):
@@ -83,3 +85,36 @@ def test_models_of_filters_lie_beside_the_file(tmp_path):
     config = load_config(path)
     for rules in (config.filters, config.sources[0].filters):
         assert rules[0].model == str(tmp_path / "good.ftz")
+
+
+def test_files_to_decontaminate_by_are_relative_to_the_configuration(tmp_path):
+    path = tmp_path / "build.yaml"
+    path.write_text("sources: [{path: a.jsonl}]\ndecontaminate: [q.jsonl]\n")
+    assert load_config(path).decontaminate.files == (str(tmp_path / "q.jsonl"),)
+    path.write_text("sources: [{path: a.jsonl}]\ndecontaminate: {files: [q.jsonl], words: 8}\n")
+    found = load_config(path).decontaminate
+    assert (found.files, found.words) == ((str(tmp_path / "q.jsonl"),), 8)
+    # The command line names its own.
+    assert load_config(path, decontaminate=["b.jsonl"]).decontaminate.files == ("b.jsonl",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"files": []}, "decontaminate.files"),
+        ({"files": ["q"], "words": 40}, "give more words"),
+        ({"files": ["q"], "containment": 0}, "decontaminate.containment"),
+        ("q.jsonl", "decontaminate"),
+    ],
+)
+def test_wrong_decontamination_is_named(settings, message):
+    with pytest.raises(RalmError, match=message):
+        checked_config({"sources": [{"path": "a"}], "decontaminate": settings})
+
+
+@given(st.floats(0.01, 1), st.integers(1, 200))
+def test_what_is_needed_is_the_least_that_is_enough(containment, grams):
+    settings = Decontamination(files=("q",), containment=containment, overlap=None)
+    enough = [n for n in range(1, grams + 1) if n / grams >= containment]
+    assert settings.needed(grams) == enough[0]
+    assert Decontamination(files=("q",), containment=1.0).needed(grams) == min(grams, 20)

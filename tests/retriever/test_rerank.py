@@ -5,7 +5,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from datastore.errors import RalmError
 from datastore.view import View
 from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
-from retriever.rerank import Decontamination, Refinement, cross_encoder, diverse, kept, ngrams, words
+from retriever.rerank import Decontamination, Refinement, cross_encoder, diverse, kept
 from retriever.search import Retriever
 from tests.conftest import build_store
 from tests.corpus import write_lines
@@ -50,13 +50,6 @@ def test_long_answers_are_looked_for_too_and_short_ones_are_not():
     answer = "it was founded by nine weavers who had fled from the war"
     assert Decontamination().hits(f"They say {answer} in the south.", QUESTION, [answer])
     assert not Decontamination().hits(FAR, QUESTION, ["the Mirn"])
-
-
-def test_words_and_ngrams():
-    assert words("Don't stop, Zoë!") == ["don", "t", "stop", "zoë"]
-    assert ngrams(["a", "b", "c"], 2) == {("a", "b"), ("b", "c")}
-    assert ngrams(["a"], 5) == {("a",)}
-    assert ngrams([], 5) == set()
 
 
 def test_near_duplicates_of_a_better_hit_are_dropped():

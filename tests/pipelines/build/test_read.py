@@ -4,9 +4,15 @@ import numpy as np
 
 from datastore.layout import Layout
 from datastore.schema import identity_hash, text_hash
-from pipelines.build.chunk import read_documents
 from pipelines.build.executor import LocalExecutor
-from pipelines.build.read import ReadStage, ScanStage, documents_path, load_hashes, number_records
+from pipelines.build.read import (
+    ReadStage,
+    ScanStage,
+    documents_path,
+    load_hashes,
+    number_records,
+    read_documents,
+)
 from pipelines.build.sources import resolve
 from pipelines.build.stage import perform
 from pipelines.config import BuildConfig, SourceConfig

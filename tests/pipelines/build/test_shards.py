@@ -2,7 +2,7 @@ import pytest
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, Marker
-from pipelines.build.chunk import part_path
+from pipelines.build.parts import part_path
 from pipelines.build.shards import number_shards, take_places
 
 

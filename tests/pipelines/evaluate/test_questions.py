@@ -42,3 +42,8 @@ def test_no_file_and_no_question_are_sentences(tmp_path):
     (tmp_path / "q.jsonl").write_text("\n")
     with pytest.raises(RalmError, match="holds no question"):
         load_questions(tmp_path / "q.jsonl")
+
+
+def test_questions_that_are_not_to_be_scored_need_no_answer(tmp_path):
+    path = write_lines(tmp_path / "q.jsonl", [{"question": "x", "choices": ["a", "b"]}])
+    assert load_questions(path, scored=False) == [Question("1", "x", (), frozenset())]

@@ -1,0 +1,103 @@
+"""Passages without those that occurred before: the shards of a split, written anew.
+
+Known only once all passages are, and before any is numbered.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from datastore.layout import Layout, Marker
+from datastore.schema import Passage, identity_hash, passage_at, text_hash
+from pipelines.build.chunk import ChunkStage, load_tokenizer
+from pipelines.build.dedup import load_drops
+from pipelines.build.parts import CUT, ShardWriter, part_path, read_tokens, tokens_path
+from pipelines.build.repeats import write_sorted
+from pipelines.build.stage import RemovedLog
+from pipelines.config import BuildConfig
+from retriever.usage import AS_STATED, Usage
+
+# Counts the passages dropped.
+DROPPED = "dropped.duplicate"
+
+_Row = tuple[Passage, NDArray[np.int32], bool]
+
+
+@dataclass(frozen=True)
+class ThinStage:
+    """Drops the passages of a split that occurred before; counts what `ChunkStage` counted, without them."""
+
+    name: ClassVar[str] = "thin"
+    unit: ClassVar[str] = "passages"
+    layout: Layout
+    config: BuildConfig
+    passages: tuple[int, ...]
+    # In which repeats were looked for.
+    ranges: int
+    usage: Usage = AS_STATED
+
+    def sizes(self) -> Sequence[int]:
+        return self.passages
+
+    def run(self, number: int) -> Marker:
+        chunked = self.layout.done(ChunkStage.name, number)
+        assert chunked is not None  # All of them are.
+        counts = Counter(chunked.counts)
+        counts[DROPPED] = 0
+        removed, listed = RemovedLog(self.layout, number), RemovedLog(self.layout, number)
+        shards = ShardWriter(self.layout, number, self.config.passages_per_shard)
+        hashes: list[tuple[int, ...]] = []
+        for _, rows in groupby(self._rows(number), lambda row: (row[0].domain, row[0].doc_id)):
+            passages = list(rows)
+            kept = [row for row in passages if not row[2]]
+            self._discount(counts, [row for row in passages if row[2]], listed)
+            for passage, ids, _ in kept:
+                shards.add(passage, ids)
+                identity = identity_hash(passage.domain, passage.doc_id)
+                hashes.append((*text_hash(passage.text), *identity))
+            if not kept:
+                counts["indexed"] -= 1
+                removed.add("repeated", _nothing_left(passages[0][0]))
+        counts.update({f"removed.{name}": n for name, n in removed.counts.items()})
+        array = np.array(hashes, np.uint64).reshape(-1, 4)
+        known = write_sorted(self.layout, self.layout.passage_hashes(number), array)
+        # A domain that has lost its last passage is none of the store's.
+        shown = {name: n for name, n in counts.items() if n or not name.startswith(("domain.", "column."))}
+        return Marker(shown, (*shards.finish(), known, *removed.write(), *listed.write()))
+
+    def _rows(self, number: int) -> Iterator[_Row]:
+        """The split's passages with their token ids, and whether they occurred before."""
+        drops = set(load_drops(self.layout, "passage", number, self.ranges)[:, 1].tolist())
+        row, part = 0, 0
+        while row < self.passages[number]:
+            ids = read_tokens(tokens_path(self.layout, number, part, CUT))
+            path = part_path(self.layout, number, part, CUT)
+            with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+                batch = file.get_batch(0)
+            for at, mine in enumerate(ids):
+                yield passage_at(batch, at), mine, row + at in drops
+            row, part = row + len(ids), part + 1
+
+    def _discount(self, counts: Counter[str], dropped: list[_Row], listed: RemovedLog) -> None:
+        """Take passages of one document out of the counts and, some of them, into the list."""
+        room = load_tokenizer(self.config.encoder, self.usage).room("passage")
+        for passage, ids, _ in dropped:
+            names = (f"domain.{passage.domain}", *(f"column.{name}" for name in passage.metadata))
+            counts.subtract(dict.fromkeys(("passages", *names), 1))
+            counts["tokens"] -= len(ids)
+            counts["truncated"] -= len(ids) > room
+            counts[DROPPED] += 1
+            line = {"domain": passage.domain, "id": passage.doc_id, "chunk": passage.chunk}
+            listed.add("duplicate_passage", line | {"reason": "an earlier passage has this text"})
+
+
+def _nothing_left(passage: Passage) -> dict[str, Any]:
+    """The line about a document that has lost all passages, or all that other reasons left."""
+    line = {"domain": passage.domain, "id": passage.doc_id}
+    return line | {"reason": "every passage of it that was left has the text of an earlier one"}

@@ -1,0 +1,161 @@
+"""Repeated lines over whole builds, against the plain definition."""
+
+import orjson
+import pytest
+
+from datastore.layout import Layout
+from datastore.manifest import current
+from datastore.store import Datastore
+from datastore.verify import verify
+from pipelines.build import repeats
+from pipelines.build.executor import open_executor
+from pipelines.build.status import status
+from tests.conftest import add_to, build_store, tree
+from tests.corpus import documents, write_lines
+from tests.faults import Builder, Fault
+
+SETTINGS = {"split_bytes": 2048, "passages_per_shard": 8, "duplicate_lines": {"min_chars": 20}}
+FOOT = "Subscribe to the letter of the library"
+HEAD = "Menu"
+RECORDS = [
+    {**one, "text": f"{HEAD}\n{one['text']}\n\n  {FOOT} \n{FOOT if n % 3 == 0 else 'Page'}"}
+    for n, one in enumerate(documents()[:24])
+]
+# One has nothing that does not stand elsewhere; one is a duplicate; one has a line more than another.
+RECORDS[9:9] = [
+    {"id": "only", "text": f"{FOOT}\n \n{FOOT}", "domain": "travel"},
+    {"id": "copy", "text": RECORDS[4]["text"], "domain": "travel"},
+    {
+        "id": "two",
+        "text": f"{RECORDS[2]['text']}\nA line that this edition has and no other has",
+        "domain": "travel",
+    },
+]
+
+
+def corpus(folder):
+    return write_lines(folder / "towns.jsonl", RECORDS)
+
+
+def expected():
+    """The texts that stay, by id."""
+    found, texts, seen = {}, set(), set()
+    for record in RECORDS:
+        if record["text"] in texts:
+            continue
+        texts.add(record["text"])
+        kept = []
+        for line in record["text"].split("\n"):
+            same = " ".join(line.split())
+            if len(line.strip()) < 20 or same not in seen:
+                kept.append(line)
+            if len(line.strip()) >= 20:
+                seen.add(same)
+        if any(line.strip() for line in kept):
+            found[record["id"]] = "\n".join(kept)
+    return found
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A store of the corpus without repeated lines. Not to be changed."""
+    folder = tmp_path_factory.mktemp("lines")
+    build_store(folder / "s", corpus(folder), **SETTINGS)
+    return folder / "s"
+
+
+def test_what_stays_is_every_line_once_and_short_ones_always(store):
+    found = {p.doc_id: p.text for p in Datastore.open(store)}
+    assert {doc_id: text.split() for doc_id, text in expected().items()} == {
+        doc_id: text.split() for doc_id, text in found.items()
+    }
+    assert sum(FOOT in text for text in found.values()) == 1
+    assert sum(HEAD in text for text in found.values()) == 25
+    assert "only" not in found
+    assert "copy" not in found
+
+
+def test_lines_and_documents_are_accounted_for(store):
+    counts = current(Layout(store)).counts
+    assert counts["removed.repeated_lines"] == 1
+    assert counts["removed.duplicate_text"] == 1
+    whole = sum(len(record["text"].split("\n")) for record in RECORDS if record["id"] not in ("copy", "only"))
+    kept = sum(len(text.split("\n")) for text in expected().values())
+    assert counts["repeated_lines"] == whole - kept + 2
+    assert verify(store) == []
+    listed = [
+        orjson.loads(line)
+        for path in (store / "removed" / "repeated_line").iterdir()
+        for line in path.read_bytes().splitlines()
+    ]
+    assert len(listed) == counts["repeated_lines"]
+    assert {"domain": "travel", "id": "only", "line": 3} in listed
+
+
+def test_workers_and_ranges_change_no_byte(store, tmp_path, monkeypatch, ralm):
+    with open_executor("local", 2) as two:
+        build_store(tmp_path / "s", corpus(tmp_path), executor=two, **SETTINGS)
+    assert tree(tmp_path / "s") == tree(store)
+    monkeypatch.setattr(repeats, "_TEXTS_PER_RANGE", 10)
+    build_store(tmp_path / "many", corpus(tmp_path), **SETTINGS)
+    assert current(Layout(tmp_path / "many")).hash == current(Layout(store)).hash
+    found = {stage.name: stage for stage in status(tmp_path / "many").stages}
+    assert found["dedup-line"].done == found["dedup-line"].total > 4
+    assert found["lines"].done == found["lines"].total
+    assert "repeated lines, left out" in ralm("status", store)[1]
+
+
+@pytest.fixture(scope="module")
+def builder():
+    found = Builder()
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("point", ["work/line-hashes/00001.npy", "work/duplicates-line/*"])
+def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path, builder, store, point):
+    config = {"sources": [{"path": str(corpus(tmp_path))}], **SETTINGS}
+    root = tmp_path / "s"
+    assert builder.build(Fault(str(root), config, when="after", point=point)).signal == 9
+    assert builder.build(Fault(str(root), config)).error == ""
+    assert tree(root) == tree(store)
+
+
+def test_an_addition_is_compared_with_itself(tmp_path):
+    root = tmp_path / "s"
+    build_store(root, corpus(tmp_path), **SETTINGS)
+    more = [{"id": f"late-{n}", "text": f"A late page of the library, number {n}\n{FOOT}"} for n in range(3)]
+    manifest, counts = add_to(root, write_lines(tmp_path / "more.jsonl", more))
+    assert counts["repeated_lines"] == 2
+    assert sum(FOOT in p.text for p in Datastore.open(root)) == 2
+    assert manifest.counts["repeated_lines"] > 2
+    assert verify(root) == []
+
+
+def test_all_three_together_and_a_document_that_each_takes_something_of(tmp_path):
+    question = "Which keeper of the old lighthouse wrote down the names of all ships in winter?"
+    asked = write_lines(tmp_path / "q.jsonl", [{"question": question, "gold_docs": ["x"]}])
+    passage = "This sentence of some length is the one that stands in two documents word by word."
+    other = "Another sentence of the same length follows it, which no other document has at all."
+    records = [
+        {"id": "one", "text": f"{FOOT}\n{passage}"},
+        {"id": "two", "text": f"{FOOT}\n{question} {passage[:-1]}. {other}"},
+        {"id": "three", "text": f"{FOOT}\n{question}"},
+    ]
+    manifest = build_store(
+        tmp_path / "s",
+        write_lines(tmp_path / "a.jsonl", records),
+        duplicate_passages="drop",
+        decontaminate=[str(asked)],
+        duplicate_lines={"min_chars": 20},
+        chunk_tokens=20,
+    )
+    counts = manifest.counts
+    assert counts["repeated_lines"] == 2
+    assert counts["dropped.contaminated"] == 2
+    assert counts["removed.contaminated"] == 1
+    found = {(p.doc_id, p.text) for p in Datastore.open(tmp_path / "s")}
+    assert ("two", other) in found
+    assert not any(question in text for _, text in found)
+    assert counts["passages"] == len(found)
+    assert verify(tmp_path / "s") == []
