@@ -34,7 +34,7 @@ from retriever.card import exact
 from retriever.encoder import Encoder
 from retriever.index import Setting, encode, to_bytes, train
 from retriever.loading import in_memory
-from retriever.rescore import Scan
+from retriever.rescore import Scan, Scanner
 from retriever.search import Retriever
 from retriever.sizing import IndexKey
 
@@ -205,7 +205,8 @@ def overhead(bench: Bench, retriever: Retriever, setting: Setting) -> None:
     """Time of our search over that of the FAISS calls alone, replayed on the inputs they had."""
     index, queries = retriever.index, bench.queries[:BATCH]
     _, rows = index.search(index.assign(queries, setting.nprobe), setting.depth)
-    scan = Scan(queries, np.full(BATCH, setting.depth), bench.store.addresses(np.sort(rows, axis=1).ravel()))
+    addresses = bench.store.addresses(np.sort(rows, axis=1).ravel())
+    scan = Scan(queries, np.full(BATCH, setting.depth), addresses, Scanner())
 
     def bare() -> None:
         index.search(index.assign(queries, setting.nprobe), setting.depth + 16)

@@ -136,9 +136,9 @@ def _files_alone(settings: Any) -> Any:
     return {"files": settings} if isinstance(settings, list | tuple) else settings
 
 
-def _later(description: str) -> Any:
+def _later(description: str, default: Any = None) -> Any:
     """A setting that early builds did not have: left out where it is not made, so that those go on."""
-    return Field(None, description=description, exclude_if=lambda value: value is None)
+    return Field(default, description=description, exclude_if=lambda value: value == default)
 
 
 class BuildConfig(_Frozen):
@@ -149,12 +149,12 @@ class BuildConfig(_Frozen):
     min_chars: int = Field(20, ge=0, description="shorter documents are removed")
     filters: Filters = Field((), description="asked in this order: names, or names with thresholds")
     near_duplicates: NearDuplicates | None = Field(None, description="drop documents nearly like another")
-    decontaminate: Annotated[Decontamination | None, BeforeValidator(_files_alone)] = Field(
-        None, description="drop passages that hold text of these files of questions"
+    decontaminate: Annotated[Decontamination | None, BeforeValidator(_files_alone)] = _later(
+        "drop passages that hold text of these files of questions"
     )
-    duplicate_lines: DuplicateLines | None = Field(None, description="leave out lines that occurred before")
-    duplicate_passages: Literal["keep", "drop"] = Field(
-        "keep", description="of passages with the same text, keep all or the first"
+    duplicate_lines: DuplicateLines | None = _later("leave out lines that occurred before")
+    duplicate_passages: Literal["keep", "drop"] = _later(
+        "of passages with the same text, keep all or the first", "keep"
     )
     max_record_bytes: int = Field(64 * 2**20, ge=1024, description="longer records are unreadable")
     split_bytes: int = Field(64 * 2**20, ge=1, description="input one read task takes")
@@ -179,6 +179,16 @@ class BuildConfig(_Frozen):
     def usage(self) -> Usage:
         """How the encoders are to be used, as far as it is given."""
         return Usage(self.query_prompt, self.passage_prompt, self.pooling, self.similarity)
+
+    @property
+    def drops_passages(self) -> bool:
+        """Whether passages that occurred before are dropped."""
+        return self.duplicate_passages == "drop"
+
+    @property
+    def embeds_early(self) -> bool:
+        """Whether splits are embedded as they are cut: by a GPU, unless passages must be compared first."""
+        return self.device != "cpu" and not self.drops_passages
 
     @field_validator("index_key")
     @classmethod

@@ -5,6 +5,7 @@ passages begin, and keeps each to itself. Architectures that it is right for are
 padded as usual. Knows tensors and modules; knows nothing of tokenizers or files.
 """
 
+import inspect
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,8 @@ def attention(
     query [1, heads, tokens, width], key and value likewise with as many heads or a fraction of them, to
     [1, tokens, heads, width].
     """
-    causal = bool(module.is_causal)
+    # Decoders say that they look back only; one made into an encoder says otherwise in its configuration.
+    causal = bool(module.is_causal) and getattr(module.config, "is_causal", True)
     if places.bounds is not None:
         return _attention_on_gpu(query, key, value, causal, scaling, places)[None], None
     heads, tokens, width = query.shape[1:]
@@ -192,10 +194,11 @@ def can_pack(model: "SentenceTransformer", device: Device) -> bool:
 
 def _has_varlen() -> bool:
     try:
-        from torch.nn.attention import varlen  # noqa: F401  From PyTorch 2.10 on.
+        from torch.nn.attention.varlen import varlen_attn
     except ImportError:
         return False
-    return True
+    # PyTorch 2.10 has one that takes neither.
+    return {"scale", "window_size"} <= {*inspect.signature(varlen_attn).parameters}
 
 
 def _reorder(body: nn.Module) -> None:

@@ -125,14 +125,16 @@ class Proposer:
         bound = scores[:, want - 1 : want]
         if (bound <= scores[:, -1:]).any():
             return None  # Ties with the last one wanted go on beyond what was seen.
-        chosen = scores >= bound
-        counts = chosen.sum(axis=1)
+        counts = (scores >= bound).sum(axis=1)
         # Row and column in one number: sorting those takes a third of an argsort's time.
-        columns = np.arange(rows.shape[1])
-        bits = int(columns[-1]).bit_length()
-        packed = np.sort(np.where(chosen, rows << bits | columns, np.iinfo(np.int64).max), axis=1)
+        columns = np.arange(counts.max())
+        bits = len(columns).bit_length()
+        packed = rows[:, : len(columns)] << bits | columns
+        if counts.min() < len(columns):  # Scores descend: what is not chosen stands behind.
+            packed[columns >= counts[:, None]] = np.iinfo(np.int64).max
+        packed.sort(axis=1)
         packed = packed[columns < counts[:, None]]
-        starts = np.repeat(np.arange(0, rows.size, len(columns)), counts)
+        starts = np.repeat(np.arange(0, rows.size, rows.shape[1]), counts)
         return Candidates(packed >> bits, scores.ravel()[starts + (packed & (1 << bits) - 1)], counts)
 
     def _share(self, view: View) -> float:

@@ -7,6 +7,8 @@ mapped: nothing is gathered or copied.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import local
+from typing import Any
 
 import faiss
 import numpy as np
@@ -77,40 +79,70 @@ def scores(
     return Scan(queries, counts, store.addresses(rows)).scores()
 
 
+class Scanner(local):
+    """A FAISS index of each thread's own, whose lists are single vectors somewhere in memory.
+
+    Made once: that takes as long as scoring some hundreds of them.
+    """
+
+    def __init__(self) -> None:
+        self._indexes: dict[int, tuple[Any, Any]] = {}
+
+    def over(self, addresses: NDArray[np.int64], dimension: int) -> tuple[Any, Any]:
+        """The index, with the float16 vector at each address as a list of its own, and its lists.
+
+        FAISS's index does not keep its lists alive: whoever uses it holds both.
+        """
+        if dimension not in self._indexes:
+            self._indexes[dimension] = _empty(dimension)
+        index, inverted = self._indexes[dimension]
+        # Size, capacity and offset of each list, as FAISS keeps them; offsets from nowhere are addresses.
+        lists = np.ones((len(addresses), 3), np.int64)
+        lists[:, 2] = addresses
+        inverted.lists.resize(len(addresses))
+        faiss.memcpy(inverted.lists.data(), faiss.swig_ptr(lists), lists.nbytes)
+        inverted.nlist = index.nlist = len(addresses)
+        return index, inverted
+
+
+def _empty(dimension: int) -> tuple[Any, Any]:
+    """An index of float16 vectors without lists, and where it takes its lists from."""
+    inverted = faiss.OnDiskInvertedLists(1, 2 * dimension, "")
+    inverted.prefetch_nthread = 0
+    kind, metric = faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatIP(dimension), dimension, 1, kind, metric, False)
+    index.is_trained = True
+    index.replace_invlists(inverted, False)
+    return index, inverted
+
+
+_SCANNER = Scanner()
+
+
 class Scan:
     """One FAISS call that scores vectors where they lie in memory: queries [n, d], addresses [m].
 
     To FAISS each vector is a list of its own in one index, and a query probes `counts[q]` of the lists.
+    Good until the same thread makes another one with the same scanner.
     """
 
     def __init__(
-        self, queries: NDArray[np.float32], counts: NDArray[np.int64], addresses: NDArray[np.int64]
+        self,
+        queries: NDArray[np.float32],
+        counts: NDArray[np.int64],
+        addresses: NDArray[np.int64],
+        scanner: Scanner = _SCANNER,
     ) -> None:
-        count, dimension = len(addresses), queries.shape[1]
-        self._queries, self._count = np.ascontiguousarray(queries), count
+        self._queries, self._count = np.ascontiguousarray(queries), len(addresses)
         probed = int(counts.max(initial=0))
-        self._probed = np.full((len(queries), probed), -1, np.int64)
-        self._probed[np.arange(probed) < counts[:, None]] = np.arange(count)
+        if self._count == len(queries) * probed:
+            self._probed = np.arange(self._count).reshape(len(queries), probed)
+        else:
+            self._probed = np.full((len(queries), probed), -1, np.int64)
+            self._probed[np.arange(probed) < counts[:, None]] = np.arange(self._count)
         self._distances = np.zeros(self._probed.shape, np.float32)
-        # Size, capacity and offset of each list, as FAISS keeps them; offsets from nowhere are addresses.
-        lists = np.ones((count, 3), np.int64)
-        lists[:, 2] = addresses
-        inverted = faiss.OnDiskInvertedLists(1, 2 * dimension, "")
-        inverted.prefetch_nthread = 0
-        inverted.lists.resize(count)
-        faiss.memcpy(inverted.lists.data(), faiss.swig_ptr(lists), lists.nbytes)
-        index = faiss.IndexIVFScalarQuantizer(
-            faiss.IndexFlatIP(dimension),
-            dimension,
-            1,
-            faiss.ScalarQuantizer.QT_fp16,
-            faiss.METRIC_INNER_PRODUCT,
-            False,
-        )
-        index.is_trained, index.nprobe = True, probed
-        inverted.nlist = index.nlist = count
-        index.replace_invlists(inverted, False)
-        self._index, self._inverted = index, inverted
+        self._index, self._lists = scanner.over(addresses, queries.shape[1])
+        self._index.nprobe = probed
 
     def best(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The k largest inner products of each query [n, k] and the places of their addresses, or -1."""

@@ -60,22 +60,22 @@ class CardStage:
         usage = Checkpoint.of(described).given
         encoder = load_encoder(described.name, described.dtype, device, usage)
         texts = sentences(store, QUERIES, self.manifest.config.get("seed", 0))
-        card = make_card(store, encoder, texts)
+        card = make_card(store, encoder, texts, keep_lists=False)
         # Measured: the card is in no checksum, so the marker names no file.
         write_card(self.layout.card(self.manifest.index.key, self.manifest.edition), card)
         return Marker({"queries": card.queries})
 
 
-def make_card(store: Datastore, encoder: Encoder, queries: Sequence[str]) -> Card:
-    """Measure a store's index on queries."""
+def make_card(store: Datastore, encoder: Encoder, queries: Sequence[str], keep_lists: bool = True) -> Card:
+    """Measure a store's index on queries. `keep_lists`: lists that lie on the disk before, stay there."""
     with torch_threads(THREADS):
         vectors = encoder.encode_queries(queries)
-    with _opened(store) as index:
+    with _opened(store, keep_lists) as index:
         return measure(store, index, vectors, encoder.device)
 
 
 @contextmanager
-def _opened(store: Datastore) -> Iterator[SearchIndex]:
+def _opened(store: Datastore, keep_lists: bool) -> Iterator[SearchIndex]:
     """A store's index; a large one on the disk, so that what a build takes does not grow with its corpus.
 
     Lists on the disk are scanned as fast. They are deleted again, unless a server would lay them out too.
@@ -86,7 +86,7 @@ def _opened(store: Datastore) -> Iterator[SearchIndex]:
         yield in_memory(root, manifest)
         return
     lists = store.layout.lists(key.text, manifest.edition)
-    wanted = lists.exists() or not fits(key, manifest.rows, dimension)
+    wanted = (keep_lists and lists.exists()) or not fits(key, manifest.rows, dimension)
     try:
         yield on_disk(root, manifest)
     finally:

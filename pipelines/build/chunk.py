@@ -156,7 +156,7 @@ class ChunkStage:
     def run(self, number: int) -> Marker:
         counts = {"indexed": 0, "passages": 0, "tokens": 0, "truncated": 0}
         removed, contaminated = RemovedLog(self.layout, number), Contaminated(self.layout, number, self.table)
-        folder = CUT if self._thinned else WHOLE
+        folder = CUT if self.config.drops_passages else WHOLE
         shards = ShardWriter(self.layout, number, self.config.passages_per_shard, folder)
         lines = RepeatedLines(self.layout, number, self.line_ranges)
         hashes = array("Q")
@@ -171,7 +171,7 @@ class ChunkStage:
                 self._count(counts, document, [ids for _, ids in kept])
                 for passage, ids in kept:
                     shards.add(passage, ids)
-                    if self._thinned:
+                    if self.config.drops_passages:
                         hashes.extend((*text_hash(passage.text), len(hashes) // 3))
         counts |= (
             {f"removed.{name}": n for name, n in removed.counts.items()} | contaminated.counts | lines.counts
@@ -183,14 +183,9 @@ class ChunkStage:
             *contaminated.write(),
             *lines.write(),
         ]
-        if self._thinned:
+        if self.config.drops_passages:
             files.append(write_texts(self.layout, "passage", number, hashes))
         return Marker(counts, tuple(files))
-
-    @property
-    def _thinned(self) -> bool:
-        """Whether passages that occurred before will be dropped."""
-        return self.config.duplicate_passages == "drop"
 
     def _cut(self, document: Document) -> list[tuple[Passage, NDArray[np.int32]]]:
         """A document's passages with their token ids."""

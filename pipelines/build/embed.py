@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from datastore.errors import RalmError
 from datastore.layout import FileInfo, Layout, Marker, move, save_array
 from datastore.manifest import Device, Dtype, FileEntry
 from pipelines.build.chunk import ChunkStage
@@ -57,7 +58,7 @@ class EmbedStage:
         ids = read_tokens(tokens_path(self.layout, shard.split, shard.part))
         encoder = load_encoder(self.encoder, self.dtype, self.device, self.usage)
         info = write_vectors(self.layout, self.layout.vectors(shard.number), embed(encoder, ids))
-        aside = worked(encoder, ids)
+        aside = work_of(encoder, ids)
         return Marker({"rows": len(ids), "tokens": aside["tokens"]}, (info,), aside)
 
 
@@ -65,7 +66,7 @@ class EmbedStage:
 class EarlyEmbedStage:
     """Embeds all passages of one split, before shards have numbers: while others are still being cut."""
 
-    name: ClassVar[str] = "embed"
+    name: ClassVar[str] = "embed-early"
     unit: ClassVar[str] = "documents"
     layout: Layout
     encoder: str
@@ -80,7 +81,11 @@ class EarlyEmbedStage:
 
     def run(self, number: int) -> Marker:
         cut = self.layout.done(ChunkStage.name, number)
-        assert cut is not None  # It comes after that task.
+        if cut is None:
+            raise RalmError(
+                f"Task {number} of {ChunkStage.name} left no marker in {self.layout.root}: does every node "
+                "of the cluster see that folder?"
+            )
         encoder = load_encoder(self.encoder, self.dtype, self.device, self.usage)
         every: list[NDArray[np.int32]] = []
         files: list[Future[FileInfo]] = []
@@ -92,7 +97,7 @@ class EarlyEmbedStage:
                 files.append(writer.submit(write_vectors, self.layout, path, embed(encoder, ids)))
                 every += ids
         counts = {name: cut.counts[name] for name in ("passages", "tokens")}
-        return Marker(counts, tuple(file.result() for file in files), worked(encoder, every))
+        return Marker(counts, tuple(file.result() for file in files), work_of(encoder, every))
 
 
 def embed(encoder: Encoder, ids: Sequence[NDArray[np.int32]]) -> NDArray[np.float16]:
@@ -106,7 +111,7 @@ def write_vectors(layout: Layout, path: Path, vectors: NDArray[np.float16]) -> F
     return layout.write(path, lambda handle: save_array(handle, vectors))
 
 
-def worked(encoder: Encoder, ids: Sequence[NDArray[np.int32]]) -> dict[str, Any]:
+def work_of(encoder: Encoder, ids: Sequence[NDArray[np.int32]]) -> dict[str, Any]:
     """What embedding passages took: tokens, operations, and on which device. No business of the bytes."""
     lengths = np.array([len(one) for one in ids], np.int64)
     return {

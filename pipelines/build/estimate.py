@@ -13,6 +13,7 @@ from datastore.schema import Document
 from pipelines.build.chunk import chunk, load_tokenizer
 from pipelines.build.embed import THREADS, load_encoder
 from pipelines.build.sources import Corpus, Split, resolve
+from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig
 from pipelines.filters.chain import in_share
 from pipelines.readers.decompress import expansion
@@ -117,7 +118,7 @@ def estimate(config: BuildConfig, workers: int) -> Estimate:
 
 def _take(config: BuildConfig, corpus: Corpus) -> tuple[_Sample, float]:
     """A sample, and the uncompressed bytes of the whole corpus."""
-    tokenizer = load_tokenizer(config.encoder, config.usage)
+    tokenizer = load_tokenizer(config.encoder, Towers.find(config).passages.usage)
     room = min(tokenizer.room("passage"), config.chunk_tokens or 2**31)
     step = max(1, len(corpus.splits) // _SAMPLED_SPLITS)
     sample, ratios = _Sample(), []
@@ -151,7 +152,7 @@ def _embedding_cost(config: BuildConfig, ids: Sequence[NDArray[np.int32]]) -> tu
     from retriever.encoder import best_dtype, torch_threads
 
     dtype = config.dtype if config.dtype != "auto" else best_dtype(config.device)
-    encoder = load_encoder(config.encoder, dtype, config.device, config.usage)
+    encoder = load_encoder(config.encoder, dtype, config.device, Towers.find(config).passages.usage)
     sample = ids[:: max(1, len(ids) // _EMBEDDED_PASSAGES)][:_EMBEDDED_PASSAGES]
     with torch_threads(THREADS):
         encoder.encode_passages(sample)  # The first call also prepares kernels.

@@ -95,9 +95,10 @@ class ProcessExecutor:
                 finished = [running.pop(future) for future in ended] + ([mine.popleft()] if mine else [])
                 coming = [task for one in finished for task in done(one)]
         except BrokenProcessPool:
+            stage = next(iter(running.values()), tasks[0]).stage
             raise RalmError(
-                f"A worker of {tasks[0].stage.name} died (out of memory?): run the same command again, with "
-                "fewer workers."
+                f"A worker of {stage.name} died (out of memory?): run the same command again, with fewer "
+                "workers."
             ) from None
         finally:
             for future in running:
@@ -129,27 +130,19 @@ class RayExecutor:
         return self._on_gpus
 
     def run(self, tasks: Sequence[Task], done: Done, in_order: bool = False) -> None:
-        waiting, calls = list(tasks), _Calls()
-        while waiting or calls.running:
-            pools = {self._pool_of(task) for task in (*waiting, *calls.running.values())}
-            for pool in pools:
+        calls, waiting = _Calls(), dict[_Pool, deque[Task]]()
+        coming: Iterable[Task] = tasks
+        while True:
+            for task in coming:
+                waiting.setdefault(self._pool_of(task), deque()).append(task)
+            if not calls.running and not any(waiting.values()):
+                return
+            for pool, queue in waiting.items():
                 pool.look()
-            waiting = [task for task in waiting if not self._begin(task, calls, in_order)]
-            for call in _ready([*calls.running, *(call for pool in pools for call in pool.coming)]):
-                if call not in calls.running:
-                    continue  # A new worker: its pool finds it when it looks.
-                task = calls.running[call]
-                waiting += done(task) if calls.end(call) else [task]
-
-    def _begin(self, task: Task, calls: "_Calls", in_order: bool) -> bool:
-        """Give the task to a worker, if there is one that may do it now."""
-        if in_order and calls.running:
-            return False
-        pool = self._pool_of(task)
-        worker = pool.take()
-        if worker is not None:
-            calls.begin(task, pool, worker)
-        return worker is not None
+                while queue and not (in_order and calls.running) and (worker := pool.take()) is not None:
+                    calls.begin(queue.popleft(), pool, worker)
+            ended = _ready([*calls.running, *(call for pool in waiting for call in pool.coming)])
+            coming = [task for call in ended for task in calls.after(call, done)]
 
 
 class _Calls:
@@ -170,6 +163,13 @@ class _Calls:
             self._stages[id(task.stage)] = (task.stage, ray.put(task.stage))
         call = worker.run.remote(self._stages[id(task.stage)][1], task.number)
         self.running[call], self._workers[call] = task, (pool, worker)
+
+    def after(self, call: Any, done: Done) -> Iterable[Task]:
+        """What is to be done when Ray says that a call has ended: what comes of its task, or that again."""
+        if call not in self.running:
+            return ()  # A new worker has come: its pool finds it when it looks.
+        task = self.running[call]
+        return done(task) if self.end(call) else (task,)
 
     def end(self, call: Any) -> bool:
         """Take back the worker of a call that has ended; False if it is gone and the task not done.

@@ -67,7 +67,7 @@ class Ingest:
         unique = self._compare(documents)
         lines = self._repeated_lines(documents, unique)
         cut = ChunkStage(layout, config, documents, unique, self.held.contamination, lines, self.usage)
-        if config.device == "cpu" or config.duplicate_passages == "drop":
+        if not config.embeds_early:
             chunk = self.job.perform(cut)
             last = self._without_repeats(chunk)
             shards = self._number(last)
@@ -116,7 +116,7 @@ class Ingest:
 
     def _without_repeats(self, chunk: list[Marker]) -> list[Marker]:
         """The splits' shards without passages that occurred before, if the configuration says so."""
-        if self.config.duplicate_passages == "keep":
+        if not self.config.drops_passages:
             return chunk
         passages = tuple(marker.counts["passages"] for marker in chunk)
         repeats = RepeatStage(self.job.layout, "passage", passages, self.held)

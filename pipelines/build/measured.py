@@ -131,7 +131,7 @@ def of_embedding(layout: Layout, generation: int) -> Measured:
     """What embedding took for one generation; nothing, if that is not known."""
     with suppress(RalmError, OSError):
         stages = read_json(layout.measured_manifest(generation)).get("stages", {})
-        return Measured.of(stages.get("embed", {"tasks": 0}))
+        return total(Measured.of(stages[name]) for name in ("embed", "embed-early") if name in stages)
     return Measured()
 
 

@@ -19,6 +19,7 @@ from pipelines.build.lines import REPEATED
 from pipelines.build.measured import Measured, of_stage, of_store, total
 from pipelines.build.near import PairStage
 from pipelines.build.repeats import RepeatStage
+from pipelines.config import BuildConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def _lines(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
 
 def _repeats(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
     """The stages that drop repeated passages, if the build does."""
-    if build["config"].get("duplicate_passages", "keep") == "keep":
+    if not _config(build).drops_passages:
         return {}
     splits = len(build["splits"])
     chunk = [layout.done("chunk", n) for n in range(splits)]
@@ -133,6 +134,18 @@ def _repeats(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
         passages = tuple(m.counts["passages"] for m in chunk if m)
         ranges = RepeatStage(layout, "passage", passages, _held(layout)).ranges
     return {"dedup-passage": ranges, "thin": splits}
+
+
+def _config(build: dict[str, Any]) -> BuildConfig:
+    """The settings of a build as they were written; its sources are named there, not found."""
+    return BuildConfig.model_construct(**build["config"])
+
+
+def _embed(layout: Layout, build: dict[str, Any], shards: int | None) -> dict[str, int | None]:
+    """Embedding: by split where a GPU takes them as they are cut, else by shard, as all early builds did."""
+    if _config(build).embeds_early and layout.done("embed", 0) is None:
+        return {"embed-early": len(build["splits"])}
+    return {"embed": shards}
 
 
 def _totals(layout: Layout) -> dict[str, int | None]:
@@ -160,8 +173,7 @@ def _totals(layout: Layout) -> dict[str, int | None]:
         **_lines(layout, build),
         "chunk": len(splits),
         **repeats,
-        # A GPU takes splits as they are cut.
-        "embed": shards if repeats or build["config"]["device"] == "cpu" else len(splits),
+        **_embed(layout, build, shards),
         # An addition takes the index and the mean length as they are.
         "train": 0 if layout.job else 1,
         "index": shards,

@@ -118,3 +118,19 @@ def test_what_is_needed_is_the_least_that_is_enough(containment, grams):
     enough = [n for n in range(1, grams + 1) if n / grams >= containment]
     assert settings.needed(grams) == enough[0]
     assert Decontamination(files=("q",), containment=1.0).needed(grams) == min(grams, 20)
+
+
+def test_settings_that_are_not_made_are_not_written():
+    """A build that was begun before there were these goes on, and its manifest keeps its hash."""
+    written = BuildConfig(sources=({"path": "a.jsonl"},)).model_dump(mode="json")
+    later = {
+        "query_encoder",
+        "pooling",
+        "similarity",
+        "decontaminate",
+        "duplicate_lines",
+        "duplicate_passages",
+    }
+    assert not later & {*written}
+    made = BuildConfig(sources=({"path": "a.jsonl"},), duplicate_passages="drop", pooling="cls")
+    assert {"duplicate_passages", "pooling"} <= {*made.model_dump(mode="json")}

@@ -34,14 +34,15 @@ SIZE = {
     "max_position_embeddings": 80,
 }
 # Two heads of keys for four of queries.
-QWEN3 = Qwen3Config(**SIZE, num_key_value_heads=2, head_dim=8, pad_token_id=0)
+QWEN3 = {**SIZE, "num_key_value_heads": 2, "head_dim": 8, "pad_token_id": 0}
 BODIES = {
     "bert": (BertModel, BertConfig(**SIZE), "mean"),
     "bert by its first token": (BertModel, BertConfig(**SIZE), "cls"),
     "bert to length 1": (BertModel, BertConfig(**SIZE), "mean", Normalize()),
     "roberta": (RobertaModel, RobertaConfig(**SIZE, pad_token_id=1), "mean"),
     "xlm-roberta": (XLMRobertaModel, XLMRobertaConfig(**SIZE, pad_token_id=1), "cls"),
-    "qwen3": (Qwen3Model, QWEN3, "lasttoken"),
+    "qwen3": (Qwen3Model, Qwen3Config(**QWEN3), "lasttoken"),
+    "qwen3 that looks ahead": (Qwen3Model, Qwen3Config(**QWEN3, is_causal=False), "mean"),
 }
 LENGTHS = st.lists(st.integers(1, 70), min_size=1, max_size=12)
 
@@ -105,7 +106,12 @@ def test_a_passage_does_not_see_its_neighbours(lengths):
 def test_weights_in_onednns_order_multiply_as_before():
     kind, config, pooling = BODIES["bert"]
     as_it_comes = model_of(kind, config, pooling)
-    ours = PackedModel(model_of(kind, config, pooling, dtype=torch.bfloat16), "cpu")
+    half = model_of(kind, config, pooling, dtype=torch.bfloat16)
+    ours = PackedModel(half, "cpu")
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        kinds = [type(module).__name__ for module in half.modules()]
+        assert kinds.count("ReorderedLinear") == 12
+        assert not {"Linear", "GELUActivation"} & {*kinds}
     texts = texts_of([3, 3, 40, 7])
     one, other = packed(ours, texts), padded(as_it_comes, texts)
     cosine = (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)

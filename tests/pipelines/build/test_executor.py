@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,12 +71,17 @@ class Noting:
     layout: Layout
     name: str
     device: str = "cpu"
+    # The stage whose last task is to be done before the first of this one ends.
+    beside: str = ""
     unit = "tasks"
 
     def sizes(self):
         return [1, 1, 1]
 
     def run(self, number):
+        given_up = time.monotonic() + 60
+        while self.beside and self.layout.done(self.beside, 2) is None:
+            assert time.monotonic() < given_up
         return Marker({"number": number, "process": os.getpid()})
 
 
@@ -122,7 +128,7 @@ def test_tasks_that_come_of_others_are_carried_out(tmp_path, name, request):
 
 def test_tasks_for_a_gpu_run_in_the_process_that_owns_it_beside_the_others(tmp_path):
     layout = Layout(tmp_path)
-    first, second = Noting(layout, "first"), Noting(layout, "second", "cuda")
+    first, second = Noting(layout, "first"), Noting(layout, "second", "cuda", beside="first")
     told = Told(first, second)
     with open_executor("local", 2) as executor:
         executor.run(tasks(first, 0, 1, 2), told)

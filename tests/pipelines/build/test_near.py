@@ -12,8 +12,10 @@ from datastore.store import Datastore
 from pipelines.build import near
 from pipelines.build.dedup import DedupStage, load_drops
 from pipelines.build.executor import LocalExecutor
+from pipelines.build.job import Job
 from pipelines.build.minhash import jaccard, shingles
 from pipelines.build.near import ClusterStage, PairStage, SignStage, VerifyStage, sharing
+from pipelines.build.progress import Silent
 from pipelines.build.read import ReadStage
 from pipelines.build.sources import resolve
 from pipelines.config import BuildConfig, NearDuplicates, SourceConfig
@@ -47,13 +49,10 @@ def stages(root, texts, settings=SETTINGS, split_bytes=20_000):
     config = BuildConfig(
         sources=(SourceConfig(path=str(corpus)),), near_duplicates=settings, split_bytes=split_bytes
     )
-    layout, run = Layout(root / "store"), LocalExecutor().run
+    layout = Layout(root / "store")
+    perform = Job(layout, LocalExecutor(), Silent()).perform
     found = resolve(config)
     read = ReadStage(layout, config, found)
-
-    def perform(stage):
-        run(stage, range(len(stage.sizes())), lambda _: None)
-        return [layout.done(stage.name, number) for number in range(len(stage.sizes()))]
 
     documents = tuple(marker.counts["kept"] for marker in perform(read))
     for by in ("id", "text"):

@@ -5,6 +5,8 @@ import numpy as np
 from datastore.layout import Layout
 from datastore.schema import identity_hash, text_hash
 from pipelines.build.executor import LocalExecutor
+from pipelines.build.job import Job
+from pipelines.build.progress import Silent
 from pipelines.build.read import (
     ReadStage,
     ScanStage,
@@ -97,7 +99,7 @@ def test_records_are_numbered_through_a_cut_file(tmp_path):
     records = [{"text": f"document number {n} of many"} for n in range(200)]
     stage = stage_over(tmp_path, records, split_bytes=500)
     scan = ScanStage(stage.layout, tuple(s for s in stage.corpus.splits if s.partial))
-    LocalExecutor().run(scan, range(len(scan.splits)), lambda _: None)
+    Job(stage.layout, LocalExecutor(), Silent()).perform(scan)
     corpus = number_records(stage.corpus, stage.layout, scan)
     numbered = ReadStage(stage.layout, stage.config, corpus)
     ids = []
