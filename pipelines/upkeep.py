@@ -48,11 +48,11 @@ def add(
             listed,
             running,
             for_terminal(),
-            limit,
-            encoder,
-            there,
-            query_encoder,
-            tuple(model or ()),
+            limit=limit,
+            encoder=encoder,
+            device=there,
+            query_encoder=query_encoder,
+            models=tuple(model or ()),
         )
         show.added(store, *job.run())
 

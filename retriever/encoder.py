@@ -1,7 +1,7 @@
 """Encoder: token ids or queries to vectors, through sentence-transformers.
 
 Plain transformers models load too. How a model is used (prompts, pooling, length limits) its checkpoint
-says. Knows nothing of files or indexes.
+says, or what was given or is known of it (`usage.py`). Knows nothing of files or indexes.
 """
 
 import logging
@@ -22,8 +22,8 @@ from retriever.tokenizer import EncoderTokenizer
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-# Padded tokens in one forward pass: batches of 16 full passages, which measured fastest on one core; a GPU
-# wants hundreds of them.
+# Tokens in one forward pass, padding included where there is any: batches of 16 full passages, which measured
+# fastest on one core; a GPU wants hundreds of them.
 BATCH_TOKENS = {"cpu": 4096, "cuda": 131_072}
 
 
@@ -208,7 +208,7 @@ def require(device: Device) -> None:
 
 
 def length_sorted_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Group rows of like length so that each padded batch holds at most `budget` tokens.
+    """Group rows of like length so that each batch, were it padded, holds at most `budget` tokens.
 
     Which rows share a batch follows from the lengths alone: the last bits of a vector depend on
     its batch, so the same shard must always be batched the same way.

@@ -38,7 +38,7 @@ class Candidates:
     """The candidates of several queries in one view, query after query.
 
     `counts` [n] says how many each query has; `rows` are their row ids, ascending, and `scores` those of
-    their codes.
+    their codes (none, if nobody asked for them).
     """
 
     rows: NDArray[np.int64]
@@ -90,15 +90,17 @@ class Proposer:
         self._selecting = Lock()
 
     def propose(
-        self, queries: Assigned, views: Sequence[View], want: int, depth: int = 0
+        self, queries: Assigned, views: Sequence[View], want: int, depth: int = 0, scored: bool = True
     ) -> list[Candidates]:
-        """Candidates of each query in each view.
+        """Candidates of each query in each view; `scored`: with the scores of their codes.
 
         The index is searched once, to `depth` (0: chosen from the views). Only queries that a view leaves
         with fewer than `want` rows are searched again, deeper, and at last with the view as a selector.
         """
-        if len(views) == 1 and self._store.keeps_all(views[0]) and (plain := self._plain(queries, want)):
-            return [plain]
+        if len(views) == 1 and self._store.keeps_all(views[0]):
+            plain = self._plain(queries, want, scored)
+            if plain is not None:
+                return [plain]
         total = self._index.rows
         found = [_Found(len(queries)) for _ in views]
         deepest = max(int(_MARGIN * want) + _SPARE, min(_DEEPEST, int(total * _DEEPEST_SHARE)), depth)
@@ -117,10 +119,10 @@ class Proposer:
             self._select(queries, view, one, want)
         return [one.candidates() for one in found]
 
-    def _plain(self, queries: Assigned, want: int) -> Candidates | None:
+    def _plain(self, queries: Assigned, want: int, scored: bool) -> Candidates | None:
         """The common case, quick: nothing is left out, and the lists hold more than is wanted."""
         scores, rows = self._index.search(queries, want + _SPARE)
-        if rows.shape[1] <= want or (rows[:, -1] < 0).any():
+        if rows.shape[1] <= want or rows[:, -1].min() < 0:
             return None
         bound = scores[:, want - 1 : want]
         if (bound <= scores[:, -1:]).any():
@@ -134,6 +136,8 @@ class Proposer:
             packed[columns >= counts[:, None]] = np.iinfo(np.int64).max
         packed.sort(axis=1)
         packed = packed[columns < counts[:, None]]
+        if not scored:
+            return Candidates(packed >> bits, np.empty(0, np.float32), counts)
         starts = np.repeat(np.arange(0, rows.size, rows.shape[1]), counts)
         return Candidates(packed >> bits, scores.ravel()[starts + (packed & (1 << bits) - 1)], counts)
 

@@ -65,11 +65,15 @@ def _by_vectors(store: Datastore, queries: NDArray[np.float32], found: Candidate
     scan = Scan(queries, found.counts, store.addresses(found.rows))
     # One more than asked, to see whether the last of them ties with the next.
     values, places = scan.best(min(k + 1, int(found.counts.max())))
-    exists = places >= 0
-    if ((values[:, 1:] == values[:, :-1]) & exists[:, 1:]).any():
+    full = places.min(initial=0) >= 0
+    ties = values[:, 1:] == values[:, :-1]
+    if (ties if full else ties & (places[:, 1:] >= 0)).any():
         # FAISS leaves open which of equal scores comes first, and which of them comes last at all.
         return _best(found.rows, scan.scores(), found.counts, k)
-    return _filled_up(np.where(exists, found.rows[places], -1), np.where(exists, values, -np.inf), k)
+    rows = found.rows[places]
+    if not full:
+        rows[places < 0], values[places < 0] = -1, -np.inf
+    return _filled_up(rows, values, k)
 
 
 def scores(
@@ -87,6 +91,8 @@ class Scanner(local):
 
     def __init__(self) -> None:
         self._indexes: dict[int, tuple[Any, Any]] = {}
+        # Size, capacity and offset of each list, as FAISS keeps them; offsets from nowhere are addresses.
+        self._lists = np.ones((0, 3), np.int64)
 
     def over(self, addresses: NDArray[np.int64], dimension: int) -> tuple[Any, Any]:
         """The index, with the float16 vector at each address as a list of its own, and its lists.
@@ -96,12 +102,14 @@ class Scanner(local):
         if dimension not in self._indexes:
             self._indexes[dimension] = _empty(dimension)
         index, inverted = self._indexes[dimension]
-        # Size, capacity and offset of each list, as FAISS keeps them; offsets from nowhere are addresses.
-        lists = np.ones((len(addresses), 3), np.int64)
+        count = len(addresses)
+        if len(self._lists) < count:
+            self._lists = np.ones((count, 3), np.int64)
+        lists = self._lists[:count]
         lists[:, 2] = addresses
-        inverted.lists.resize(len(addresses))
+        inverted.lists.resize(count)
         faiss.memcpy(inverted.lists.data(), faiss.swig_ptr(lists), lists.nbytes)
-        inverted.nlist = index.nlist = len(addresses)
+        inverted.nlist = index.nlist = count
         return index, inverted
 
 

@@ -244,9 +244,10 @@ class Retriever:
         seconds = seconds or Seconds()
         with seconds.of("propose"):
             assigned = self.index.assign(vectors, setting.nprobe)
-            found = self._proposer.propose(assigned, views, max(k, setting.depth), depth)
+            rescored = bool(setting.depth) and not self.index.key.exact
+            found = self._proposer.propose(assigned, views, max(k, setting.depth), depth, not rescored)
         with seconds.of("rescore"):
-            if not setting.depth or self.index.key.exact:
+            if not rescored:
                 return [by_codes(one, k) for one in found]
             return by_vectors(self.store, vectors, found, k)
 

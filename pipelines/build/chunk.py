@@ -230,7 +230,7 @@ class ChunkStage:
                 yield left
             else:
                 line = {"domain": document.domain, "id": document.id}
-                removed.add("repeated_lines", line | {"reason": "all of its lines occurred before"})
+                removed.add("no_new_line", line | {"reason": "all of its lines occurred before"})
 
     def _drop(self, document: Document, reason: str, split: int, kept: int, removed: RemovedLog) -> None:
         """Count a duplicate and say of what."""

@@ -34,7 +34,7 @@ from retriever.words import words
 Part = Literal["question", "answer"]
 
 # Counts of passages: dropped, and dropped for a file, by its name.
-DROPPED = "dropped.contaminated"
+CONTAMINATED = "dropped.contaminated"
 BY = "contaminated_by."
 
 _SCHEMA = pa.schema(
@@ -260,7 +260,7 @@ class Contaminated:
         self._log = RemovedLog(layout, number)
         self.counts: dict[str, int] = {}
         if self._texts:
-            self.counts = dict.fromkeys([DROPPED, *(f"{BY}{file}" for file in self._texts.files)], 0)
+            self.counts = dict.fromkeys([CONTAMINATED, *(f"{BY}{file}" for file in self._texts.files)], 0)
 
     def without(self, passages: Sequence[Passage]) -> list[bool]:
         """Which passages stay; the others are counted and, some for each file, listed."""
@@ -275,7 +275,7 @@ class Contaminated:
     def _drop(self, passage: Passage, held: list[Found]) -> None:
         files = [f"{BY}{one.file}" for one in held]
         listed = any(self.counts[file] < REMOVED_SAMPLE for file in files)
-        for name in (DROPPED, *files):
+        for name in (CONTAMINATED, *files):
             self.counts[name] += 1
         line = {"domain": passage.domain, "id": passage.doc_id, "chunk": passage.chunk}
         self._log.add(

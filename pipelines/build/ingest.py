@@ -5,7 +5,7 @@ Everything but the training of the index: read, drop what is there already, cut,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from datastore.errors import RalmError
 from datastore.layout import Marker
@@ -42,6 +42,15 @@ class Embedded:
     removed: tuple[FileEntry, ...]
 
 
+class _Cut(NamedTuple):
+    """Documents cut and embedded: markers of cutting, and of the stage that wrote the shards as they are."""
+
+    chunk: Sequence[Marker]
+    last: Sequence[Marker]
+    shards: tuple[NumberedShard, ...]
+    vectors: tuple[FileEntry, ...]
+
+
 @dataclass(frozen=True)
 class Ingest:
     """The way of one corpus into one store."""
@@ -67,34 +76,36 @@ class Ingest:
         unique = self._compare(documents)
         lines = self._repeated_lines(documents, unique)
         cut = ChunkStage(layout, config, documents, unique, self.held.contamination, lines, self.usage)
-        if not config.embeds_early:
-            chunk = self.job.perform(cut)
-            last = self._without_repeats(chunk)
-            shards = self._number(last)
-            embed = EmbedStage(layout, config.encoder, self.dtype, shards, config.device, self.usage)
-            vectors = tuple(map(only_file, self.job.perform(embed)))
-        else:
-            # Cores cut while a GPU embeds: neither waits for the other.
-            early = EarlyEmbedStage(
-                layout,
-                config.encoder,
-                self.dtype,
-                documents,
-                config.passages_per_shard,
-                config.device,
-                self.usage,
-            )
-            last, embedded = self.job.perform_both(cut, early)
-            chunk, shards = last, self._number(last)
-            vectors = take_vectors(layout, shards, embedded)
+        done = self._cut_while_embedding(cut) if config.embeds_early else self._cut_then_embed(cut)
         return Embedded(
-            shards,
-            vectors,
-            add_counts([*read, *last]) | {"ignored_files": len(corpus.ignored)},
-            _files(chunk, "documents/"),
-            _files(last, "passage-hashes/"),
-            _files([*read, *chunk, *(last if last is not chunk else ())], "removed/"),
+            done.shards,
+            done.vectors,
+            add_counts([*read, *done.last]) | {"ignored_files": len(corpus.ignored)},
+            _files(done.chunk, "documents/"),
+            _files(done.last, "passage-hashes/"),
+            _files([*read, *done.chunk, *(done.last if done.last is not done.chunk else ())], "removed/"),
         )
+
+    def _cut_then_embed(self, cut: ChunkStage) -> "_Cut":
+        """Shards are embedded one by one, when all have their numbers: the finest tasks."""
+        chunk = self.job.perform(cut)
+        last = self._without_repeats(chunk)
+        shards = self._number(last)
+        stage = EmbedStage(
+            self.job.layout, self.config.encoder, self.dtype, shards, self.config.device, self.usage
+        )
+        return _Cut(chunk, last, shards, tuple(map(only_file, self.job.perform(stage))))
+
+    def _cut_while_embedding(self, cut: ChunkStage) -> "_Cut":
+        """Cores cut while a GPU embeds what is cut: neither waits for the other."""
+        layout, config = self.job.layout, self.config
+        per_shard = config.passages_per_shard
+        stage = EarlyEmbedStage(
+            layout, config.encoder, self.dtype, cut.documents, per_shard, config.device, self.usage
+        )
+        chunk, embedded = self.job.perform_both(cut, stage)
+        shards = self._number(chunk)
+        return _Cut(chunk, chunk, shards, take_vectors(layout, shards, embedded))
 
     def _number(self, chunk: Sequence[Marker]) -> tuple[NumberedShard, ...]:
         layout, held = self.job.layout, self.held

@@ -24,7 +24,7 @@ from pipelines.config import BuildConfig
 from retriever.usage import AS_STATED, Usage
 
 # Counts the passages dropped.
-DROPPED = "dropped.duplicate"
+DUPLICATE = "dropped.duplicate"
 
 _Row = tuple[Passage, NDArray[np.int32], bool]
 
@@ -49,7 +49,7 @@ class ThinStage:
         chunked = self.layout.done(ChunkStage.name, number)
         assert chunked is not None  # All of them are.
         counts = Counter(chunked.counts)
-        counts[DROPPED] = 0
+        counts[DUPLICATE] = 0
         removed, listed = RemovedLog(self.layout, number), RemovedLog(self.layout, number)
         shards = ShardWriter(self.layout, number, self.config.passages_per_shard)
         hashes: list[tuple[int, ...]] = []
@@ -63,7 +63,7 @@ class ThinStage:
                 hashes.append((*text_hash(passage.text), *identity))
             if not kept:
                 counts["indexed"] -= 1
-                removed.add("repeated", _nothing_left(passages[0][0]))
+                removed.add("no_new_passage", _nothing_left(passages[0][0]))
         counts.update({f"removed.{name}": n for name, n in removed.counts.items()})
         array = np.array(hashes, np.uint64).reshape(-1, 4)
         known = write_sorted(self.layout, self.layout.passage_hashes(number), array)
@@ -92,7 +92,7 @@ class ThinStage:
             counts.subtract(dict.fromkeys(("passages", *names), 1))
             counts["tokens"] -= len(ids)
             counts["truncated"] -= len(ids) > room
-            counts[DROPPED] += 1
+            counts[DUPLICATE] += 1
             line = {"domain": passage.domain, "id": passage.doc_id, "chunk": passage.chunk}
             listed.add("duplicate_passage", line | {"reason": "an earlier passage has this text"})
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from datastore.errors import RalmError
 from pipelines.build.sources import source_names
-from pipelines.config import Decontamination, SourceConfig, checked_config, load_config
+from pipelines.config import BuildConfig, Decontamination, SourceConfig, checked_config, load_config
 
 
 def test_a_file_is_read_and_overrides_win(tmp_path):

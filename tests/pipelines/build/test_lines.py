@@ -77,7 +77,7 @@ def test_what_stays_is_every_line_once_and_short_ones_always(store):
 
 def test_lines_and_documents_are_accounted_for(store):
     counts = current(Layout(store)).counts
-    assert counts["removed.repeated_lines"] == 1
+    assert counts["removed.no_new_line"] == 1
     assert counts["removed.duplicate_text"] == 1
     whole = sum(len(record["text"].split("\n")) for record in RECORDS if record["id"] not in ("copy", "only"))
     kept = sum(len(text.split("\n")) for text in expected().values())

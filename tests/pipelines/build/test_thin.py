@@ -60,7 +60,7 @@ def test_vectors_are_those_of_the_passages_that_stay(stores):
 def test_every_passage_and_document_is_accounted_for(stores):
     counts, before = (current(Layout(root)).counts for root in stores)
     assert counts["dropped.duplicate"] == before["passages"] - counts["passages"]
-    assert counts["removed.repeated"] == 1
+    assert counts["removed.no_new_passage"] == 1
     assert counts["indexed"] == before["indexed"] - 1
     manifest = current(Layout(stores[0]))
     assert "notices" not in manifest.domains
@@ -69,7 +69,7 @@ def test_every_passage_and_document_is_accounted_for(stores):
     assert verify(stores[0]) == []
     (line,) = [
         orjson.loads(line)
-        for path in (stores[0] / "removed" / "repeated").iterdir()
+        for path in (stores[0] / "removed" / "no_new_passage").iterdir()
         for line in path.read_bytes().splitlines()
     ]
     assert line["id"] == "bare"
