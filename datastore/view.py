@@ -58,7 +58,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "=": operator.eq,
 }
-_CONDITION = re.compile(r"\s*([^<>=!]+?)\s*(>=|<=|!=|>|<|==|=)\s*(.*?)\s*", re.DOTALL)
+# Nothing is larger or smaller than a sign: year>>3 is a slip of the finger.
+_CONDITION = re.compile(r"\s*([^<>=!]+?)\s*((?:>=|<=|>|<)(?!\s*[<>=!])|!=|==|=)\s*(.*?)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
 from pipelines.build.contamination import make_table, question_files
 from pipelines.build.dedup import Held
-from pipelines.build.executor import Executor
+from pipelines.build.executor import Executor, RayExecutor
 from pipelines.build.index import TrainStage
 from pipelines.build.ingest import Ingest, named, require_passages, settings, unnamed
 from pipelines.build.job import Job, only_file, pending
@@ -40,7 +40,7 @@ class Build:
 
     def run(self) -> Manifest:
         """Build, or go on building, and publish. Raises RalmError for what the user can mend."""
-        from retriever.encoder import best_dtype
+        from retriever.encoder import best_dtype, require
 
         check_target(self.layout)
         config = pinned(self.config)
@@ -49,6 +49,8 @@ class Build:
         device = self.config.device
         dtype = self.config.dtype if self.config.dtype != "auto" else best_dtype(device)
         self._check_device()
+        if not isinstance(self.executor, RayExecutor):  # A cluster's GPUs may be elsewhere.
+            require(device)
         chosen = settings(config, corpus, towers, dtype)
         self._name_questions(chosen)
         table = self._table()

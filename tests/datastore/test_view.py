@@ -72,7 +72,7 @@ def test_a_condition_compares_like_with_like(text, value, met):
     assert Condition.parse(text).meets(value) is met
 
 
-@pytest.mark.parametrize("text", ["", "year", "=2010", "year~2010", ">"])
+@pytest.mark.parametrize("text", ["", "year", "=2010", "year~2010", ">", "year>>3", "year>= <3", "year<=>3"])
 def test_what_is_no_condition_says_how_one_looks(text):
     with pytest.raises(RalmError, match="such as year>=2010"):
         Condition.parse(text)

@@ -248,6 +248,8 @@ def test_without_a_gpu_a_build_on_one_is_a_sentence(tmp_path, corpus, monkeypatc
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(RalmError, match="PyTorch finds no GPU here"):
         build_store(tmp_path / "s", corpus, device="cuda")
+    # Nothing is begun that could only go on with a GPU.
+    assert not (tmp_path / "s").exists()
     with pytest.raises(RalmError, match="IVF4,RaBitQ is not trained on a GPU: choose Flat"):
         build_store(tmp_path / "t", corpus, device="cuda", index_key="IVF4,RaBitQ")
     assert not (tmp_path / "t").exists()
