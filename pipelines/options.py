@@ -14,7 +14,9 @@ Also = Annotated[
 ]
 ReaderName = Annotated[str, typer.Option("--reader", help="packaged name, GGUF, folder or hub name")]
 ExecutorName = Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Ray workers; default: every CPU")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="default: every CPU with ray, one process with local")
+]
 QuantizationName = Annotated[str, typer.Option("--quantization", help="none, int8, llm-int8 or nf4")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
