@@ -133,19 +133,30 @@ class Datastore:
 
     def addresses(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where in memory the stored vector of each of these rows begins, while the store is open: [n]."""
-        if len(rows) and rows.view(np.uint64).max() >= self.rows:  # As such, negative rows are huge.
-            raise IndexError(f"rows {rows.min()} to {rows.max()} are not all within 0..{self.rows - 1}")
-        width = 2 * self.manifest.encoder.dimension
-        numbers = np.searchsorted(self._first_rows, rows, side="right") - 1
-        found: NDArray[np.int64] = self._origins[numbers] + rows * width
+        bounds, origins = self._origins
+        # As unsigned numbers, negative rows are huge: what is no row falls behind the last shard.
+        numbers = np.searchsorted(bounds, rows.view(np.uint64), side="right")
+        try:
+            found: NDArray[np.int64] = origins[numbers]
+        except IndexError:
+            raise IndexError(
+                f"rows {rows.min()} to {rows.max()} are not all within 0..{self.rows - 1}"
+            ) from None
+        found += rows * (2 * self.manifest.encoder.dimension)
         return found
 
     @cached_property
-    def _origins(self) -> NDArray[np.int64]:
-        """Where row 0 would lie, were each shard's vectors those of all rows before it, too."""
+    def _origins(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """First rows of the shards and the end, and where row 0 would lie by each shard's vectors.
+
+        That is: were they those of all rows before it, too. Shard n is between bounds n and n + 1 and is
+        number n + 1 of the origins, as a sorted search counts.
+        """
         width = 2 * self.manifest.encoder.dimension
         starts = [self._shard(n).vectors.ctypes.data for n in range(len(self.manifest.shards))]
-        return np.array(starts, np.int64) - self._first_rows * width
+        origins = np.array([0, *starts], np.int64)
+        origins[1:] -= self._first_rows * width
+        return np.array([*self._first_rows, self.rows], np.uint64), origins
 
     def keys(self, rows: Rows) -> NDArray[np.uint64]:
         """The passage keys of these rows: uint64 [len(rows)]."""

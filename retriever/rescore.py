@@ -6,6 +6,7 @@ mapped: nothing is gathered or copied.
 """
 
 from collections.abc import Sequence
+from ctypes import c_int64
 from dataclasses import dataclass
 from threading import local
 from typing import Any
@@ -91,8 +92,7 @@ class Scanner(local):
 
     def __init__(self) -> None:
         self._indexes: dict[int, tuple[Any, Any]] = {}
-        # Size, capacity and offset of each list, as FAISS keeps them; offsets from nowhere are addresses.
-        self._lists = np.ones((0, 3), np.int64)
+        self._lists: dict[int, NDArray[np.int64]] = {}
 
     def over(self, addresses: NDArray[np.int64], dimension: int) -> tuple[Any, Any]:
         """The index, with the float16 vector at each address as a list of its own, and its lists.
@@ -100,17 +100,28 @@ class Scanner(local):
         FAISS's index does not keep its lists alive: whoever uses it holds both.
         """
         if dimension not in self._indexes:
-            self._indexes[dimension] = _empty(dimension)
+            self._indexes[dimension], self._lists[dimension] = _empty(dimension), np.ones((0, 3), np.int64)
         index, inverted = self._indexes[dimension]
-        count = len(addresses)
-        if len(self._lists) < count:
-            self._lists = np.ones((count, 3), np.int64)
-        lists = self._lists[:count]
-        lists[:, 2] = addresses
-        inverted.lists.resize(count)
-        faiss.memcpy(inverted.lists.data(), faiss.swig_ptr(lists), lists.nbytes)
-        inverted.nlist = index.nlist = count
+        if len(addresses) > len(self._lists[dimension]):
+            self._lists[dimension] = _single_vectors(inverted, len(addresses))
+            index.nlist = inverted.nlist
+        # What is left of earlier addresses stands behind these and is probed by nobody.
+        self._lists[dimension][: len(addresses), 2] = addresses
         return index, inverted
+
+
+def _single_vectors(inverted: Any, count: int) -> NDArray[np.int64]:
+    """FAISS's own table of so many lists of one vector each: size, capacity and offset [count, 3].
+
+    Offsets from nowhere are addresses. Good until the table grows.
+    """
+    inverted.lists.resize(count)
+    inverted.nlist = count
+    start = int(inverted.lists.data().this)
+    memory = (c_int64 * (3 * count)).from_address(start)
+    table: NDArray[np.int64] = np.ctypeslib.as_array(memory).reshape(count, 3)
+    table[:] = 1
+    return table
 
 
 def _empty(dimension: int) -> tuple[Any, Any]:
@@ -143,11 +154,10 @@ class Scan:
     ) -> None:
         self._queries, self._count = np.ascontiguousarray(queries), len(addresses)
         probed = int(counts.max(initial=0))
-        if self._count == len(queries) * probed:
-            self._probed = np.arange(self._count).reshape(len(queries), probed)
-        else:
-            self._probed = np.full((len(queries), probed), -1, np.int64)
-            self._probed[np.arange(probed) < counts[:, None]] = np.arange(self._count)
+        columns = np.arange(probed)
+        self._probed = (np.cumsum(counts) - counts)[:, None] + columns
+        if self._count < self._probed.size:
+            self._probed[columns >= counts[:, None]] = -1
         self._distances = np.zeros(self._probed.shape, np.float32)
         self._index, self._lists = scanner.over(addresses, queries.shape[1])
         self._index.nprobe = probed

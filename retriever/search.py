@@ -5,6 +5,7 @@ Two tiers: codes in memory propose candidates, the stored vectors score them exa
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -312,5 +313,6 @@ class Retriever:
 
 def require_finite(vectors: NDArray[np.float32]) -> None:
     """Raise RalmError for query vectors that nothing can be near to."""
-    if not np.isfinite(vectors).all():
+    # One number first, which tells almost always; squares of very large numbers may overflow.
+    if not isfinite(np.vdot(vectors, vectors)) and not np.isfinite(vectors).all():
         raise RalmError("A query's vector holds NaN or infinity: is the encoder's checkpoint whole?")
