@@ -28,7 +28,7 @@ from pipelines.build.sources import source_names
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.config import Decontamination
 from pipelines.evaluate.questions import load_questions
-from pipelines.filters.text import longer, n_gram_hashes
+from pipelines.filters.words import longer, n_gram_hashes
 from retriever.words import words
 
 Part = Literal["question", "answer"]
