@@ -1,14 +1,15 @@
 """Peak memory of a build, and what an open store holds in memory for each passage.
 
     python benchmarks/memory.py build SOURCE... -o STORE [any option of `ralm build`]
-    python benchmarks/memory.py growth SOURCE... [--sizes 1e9 4e9] [any option of `ralm build`]
+    python benchmarks/memory.py growth SOURCE... [--sizes 1e9 4e9] [--small-encoder] [any option of it]
     python benchmarks/memory.py store STORE
     python benchmarks/memory.py many [--passages 10000000]
 
 `build` runs `ralm build` and adds up the proportional set size (PSS: shared pages counted once) of it and
-all its children, Ray's own processes included, ten times a second; pages of mapped files apart. `growth`
+all its children, Ray's own processes included, every 0.4 seconds; pages of mapped files apart. `growth`
 does so for corpora of several sizes, which repeat the sources' documents, each time with their words in
-another order, so that none is a duplicate.
+another order, so that none is a duplicate; with `--small-encoder` by an encoder of one layer whose tokens
+are words, since what embedding takes is not the question.
 
 `store` opens a store, reads every passage key and 1,000 passages, and divides the anonymous memory that took
 by the number of passages; memory-mapped pages are the page cache's and are not counted. `many` makes a store
@@ -19,6 +20,7 @@ its index, searches it whole and in samples, and counts what it holds beyond cod
 import argparse
 import multiprocessing
 import random
+import string
 import subprocess
 import sys
 import tempfile
@@ -45,6 +47,8 @@ from retriever.sizing import IndexKey
 
 # Bytes of one file of a corpus that is made up.
 _PART = 1 << 26
+# Seconds between looks: the kernel goes through all pages of all processes for one.
+_EVERY = 0.4
 
 
 def memory_of(process: psutil.Process) -> tuple[int, int]:
@@ -64,24 +68,44 @@ def memory_of(process: psutil.Process) -> tuple[int, int]:
     return own, files
 
 
-def peak_of_build(arguments: list[str]) -> None:
-    command = [sys.executable, "-m", "pipelines.cli", "build", *arguments]
-    started, peaks, when = time.perf_counter(), (0, 0, 0), 0.0
+def peak_of_build(store: Path, arguments: list[str]) -> None:
+    """Print the peak of each stage, the whole build's, and whether Ray spilled."""
+    command = [sys.executable, "-m", "pipelines.cli", "build", *arguments, "-o", str(store)]
+    started, spilled = time.perf_counter(), False
+    stages: dict[str, tuple[int, int]] = {}
     with subprocess.Popen(command) as build:
         process = psutil.Process(build.pid)
         while build.poll() is None:
             try:
-                own, files = memory_of(process)
+                found = memory_of(process)
             except psutil.Error:
                 break
-            when = time.perf_counter() - started if own > peaks[0] else when
-            peaks = (max(peaks[0], own), max(peaks[1], files), max(peaks[2], own + files))
-            time.sleep(0.1)
-    own, files, both = (peak / 2**20 for peak in peaks)
+            stage, before = stage_of(store), (0, 0)
+            before = stages.get(stage, before)
+            stages[stage] = (max(before[0], found[0]), max(before[1], found[1]))
+            spilled = spilled or has_spilled()
+            time.sleep(_EVERY)
+    for stage, peaks in stages.items():
+        own, files = (peak / 2**20 for peak in peaks)
+        print(f"  until {stage:<14} {own:8,.0f} MiB, mapped files {files:8,.0f} MiB")
+    own, files = (max(peaks[n] for peaks in stages.values()) / 2**20 for n in range(2))
     print(
-        f"peak memory {own:,.0f} MiB after {when:.0f} s of {time.perf_counter() - started:.0f}, "
-        f"mapped files {files:,.0f} MiB, at most {both:,.0f} MiB together"
+        f"peak memory {own:,.0f} MiB, mapped files {files:,.0f} MiB, {time.perf_counter() - started:.0f} s, "
+        f"Ray spilled {'objects' if spilled else 'nothing'}",
+        flush=True,
     )
+
+
+def stage_of(store: Path) -> str:
+    """The stage whose first or latest task was done last."""
+    folders = [path for path in Layout(store).stages.glob("*") if path.is_dir()]
+    return max(folders, key=lambda path: path.stat().st_mtime).name if folders else "start"
+
+
+def has_spilled() -> bool:
+    """Whether Ray's latest session here has written objects to disk."""
+    session = Path(tempfile.gettempdir()) / "ray" / "session_latest"
+    return any(path.is_file() for path in session.glob("ray_spilled_objects*/*"))
 
 
 def growth(sources: list[Path], sizes: list[float], options: list[str]) -> None:
@@ -96,7 +120,32 @@ def growth(sources: list[Path], sizes: list[float], options: list[str]) -> None:
                 pool.starmap(write_varied, [(corpus / f"{n:04d}.jsonl", texts, n) for n in parts])
             written = sum(path.stat().st_size for path in corpus.iterdir())
             print(f"corpus of {written / 1e9:.2f} GB:", flush=True)
-            peak_of_build([str(corpus), "-o", str(Path(folder) / "store"), *options])
+            peak_of_build(Path(folder) / "store", [str(corpus), *options])
+
+
+def small_encoder(folder: Path) -> str:
+    """An encoder of one layer with random weights, whose tokens are words: quick, and all else as usual."""
+    import torch
+    from sentence_transformers import SentenceTransformer, models
+    from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
+    from tokenizers.models import WordLevel
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    words = [f"{one}{other}" for one in string.ascii_lowercase for other in ["", *string.ascii_lowercase]]
+    vocabulary = {word: n for n, word in enumerate([*special, *words])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, "[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), special, strict=True))
+    torch.manual_seed(0)
+    size = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(vocabulary), **size)).save_pretrained(folder / "bare")
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder / "bare")
+    transformer = models.Transformer(str(folder / "bare"), max_seq_length=256)
+    SentenceTransformer(modules=[transformer, models.Pooling(64)]).save(str(folder / "small"))
+    return str(folder / "small")
 
 
 def write_varied(path: Path, texts: list[str], seed: int) -> None:
@@ -234,12 +283,18 @@ def main() -> None:
     parser.add_argument("what", choices=["build", "growth", "store", "many"])
     parser.add_argument("--sizes", type=float, nargs="+", default=[1e9, 4e9])
     parser.add_argument("--passages", type=int, default=10_000_000)
+    parser.add_argument("--small-encoder", action="store_true")
+    parser.add_argument("-o", "--output", type=Path, default=Path("store"))
     args, rest = parser.parse_known_args()
     if args.what == "build":
-        peak_of_build(rest)
+        peak_of_build(args.output, rest)
     elif args.what == "growth":
         sources = [Path(one) for one in rest if ".jsonl" in one]
-        growth(sources, args.sizes, [one for one in rest if ".jsonl" not in one])
+        options = [one for one in rest if ".jsonl" not in one]
+        with tempfile.TemporaryDirectory() as folder:
+            if args.small_encoder:
+                options += ["--encoder", small_encoder(Path(folder))]
+            growth(sources, args.sizes, options)
     elif args.what == "many":
         many(args.passages)
     else:
