@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -135,7 +136,9 @@ def search(
     query_encoder: Annotated[str | None, typer.Option(help="where its tower for queries lies now")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda: what encodes and searches")] = "cpu",
     index_in: Annotated[str, typer.Option(help="memory, disk, or auto: memory if it fits")] = "auto",
-    recall: Annotated[float | None, typer.Option(help="quickest setting of this recall@10")] = None,
+    recall: Annotated[
+        float | None, typer.Option(help="quickest setting of this recall@10, instead of the next two")
+    ] = None,
     nprobe: Annotated[int | None, typer.Option(help="lists to probe")] = None,
     depth: Annotated[int | None, typer.Option(help="vectors to re-score exactly; 0: none")] = None,
     method: Annotated[str | None, typer.Option(help="dense, bm25 or hybrid (default, if it can)")] = None,
@@ -152,17 +155,22 @@ def search(
     """Show the passages nearest to a query."""
     from datastore.view import Condition, View
     from pipelines.stores import Opening, open_stores
+    from retriever.asked import Asked, require_text
     from retriever.ranking import Method, Seconds
     from retriever.rerank import Refinement
 
+    require_text([query])
     conditions = tuple(Condition.parse(text) for text in where or [])
     view = View(fraction, seed, tuple(domain or []), conditions)
+    how = Method(method or "hybrid", fusion)  # type: ignore[arg-type]
+    refinement = Refinement(near_duplicates, cross_encoder=cross_encoder, diversity=diversity)
     how_opened = Opening(as_device(device), as_place(index_in), encoder, query_encoder)
-    retriever = open_stores([store, *(also or [])], how_opened)
+    stores = [store, *(also or [])]
+    Asked(k, view, recall, nprobe, depth, how if method else None).check(stores)
+    retriever = open_stores(stores, how_opened)
     seconds = Seconds()
     chosen = retriever.setting(k, recall, nprobe, depth)
-    how = Method(method or retriever.method.name, fusion)  # type: ignore[arg-type]
-    refinement = Refinement(near_duplicates, cross_encoder=cross_encoder, diversity=diversity)
+    how = how if method else replace(how, name=retriever.method.name)
     (ranking,) = retriever.refine([query], k, refinement, view, chosen, how, seconds=seconds)
     show.hits(query, ranking, retriever.hash, chosen, seconds.stages, as_json)
 
@@ -178,6 +186,9 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Answer a question from the store, with citations."""
+    from retriever.asked import require_text
+
+    require_text([question])  # Before what takes seconds is imported.
     from lm.reader import TransformersReader
     from pipelines.stores import Opening, open_stores
     from serve.answerer import Answerer

@@ -16,6 +16,7 @@ from datastore.manifest import Device, current_hash
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
+from retriever.asked import no_card, no_words, require_count, require_effort, require_text
 from retriever.card import Card, identity, read_card
 from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder
@@ -135,24 +136,15 @@ class Retriever:
     def setting(
         self, k: int, recall: float | None = None, nprobe: int | None = None, depth: int | None = None
     ) -> Setting:
-        """The quickest setting that reaches a recall, by the index's card; `nprobe` and `depth` overrule it.
+        """The quickest setting that reaches a recall, by the index's card, or the one that is given.
 
-        Without any of them, the recall that the store was built for, or the best there is.
+        What is given neither way is that of the recall that the store was built for, or the best there is.
+        Raises RalmError for a recall together with `nprobe` or `depth`.
         """
+        require_effort(self.store.manifest.index.key, self.index.nlist, recall, nprobe, depth)
         if recall is not None and self.card is None:
-            raise RalmError(
-                f"{self.store.layout.root} has no index card to choose a recall by: run "
-                f"`ralm card {self.store.layout.root}`, or give nprobe and depth."
-            )
+            raise no_card(self.store.layout.root)
         chosen = self._default(k) if recall is None or self.card is None else self.card.setting(recall, k)
-        if nprobe is not None and not 1 <= nprobe <= max(1, self.index.nlist):
-            raise RalmError(
-                f"nprobe must be between 1 and the {self.index.nlist} lists of this index, not {nprobe}."
-                if self.index.nlist
-                else f"The index {self.store.manifest.index.key} has no lists to probe: leave nprobe out."
-            )
-        if depth is not None and depth < 0:
-            raise RalmError(f"depth, the number of vectors re-scored, must not be negative: {depth}.")
         return Setting(nprobe or chosen.nprobe, chosen.depth if depth is None else depth)
 
     def _default(self, k: int) -> Setting:
@@ -190,8 +182,8 @@ class Retriever:
         The index is searched once, to `depth` (chosen from the views if 0); only queries that a view
         leaves short are searched again. `seconds`, if given, is told how long each stage took.
         """
-        if k < 1:
-            raise RalmError(f"k must be at least 1, not {k}.")
+        require_count(k)
+        require_text(queries)
         seconds = seconds or Seconds()
         if not queries or not views or not self.rows:
             return [[Ranking((), True) for _ in queries] for _ in views]
@@ -213,9 +205,7 @@ class Retriever:
     ) -> list[Ranked]:
         """The k best rows by embeddings, by words, or by both."""
         if method.name != "dense" and self.lexical is None:
-            raise RalmError(
-                f"{self.store.layout.root} has no BM25 index: build it with `lexical: true`, or search dense."
-            )
+            raise no_words(self.store.layout.root)
         each = max(k, _FUSED) if method.name == "hybrid" else k
         if method.name != "bm25":
             with seconds.of("encode"):
