@@ -88,6 +88,8 @@ def build(
     listed = [SourceConfig(path=path, domain=domain) for path in sources or []] or None
     if domain and not listed:
         raise RalmError("--domain is for sources on the command line: name them, or set it in the file.")
+    if not listed and config is None:
+        raise RalmError("Nothing is named to build of: name files or folders, or a --config with `sources`.")
     settings = load_config(
         config,
         sources=listed,

@@ -37,7 +37,7 @@ def test_a_build_that_drops_what_is_repeated_or_asked(tmp_path, corpus, ralm):
         assert row in out
     code, _, err = ralm("build", corpus, "-o", tmp_path / "other", "--duplicate-passages", "some")
     assert code == 2
-    assert "duplicate_passages: Input should be 'keep' or 'drop'" in err
+    assert "duplicate_passages must be 'keep' or 'drop', not 'some'" in err
 
 
 def test_a_build_on_ray_from_the_command_line(tmp_path, corpus, store, ralm, ray_cluster):
@@ -93,11 +93,11 @@ def test_a_curve_from_the_command_line(tmp_path, store, ralm):
     ("arguments", "sentence"),
     [
         (["build", "nowhere", "-o", "{tmp}/s"], "There is no source nowhere"),
-        (["build", "-o", "{tmp}/s"], "sources"),
+        (["build", "-o", "{tmp}/s"], "name files or folders, or a --config"),
         (["build", "{corpus}", "-o", "{tmp}/s", "--encoder", "no/such"], "no encoder 'no/such'"),
         (["build", "{corpus}", "-o", "{tmp}/s", "--index-key", "IVFPQ"], "valid keys are auto, Flat"),
         (["build", "{corpus}", "-o", "{tmp}/s", "--index-memory", "much"], "is not a size"),
-        (["build", "{corpus}", "-o", "{tmp}/s", "--limit", "0"], "limit"),
+        (["build", "{corpus}", "-o", "{tmp}/s", "--limit", "0"], "limit must be at least 1, not 0"),
         (["build", "{corpus}", "-o", "{tmp}/s", "--executor", "spark"], "valid are ray and local"),
         (["build", "--config", "{tmp}/none.yaml", "-o", "{tmp}/s"], "no configuration file"),
         (["build", "--config", "{corpus}", "--domain", "x", "-o", "{tmp}/s"], "--domain is for sources"),

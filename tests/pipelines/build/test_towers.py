@@ -184,4 +184,4 @@ def test_a_build_says_how_its_encoders_are_used(tmp_path, folders, corpus, ralm)
     assert "query prompt 'query: ', pooling cls, dot product" in out
     code, _, err = ralm("build", corpus, "-o", tmp_path / "t", "--pooling", "max", "--executor", "local")
     assert code == 2
-    assert "pooling: Input should be 'mean', 'cls' or 'last' (got 'max')" in err
+    assert "pooling must be 'mean', 'cls' or 'last', not 'max'" in err
