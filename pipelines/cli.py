@@ -16,8 +16,10 @@ from pipelines.config import SourceConfig, load_config
 from pipelines.options import (
     Also,
     AsJson,
+    EncoderPlace,
     ExecutorName,
     QuantizationName,
+    QueryEncoderPlace,
     ReaderName,
     Store,
     Workers,
@@ -134,8 +136,8 @@ def search(
     query: Annotated[str, typer.Argument(help="what to look for")],
     also: Also = None,
     k: Annotated[int, typer.Option("-k", help="passages to show")] = 5,
-    encoder: Annotated[str | None, typer.Option(help="fail unless the store has this one")] = None,
-    query_encoder: Annotated[str | None, typer.Option(help="where its tower for queries lies now")] = None,
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
     device: Annotated[str, typer.Option(help="cpu or cuda: what encodes and searches")] = "cpu",
     index_in: Annotated[str, typer.Option(help="memory, disk, or auto: memory if it fits")] = "auto",
     recall: Annotated[
@@ -184,6 +186,8 @@ def ask(
     reader: ReaderName = DEFAULT_READER,
     quantization: QuantizationName = DEFAULT_QUANTIZATION,
     passages: Annotated[int, typer.Option("-k", help="passages the reader sees")] = 3,
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
     no_retrieval: Annotated[bool, typer.Option("--no-retrieval", help="ask the LM alone")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -195,7 +199,8 @@ def ask(
     from pipelines.stores import Opening, open_stores
     from serve.answerer import Answerer
 
-    retriever = None if no_retrieval else open_stores([store, *(also or [])], Opening())
+    opening = Opening(encoder=encoder, query_encoder=query_encoder)
+    retriever = None if no_retrieval else open_stores([store, *(also or [])], opening)
     show.loading(reader)
     answerer = Answerer(retriever, TransformersReader(reader, quantization))
     show.answer(question, answerer.ask(question, passages), answerer.reader, as_json)
@@ -209,6 +214,8 @@ def serve(
     quantization: QuantizationName = DEFAULT_QUANTIZATION,
     device: Annotated[str, typer.Option(help="cpu or cuda: what encodes and searches")] = "cpu",
     index_in: Annotated[str, typer.Option(help="memory, disk, or auto: memory if it fits")] = "auto",
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
     also: Also = None,
     searchers: Annotated[int, typer.Option(min=0, help="Ray searchers for each store; 0: none")] = 0,
     partial: Annotated[bool, typer.Option("--partial", help="answer without a lost searcher")] = False,
@@ -230,7 +237,7 @@ def serve(
             listener.bind((host, port))
         except (OSError, OverflowError) as error:
             raise RalmError(f"{host}:{port} cannot be listened on ({error}): choose --port.") from None
-        opening = Opening(as_device(device), as_place(index_in), searchers=searchers, partial=partial)
+        opening = Opening(as_device(device), as_place(index_in), encoder, query_encoder, searchers, partial)
         retriever = open_stores([store, *(also or [])], opening)
         show.loading(reader)
         answerer = Answerer(retriever, TransformersReader(reader, quantization))
@@ -260,6 +267,8 @@ def scaling(
     reader_questions: Annotated[int, typer.Option(help="questions the LM answers at most")] = 100,
     limit: Annotated[int | None, typer.Option(help="take only the first questions")] = None,
     method: Annotated[str, typer.Option(help="dense, bm25 or hybrid")] = "dense",
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
 ) -> None:
     """Draw how retrieval and answers improve as the datastore grows."""
     from pipelines.evaluate.scaling import Study
@@ -281,6 +290,8 @@ def scaling(
         reader_questions=reader_questions,
         limit=limit,
         method=Method(method),  # type: ignore[arg-type]
+        encoder=encoder,
+        query_encoder=query_encoder,
     )
     show.curve(run_study(study), output)
 

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.manifest import Device, current_hash
+from datastore.manifest import Device, Manifest, current_hash
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
 from retriever.asked import no_card, no_words, require_count, require_effort, require_text
 from retriever.card import Card, identity, read_card
-from retriever.checkpoint import Checkpoint
+from retriever.checkpoint import moved
 from retriever.encoder import Encoder
 from retriever.fusion import fuse
 from retriever.index import CodeIndex, Setting
@@ -48,13 +48,16 @@ class Retriever:
         card: Card | None = None,
         lexical: Lexical | None = None,
         place: Place = "auto",
+        lies: tuple[str | None, str | None] = (None, None),
     ) -> None:
+        """`lies`: where its encoder and the tower for queries were found, if not where the manifest says."""
         self.store = store
         self.encoder = encoder
         self.index = index
         self.card = card
         self.lexical = lexical
         self._place = place
+        self._lies = lies
         self._proposer = Proposer(store, index)
 
     @classmethod
@@ -72,19 +75,12 @@ class Retriever:
         whatever names; others are a RalmError.
         """
         store = Datastore.open(path)
-        described = store.manifest.encoder
-        if encoder is not None and encoder != described.name:
-            if Checkpoint.find(encoder).weights_sha256 != described.weights_sha256:
-                raise RalmError(
-                    f"{path} was built with the encoder {described.name}, not {encoder}: search it with "
-                    "that one, or build another store."
-                )
-            described = described.at(encoder)
-        described = described.at(None, query_encoder)
+        described = moved(store.manifest.encoder, encoder, query_encoder)
         card = read_card(store.layout, store.manifest)
         index = load(store.layout.root, store.manifest, device, place)
         lexical = LexicalIndex.load(store.layout.root, store)
-        return cls(store, Encoder.open(described, device), index, card, lexical, place)
+        lies = (encoder, query_encoder)
+        return cls(store, Encoder.open(described, device), index, card, lexical, place, lies)
 
     @property
     def rows(self) -> int:
@@ -118,15 +114,23 @@ class Retriever:
             return self
         store = Datastore.open(layout.root)
         now = store.manifest
-        device = self.encoder.device
         return Retriever(
             store,
-            self.encoder if self.encoder.is_of(now.encoder) else Encoder.open(now.encoder, device),
-            self.index if identity(now) == identity(before) else load(layout.root, now, device, self._place),
+            self._encoder_of(now),
+            self.index
+            if identity(now) == identity(before)
+            else load(layout.root, now, self.encoder.device, self._place),
             read_card(layout, now),
             LexicalIndex.load(layout.root, store),
             self._place,
+            self._lies,
         )
+
+    def _encoder_of(self, manifest: Manifest) -> Encoder:
+        """The encoder of another generation: this one, if it is the same."""
+        if self.encoder.is_of(manifest.encoder):
+            return self.encoder
+        return Encoder.open(moved(manifest.encoder, *self._lies), self.encoder.device)
 
     @property
     def method(self) -> Method:

@@ -32,6 +32,7 @@ class Job:
         """Fix what the job's bytes follow from, or compare it with what the job was begun with."""
         path = self.layout.build_file
         if not path.exists():
+            self.executor.start()  # Nothing is begun on a cluster that cannot be reached.
             write_json(path, settings)
             return
         for name, begun in read_json(path).items():
