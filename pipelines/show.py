@@ -54,20 +54,22 @@ def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
 def dry_run(found: "Estimate", workers: int) -> None:
     """Print a dry run's plan."""
     rows = [
-        ("input", f"{amount(found.corpus.input_bytes, 'bytes')} in {found.corpus.splits} splits"),
+        ("input", f"{amount(found.corpus.input_bytes, 'bytes')} in {amount(found.corpus.splits, 'splits')}"),
         ("documents", f"{found.corpus.documents:,}"),
         ("passages", f"{found.corpus.passages:,}"),
         ("tokens", f"{found.corpus.tokens:,}"),
         ("text on disk", amount(found.corpus.text_bytes, "bytes")),
         ("vectors on disk", amount(found.vector_bytes, "bytes")),
         (f"index {found.index_key} in memory", amount(found.index_bytes, "bytes")),
-        (f"time on {workers} workers", duration(found.seconds)),
+        (f"time on {amount(workers, 'workers')}", duration(found.seconds)),
     ]
     console.print(_table("Plan (nothing is written)", rows))
     console.print(
-        f"[dim]Extrapolated from {found.corpus.sampled_documents} documents; starting Ray and loading the "
-        "encoder (some 15 seconds) not counted."
+        f"[dim]Extrapolated from {found.corpus.sample}; starting Ray and loading the encoder (some "
+        "15 seconds) not counted."
     )
+    if found.corpus.doubt:
+        console.print(found.corpus.doubt, style="yellow")
 
 
 def built(store: Path, manifest: Manifest) -> None:
@@ -168,7 +170,8 @@ def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence[
         console.print("All of them were taken down already: the store stays as it was.")
         return
     console.print(
-        f"Taken down: {len(documents):,} documents, {before.passages - after.passages:,} passages. "
+        f"Taken down: {amount(len(documents), 'documents')}, "
+        f"{amount(before.passages - after.passages, 'passages')}. "
         f"Generation {after.generation} has {after.passages:,}. "
         f"`ralm compact {address_of(store)}` removes them from the disk."
     )
@@ -178,7 +181,7 @@ def would_delete(documents: Sequence["Takedown"]) -> None:
     """Print what a takedown would hide."""
     for document in documents:
         console.print(f"  [cyan]{escape(document.domain)}[/]  {escape(document.doc_id)}")
-    console.print(f"{len(documents):,} documents would be taken down; nothing is changed.")
+    console.print(f"{amount(len(documents), 'documents')} would be taken down; nothing is changed.")
 
 
 def discarded(store: Path, job: str | None) -> None:
@@ -196,8 +199,9 @@ def compacted(store: Path, before: Manifest, after: Manifest, swept: "Swept") ->
         console.print("Nothing to rewrite: no shard holds rows taken down, none fits into its neighbour.")
     else:
         console.print(
-            f"Generation {after.generation}: {after.passages:,} passages in {len(after.shards):,} shards "
-            f"(before: {before.rows:,} rows in {len(before.shards):,})."
+            f"Generation {after.generation}: {amount(after.passages, 'passages')} in "
+            f"{amount(len(after.shards), 'shards')} "
+            f"(before: {amount(before.rows, 'rows')} in {len(before.shards):,})."
         )
     # Objects go by their age: `swept`.
     where = f" in the cache {store}" if Origin.of(store) else ""
@@ -242,9 +246,13 @@ def status(store: Path, found: "Status") -> None:
         console.print(f"{what}: {count}", markup=False)
     if found.manifest:
         m = found.manifest
-        console.print(f"Published: generation {m.generation}, {m.passages:,} passages, manifest {m.hash}.")
+        console.print(
+            f"Published: generation {m.generation}, {amount(m.passages, 'passages')}, manifest {m.hash}."
+        )
         if hidden := m.rows - m.passages:
-            console.print(f"Taken down and still on disk: {hidden:,} passages (`ralm compact` removes them).")
+            console.print(
+                f"Taken down and still on disk: {amount(hidden, 'passages')} (`ralm compact` frees the disk)."
+            )
     if found.unfinished:
         console.print(
             f"Not finished: run the same `ralm {found.unfinished}` again, it goes on where it stopped, or "
@@ -295,7 +303,11 @@ def hits(
 
 def card(found: "Card") -> None:
     """Print the settings of an index that are worth choosing: none is both quicker and better."""
-    table = Table(title=f"{found.rows:,} passages, {found.queries} queries", title_justify="left", box=None)
+    table = Table(
+        title=f"{amount(found.rows, 'passages')}, {amount(found.queries, 'queries')}",
+        title_justify="left",
+        box=None,
+    )
     for name in ("lists probed", "re-scored", "recall@10", "recall@100", "read", "ms a query"):
         table.add_column(name, justify="right")
     reached = 0.0
