@@ -16,6 +16,7 @@ from datastore.origin import Origin, address_of
 from pipelines.build.contamination import BY, sought
 from pipelines.build.lines import REPEATED
 from pipelines.build.measured import of_embedding
+from pipelines.build.measured import total as total_of
 from pipelines.build.progress import amount, duration
 from pipelines.took import notes, speed, worked
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from datastore.takedown import Takedown
     from lm.reader import Reader
     from pipelines.build.estimate import Estimate
-    from pipelines.build.status import Status
+    from pipelines.build.status import JobStatus, Status
     from pipelines.evaluate.scaling import Curve
     from retriever.card import Card
     from retriever.index import Setting
@@ -222,26 +223,15 @@ def swept(store: Path, found: "Swept") -> None:
 
 
 def status(store: Path, found: "Status") -> None:
-    """Print the stages of a build."""
-    table = Table(title=escape(address_of(store)), title_justify="left", box=None)
-    for name, justify in (
-        ("stage", "left"),
-        ("done", "right"),
-        ("of", "right"),
-        ("worked", "right"),
-        ("energy", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for stage in found.stages:
-        if stage.total == 0:
-            continue
-        total = "?" if stage.total is None else f"{stage.total:,}"
-        style = "green" if stage.done == stage.total else "yellow" if stage.done else "dim"
-        table.add_row(stage.name, f"{stage.done:,}", total, *worked(stage.took), style=style)
-    table.add_row("in all", "", "", *worked(found.in_all))
-    console.print(table)
-    for note in notes({stage.name: stage.took for stage in found.stages}, found.took):
-        console.print(f"[dim]{escape(note)}")
+    """Print the stages of a build, and of what has changed the store since."""
+    for job in found.jobs:
+        made = f"generation {job.generation}" if job.generation else "done"
+        made = "not finished" if job.generation is None else made
+        what = f": {job.name}, {made}" if len(found.jobs) > 1 else ""
+        console.print(f"{address_of(store)}{what}", style="italic", markup=False)
+        console.print(_stages(job))
+    for note in _notes(found):
+        console.print(note, style="dim", markup=False)
     for what, count in _dropped(found.dropped):
         console.print(f"{what}: {count}", markup=False)
     if found.manifest:
@@ -261,6 +251,40 @@ def status(store: Path, found: "Status") -> None:
         )
     elif not found.manifest:
         console.print("Not finished: run the same `ralm build` again, it goes on where it stopped.")
+
+
+def _notes(found: "Status") -> list[str]:
+    """How fast each job embedded, and what told the joules of the first."""
+    first, *later = found.jobs
+    return [
+        *notes({stage.name: stage.took for stage in first.stages}, found.took),
+        *(
+            f"{stage.name} of {job.name}: {fast}."
+            for job in later
+            for stage in job.stages
+            if (fast := speed(stage.took))
+        ),
+    ]
+
+
+def _stages(job: "JobStatus") -> Table:
+    table = Table(box=None)
+    for name, justify in (
+        ("stage", "left"),
+        ("done", "right"),
+        ("of", "right"),
+        ("worked", "right"),
+        ("energy", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for stage in job.stages:
+        if stage.total == 0:
+            continue
+        total = "?" if stage.total is None else f"{stage.total:,}"
+        style = "green" if stage.done == stage.total else "yellow" if stage.done else "dim"
+        table.add_row(stage.name, f"{stage.done:,}", total, *worked(stage.took), style=style)
+    table.add_row("in all", "", "", *worked(total_of(stage.took for stage in job.stages)))
+    return table
 
 
 def verified(store: Path, problems: Sequence[str]) -> None:
