@@ -148,7 +148,7 @@ def _differ(name: str, begun: Any, now: Any) -> dict[str, str]:
         if all(isinstance(one, dict) for pair in pairs for one in pair):
             return {key: phrase for pair in pairs for key, phrase in _differ(name, *pair).items()}
         return {name: f"{name} have changed"}
-    return {name: f"{name} was {_set(begun)}, not {_set(now)}"}
+    return {name: f"{name} was {_set(begun)}, now {_set(now)}"}
 
 
 def _set(value: Any) -> str:
