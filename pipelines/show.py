@@ -225,9 +225,7 @@ def swept(store: Path, found: "Swept") -> None:
 def status(store: Path, found: "Status") -> None:
     """Print the stages of a build, and of what has changed the store since."""
     for job in found.jobs:
-        made = f"generation {job.generation}" if job.generation else "done"
-        made = "not finished" if job.generation is None else made
-        what = f": {job.name}, {made}" if len(found.jobs) > 1 else ""
+        what = f": {_called(job)}" if len(found.jobs) > 1 else ""
         console.print(f"{address_of(store)}{what}", style="italic", markup=False)
         console.print(_stages(job))
     for note in _notes(found):
@@ -259,12 +257,19 @@ def _notes(found: "Status") -> list[str]:
     return [
         *notes({stage.name: stage.took for stage in first.stages}, found.took),
         *(
-            f"{stage.name} of {job.name}: {fast}."
+            f"{stage.name} of {_called(job)}: {fast}."
             for job in later
             for stage in job.stages
             if (fast := speed(stage.took))
         ),
     ]
+
+
+def _called(job: "JobStatus") -> str:
+    """A job and what it made, as far as that is known."""
+    if job.generation is None:
+        return f"{job.name}, not finished"
+    return f"{job.name}, generation {job.generation}" if job.generation else f"{job.name}, done"
 
 
 def _stages(job: "JobStatus") -> Table:
