@@ -12,6 +12,7 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from datastore.errors import RalmError
+from datastore.invalid import sentence
 from datastore.layout import FileInfo, Hold, Layout, atomic_write, checksum, read_json, to_json
 from datastore.origin import Origin, address_of, fetch
 
@@ -331,4 +332,5 @@ def parse(found: Any, path: object) -> Manifest:
     try:
         return Manifest.model_validate(found)
     except ValidationError as error:
-        raise RalmError(f"{path} is not a valid manifest: {error.errors()[0]['msg']}.") from None
+        problem = sentence(Manifest, error.errors(), "it")
+        raise RalmError(f"{path} is not a valid manifest: {problem}") from None

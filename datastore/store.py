@@ -263,6 +263,25 @@ class Datastore:
                     yield passage_at(shard.passages, row)
 
 
+def known_views(stores: Sequence[Datastore], views: Sequence[View]) -> list[list[bool]]:
+    """Which views each of some stores can answer. Raises RalmError for one that none can."""
+    known, refusals = [], {}
+    for store in stores:
+        mine = []
+        for number, view in enumerate(views):
+            try:
+                store.check(view)
+                mine.append(store.rows > 0)
+            except RalmError as error:
+                refusals[number] = error
+                mine.append(False)
+        known.append(mine)
+    for number, refusal in refusals.items():
+        if not any(mine[number] for mine in known):
+            raise refusal
+    return known
+
+
 class _ShardRows:
     """Some rows of one shard, or all of them (None), as a View looks at them."""
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +16,10 @@ from pipelines.config import SourceConfig, load_config
 from pipelines.options import (
     Also,
     AsJson,
+    EncoderPlace,
     ExecutorName,
     QuantizationName,
+    QueryEncoderPlace,
     ReaderName,
     Store,
     Workers,
@@ -87,6 +90,8 @@ def build(
     listed = [SourceConfig(path=path, domain=domain) for path in sources or []] or None
     if domain and not listed:
         raise RalmError("--domain is for sources on the command line: name them, or set it in the file.")
+    if not listed and config is None:
+        raise RalmError("Nothing is named to build of: name files or folders, or a --config with `sources`.")
     settings = load_config(
         config,
         sources=listed,
@@ -131,11 +136,13 @@ def search(
     query: Annotated[str, typer.Argument(help="what to look for")],
     also: Also = None,
     k: Annotated[int, typer.Option("-k", help="passages to show")] = 5,
-    encoder: Annotated[str | None, typer.Option(help="fail unless the store has this one")] = None,
-    query_encoder: Annotated[str | None, typer.Option(help="where its tower for queries lies now")] = None,
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
     device: Annotated[str, typer.Option(help="cpu or cuda: what encodes and searches")] = "cpu",
     index_in: Annotated[str, typer.Option(help="memory, disk, or auto: memory if it fits")] = "auto",
-    recall: Annotated[float | None, typer.Option(help="quickest setting of this recall@10")] = None,
+    recall: Annotated[
+        float | None, typer.Option(help="quickest setting of this recall@10, instead of the next two")
+    ] = None,
     nprobe: Annotated[int | None, typer.Option(help="lists to probe")] = None,
     depth: Annotated[int | None, typer.Option(help="vectors to re-score exactly; 0: none")] = None,
     method: Annotated[str | None, typer.Option(help="dense, bm25 or hybrid (default, if it can)")] = None,
@@ -152,17 +159,22 @@ def search(
     """Show the passages nearest to a query."""
     from datastore.view import Condition, View
     from pipelines.stores import Opening, open_stores
+    from retriever.asked import Asked, require_text
     from retriever.ranking import Method, Seconds
     from retriever.rerank import Refinement
 
+    require_text([query])
     conditions = tuple(Condition.parse(text) for text in where or [])
     view = View(fraction, seed, tuple(domain or []), conditions)
+    how = Method(method or "hybrid", fusion)  # type: ignore[arg-type]
+    refinement = Refinement(near_duplicates, cross_encoder=cross_encoder, diversity=diversity)
     how_opened = Opening(as_device(device), as_place(index_in), encoder, query_encoder)
-    retriever = open_stores([store, *(also or [])], how_opened)
+    stores = [store, *(also or [])]
+    Asked(k, view, recall, nprobe, depth, how if method else None).check(stores)
+    retriever = open_stores(stores, how_opened)
     seconds = Seconds()
     chosen = retriever.setting(k, recall, nprobe, depth)
-    how = Method(method or retriever.method.name, fusion)  # type: ignore[arg-type]
-    refinement = Refinement(near_duplicates, cross_encoder=cross_encoder, diversity=diversity)
+    how = how if method else replace(how, name=retriever.method.name)
     (ranking,) = retriever.refine([query], k, refinement, view, chosen, how, seconds=seconds)
     show.hits(query, ranking, retriever.hash, chosen, seconds.stages, as_json)
 
@@ -174,15 +186,21 @@ def ask(
     reader: ReaderName = DEFAULT_READER,
     quantization: QuantizationName = DEFAULT_QUANTIZATION,
     passages: Annotated[int, typer.Option("-k", help="passages the reader sees")] = 3,
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
     no_retrieval: Annotated[bool, typer.Option("--no-retrieval", help="ask the LM alone")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question from the store, with citations."""
+    from retriever.asked import require_text
+
+    require_text([question])  # Before what takes seconds is imported.
     from lm.reader import TransformersReader
     from pipelines.stores import Opening, open_stores
     from serve.answerer import Answerer
 
-    retriever = None if no_retrieval else open_stores([store, *(also or [])], Opening())
+    opening = Opening(encoder=encoder, query_encoder=query_encoder)
+    retriever = None if no_retrieval else open_stores([store, *(also or [])], opening)
     show.loading(reader)
     answerer = Answerer(retriever, TransformersReader(reader, quantization))
     show.answer(question, answerer.ask(question, passages), answerer.reader, as_json)
@@ -196,6 +214,8 @@ def serve(
     quantization: QuantizationName = DEFAULT_QUANTIZATION,
     device: Annotated[str, typer.Option(help="cpu or cuda: what encodes and searches")] = "cpu",
     index_in: Annotated[str, typer.Option(help="memory, disk, or auto: memory if it fits")] = "auto",
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
     also: Also = None,
     searchers: Annotated[int, typer.Option(min=0, help="Ray searchers for each store; 0: none")] = 0,
     partial: Annotated[bool, typer.Option("--partial", help="answer without a lost searcher")] = False,
@@ -217,7 +237,7 @@ def serve(
             listener.bind((host, port))
         except (OSError, OverflowError) as error:
             raise RalmError(f"{host}:{port} cannot be listened on ({error}): choose --port.") from None
-        opening = Opening(as_device(device), as_place(index_in), searchers=searchers, partial=partial)
+        opening = Opening(as_device(device), as_place(index_in), encoder, query_encoder, searchers, partial)
         retriever = open_stores([store, *(also or [])], opening)
         show.loading(reader)
         answerer = Answerer(retriever, TransformersReader(reader, quantization))
@@ -247,6 +267,8 @@ def scaling(
     reader_questions: Annotated[int, typer.Option(help="questions the LM answers at most")] = 100,
     limit: Annotated[int | None, typer.Option(help="take only the first questions")] = None,
     method: Annotated[str, typer.Option(help="dense, bm25 or hybrid")] = "dense",
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
 ) -> None:
     """Draw how retrieval and answers improve as the datastore grows."""
     from pipelines.evaluate.scaling import Study
@@ -268,6 +290,8 @@ def scaling(
         reader_questions=reader_questions,
         limit=limit,
         method=Method(method),  # type: ignore[arg-type]
+        encoder=encoder,
+        query_encoder=query_encoder,
     )
     show.curve(run_study(study), output)
 

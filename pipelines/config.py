@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from datastore.errors import RalmError
+from datastore.invalid import sentence
 from datastore.manifest import Device, Pooling
 from pipelines.filters.chain import AnyRule
 from retriever.checkpoint import DEFAULT_ENCODER
@@ -228,9 +229,7 @@ def checked_config(content: Mapping[str, Any], source: str = "") -> BuildConfig:
     try:
         return BuildConfig.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the configuration"
-        raise RalmError(f"{source}{where}: {first['msg']} (got {first['input']!r}).") from None
+        raise RalmError(f"{source}{sentence(BuildConfig, error.errors(), 'the configuration')}") from None
 
 
 def read_mapping(path: Path, what: str, example: str) -> dict[str, Any]:

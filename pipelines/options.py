@@ -18,6 +18,12 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="default: every CPU with ray, one process with local")
 ]
 QuantizationName = Annotated[str, typer.Option("--quantization", help="none, int8, llm-int8 or nf4")]
+EncoderPlace = Annotated[
+    str | None, typer.Option("--encoder", help="where the store's encoder lies now, if it has moved")
+]
+QueryEncoderPlace = Annotated[
+    str | None, typer.Option("--query-encoder", help="where its tower for queries lies now")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 

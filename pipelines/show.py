@@ -16,6 +16,7 @@ from datastore.origin import Origin, address_of
 from pipelines.build.contamination import BY, sought
 from pipelines.build.lines import REPEATED
 from pipelines.build.measured import of_embedding
+from pipelines.build.measured import total as total_of
 from pipelines.build.progress import amount, duration
 from pipelines.took import notes, speed, worked
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from datastore.takedown import Takedown
     from lm.reader import Reader
     from pipelines.build.estimate import Estimate
-    from pipelines.build.status import Status
+    from pipelines.build.status import JobStatus, Status
     from pipelines.evaluate.scaling import Curve
     from retriever.card import Card
     from retriever.index import Setting
@@ -54,20 +55,22 @@ def _table(title: str, rows: Sequence[tuple[str, str]]) -> Table:
 def dry_run(found: "Estimate", workers: int) -> None:
     """Print a dry run's plan."""
     rows = [
-        ("input", f"{amount(found.corpus.input_bytes, 'bytes')} in {found.corpus.splits} splits"),
+        ("input", f"{amount(found.corpus.input_bytes, 'bytes')} in {amount(found.corpus.splits, 'splits')}"),
         ("documents", f"{found.corpus.documents:,}"),
         ("passages", f"{found.corpus.passages:,}"),
         ("tokens", f"{found.corpus.tokens:,}"),
         ("text on disk", amount(found.corpus.text_bytes, "bytes")),
         ("vectors on disk", amount(found.vector_bytes, "bytes")),
         (f"index {found.index_key} in memory", amount(found.index_bytes, "bytes")),
-        (f"time on {workers} workers", duration(found.seconds)),
+        (f"time on {amount(workers, 'workers')}", duration(found.seconds)),
     ]
     console.print(_table("Plan (nothing is written)", rows))
     console.print(
-        f"[dim]Extrapolated from {found.corpus.sampled_documents} documents; starting Ray and loading the "
-        "encoder (some 15 seconds) not counted."
+        f"[dim]Extrapolated from {found.corpus.sample}; starting Ray and loading the encoder (some "
+        "15 seconds) not counted."
     )
+    if found.corpus.doubt:
+        console.print(found.corpus.doubt, style="yellow")
 
 
 def built(store: Path, manifest: Manifest) -> None:
@@ -168,7 +171,8 @@ def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence[
         console.print("All of them were taken down already: the store stays as it was.")
         return
     console.print(
-        f"Taken down: {len(documents):,} documents, {before.passages - after.passages:,} passages. "
+        f"Taken down: {amount(len(documents), 'documents')}, "
+        f"{amount(before.passages - after.passages, 'passages')}. "
         f"Generation {after.generation} has {after.passages:,}. "
         f"`ralm compact {address_of(store)}` removes them from the disk."
     )
@@ -178,7 +182,7 @@ def would_delete(documents: Sequence["Takedown"]) -> None:
     """Print what a takedown would hide."""
     for document in documents:
         console.print(f"  [cyan]{escape(document.domain)}[/]  {escape(document.doc_id)}")
-    console.print(f"{len(documents):,} documents would be taken down; nothing is changed.")
+    console.print(f"{amount(len(documents), 'documents')} would be taken down; nothing is changed.")
 
 
 def discarded(store: Path, job: str | None) -> None:
@@ -196,8 +200,9 @@ def compacted(store: Path, before: Manifest, after: Manifest, swept: "Swept") ->
         console.print("Nothing to rewrite: no shard holds rows taken down, none fits into its neighbour.")
     else:
         console.print(
-            f"Generation {after.generation}: {after.passages:,} passages in {len(after.shards):,} shards "
-            f"(before: {before.rows:,} rows in {len(before.shards):,})."
+            f"Generation {after.generation}: {amount(after.passages, 'passages')} in "
+            f"{amount(len(after.shards), 'shards')} "
+            f"(before: {amount(before.rows, 'rows')} in {len(before.shards):,})."
         )
     # Objects go by their age: `swept`.
     where = f" in the cache {store}" if Origin.of(store) else ""
@@ -218,33 +223,24 @@ def swept(store: Path, found: "Swept") -> None:
 
 
 def status(store: Path, found: "Status") -> None:
-    """Print the stages of a build."""
-    table = Table(title=escape(address_of(store)), title_justify="left", box=None)
-    for name, justify in (
-        ("stage", "left"),
-        ("done", "right"),
-        ("of", "right"),
-        ("worked", "right"),
-        ("energy", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for stage in found.stages:
-        if stage.total == 0:
-            continue
-        total = "?" if stage.total is None else f"{stage.total:,}"
-        style = "green" if stage.done == stage.total else "yellow" if stage.done else "dim"
-        table.add_row(stage.name, f"{stage.done:,}", total, *worked(stage.took), style=style)
-    table.add_row("in all", "", "", *worked(found.in_all))
-    console.print(table)
-    for note in notes({stage.name: stage.took for stage in found.stages}, found.took):
-        console.print(f"[dim]{escape(note)}")
+    """Print the stages of a build, and of what has changed the store since."""
+    for job in found.jobs:
+        what = f": {_called(job)}" if len(found.jobs) > 1 else ""
+        console.print(f"{address_of(store)}{what}", style="italic", markup=False)
+        console.print(_stages(job))
+    for note in _notes(found):
+        console.print(note, style="dim", markup=False)
     for what, count in _dropped(found.dropped):
         console.print(f"{what}: {count}", markup=False)
     if found.manifest:
         m = found.manifest
-        console.print(f"Published: generation {m.generation}, {m.passages:,} passages, manifest {m.hash}.")
+        console.print(
+            f"Published: generation {m.generation}, {amount(m.passages, 'passages')}, manifest {m.hash}."
+        )
         if hidden := m.rows - m.passages:
-            console.print(f"Taken down and still on disk: {hidden:,} passages (`ralm compact` removes them).")
+            console.print(
+                f"Taken down and still on disk: {amount(hidden, 'passages')} (`ralm compact` frees the disk)."
+            )
     if found.unfinished:
         console.print(
             f"Not finished: run the same `ralm {found.unfinished}` again, it goes on where it stopped, or "
@@ -253,6 +249,47 @@ def status(store: Path, found: "Status") -> None:
         )
     elif not found.manifest:
         console.print("Not finished: run the same `ralm build` again, it goes on where it stopped.")
+
+
+def _notes(found: "Status") -> list[str]:
+    """How fast each job embedded, and what told the joules of the first."""
+    first, *later = found.jobs
+    return [
+        *notes({stage.name: stage.took for stage in first.stages}, found.took),
+        *(
+            f"{stage.name} of {_called(job)}: {fast}."
+            for job in later
+            for stage in job.stages
+            if (fast := speed(stage.took))
+        ),
+    ]
+
+
+def _called(job: "JobStatus") -> str:
+    """A job and what it made, as far as that is known."""
+    if job.generation is None:
+        return f"{job.name}, not finished"
+    return f"{job.name}, generation {job.generation}" if job.generation else f"{job.name}, done"
+
+
+def _stages(job: "JobStatus") -> Table:
+    table = Table(box=None)
+    for name, justify in (
+        ("stage", "left"),
+        ("done", "right"),
+        ("of", "right"),
+        ("worked", "right"),
+        ("energy", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for stage in job.stages:
+        if stage.total == 0:
+            continue
+        total = "?" if stage.total is None else f"{stage.total:,}"
+        style = "green" if stage.done == stage.total else "yellow" if stage.done else "dim"
+        table.add_row(stage.name, f"{stage.done:,}", total, *worked(stage.took), style=style)
+    table.add_row("in all", "", "", *worked(total_of(stage.took for stage in job.stages)))
+    return table
 
 
 def verified(store: Path, problems: Sequence[str]) -> None:
@@ -295,7 +332,11 @@ def hits(
 
 def card(found: "Card") -> None:
     """Print the settings of an index that are worth choosing: none is both quicker and better."""
-    table = Table(title=f"{found.rows:,} passages, {found.queries} queries", title_justify="left", box=None)
+    table = Table(
+        title=f"{amount(found.rows, 'passages')}, {amount(found.queries, 'queries')}",
+        title_justify="left",
+        box=None,
+    )
     for name in ("lists probed", "re-scored", "recall@10", "recall@100", "read", "ms a query"):
         table.add_column(name, justify="right")
     reached = 0.0

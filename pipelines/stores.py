@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class Opening:
     """How stores are opened: on which device, with the index where, by how many searchers (0: none).
 
+    `encoder` and `query_encoder` are where the stores' own lie, if they have moved.
     `partial`: a cluster answers without the shards of a lost searcher, and says so.
     """
 
@@ -51,11 +52,8 @@ def _open(path: Path, how: Opening) -> "Retriever":
 
     if not how.searchers:
         return Retriever.open(path, how.encoder, how.device, how.place, how.query_encoder)
-    if how.device != "cpu" or how.place != "auto" or how.encoder or how.query_encoder:
-        raise RalmError(
-            "Searchers of a cluster take no --device, --index-in, --encoder or --query-encoder: leave them "
-            "out."
-        )
+    if how.device != "cpu" or how.place != "auto":
+        raise RalmError("Searchers of a cluster take no --device and no --index-in: leave them out.")
     import ray
 
     from pipelines.build.executor import start_ray
@@ -66,4 +64,11 @@ def _open(path: Path, how: Opening) -> "Retriever":
         atexit.register(ray.shutdown)
     # On one machine searchers share its CPUs; on a cluster each has one of its own.
     cpus = 1.0 if os.environ.get("RAY_ADDRESS") else 0.01
-    return ClusterRetriever(path, how.searchers, how.partial, cpus=cpus)
+    return ClusterRetriever(
+        path,
+        how.searchers,
+        how.partial,
+        cpus=cpus,
+        encoder=how.encoder,
+        query_encoder=how.query_encoder,
+    )

@@ -10,7 +10,15 @@ import typer
 
 from pipelines import show
 from pipelines.config import SourceConfig
-from pipelines.options import ExecutorName, Store, Workers, as_device, as_executor
+from pipelines.options import (
+    EncoderPlace,
+    ExecutorName,
+    QueryEncoderPlace,
+    Store,
+    Workers,
+    as_device,
+    as_executor,
+)
 from pipelines.readers.formats import READABLE
 
 
@@ -21,8 +29,8 @@ def add(
         typer.Argument(help=f"files, folders and s3:// prefixes of {READABLE}; hf://NAME?config=C&split=S"),
     ],
     domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
-    encoder: Annotated[str | None, typer.Option(help="where the store's encoder lies now")] = None,
-    query_encoder: Annotated[str | None, typer.Option(help="where its tower for queries lies now")] = None,
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
     model: Annotated[
         list[Path] | None, typer.Option(help="a fastText model that the store was filtered by (repeatable)")
     ] = None,
@@ -77,6 +85,8 @@ def delete(
 
 def compact(
     store: Store,
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
     executor: ExecutorName = "ray",
     workers: Workers = None,
 ) -> None:
@@ -90,7 +100,8 @@ def compact(
     chosen, layout = as_executor(executor), Layout(store.absolute())
     before = current(layout)
     with open_executor(chosen, workers) as running:
-        show.compacted(store, before, *Compaction(layout, running, for_terminal()).run())
+        job = Compaction(layout, running, for_terminal(), encoder, query_encoder)
+        show.compacted(store, before, *job.run())
 
 
 def discard(store: Store) -> None:
@@ -138,10 +149,12 @@ def card(
     store: Store,
     questions: Annotated[Path | None, typer.Option(help="JSON Lines to measure with")] = None,
     limit: Annotated[int, typer.Option(help="take only the first questions")] = 1000,
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
 ) -> None:
     """Measure what each setting of a store's index finds and costs; `search --recall` chooses by it."""
     from pipelines.build.card import measure_again
     from pipelines.evaluate.questions import load_questions
 
     texts = [question.text for question in load_questions(questions, limit)] if questions else []
-    show.card(measure_again(store, texts))
+    show.card(measure_again(store, texts, encoder, query_encoder))

@@ -55,8 +55,8 @@ class Checkpoint:
         if found.weights_sha256 != card.weights_sha256:
             raise RalmError(
                 f"The encoder {card.name} found in {found.folder} is not the one this store was built with "
-                "(its weights differ): install that one (or say where it lies: `ralm add` and `ralm search` "
-                "take --encoder and --query-encoder), or build the store again."
+                "(its weights differ): install that one, or say with --encoder or --query-encoder where it "
+                "lies, or build the store again."
             )
         # Early stores do not say how a plain checkpoint was pooled: it was by default.
         pooling = card.pooling or (found.default_pooling if found.plain else None)
@@ -171,6 +171,19 @@ class Checkpoint:
     def _json(self, name: str) -> dict[str, Any]:
         path = self.folder / name
         return read_json(path) if path.exists() else {}
+
+
+def moved(card: EncoderCard, encoder: str | None, query_encoder: str | None = None) -> EncoderCard:
+    """A store's encoders by the names under which they are found now, where those are given.
+
+    Raises RalmError for an encoder that is another one.
+    """
+    if encoder not in (None, card.name) and Checkpoint.find(encoder).weights_sha256 != card.weights_sha256:
+        raise RalmError(
+            f"The store was built with the encoder {card.name}, not {encoder}: say where that one lies, or "
+            "build another store."
+        )
+    return card.at(encoder, query_encoder)
 
 
 def _packaged_folder(name: str) -> Path:

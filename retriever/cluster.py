@@ -23,6 +23,7 @@ from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
 from retriever.card import read_card
+from retriever.checkpoint import moved
 from retriever.encoder import Encoder
 from retriever.index import SearchIndex, Setting, read_trained
 from retriever.lexical import Lexical, add_frequencies
@@ -54,9 +55,12 @@ class ClusterRetriever(Retriever):
         partial: bool = False,
         patience: float = PATIENCE,
         cpus: float = 1.0,
+        encoder: str | None = None,
+        query_encoder: str | None = None,
     ) -> None:
         """Start the searchers, each on so many CPUs, and wait until all have loaded their shards.
 
+        `encoder` and `query_encoder` say where the store's own lie, as `Retriever.open` takes them.
         Raises RalmError if one has not after five minutes.
         """
         import ray
@@ -67,6 +71,7 @@ class ClusterRetriever(Retriever):
         self.searchers = [actor.remote(root.absolute()) for _ in range(searchers)]
         self.patience = patience
         self._lost = threading.local()
+        self._lies = (encoder, query_encoder)
         try:
             self._take_up(root, None)
             # None may be missing at the start, and loading takes longer than a search.
@@ -89,11 +94,13 @@ class ClusterRetriever(Retriever):
                 f"A graph ({key.text}) is one file and cannot be searched in parts: use one process."
             )
         trained = read_trained(layout.root / manifest.index.trained.path)
+        same = before if before and before.is_of(manifest.encoder) else None
         super().__init__(
             Datastore(layout, manifest, hold),
-            before if before and before.is_of(manifest.encoder) else Encoder.open(manifest.encoder),
+            same or Encoder.open(moved(manifest.encoder, *self._lies)),
             SearchIndex(trained, key),
             read_card(layout, manifest),
+            lies=self._lies,
         )
         self._hash = manifest.hash
         self.groups = groups(manifest, len(self.searchers))

@@ -68,7 +68,7 @@ class Encoder:
 
     @classmethod
     def open(cls, card: EncoderCard, device: Device = "cpu") -> "Encoder":
-        """Load the tower that encodes a store's queries. Raises RalmError if its weights have changed."""
+        """Load the tower that encodes a store's queries. Raises RalmError if its weights are others."""
         checkpoint = Checkpoint.of(card.for_queries)
         # A store built in bfloat16 can be queried in float32 and the other way round (cosine
         # between them is above 0.9999), so a query takes what this machine is fastest at.

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.manifest import Device, current_hash
+from datastore.manifest import Device, Manifest, current_hash
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
+from retriever.asked import no_card, no_words, require_count, require_effort, require_text
 from retriever.card import Card, identity, read_card
-from retriever.checkpoint import Checkpoint
+from retriever.checkpoint import moved
 from retriever.encoder import Encoder
 from retriever.fusion import fuse
 from retriever.index import CodeIndex, Setting
@@ -47,13 +48,16 @@ class Retriever:
         card: Card | None = None,
         lexical: Lexical | None = None,
         place: Place = "auto",
+        lies: tuple[str | None, str | None] = (None, None),
     ) -> None:
+        """`lies`: where its encoder and the tower for queries were found, if not where the manifest says."""
         self.store = store
         self.encoder = encoder
         self.index = index
         self.card = card
         self.lexical = lexical
         self._place = place
+        self._lies = lies
         self._proposer = Proposer(store, index)
 
     @classmethod
@@ -71,19 +75,12 @@ class Retriever:
         whatever names; others are a RalmError.
         """
         store = Datastore.open(path)
-        described = store.manifest.encoder
-        if encoder is not None and encoder != described.name:
-            if Checkpoint.find(encoder).weights_sha256 != described.weights_sha256:
-                raise RalmError(
-                    f"{path} was built with the encoder {described.name}, not {encoder}: search it with "
-                    "that one, or build another store."
-                )
-            described = described.at(encoder)
-        described = described.at(None, query_encoder)
+        described = moved(store.manifest.encoder, encoder, query_encoder)
         card = read_card(store.layout, store.manifest)
         index = load(store.layout.root, store.manifest, device, place)
         lexical = LexicalIndex.load(store.layout.root, store)
-        return cls(store, Encoder.open(described, device), index, card, lexical, place)
+        lies = (encoder, query_encoder)
+        return cls(store, Encoder.open(described, device), index, card, lexical, place, lies)
 
     @property
     def rows(self) -> int:
@@ -117,15 +114,23 @@ class Retriever:
             return self
         store = Datastore.open(layout.root)
         now = store.manifest
-        device = self.encoder.device
         return Retriever(
             store,
-            self.encoder if self.encoder.is_of(now.encoder) else Encoder.open(now.encoder, device),
-            self.index if identity(now) == identity(before) else load(layout.root, now, device, self._place),
+            self._encoder_of(now),
+            self.index
+            if identity(now) == identity(before)
+            else load(layout.root, now, self.encoder.device, self._place),
             read_card(layout, now),
             LexicalIndex.load(layout.root, store),
             self._place,
+            self._lies,
         )
+
+    def _encoder_of(self, manifest: Manifest) -> Encoder:
+        """The encoder of another generation: this one, if it is the same."""
+        if self.encoder.is_of(manifest.encoder):
+            return self.encoder
+        return Encoder.open(moved(manifest.encoder, *self._lies), self.encoder.device)
 
     @property
     def method(self) -> Method:
@@ -135,24 +140,15 @@ class Retriever:
     def setting(
         self, k: int, recall: float | None = None, nprobe: int | None = None, depth: int | None = None
     ) -> Setting:
-        """The quickest setting that reaches a recall, by the index's card; `nprobe` and `depth` overrule it.
+        """The quickest setting that reaches a recall, by the index's card, or the one that is given.
 
-        Without any of them, the recall that the store was built for, or the best there is.
+        What is given neither way is that of the recall that the store was built for, or the best there is.
+        Raises RalmError for a recall together with `nprobe` or `depth`.
         """
+        require_effort(self.store.manifest.index.key, self.index.nlist, recall, nprobe, depth)
         if recall is not None and self.card is None:
-            raise RalmError(
-                f"{self.store.layout.root} has no index card to choose a recall by: run "
-                f"`ralm card {self.store.layout.root}`, or give nprobe and depth."
-            )
+            raise no_card(self.store.layout.root)
         chosen = self._default(k) if recall is None or self.card is None else self.card.setting(recall, k)
-        if nprobe is not None and not 1 <= nprobe <= max(1, self.index.nlist):
-            raise RalmError(
-                f"nprobe must be between 1 and the {self.index.nlist} lists of this index, not {nprobe}."
-                if self.index.nlist
-                else f"The index {self.store.manifest.index.key} has no lists to probe: leave nprobe out."
-            )
-        if depth is not None and depth < 0:
-            raise RalmError(f"depth, the number of vectors re-scored, must not be negative: {depth}.")
         return Setting(nprobe or chosen.nprobe, chosen.depth if depth is None else depth)
 
     def _default(self, k: int) -> Setting:
@@ -190,8 +186,8 @@ class Retriever:
         The index is searched once, to `depth` (chosen from the views if 0); only queries that a view
         leaves short are searched again. `seconds`, if given, is told how long each stage took.
         """
-        if k < 1:
-            raise RalmError(f"k must be at least 1, not {k}.")
+        require_count(k)
+        require_text(queries)
         seconds = seconds or Seconds()
         if not queries or not views or not self.rows:
             return [[Ranking((), True) for _ in queries] for _ in views]
@@ -213,9 +209,7 @@ class Retriever:
     ) -> list[Ranked]:
         """The k best rows by embeddings, by words, or by both."""
         if method.name != "dense" and self.lexical is None:
-            raise RalmError(
-                f"{self.store.layout.root} has no BM25 index: build it with `lexical: true`, or search dense."
-            )
+            raise no_words(self.store.layout.root)
         each = max(k, _FUSED) if method.name == "hybrid" else k
         if method.name != "bm25":
             with seconds.of("encode"):

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from datastore.errors import RalmError
 from datastore.manifest import EncoderCard
 from datastore.schema import Passage
+from datastore.store import known_views
 from datastore.view import View
+from retriever.asked import require_some_lists
 from retriever.index import Setting
 from retriever.lexical import Lexical, add_frequencies
 from retriever.propose import Candidates
@@ -90,8 +92,7 @@ class SeveralRetriever(Retriever):
         self, k: int, recall: float | None = None, nprobe: int | None = None, depth: int | None = None
     ) -> Setting:
         """For each store the quickest setting of its own card; `nprobe` is for those that have lists."""
-        if nprobe is not None and not any(member.index.nlist for member in self._each):
-            raise RalmError("None of these stores' indexes has lists to probe: leave nprobe out.")
+        require_some_lists([member.index.nlist for member in self._each], nprobe)
         each = tuple(
             member.setting(k, recall, nprobe if member.index.nlist else None, depth) for member in self._each
         )
@@ -157,25 +158,6 @@ class SeveralRetriever(Retriever):
 
     def _vectors(self, hits: Sequence[Hit]) -> NDArray[np.float16]:
         return np.concatenate([self.members[hit.store]._vectors([hit]) for hit in hits])
-
-
-def known_views(stores: Sequence[Any], views: Sequence[View]) -> list[list[bool]]:
-    """Which views each of some stores can answer. Raises RalmError for one that none can."""
-    known, refusals = [], {}
-    for store in stores:
-        mine = []
-        for number, view in enumerate(views):
-            try:
-                store.check(view)
-                mine.append(store.rows > 0)
-            except RalmError as error:
-                refusals[number] = error
-                mine.append(False)
-        known.append(mine)
-    for number, refusal in refusals.items():
-        if not any(mine[number] for mine in known):
-            raise refusal
-    return known
 
 
 def _named(card: EncoderCard) -> str:

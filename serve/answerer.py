@@ -11,6 +11,7 @@ from typing import Any
 from lm.citations import cite, cite_stream, cited
 from lm.conditioning import DEFAULT_BUDGET, Message, Source, messages, pack
 from lm.reader import Completion, Reader, Sampling, TextStream
+from retriever.asked import require_text
 from retriever.ranking import Hit
 from retriever.search import Retriever
 
@@ -75,7 +76,11 @@ class Answerer:
         budget: int = DEFAULT_BUDGET,
         history: Sequence[Message] = (),
     ) -> Prepared:
-        """Find passages for a question and write the prompt. `passages` 0 leaves the LM alone."""
+        """Find passages for a question and write the prompt. `passages` 0 leaves the LM alone.
+
+        Raises RalmError for a question of white space alone.
+        """
+        require_text([question])
         started = time.perf_counter()
         hits: tuple[Hit, ...] = ()
         retriever = self.retriever  # Once: a new generation may come between two uses of it.

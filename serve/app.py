@@ -5,6 +5,7 @@ import logging
 from asyncio import Lock
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import get_type_hints
 
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
@@ -13,6 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from datastore.errors import RalmError
+from datastore.invalid import sentence
 from lm.weights import ReaderError
 from serve.answerer import Answerer
 from serve.routes import router
@@ -68,11 +70,12 @@ def _error(status: int, message: str) -> JSONResponse:
     return JSONResponse(content, status)
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "body")
-    return _error(422, f"{where or 'The request body'}: {first['msg']}.")
+    # Every route that can be asked wrongly takes one body.
+    model = get_type_hints(request.scope["route"].endpoint)["body"]
+    errors = [one | {"loc": one["loc"][1:]} for one in error.errors()]
+    return _error(422, sentence(model, errors, "The request body"))
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

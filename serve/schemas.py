@@ -39,7 +39,9 @@ class SearchRequest(BaseModel):
 
     query: str | list[str] = Field(description="a query, or up to 256 of them")
     k: int = Field(5, ge=1, le=MAX_K)
-    recall: float | None = Field(None, gt=0, le=1, description="take the quickest setting of this recall")
+    recall: float | None = Field(
+        None, gt=0, le=1, description="take the quickest setting of this recall; without nprobe and depth"
+    )
     nprobe: int | None = Field(None, ge=1, description="lists to probe")
     depth: int | None = Field(None, ge=0, le=MAX_DEPTH, description="vectors to re-score; 0: none")
     method: Literal["dense", "bm25", "hybrid"] | None = Field(None, description="default: hybrid, if it can")

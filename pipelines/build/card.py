@@ -22,7 +22,7 @@ from datastore.store import Datastore
 from datastore.view import View, mix
 from pipelines.build.embed import THREADS, load_encoder
 from retriever.card import Card, measure, write_card
-from retriever.checkpoint import Checkpoint
+from retriever.checkpoint import Checkpoint, moved
 from retriever.encoder import Encoder, there_is, torch_threads
 from retriever.index import SearchIndex
 from retriever.loading import in_memory, on_disk
@@ -114,14 +114,19 @@ def sentence(text: str) -> str:
     return found[len(found) // 2].strip() if found else text[:300]
 
 
-def measure_again(path: Path, questions: Sequence[str]) -> Card:
-    """Measure and replace the card of a published store; without questions, on its own sentences."""
+def measure_again(
+    path: Path, questions: Sequence[str], encoder: str | None = None, query_encoder: str | None = None
+) -> Card:
+    """Measure and replace the card of a published store; without questions, on its own sentences.
+
+    `encoder` and `query_encoder` are where the store's own lie, if they have moved.
+    """
     store = Datastore.open(path)
     if not store.passages:
         raise RalmError(f"{path} has no passages to measure an index with: add some first.")
-    encoder = Encoder.open(store.manifest.encoder)
+    opened = Encoder.open(moved(store.manifest.encoder, encoder, query_encoder))
     seed = store.manifest.config.get("seed", 0)
-    card = make_card(store, encoder, questions or sentences(store, QUERIES, seed))
+    card = make_card(store, opened, questions or sentences(store, QUERIES, seed))
     where = store.layout.card(store.manifest.index.key, store.manifest.edition)
     write_card(where, card)
     origin = Origin.of(store.layout.root)

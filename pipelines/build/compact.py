@@ -35,6 +35,7 @@ from pipelines.build.lexical import write_lexical
 from pipelines.build.measured import write_measured
 from pipelines.build.parts import write_batch
 from pipelines.build.progress import BuildProgress
+from retriever.checkpoint import Checkpoint, moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +146,13 @@ def _identity(passages: pa.RecordBatch, row: int) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Compaction:
-    """One compaction of one store."""
+    """One compaction of one store, whose encoders lie where it says, if they have moved."""
 
     layout: Layout
     executor: Executor
     progress: BuildProgress
+    encoder: str | None = None
+    query_encoder: str | None = None
 
     def run(self) -> tuple[Manifest, Swept]:
         """Compact, or go on compacting, publish, and delete the files that nobody needs any more.
@@ -166,6 +169,9 @@ class Compaction:
                 manifest = at_generation(layout, read_json(layout.build_file)["generation"])
             groups = tuple(plan(manifest, manifest.config["passages_per_shard"]))
             if groups:
+                # The card is measured at the end of it all: an encoder that is not there is said now.
+                encoder = moved(manifest.encoder, self.encoder, self.query_encoder)
+                Checkpoint.of(encoder.for_queries)
                 job.claim({"generation": manifest.generation})
                 markers = job.perform(CompactStage(layout, manifest, groups))
                 manifest = self._publish(job, compacted(manifest, groups, markers))
@@ -174,7 +180,8 @@ class Compaction:
 
     def _publish(self, job: Job, manifest: Manifest) -> Manifest:
         if manifest.shards:
-            job.perform(CardStage(job.layout, manifest))
+            lies = self.query_encoder if manifest.encoder.query else self.encoder
+            job.perform(CardStage(job.layout, manifest, encoder=lies))
         put_files(self.layout, manifest)
         with self.layout.publishing():
             now = current(self.layout)

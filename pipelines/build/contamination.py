@@ -90,12 +90,16 @@ def word_hashes(text: str) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An evaluation text that a passage holds: file, the question's id, and the share of its n-grams."""
+    """An evaluation text that a passage holds: file, the question's id, and the share of its n-grams.
+
+    `stretch` is the longest row of the passage's words, [begin, end), whose n-grams are all the text's.
+    """
 
     file: str
     question: str
     part: Part
     share: float
+    stretch: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +223,16 @@ class Contamination:
             file, question, part = (self._table.column(name)[text].as_py() for name in _SCHEMA.names[:3])
             share = count / int(self._sizes[text])
             if file not in best or share > best[file].share:
-                best[file] = Found(file, question, part, share)
+                best[file] = Found(file, question, part, share, self._stretch(text, hashes))
         return list(best.values())
+
+    def _stretch(self, text: int, hashes: NDArray[np.uint64]) -> tuple[int, int]:
+        """Where a passage's longest row of words lies whose n-grams are all a text's."""
+        n = self._table.column("words")[text].as_py()
+        grams = self._table.column("grams")[text].values.to_numpy()
+        held = np.flatnonzero(np.isin(n_gram_hashes(hashes, n), grams))
+        longest = max(np.split(held, np.flatnonzero(np.diff(held) > 1) + 1), key=len)
+        return int(longest[0]), int(longest[-1]) + n
 
     def _begins(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Where an evaluation n-gram may begin, by its first words: hardly anywhere in most passages.
@@ -277,14 +289,21 @@ class Contaminated:
         listed = any(self.counts[file] < REMOVED_SAMPLE for file in files)
         for name in (CONTAMINATED, *files):
             self.counts[name] += 1
-        line = {"domain": passage.domain, "id": passage.doc_id, "chunk": passage.chunk}
-        self._log.add(
-            "contaminated_passage", line | {"holds": list(map(asdict, held))}, None if listed else 0
-        )
+        line: dict[str, Any] = {"domain": passage.domain, "id": passage.doc_id, "chunk": passage.chunk}
+        if listed:
+            line |= {"holds": [_in_words(one, words(passage.text)) for one in held]}
+        self._log.add("contaminated_passage", line, None if listed else 0)
 
     def write(self) -> list[FileInfo]:
         """Write what is listed."""
         return self._log.write()
+
+
+def _in_words(found: Found, held: Sequence[str]) -> dict[str, Any]:
+    """What is listed of an evaluation text that a passage with these words holds."""
+    begin, end = found.stretch
+    line = asdict(found) | {"words": " ".join(held[begin:end])}
+    return {name: value for name, value in line.items() if name != "stretch"}
 
 
 def _among(ascending: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.bool_]:

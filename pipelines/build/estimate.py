@@ -12,6 +12,7 @@ from datastore.errors import RalmError
 from datastore.schema import Document
 from pipelines.build.chunk import chunk, load_tokenizer
 from pipelines.build.embed import THREADS, load_encoder
+from pipelines.build.progress import amount
 from pipelines.build.sources import Corpus, Split, resolve
 from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig
@@ -26,6 +27,9 @@ from retriever.tokenizer import EncoderTokenizer
 _SAMPLED_SPLITS = 16
 _SAMPLED_RECORDS = 128
 _EMBEDDED_PASSAGES = 64
+# Documents differ by far more in length than their means over so many do: below, a plan is a guess.
+_FEW_DOCUMENTS = 100
+_FEW_BYTES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,20 @@ class Foreseen:
     tokens: int
     text_bytes: int
     sampled_documents: int
+    sampled_bytes: int
     sampled_ids: tuple[NDArray[np.int32], ...]
+
+    @property
+    def sample(self) -> str:
+        """From how much it is extrapolated."""
+        return f"{amount(self.sampled_documents, 'documents')}, {amount(self.sampled_bytes, 'bytes')} of text"
+
+    @property
+    def doubt(self) -> str:
+        """A sentence about a sample that is too small to tell much; empty for others."""
+        if self.sampled_documents >= _FEW_DOCUMENTS and self.sampled_bytes >= _FEW_BYTES:
+            return ""
+        return f"The sample is small ({self.sample}), figures may be far off: plan with more or longer files."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,7 @@ def foresee(config: BuildConfig) -> Foreseen:
         tokens=round(sum(len(one) for one in sample.ids) * scale),
         text_bytes=round(sample.text_bytes * scale),
         sampled_documents=sample.documents,
+        sampled_bytes=sample.text_bytes,
         sampled_ids=tuple(sample.ids),
     )
 

@@ -50,7 +50,10 @@ Done = Callable[[Task], Iterable[Task]]
 
 
 class Executor(Protocol):
-    """Carries out tasks and says which is done."""
+    """Carries out tasks and says which is done. Starts nothing before it is told to, or has a task."""
+
+    def start(self) -> None:
+        """Make sure that tasks can be carried out. Raises RalmError if not."""
 
     def run(self, tasks: Sequence[Task], done: Done, in_order: bool = False) -> None:
         """Carry out the tasks and those that come of them. `in_order`: one after another."""
@@ -58,6 +61,8 @@ class Executor(Protocol):
 
 class LocalExecutor:
     """One task after another, in this process."""
+
+    def start(self) -> None: ...
 
     def run(self, tasks: Sequence[Task], done: Done, in_order: bool = False) -> None:
         waiting = deque(tasks)
@@ -76,6 +81,8 @@ class ProcessExecutor:
     def __init__(self, workers: int) -> None:
         # Spawned: a fork of a process that uses a GPU, or has threads, cannot be relied on.
         self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+
+    def start(self) -> None: ...
 
     def run(self, tasks: Sequence[Task], done: Done, in_order: bool = False) -> None:
         if in_order:
@@ -113,15 +120,36 @@ class RayExecutor:
     """Ray actors, the same for all stages, so that a model is loaded once in each.
 
     Each takes the next task when it has finished one: a slow task delays nobody. Stages for a GPU have a pool
-    of their own, an actor a GPU.
+    of their own, an actor a GPU. Ray is started, unless it runs already, when it is first needed: that takes
+    longer than to find out what is wrong with a build.
     """
 
     def __init__(self, workers: int | None = None) -> None:
         """`workers`, or one for each CPU of the cluster, also of nodes that join it later."""
-        self._on_cpus = _Pool("CPU", workers, num_cpus=1)
+        self._workers = workers
+        self._owned = False
+        self._on_cpus: _Pool | None = None
         self._on_gpus: _Pool | None = None
 
+    def start(self) -> None:
+        """Connect to Ray. Raises RalmError if that does not work."""
+        import ray
+
+        if not ray.is_initialized():
+            start_ray(self._workers)
+            self._owned = True
+
+    def close(self) -> None:
+        """End the Ray that this one has started."""
+        if self._owned:
+            import ray
+
+            ray.shutdown()
+
     def _pool_of(self, task: Task) -> "_Pool":
+        if self._on_cpus is None:
+            self.start()
+            self._on_cpus = _Pool("CPU", self._workers, num_cpus=1)
         if not task.on_gpu:
             return self._on_cpus
         if self._on_gpus is None:
@@ -318,16 +346,11 @@ def open_executor(name: ExecutorName, workers: int | None = None) -> Iterator[Ex
         finally:
             processes.close()
         return
-    import ray
-
-    owned = not ray.is_initialized()
-    if owned:
-        start_ray(workers)
+    on_ray = RayExecutor(workers)
     try:
-        yield RayExecutor(workers)
+        yield on_ray
     finally:
-        if owned:
-            ray.shutdown()
+        on_ray.close()
 
 
 def start_ray(workers: int | None = None) -> None:

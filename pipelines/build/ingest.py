@@ -19,6 +19,7 @@ from pipelines.build.lexical import LengthStage, LexicalStage
 from pipelines.build.lines import LineStage
 from pipelines.build.models import anonymous
 from pipelines.build.near import ClusterStage, PairStage, SignStage, VerifyStage
+from pipelines.build.progress import amount
 from pipelines.build.read import ReadStage, ScanStage, number_records
 from pipelines.build.repeats import RepeatStage
 from pipelines.build.shards import NumberedShard, number_shards, take_places
@@ -197,9 +198,9 @@ def require_passages(embedded: Embedded, where: object) -> None:
     counts = embedded.counts
     if not counts["passages"]:
         raise RalmError(
-            f"The corpus gives no passage: {counts['records']} records read, "
-            f"{counts['unreadable']} unreadable, {counts['documents']} documents, none left after "
-            f"filtering (see {where})."
+            f"The corpus gives no passage: {amount(counts['records'], 'records')} read, "
+            f"{counts['unreadable']:,} unreadable, {amount(counts['documents'], 'documents')}, none left "
+            f"after filtering (see {where})."
         )
 
 

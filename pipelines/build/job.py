@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datastore.errors import RalmError
+from datastore.invalid import written
 from datastore.layout import Layout, Marker, move, read_json, write_json
 from datastore.manifest import FileEntry, Manifest
 from datastore.origin import Origin, address_of
@@ -32,15 +33,14 @@ class Job:
         """Fix what the job's bytes follow from, or compare it with what the job was begun with."""
         path = self.layout.build_file
         if not path.exists():
+            self.executor.start()  # Nothing is begun on a cluster that cannot be reached.
             write_json(path, settings)
             return
-        for name, begun in read_json(path).items():
-            if settings.get(name) != begun:
-                what = _difference(name, begun, settings.get(name))
-                raise RalmError(
-                    f"{address_of(self.layout.root)} was begun with other settings ({what}): use those "
-                    f"again, or {self._way_out}."
-                )
+        if differ := differences(read_json(path), settings):
+            raise RalmError(
+                f"{address_of(self.layout.root)} was begun with other settings ({'; '.join(differ)}): use "
+                f"those again, or {self._way_out}."
+            )
 
     @property
     def _way_out(self) -> str:
@@ -115,22 +115,47 @@ def only_file(marker: Marker) -> FileEntry:
     return FileEntry.of(info)
 
 
-def _difference(name: str, begun: Any, now: Any) -> str:
+def differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """In what settings differ from those that a job was begun with: a phrase for each."""
+    found: dict[str, str] = {}
+    for name in begun:
+        # How another encoder is used follows from which it is.
+        if not (name.endswith("usage") and found.keys() & {"encoder", "query_encoder"}):
+            found = _differ(name, begun[name], now.get(name)) | found
+    return list(found.values())
+
+
+def _differ(name: str, begun: Any, now: Any) -> dict[str, str]:
+    """The settings that differ in one part of a job's, by name: a phrase for each."""
+    if begun == now:
+        return {}
+    if name.endswith("_sha256"):
+        name = name.removesuffix("_sha256")
+        return {name: f"the weights of `{name}` have changed"}
     if name == "questions":
-        return "the files to decontaminate by have changed"
-    if isinstance(begun, dict) and isinstance(now, dict):
-        for key in sorted({*begun, *now}):
-            if begun.get(key) != now.get(key):
-                return _difference(key, begun.get(key), now.get(key))
+        return {name: "the files to decontaminate by have changed"}
     if name == "splits":
-        return "the source files or their sizes have changed"
+        return {name: "the source files or their sizes have changed"}
+    if isinstance(begun, dict) and isinstance(now, dict):
+        # Settings stand on the first level of a file; how encoders are used is named as it is there.
+        inside = "" if name in ("config", "usage", "query_usage") else f"{name}."
+        names = sorted({*begun, *now})
+        parts = [_differ(f"{inside}{one}", begun.get(one), now.get(one)) for one in names]
+        return {key: phrase for part in parts for key, phrase in part.items()}
     if isinstance(begun, list):
-        both = zip(begun, now, strict=True) if isinstance(now, list) and len(now) == len(begun) else ()
-        for one, other in both:
-            if one != other and isinstance(one, dict) and isinstance(other, dict):
-                return f"{name}: {_difference(name, one, other)}"
-        return f"{name} have changed"
-    return f"{name} was {begun}, not {now}"
+        alike = isinstance(now, list) and len(now) == len(begun)
+        pairs = [(a, b) for a, b in zip(begun, now, strict=True) if a != b] if alike else [(begun, now)]
+        if all(isinstance(one, dict) for pair in pairs for one in pair):
+            return {key: phrase for pair in pairs for key, phrase in _differ(name, *pair).items()}
+        return {name: f"{name} have changed"}
+    return {name: f"{name} was {_set(begun)}, now {_set(now)}"}
+
+
+def _set(value: Any) -> str:
+    """A setting's value as it is written in a file or behind an option."""
+    if value is None:
+        return "not set"
+    return value if isinstance(value, str) and value.strip() == value != "" else written(value)
 
 
 def require_turn(layout: Layout, manifest: Manifest) -> None:

@@ -128,13 +128,20 @@ class Bars:
 
 
 def amount(number: float, unit: str) -> str:
-    """A count for people: 1,234 passages; 12.3 MB."""
+    """A count for people: 1,234 passages; 1 query; 12.3 MB."""
     if unit == "bytes":
+        if number < 1e3:
+            return f"{number:,.0f} byte" + ("" if round(number) == 1 else "s")
         if number < 1e6:
             return f"{number / 1e3:,.1f} KB"
         return f"{number / 1e6:,.1f} MB" if number < 1e9 else f"{number / 1e9:,.2f} GB"
     shown = f"{number:,.0f}" if number >= 10 or number == int(number) else f"{number:.1f}"
-    return f"{shown} {unit}".strip()
+    return f"{shown} {singular(unit) if shown == '1' else unit}".strip()
+
+
+def singular(unit: str) -> str:
+    """One of what a plural counts: a passage, a query."""
+    return f"{unit[:-3]}y" if unit.endswith("ies") else unit.removesuffix("s")
 
 
 def energy(joules: float) -> str:

@@ -1,7 +1,7 @@
 """What of a build is done and what is left, read from its markers alone."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,13 @@ from pipelines.build.near import PairStage
 from pipelines.build.repeats import RepeatStage
 from pipelines.config import BuildConfig
 
+# Every stage that a build, an addition or a compaction may have, in their order.
+STAGES = (
+    *("scan", "read", "dedup-id", "dedup-text", "near-sign", "near-pair", "near-verify", "near-cluster"),
+    *("lines", "dedup-line", "chunk", "dedup-passage", "thin", "embed", "embed-early", "train", "index"),
+    *("words", "lexical", "compact", "card"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class StageStatus:
@@ -32,12 +39,25 @@ class StageStatus:
     took: Measured
 
 
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """A build, an addition or a compaction, and the generation that it made.
+
+    That is None of one that is not finished, 0 where no manifest tells it any more.
+    """
+
+    name: str
+    generation: int | None
+    stages: tuple[StageStatus, ...]
+
+
 @dataclass(frozen=True)
 class Status:
     """The state of a store: the job that its stages belong to ("" for its build), and what is published.
 
     `took` is of all published generations together; `dropped` counts passages and lines: those of the job as
-    far as it has come, else those of the store.
+    far as it has come, else those of the store. `others` are the jobs that are done, without the build if
+    `stages` are the build's.
     """
 
     unfinished: str
@@ -45,6 +65,14 @@ class Status:
     manifest: Manifest | None
     took: Measured
     dropped: Mapping[str, int] = field(default_factory=dict)
+    others: tuple[JobStatus, ...] = ()
+
+    @property
+    def jobs(self) -> tuple[JobStatus, ...]:
+        """All jobs in the order in which they were begun."""
+        if self.unfinished:
+            return (*self.others, JobStatus(self.unfinished, None, self.stages))
+        return (JobStatus("build", 1 if self.manifest else None, self.stages), *self.others)
 
     @property
     def in_all(self) -> Measured:
@@ -68,7 +96,29 @@ def status(path: Path) -> Status:
     stages = tuple(_stage(layout, name, tasks) for name, tasks in totals.items())
     job = layout.job.partition("-")[2]
     counts = manifest.counts if manifest and not job else _chunked(layout)
-    return Status(job, stages, manifest, of_store(layout.root), _dropped(counts))
+    others = tuple(_finished(layout, manifest)) if manifest else ()
+    return Status(job, stages, manifest, of_store(layout.root), _dropped(counts), others)
+
+
+def _finished(shown: Layout, manifest: Manifest) -> Iterator[JobStatus]:
+    """The jobs of a store that are done, but for the one shown anyway."""
+    begun = [path.parent.name for path in (shown.root / "stages").glob("*/build.json")]
+    made: dict[int, int] = {}
+    for path in sorted(shown.manifest(0).parent.glob("*[0-9].json")) if begun else ():
+        made.setdefault(read_json(path).get("edition", 0), int(path.stem))
+    for job in ["", *sorted(begun)]:
+        edition, _, name = job.partition("-")
+        if job != shown.job and int(edition or 0) <= manifest.edition:
+            stages = tuple(_recorded(Layout(shown.root, job)))
+            yield JobStatus(name or "build", made.get(int(edition or 0), 0), stages)
+
+
+def _recorded(layout: Layout) -> Iterator[StageStatus]:
+    """The stages of a job that is done: all that there were tasks of."""
+    for name in STAGES:
+        stage = _stage(layout, name, None)
+        if stage.done:
+            yield replace(stage, total=stage.done)
 
 
 def _dropped(counts: Mapping[str, int]) -> dict[str, int]:

@@ -19,14 +19,15 @@ from pipelines.build.chunk import ChunkStage, load_tokenizer
 from pipelines.build.dedup import load_drops
 from pipelines.build.parts import CUT, ShardWriter, part_path, read_tokens, tokens_path
 from pipelines.build.repeats import write_sorted
-from pipelines.build.stage import RemovedLog
+from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.config import BuildConfig
 from retriever.usage import AS_STATED, Usage
 
 # Counts the passages dropped.
 DUPLICATE = "dropped.duplicate"
 
-_Row = tuple[Passage, NDArray[np.int32], bool]
+# A passage, its token ids and, if it occurred before, the split and row of the first one with its text.
+_Row = tuple[Passage, NDArray[np.int32], tuple[int, int] | None]
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class ThinStage:
         hashes: list[tuple[int, ...]] = []
         for _, rows in groupby(self._rows(number), lambda row: (row[0].domain, row[0].doc_id)):
             passages = list(rows)
-            kept = [row for row in passages if not row[2]]
-            self._discount(counts, [row for row in passages if row[2]], listed)
+            kept = [row for row in passages if row[2] is None]
+            self._discount(counts, [row for row in passages if row[2] is not None], listed)
             for passage, ids, _ in kept:
                 shards.add(passage, ids)
                 identity = identity_hash(passage.domain, passage.doc_id)
@@ -72,8 +73,9 @@ class ThinStage:
         return Marker(shown, (*shards.finish(), known, *removed.write(), *listed.write()))
 
     def _rows(self, number: int) -> Iterator[_Row]:
-        """The split's passages with their token ids, and whether they occurred before."""
-        drops = set(load_drops(self.layout, "passage", number, self.ranges)[:, 1].tolist())
+        """The split's passages with their token ids, and where they occurred before."""
+        found = load_drops(self.layout, "passage", number, self.ranges).tolist()
+        drops = {row: (split, first) for _, row, split, first in found}
         row, part = 0, 0
         while row < self.passages[number]:
             ids = read_tokens(tokens_path(self.layout, number, part, CUT))
@@ -81,20 +83,35 @@ class ThinStage:
             with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
                 batch = file.get_batch(0)
             for at, mine in enumerate(ids):
-                yield passage_at(batch, at), mine, row + at in drops
+                yield passage_at(batch, at), mine, drops.get(row + at)
             row, part = row + len(ids), part + 1
 
     def _discount(self, counts: Counter[str], dropped: list[_Row], listed: RemovedLog) -> None:
         """Take passages of one document out of the counts and, some of them, into the list."""
         room = load_tokenizer(self.config.encoder, self.usage).room("passage")
-        for passage, ids, _ in dropped:
+        for passage, ids, first in dropped:
             names = (f"domain.{passage.domain}", *(f"column.{name}" for name in passage.metadata))
             counts.subtract(dict.fromkeys(("passages", *names), 1))
             counts["tokens"] -= len(ids)
             counts["truncated"] -= len(ids) > room
             counts[DUPLICATE] += 1
-            line = {"domain": passage.domain, "id": passage.doc_id, "chunk": passage.chunk}
-            listed.add("duplicate_passage", line | {"reason": "an earlier passage has this text"})
+            line: dict[str, Any] = {"domain": passage.domain, "id": passage.doc_id, "chunk": passage.chunk}
+            if first is not None and counts[DUPLICATE] <= REMOVED_SAMPLE:
+                line |= self._first(*first)
+            listed.add("duplicate_passage", line)
+
+    def _first(self, split: int, row: int) -> dict[str, Any]:
+        """What is listed of the passage that stays; of one in the store before, hashes alone are known."""
+        if split < 0:
+            return {"reason": "a passage in the store already has this text"}
+        part, at = divmod(row, self.config.passages_per_shard)
+        path = part_path(self.layout, split, part, CUT)
+        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+            kept = passage_at(file.get_batch(0), at)
+        return {
+            "reason": "an earlier passage has this text",
+            "kept": {"domain": kept.domain, "id": kept.doc_id, "chunk": kept.chunk},
+        }
 
 
 def _nothing_left(passage: Passage) -> dict[str, Any]:

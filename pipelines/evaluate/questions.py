@@ -66,6 +66,8 @@ def _question(path: Path, number: int, line: bytes, scored: bool) -> Question:
         raise RalmError(
             f"{path}, line {number}: `question` must be text, `answers` and `gold_docs` lists of text."
         )
+    if scored and not text.strip():
+        raise RalmError(f"{path}, line {number}: `question` is empty: a question needs at least one word.")
     if scored and not answers and not gold:
         raise RalmError(f"{path}, line {number}: a question needs `answers` or `gold_docs` to be scored by.")
     return Question(str(fields.get("id", number)), text, tuple(answers), frozenset(gold))

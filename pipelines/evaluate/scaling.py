@@ -28,7 +28,7 @@ DEPTHS_SHOWN = (1, 5, 20)
 
 @dataclass(frozen=True)
 class Study:
-    """What to measure."""
+    """What to measure; `encoder` and `query_encoder` are where the store's own lie, if they have moved."""
 
     store: Path
     questions: Path
@@ -41,6 +41,8 @@ class Study:
     reader_passages: int = 3
     limit: int | None = None
     method: Method = DENSE
+    encoder: str | None = None
+    query_encoder: str | None = None
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -120,7 +122,7 @@ def run(study: Study) -> Curve:
         raise RalmError("A study needs at least one fraction and one seed.")
     views = study.views  # Refuses a fraction outside (0, 1] before anything is loaded.
     questions = load_questions(study.questions, study.limit)
-    retriever = Retriever.open(study.store)
+    retriever = Retriever.open(study.store, study.encoder, query_encoder=study.query_encoder)
     texts = [question.text for question in questions]
     depth = min(DEPTH, retriever.store.rows)
     rankings = retriever.search_many(texts, views, max(DEPTHS_SHOWN), method=study.method, depth=depth)

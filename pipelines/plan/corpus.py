@@ -15,13 +15,17 @@ _SPECIAL_TOKENS = 2
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Counts of a corpus; `tokens` are the encoder's own, `basis` says what the counts rest on."""
+    """Counts of a corpus; `tokens` are the encoder's own, `basis` says what the counts rest on.
+
+    `doubt` is a sentence about a sample that is too small; empty otherwise.
+    """
 
     tokens: int
     passages: int
     documents: int
     text_bytes: int
     basis: str
+    doubt: str = ""
 
     @property
     def passage_tokens(self) -> float:
@@ -49,7 +53,8 @@ class Corpus:
             found.passages,
             found.documents,
             found.text_bytes,
-            f"extrapolated from {found.sampled_documents:,} documents",
+            f"extrapolated from {found.sample}",
+            found.doubt,
         )
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.build.progress import duration
+from pipelines.build.progress import duration, singular
 from pipelines.plan.arithmetic import Plan, Step
 from pipelines.plan.figure import Figure
 
@@ -36,6 +36,11 @@ def size(number: float) -> str:
         if number >= unit:
             return f"{_digits(number / unit)} {name}"
     return f"{number:,.0f} B"
+
+
+def _numbered(number: float, unit: str) -> str:
+    """A number and what it counts, one or several."""
+    return f"{number:g} {singular(unit) if number == 1 else unit}"
 
 
 def _digits(number: float) -> str:
@@ -68,13 +73,16 @@ def _summary(plan: Plan) -> Table:
         box=None,
         padding=(0, 2, 0, 0),
     )
-    machines = f"{rates.cores:g} cores" + (f", {rates.gpus:g} {plan.gpu} GPUs" if rates.gpus else ", no GPU")
+    machines = _numbered(rates.cores, "cores") + (
+        f", {_numbered(rates.gpus, f'{plan.gpu} GPUs')}" if rates.gpus else ", no GPU"
+    )
+    documents = f"{count(corpus.documents)} {'document' if corpus.documents == 1 else 'documents'}"
     rows = (
         ("corpus", corpus.basis),
         (
             "passages",
-            f"{count(corpus.passages)} of {corpus.passage_tokens:.0f} tokens, "
-            f"from {count(corpus.documents)} documents, {size(corpus.text_bytes)} of text",
+            f"{count(corpus.passages)} of {_numbered(round(corpus.passage_tokens), 'tokens')}, "
+            f"from {documents}, {size(corpus.text_bytes)} of text",
         ),
         (
             "encoder",
@@ -140,7 +148,7 @@ def _work(plan: Plan) -> Table:
     table = _table("Work", "stage", "hours", " of", "time", "money", "energy")
     for step in plan.steps:
         table.add_row(*_step(step))
-    kept = f"{plan.rates.months:g} month" + ("" if float(plan.rates.months) == 1.0 else "s")
+    kept = _numbered(plan.rates.months, "months")
     table.add_row("disk", kept, "", "", f"${plan.disk_dollars:,.0f}", "")
     hours = f"{_digits(plan.hours('GPUs'))} GPU + {_digits(plan.hours('cores'))} core"
     table.add_row(
@@ -168,6 +176,8 @@ def _step(step: Step) -> tuple[str, ...]:
 
 def _notes(plan: Plan) -> list[str]:
     notes = []
+    if plan.corpus.doubt:
+        notes.append(f"[yellow]{escape(plan.corpus.doubt)}")
     if plan.uncounted:
         notes.append(
             f"[yellow]Not counted, for want of a measured rate: {escape(', '.join(plan.uncounted))}."

@@ -37,7 +37,7 @@ def test_a_build_that_drops_what_is_repeated_or_asked(tmp_path, corpus, ralm):
         assert row in out
     code, _, err = ralm("build", corpus, "-o", tmp_path / "other", "--duplicate-passages", "some")
     assert code == 2
-    assert "duplicate_passages: Input should be 'keep' or 'drop'" in err
+    assert "duplicate_passages must be 'keep' or 'drop', not 'some'" in err
 
 
 def test_a_build_on_ray_from_the_command_line(tmp_path, corpus, store, ralm, ray_cluster):
@@ -93,11 +93,11 @@ def test_a_curve_from_the_command_line(tmp_path, store, ralm):
     ("arguments", "sentence"),
     [
         (["build", "nowhere", "-o", "{tmp}/s"], "There is no source nowhere"),
-        (["build", "-o", "{tmp}/s"], "sources"),
+        (["build", "-o", "{tmp}/s"], "name files or folders, or a --config"),
         (["build", "{corpus}", "-o", "{tmp}/s", "--encoder", "no/such"], "no encoder 'no/such'"),
         (["build", "{corpus}", "-o", "{tmp}/s", "--index-key", "IVFPQ"], "valid keys are auto, Flat"),
         (["build", "{corpus}", "-o", "{tmp}/s", "--index-memory", "much"], "is not a size"),
-        (["build", "{corpus}", "-o", "{tmp}/s", "--limit", "0"], "limit"),
+        (["build", "{corpus}", "-o", "{tmp}/s", "--limit", "0"], "limit must be at least 1, not 0"),
         (["build", "{corpus}", "-o", "{tmp}/s", "--executor", "spark"], "valid are ray and local"),
         (["build", "--config", "{tmp}/none.yaml", "-o", "{tmp}/s"], "no configuration file"),
         (["build", "--config", "{corpus}", "--domain", "x", "-o", "{tmp}/s"], "--domain is for sources"),
@@ -107,7 +107,12 @@ def test_a_curve_from_the_command_line(tmp_path, store, ralm):
         (["search", "{tmp}/none", "x"], "no datastore"),
         (["search", "{store}", "x", "-k", "0"], "k must be at least 1"),
         (["search", "{store}", "x", "--nprobe", "3"], "has no lists to probe"),
-        (["search", "{store}", "x", "--recall", "1.1"], "reach recall 1.1 at 5: its best is 1.000"),
+        (["search", "{store}", "x", "--recall", "1.1"], "must be in (0, 1], not 1.1"),
+        (["search", "{store}", "x", "--recall", "0.9", "--depth", "3"], "give either recall, or those two"),
+        (["search", "{store}", "x", "--fusion", "sum"], "valid are rrf, weighted"),
+        (["search", "{store}", "x", "--diversity", "2"], "diversity must be between 0 and 1"),
+        (["search", "{store}", " "], "A query is empty"),
+        (["ask", "{store}", " ", "--no-retrieval"], "A query is empty"),
         (["search", "{store}", "x", "--where", "year"], "such as year>=2010"),
         (["search", "{store}", "x", "--where", "age>3"], "metadata column 'age': there are"),
         (["search", "{store}", "x", "--domain", "none"], "has the domain 'none': there are"),
@@ -139,6 +144,27 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(tmp_path, corpus, store, ra
     assert "Traceback" not in out + err
     assert len([line for line in err.splitlines() if not line.startswith("Loading ")]) == 1
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-k", "0"],
+        ["--recall", "3"],
+        ["--recall", "0.9", "--nprobe", "2"],
+        ["--nprobe", "3"],
+        ["--depth", "-1"],
+        ["--where", "age>3"],
+        ["--domain", "none"],
+        ["--method", "sparse"],
+        ["--fusion", "sum"],
+        ["--near-duplicates", "2"],
+    ],
+)
+def test_a_search_is_refused_before_anything_is_loaded(ralm, store, monkeypatch, options):
+    monkeypatch.setattr("pipelines.stores.open_stores", lambda *_: pytest.fail("loaded"))
+    code, _, err = ralm("search", store, "x", *options)
+    assert (code, len(err.splitlines())) == (2, 1)
 
 
 def test_help_and_light_commands_do_not_import_torch():

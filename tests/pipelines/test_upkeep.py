@@ -6,7 +6,7 @@ import pytest
 from datastore.layout import Layout
 from datastore.manifest import current
 from tests.conftest import tree
-from tests.corpus import questions, write_lines
+from tests.corpus import documents, questions, write_lines
 
 
 def test_the_command_says_what_it_did_and_what_it_would(ralm, own_store):
@@ -28,6 +28,13 @@ def test_the_command_says_what_it_did_and_what_it_would(ralm, own_store):
     assert "Nothing is new" in out
     code, out, _ = ralm("discard", own_store)
     assert "has no unfinished job" in out
+
+
+def test_one_is_not_called_several(ralm, own_store):
+    (one, *_) = documents()
+    assert "1 document would be taken down" in ralm("delete", own_store, "--ids", one["id"], "--dry-run")[1]
+    assert "Taken down: 1 document, 1 passage. " in ralm("delete", own_store, "--ids", one["id"])[1]
+    assert "Taken down and still on disk: 1 passage " in ralm("status", own_store)[1]
 
 
 def test_a_damaged_store_fails_verification(own_store, ralm):

@@ -87,7 +87,8 @@ def test_without_a_card_the_default_is_stated_and_with_one_it_reaches_the_recall
     rung = next(r for r in card.rungs if (r.nprobe, r.depth) == (chosen.nprobe, chosen.depth))
     assert rung.recall_10 >= 0.95
     hard = Retriever(store, GivenVectors(queries), index, card)
-    assert hard.setting(5, recall=0.5, nprobe=2, depth=7) == Setting(2, 7)
+    assert hard.setting(5, nprobe=2, depth=7) == Setting(2, 7)
+    assert hard.setting(5, recall=0.5) == card.setting(0.5, 5)
 
 
 def test_every_power_of_two_of_lists_is_probed():

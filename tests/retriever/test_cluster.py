@@ -164,3 +164,9 @@ def test_a_cluster_asks_with_the_tower_for_queries(tmp_path, corpus, ray_cluster
         assert after.search(TEXTS, 5) == mine.search(TEXTS, 5)
     finally:
         front.close()
+    moved = (tmp_path / "queries").rename(tmp_path / "moved")
+    elsewhere = ClusterRetriever(tmp_path / "s", 1, cpus=0.1, query_encoder=str(moved))
+    try:
+        assert elsewhere.search(TEXTS, 5) == mine.search(TEXTS, 5)
+    finally:
+        elsewhere.close()

@@ -209,6 +209,10 @@ def test_rescoring_ranks_by_the_stored_vectors(tmp_path):
         ({"nprobe": 0}, "between 1 and the 4 lists"),
         ({"depth": -1}, "must not be negative"),
         ({"recall": 0.9}, "no index card"),
+        ({"recall": 3}, r"must be in \(0, 1\], not 3"),
+        ({"recall": 0}, r"must be in \(0, 1\], not 0"),
+        ({"recall": 0.9, "nprobe": 2}, "give either recall, or those two"),
+        ({"recall": 0.9, "depth": 0}, "give either recall, or those two"),
     ],
 )
 def test_a_setting_the_index_cannot_take_is_refused(tmp_path, arguments, message):
@@ -221,6 +225,13 @@ def test_lists_of_an_index_without_any_are_refused(tmp_path):
     store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
     with pytest.raises(RalmError, match="has no lists to probe"):
         make_retriever(store, np.ones((1, 8), np.float32)).setting(3, nprobe=2)
+
+
+@pytest.mark.parametrize("queries", [[""], ["0", " \n\t"]])
+def test_a_query_without_text_is_refused(tmp_path, queries):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
+    with pytest.raises(RalmError, match="A query is empty"):
+        make_retriever(store, np.ones((1, 8), np.float32)).search(queries, 3)
 
 
 def test_a_query_without_numbers_is_refused(tmp_path):

@@ -123,6 +123,11 @@ def test_what_is_found_is_what_the_definition_says(tmp_path_factory, questions, 
                     if share:
                         shares[f"{n}.jsonl"] = max(share, shares.get(f"{n}.jsonl", 0.0))
         assert {one.file: one.share for one in held} == shares
+        texts = [words(text) for r in records for text in (r["question"], *r["answers"])]
+        for one in held:
+            row = words(passage)[slice(*one.stretch)]
+            sizes = [(text, min(thresholds["words"], len(text))) for text in texts if text]
+            assert any(len(row) >= n and ngrams(row, n) <= ngrams(text, n) for text, n in sizes)
 
 
 def by_hand(settings, part, asked, held):
@@ -176,6 +181,11 @@ def test_every_passage_and_document_is_accounted_for(clean):
         ("two.jsonl", "q2", "question"),
     ]
     assert [(h["question"], h["part"]) for h in listed["all"]["holds"]] == [("q1", "answer")]
+    # The words that both have: the second question begins with one more.
+    shared = " ".join(words(QUESTION))
+    assert [h["words"] for h in listed["some"]["holds"]] == [shared, shared]
+    assert [h["words"] for h in listed["all"]["holds"]] == [" ".join(words(ANSWER))]
+    assert set(listed["all"]["holds"][0]) == {"file", "question", "part", "share", "words"}
 
 
 def test_the_summary_and_the_status_say_what_each_file_cost(clean, planted, asked, ralm, tmp_path):

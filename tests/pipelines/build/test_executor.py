@@ -180,3 +180,23 @@ def test_nodes_and_processes_that_come_and_go_in_every_stage_change_no_byte(tmp_
     assert {"read", "chunk", "embed", "index", "lexical", "near-sign", "near-verify"} <= {*told["stages"]}
     assert told["joined"]
     assert tree(tmp_path / "store") == tree(tmp_path / "undisturbed")
+
+
+def test_ray_starts_with_the_first_task_and_not_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("pipelines.build.executor.start_ray", lambda _: pytest.fail("started"))
+    with open_executor("ray", 1) as executor, pytest.raises(RalmError, match="There is no source"):
+        build_store(tmp_path / "store", tmp_path / "nowhere.jsonl", executor=executor)
+    with open_executor("ray", 1) as executor, pytest.raises(pytest.fail.Exception, match="started"):
+        executor.run(tasks(Noting(Layout(tmp_path), "first"), 0), nothing)
+
+
+def test_nothing_is_begun_on_a_cluster_that_cannot_be_reached(tmp_path, corpus, monkeypatch):
+    def fail(_):
+        raise RalmError("the cluster cannot be reached")
+
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("pipelines.build.executor.start_ray", fail)
+    with open_executor("ray", 1) as executor, pytest.raises(RalmError, match="cannot be reached"):
+        build_store(tmp_path / "store", corpus, executor=executor)
+    assert not Layout(tmp_path / "store").build_file.exists()

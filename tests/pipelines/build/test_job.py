@@ -6,7 +6,7 @@ from datastore.errors import RalmError
 from datastore.layout import Layout, Marker, read_json
 from datastore.manifest import current
 from pipelines.build.executor import LocalExecutor
-from pipelines.build.job import Job, begin, discard, only_file, pending
+from pipelines.build.job import Job, begin, differences, discard, only_file, pending
 from pipelines.build.progress import Silent
 from tests.conftest import build_store, tree
 from tests.corpus import documents, write_lines
@@ -15,9 +15,9 @@ from tests.corpus import documents, write_lines
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"min_chars": 3}, "min_chars was 20, not 3"),
+        ({"min_chars": 3}, "min_chars was 20, now 3"),
         ({"encoder": None}, "encoder"),
-        ({"limit": 5}, "limit was None, not 5"),
+        ({"limit": 5}, "limit was not set, now 5"),
     ],
 )
 def test_other_settings_than_the_builds_are_refused(own_store, corpus, change, what, tmp_path):
@@ -130,12 +130,12 @@ def test_a_task_that_leaves_no_marker_is_a_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("now", "message"),
     [
-        ({"config": {"limit": 3, "seed": 0}}, r"\(limit was None, not 3\)"),
+        ({"config": {"limit": 3, "seed": 0}}, r"\(limit was not set, now 3\)"),
         ({"splits": [2]}, r"\(the source files or their sizes have changed\)"),
         ({"ignored": ["b"]}, r"\(ignored have changed\)"),
-        ({"dtype": "bfloat16"}, r"\(dtype was float32, not bfloat16\)"),
-        ({"config": {"limit": None, "seed": 0, "pooling": "cls"}}, r"\(pooling was None, not cls\)"),
-        ({"rules": [{"n": 1}, {"n": 3}]}, r"\(rules: n was 2, not 3\)"),
+        ({"dtype": "bfloat16"}, r"\(dtype was float32, now bfloat16\)"),
+        ({"config": {"limit": None, "seed": 0, "pooling": "cls"}}, r"\(pooling was not set, now cls\)"),
+        ({"rules": [{"n": 1}, {"n": 3}]}, r"\(rules.n was 2, now 3\)"),
         ({"rules": [{"n": 1}]}, r"\(rules have changed\)"),
     ],
 )
@@ -152,6 +152,28 @@ def test_a_job_goes_on_with_the_settings_that_it_was_begun_with_alone(tmp_path, 
     with pytest.raises(RalmError, match=f"{message}: use those again, or {way_out}"):
         job.claim(first | now)
     assert read_json(job.layout.build_file) == first
+
+
+def test_all_that_differs_is_named_as_it_is_written():
+    config = {"limit": None, "lexical": True, "filters": [{"name": "c4"}, {"name": "length", "min_chars": 3}]}
+    first = {"config": config, "dtype": "float32", "encoder_sha256": "a", "splits": [1]}
+    first |= {"usage": {"pooling": "mean", "query_prompt": ""}}
+    assert differences(first, first) == []
+    filters = [{"name": "c4"}, {"name": "length", "min_chars": 4, "max_chars": 9}]
+    config = {"limit": 5, "lexical": False, "filters": filters, "near_duplicates": {}, "pooling": "cls"}
+    now = first | {"config": config, "splits": [], "usage": {"pooling": "cls", "query_prompt": "query: "}}
+    assert set(differences(first, now)) == {
+        "limit was not set, now 5",
+        "lexical was true, now false",
+        "filters.min_chars was 3, now 4",
+        "filters.max_chars was not set, now 9",
+        "near_duplicates was not set, now {}",
+        "pooling was not set, now cls",
+        "query_prompt was '', now 'query: '",
+        "the source files or their sizes have changed",
+    }
+    other = first | {"encoder_sha256": "b", "usage": {"pooling": "cls", "query_prompt": ""}}
+    assert differences(first, other) == ["the weights of `encoder` have changed"]
 
 
 def begun(layout, manifest, kind):

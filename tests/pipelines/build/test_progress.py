@@ -17,6 +17,13 @@ from pipelines.build.progress import Bars, Lines, Rate, amount, duration, energy
         (5e9, "bytes", "5.00 GB"),
         (2.5, "documents", "2.5 documents"),
         (7, "", "7"),
+        (1, "", "1"),
+        (1, "documents", "1 document"),
+        (1, "queries", "1 query"),
+        (0.96, "passages", "1.0 passages"),
+        (1000, "bytes", "1.0 KB"),
+        (43, "bytes", "43 bytes"),
+        (1, "bytes", "1 byte"),
     ],
 )
 def test_amounts_are_for_people(number, unit, text):

@@ -1,11 +1,13 @@
 import re
+from pathlib import Path
 
 import pytest
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, write_json
-from pipelines.build.status import status
-from tests.conftest import build_store
+from pipelines.build.status import STAGES, status
+from tests.conftest import add_to, build_store, compact, delete
+from tests.corpus import write_lines
 
 
 def test_a_finished_store_says_so(store):
@@ -49,6 +51,48 @@ def test_a_store_from_before_joules_shows_seconds(own_store, ralm):
     assert code == 0
     assert "2.0s" in out
     assert "Energy" not in out
+
+
+def test_what_has_changed_a_store_since_is_shown_by_its_generation(own_store, ralm, tmp_path):
+    delete(own_store, "Dunmarrow-1")
+    add_to(
+        own_store, write_lines(tmp_path / "more.jsonl", [{"id": "x", "text": "A town that is quite new."}])
+    )
+    compact(own_store)
+    jobs = status(own_store).jobs
+    assert [(job.name, job.generation) for job in jobs] == [("build", 1), ("add", 3), ("compact", 4)]
+    for job in jobs:
+        assert all(stage.done == stage.total for stage in job.stages)
+    named = [[stage.name for stage in job.stages if stage.done] for job in jobs]
+    assert {"read", "train", "card"} <= {*named[0]}
+    assert {"read", "embed", "card"} <= {*named[1]}
+    assert "train" not in named[1]
+    assert named[2] == ["compact", "card"]
+    _, out, _ = ralm("status", own_store)
+    for title in ("build, generation 1", "add, generation 3", "compact, generation 4"):
+        assert f"{own_store}: {title}" in out
+    begun = own_store / "stages" / "0003-compact" / "build.json"
+    begun.parent.mkdir()
+    begun.write_text('{"generation": 4}')
+    last = status(own_store).jobs[-1]
+    assert (len(status(own_store).jobs), last.name, last.generation) == (4, "compact", None)
+    assert f"{own_store}: compact, not finished" in ralm("status", own_store)[1]
+
+
+def test_a_store_that_was_only_built_is_called_by_its_name_alone(store, ralm):
+    assert f"{store}\n" in ralm("status", store)[1].replace(" ", "")
+
+
+def test_every_stage_stands_in_the_readme_and_in_the_order_of_the_stages(tmp_path, corpus):
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("| stage | what it does |")[2].partition("\n\n")[0]
+    assert sorted(
+        re.findall(r"`([a-z-]+)`", "".join(line.split("|")[1] for line in table.splitlines()[2:]))
+    ) == (sorted(STAGES))
+    build_store(tmp_path / "s", corpus, near_duplicates={}, duplicate_lines={}, duplicate_passages="drop")
+    shown = [stage.name for stage in status(tmp_path / "s").stages]
+    assert shown == [name for name in STAGES if name in shown]
+    assert {path.name for path in (tmp_path / "s" / "stages").iterdir() if path.is_dir()} <= {*STAGES}
 
 
 def test_near_duplicates_are_stages_of_a_build_that_looks_for_them(tmp_path, corpus):

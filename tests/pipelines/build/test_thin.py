@@ -77,6 +77,22 @@ def test_every_passage_and_document_is_accounted_for(stores):
     assert sum(len(open_array(stores[0] / file.path)) for file in manifest.passage_hashes) == manifest.rows
 
 
+def listed(root):
+    paths = sorted((root / "removed").rglob("duplicate_passage/*.jsonl"))
+    return [orjson.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+
+
+def test_what_is_dropped_is_listed_with_what_is_kept(stores):
+    thin, whole = ({(p.domain, p.doc_id, p.chunk): p for p in Datastore.open(root)} for root in stores)
+    lines = listed(stores[0])
+    assert len(lines) == len(whole) - len(thin)
+    for line in lines:
+        dropped = whole[line["domain"], line["id"], line["chunk"]]
+        kept = thin[line["kept"]["domain"], line["kept"]["id"], line["kept"]["chunk"]]
+        assert dropped.text == kept.text
+        assert dropped != kept
+
+
 def test_workers_and_ranges_change_no_byte(stores, tmp_path, monkeypatch):
     with open_executor("local", 2) as two:
         build_store(tmp_path / "s", corpus(tmp_path), executor=two, duplicate_passages="drop", **SETTINGS)
@@ -114,6 +130,9 @@ def test_an_addition_repeats_nothing_that_the_store_has(tmp_path):
     manifest, counts = add_to(tmp_path / "added", second)
     both = build_store(tmp_path / "both", first, second, duplicate_passages="drop", **SETTINGS)
     assert counts["dropped.duplicate"] == len(RECORDS) - 12 + len(MORE)
+    known = [line for line in listed(tmp_path / "added") if "in the store already" in line["reason"]]
+    assert len(known) == counts["dropped.duplicate"]
+    assert not any("kept" in line for line in known)
     assert manifest.counts == both.counts
     shards = [(s.rows, s.passages, s.vectors) for s in manifest.shards]
     assert shards == [(s.rows, s.passages, s.vectors) for s in both.shards]

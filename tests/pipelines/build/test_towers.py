@@ -15,8 +15,8 @@ from pipelines.config import BuildConfig, SourceConfig
 from retriever.encoder import Encoder
 from retriever.search import Retriever
 from retriever.several import SeveralRetriever
-from tests.conftest import build_store, tree
-from tests.corpus import questions, write_lines
+from tests.conftest import build_store, delete, tree
+from tests.corpus import documents, questions, write_lines
 from tests.encoders import bert, with_modules
 
 QUESTIONS = [question["question"] for question in questions()]
@@ -99,7 +99,9 @@ def test_a_tower_whose_weights_have_changed_is_refused(own, corpus, ralm, tmp_pa
     assert f"The encoder {queries} found in" in err
     assert "its weights differ" in err
     assert ralm("search", root, "blue glass", "--query-encoder", moved)[0] == 0
-    with pytest.raises(RalmError, match=r"begun with other settings .*query_encoder_sha256 was"):
+    with pytest.raises(
+        RalmError, match=r"begun with other settings .*the weights of `query_encoder` have changed"
+    ):
         build_store(root, corpus, **named((passages, queries)))
     more = SourceConfig(
         path=str(write_lines(tmp_path / "more.jsonl", [{"text": "Of a town unknown so far."}]))
@@ -119,6 +121,52 @@ def test_a_search_needs_the_tower_for_queries_alone(own):
     root, (passages, _) = own
     shutil.rmtree(passages)
     assert Retriever.open(root).search(["blue glass"], 3)[0].hits
+
+
+def test_every_command_is_told_where_an_encoder_has_moved(own, ralm, tmp_path, monkeypatch):
+    root, (_, queries) = own
+    asked = write_lines(tmp_path / "q.jsonl", questions())
+    ids = [document["id"] for document in documents()[:3]]
+    delete(root, *ids)
+    moved, before = queries.rename(tmp_path / "moved"), tree(root)
+    commands = [
+        ("card", root),
+        ("eval", "scaling", root, "--questions", asked, "-o", tmp_path / "out", "--fractions", "1"),
+        ("compact", root, "--executor", "local"),
+    ]
+    for command in commands:
+        code, _, err = ralm(*command)
+        assert (code, f"no encoder '{queries}'" in err) == (2, True)
+        # Nothing is rewritten for a card that could not be measured.
+        assert not list(root.glob("stages/*-compact/compact"))
+    assert tree(root) == before
+    for command in commands:
+        code, _, err = ralm(*command, "--query-encoder", moved)
+        assert (code, err.count("ralm:")) == (0, 0)
+    assert current(Layout(root)).encoder.query.name == str(queries)
+    told = []
+    monkeypatch.setattr("pipelines.stores.open_stores", lambda _, how: told.append(how) or 1 / 0)
+    for command in (("ask", root, "Who?"), ("serve", root, "--port", "0")):
+        with pytest.raises(ZeroDivisionError):
+            ralm(*command, "--query-encoder", moved, "--encoder", "there")
+    assert [(how.encoder, how.query_encoder) for how in told] == [("there", str(moved))] * 2
+
+
+def test_a_retriever_finds_a_moved_encoder_for_later_generations_too(own, tmp_path, monkeypatch):
+    root, (_, queries) = own
+    moved = queries.rename(tmp_path / "moved")
+    retriever = Retriever.open(root, query_encoder=str(moved))
+    first = retriever.search(["blue glass"], 1)[0].hits[0]
+    delete(root, first.passage.doc_id)
+    shared = retriever.refreshed()
+    assert shared.encoder is retriever.encoder
+    delete(root, shared.search(["blue glass"], 1)[0].hits[0].passage.doc_id)
+    # As if the encoder had to be loaded again.
+    monkeypatch.setattr(Encoder, "is_of", lambda *_: False)
+    again = shared.refreshed()
+    assert again.encoder is not retriever.encoder
+    assert again.encoder.checkpoint.name == str(moved)
+    assert again.search(["blue glass"], 1)[0].hits[0].passage.doc_id != first.passage.doc_id
 
 
 def test_an_addition_embeds_as_the_build_did(own, folders, corpus, tmp_path):
@@ -184,4 +232,4 @@ def test_a_build_says_how_its_encoders_are_used(tmp_path, folders, corpus, ralm)
     assert "query prompt 'query: ', pooling cls, dot product" in out
     code, _, err = ralm("build", corpus, "-o", tmp_path / "t", "--pooling", "max", "--executor", "local")
     assert code == 2
-    assert "pooling: Input should be 'mean', 'cls' or 'last' (got 'max')" in err
+    assert "pooling must be 'mean', 'cls' or 'last', not 'max'" in err

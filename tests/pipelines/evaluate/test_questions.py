@@ -27,6 +27,7 @@ def test_questions_are_read_plain_and_packed(tmp_path):
         ('{"question": "x"}', "needs `answers` or `gold_docs`"),
         ('{"question": "x", "answers": "y"}', "lists of text"),
         ('{"question": 3, "answers": ["y"]}', "must be text"),
+        ('{"question": " ", "answers": ["y"]}', "`question` is empty"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, line, reason):

@@ -20,11 +20,30 @@ def test_a_plan_from_a_sample_agrees_with_a_dry_run(tmp_path, ralm):
     assert code == 0
     found = json.loads(out)
     assert found["corpus"]["documents"] == 40
-    assert found["corpus"]["basis"] == "extrapolated from 40 documents"
+    assert found["corpus"]["basis"] == "extrapolated from 40 documents, 5.6 KB of text"
     code, out, _ = ralm("build", path, "-o", tmp_path / "store", "--dry-run")
     tokens = next(line.split()[-1] for line in out.splitlines() if line.strip().startswith("tokens"))
     assert int(tokens.replace(",", "")) == found["corpus"]["tokens"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_plan_from_next_to_nothing_says_so(tmp_path, ralm):
+    path = tmp_path / "tiny.jsonl"
+    path.write_text('{"text": "One document alone, with next to nothing in it."}\n')
+    code, out, _ = ralm("plan", path, "--cores", 1, "--gpus", 1)
+    assert code == 0
+    for part in (
+        "from 1 document, 47 bytes of text",
+        "The sample is small",
+        "1 core, 1 H100 GPU",
+        "from 1 document,",
+    ):
+        assert part in out
+    code, out, _ = ralm("build", path, "--dry-run", "--workers", 1)
+    assert code == 0
+    for part in ("in 1 split", "time on 1 worker", "Extrapolated from 1 document,", "The sample is small"):
+        assert part in out
+    assert "small" not in ralm("plan", "--tokens", "1B")[1]
 
 
 def test_an_encoder_that_is_not_here_can_be_described(ralm):

@@ -48,7 +48,14 @@ def test_passages_fit_the_encoder_and_their_documents(tokens, longest):
 
 
 def test_a_sample_is_taken_as_it_is():
-    foreseen = Foreseen(500, 1, 10, 20, 3000, 12_000, 5, (np.arange(3, dtype=np.int32),))
+    foreseen = Foreseen(500, 1, 10, 20, 3000, 12_000, 5, 6_000, (np.arange(3, dtype=np.int32),))
     found = Corpus.of_sample(foreseen)
     assert (found.tokens, found.passages, found.documents, found.text_bytes) == (3000, 20, 10, 12_000)
-    assert "5 documents" in found.basis
+    assert "5 documents, 6.0 KB of text" in found.basis
+    assert "The sample is small (5 documents, 6.0 KB of text)" in found.doubt
+    assert Corpus.of_sample(replace(foreseen, sampled_documents=1)).basis.endswith(
+        "from 1 document, 6.0 KB of text"
+    )
+    for few in ({"sampled_documents": 99, "sampled_bytes": 10**6}, {"sampled_documents": 10**3}):
+        assert replace(foreseen, **few).doubt
+    assert not Corpus.of_sample(replace(foreseen, sampled_documents=100, sampled_bytes=20_000)).doubt

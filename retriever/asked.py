@@ -1,0 +1,118 @@
+"""What is asked of a search, and what can be said of it by manifests and cards alone.
+
+An encoder and an index take seconds to load: what a store cannot answer is refused before. Knows neither.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datastore.errors import RalmError
+from datastore.layout import Layout
+from datastore.manifest import Manifest, current
+from datastore.origin import Origin, locate
+from datastore.store import Datastore, known_views
+from datastore.view import View
+from retriever.card import read_card
+from retriever.ranking import Method
+from retriever.sizing import IndexKey
+
+
+def require_text(queries: Sequence[str]) -> None:
+    """Raise RalmError for a query of white space alone: everything and nothing is near to it."""
+    if not all(map(str.strip, queries)):
+        raise RalmError("A query is empty: give it at least one word.")
+
+
+def require_count(k: int) -> None:
+    """Raise RalmError for a search that is to find nothing."""
+    if k < 1:
+        raise RalmError(f"k must be at least 1, not {k}.")
+
+
+def require_effort(key: str, nlist: int, recall: float | None, nprobe: int | None, depth: int | None) -> None:
+    """Raise RalmError for a recall, lists to probe or vectors to re-score that an index cannot take.
+
+    `key` and `nlist` are the index's. A recall stands for lists and vectors: it is given alone.
+    """
+    if recall is not None and not (nprobe is None and depth is None):
+        raise RalmError("A recall chooses nprobe and depth by itself: give either recall, or those two.")
+    if recall is not None and not 0 < recall <= 1:
+        raise RalmError(f"recall, a share of what is to be found, must be in (0, 1], not {recall:g}.")
+    if nprobe is not None and not 1 <= nprobe <= max(1, nlist):
+        raise RalmError(
+            f"nprobe must be between 1 and the {nlist} lists of this index, not {nprobe}."
+            if nlist
+            else f"The index {key} has no lists to probe: leave nprobe out."
+        )
+    if depth is not None and depth < 0:
+        raise RalmError(f"depth, the number of vectors re-scored, must not be negative: {depth}.")
+
+
+def require_some_lists(nlists: Sequence[int], nprobe: int | None) -> None:
+    """Raise RalmError for lists to probe if none of several indexes has any."""
+    if nprobe is not None and not any(nlists):
+        raise RalmError("None of these stores' indexes has lists to probe: leave nprobe out.")
+
+
+def no_card(root: Path) -> RalmError:
+    """Says that a recall cannot be chosen."""
+    return RalmError(
+        f"{root} has no index card to choose a recall by: run `ralm card {root}`, or give nprobe and depth."
+    )
+
+
+def no_words(root: Path) -> RalmError:
+    """Says that a search by words cannot be made."""
+    return RalmError(f"{root} has no BM25 index: build it with `lexical: true`, or search dense.")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search, its queries aside. Without a `method` a store takes what finds most."""
+
+    k: int
+    view: View
+    recall: float | None = None
+    nprobe: int | None = None
+    depth: int | None = None
+    method: Method | None = None
+
+    def check(self, paths: Sequence[Path]) -> None:
+        """Raise RalmError for what these stores, searched together, are known to refuse."""
+        require_count(self.k)
+        stores = [_unopened(path) for path in paths]
+        nlists = [IndexKey.parse(store.manifest.index.key).nlist for store in stores]
+        if len(stores) > 1:
+            require_some_lists(nlists, self.nprobe)
+        known_views(stores, [self.view])
+        for store, nlist in zip(stores, nlists, strict=True):
+            # Of several stores, those without lists take no notice of how many to probe.
+            nprobe = self.nprobe if nlist or len(stores) == 1 else None
+            key = store.manifest.index.key
+            require_effort(key, nlist, self.recall, nprobe, self.depth)
+            if self.recall is not None:
+                _require_recall(store, self.recall, self.k)
+            if self.method is not None and self.method.name != "dense" and not _has_words(store.manifest):
+                raise no_words(store.layout.root)
+
+
+def _unopened(path: Path) -> Datastore:
+    """A store of which nothing but its manifest is read."""
+    layout = Layout(locate(path))
+    return Datastore(layout, current(layout))
+
+
+def _require_recall(store: Datastore, recall: float, k: int) -> None:
+    layout, manifest = store.layout, store.manifest
+    origin = Origin.of(layout.root)
+    if origin is not None:
+        origin.fetch_card(layout.card(manifest.index.key, manifest.edition), manifest.index_hash)
+    card = read_card(layout, manifest)
+    if card is None:
+        raise no_card(layout.root)
+    card.setting(recall, k)
+
+
+def _has_words(manifest: Manifest) -> bool:
+    return all(shard.lexical is not None for shard in manifest.shards)
