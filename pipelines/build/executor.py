@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from threading import Thread
 from typing import Any, Literal, NamedTuple, Protocol
 
 from datastore.errors import RalmError
@@ -75,7 +76,9 @@ class ProcessExecutor:
 
     def __init__(self, workers: int) -> None:
         # Spawned: a fork of a process that uses a GPU, or has threads, cannot be relied on.
-        self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+        self._pool = ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"), initializer=_end_with_parent
+        )
 
     def run(self, tasks: Sequence[Task], done: Done, in_order: bool = False) -> None:
         if in_order:
@@ -107,6 +110,18 @@ class ProcessExecutor:
     def close(self) -> None:
         """End the processes."""
         self._pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let a process of the pool end when the one that started it is killed: it would wait for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # Of a pool's process there is one.
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 class RayExecutor:

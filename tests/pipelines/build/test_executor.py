@@ -148,6 +148,30 @@ def test_a_process_that_says_what_is_wrong_or_dies_is_one_sentence(tmp_path):
             executor.run(tasks(Failing(Layout(tmp_path / how), how), 0, 1, 2), nothing)
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from datastore.layout import Layout
+from pipelines.build.executor import open_executor
+from tests.pipelines.build.test_executor import Noting, tasks
+
+if __name__ == "__main__":
+    stage = Noting(Layout(Path(sys.argv[1])), "first")
+    with open_executor("local", 2) as executor:
+        executor.run(tasks(stage, 0, 1, 2), lambda task: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    killed = subprocess.Popen([sys.executable, str(script), str(tmp_path)], stderr=subprocess.PIPE)
+    # Its processes have its pipe too: that ends with the last of them.
+    assert killed.communicate(timeout=60)[1] is not None
+    assert killed.returncode == -signal.SIGKILL
+    assert any(Layout(tmp_path).done("first", number) for number in range(3))
+
+
 def test_a_task_whose_worker_dies_is_done_by_its_successor(tmp_path, ray_cluster):
     told = Told()
     RayExecutor(2).run(tasks(Failing(Layout(tmp_path), "once"), 0, 1, 2), told)
