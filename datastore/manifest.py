@@ -17,7 +17,7 @@ from datastore.origin import Origin, address_of, fetch
 
 FORMAT_VERSION = 3
 # Fields of later stores of this version.
-_LATER = ("contamination", "passage_hashes")
+_LATER = ("contamination", "passage_hashes", "line_hashes")
 Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "cuda"]
 Pooling = Literal["mean", "cls", "last"]
@@ -139,9 +139,9 @@ class Manifest(_Frozen):
     `edition` counts what changed its shards: 0 after the build, one more with each addition and compaction.
     `next_shard` numbers the files of the next one: a number is never used twice.
     `documents` are hashes of all documents, which an addition is compared with, `passage_hashes` of all
-    passages, where none may be repeated; `takedowns` list what may not come back, `contamination` the
-    evaluation texts that no passage may hold. `mean_words` is the mean passage length that BM25 weights were
-    computed with.
+    passages and `line_hashes` of all lines, where none may be repeated; `takedowns` list what may not come
+    back, `contamination` the evaluation texts that no passage may hold. `mean_words` is the mean passage
+    length that BM25 weights were computed with.
     """
 
     format_version: int = FORMAT_VERSION
@@ -161,6 +161,7 @@ class Manifest(_Frozen):
     takedowns: tuple[FileEntry, ...] = ()
     contamination: FileEntry | None = None
     passage_hashes: tuple[FileEntry, ...] = ()
+    line_hashes: tuple[FileEntry, ...] = ()
     removed: tuple[FileEntry, ...]
 
     @property
@@ -177,7 +178,7 @@ class Manifest(_Frozen):
     def files(self) -> tuple[FileEntry, ...]:
         """Every file this generation consists of."""
         shards = (file for shard in self.shards for file in shard.files)
-        compared = (*self.documents, *self.passage_hashes, *self.takedowns)
+        compared = (*self.documents, *self.passage_hashes, *self.line_hashes, *self.takedowns)
         checked = (self.contamination,) if self.contamination else ()
         return (self.index.trained, *self.removed, *compared, *checked, *shards)
 

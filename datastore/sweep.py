@@ -29,6 +29,7 @@ _FOLDERS = (
     "takedowns",
     "contamination",
     "passage-hashes",
+    "line-hashes",
 )
 # A sweep of objects leaves at least the last so many days alone.
 LEAST_DAYS = 1

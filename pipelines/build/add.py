@@ -129,6 +129,7 @@ class Addition:
                 "counts": _sum(before.counts, unnamed(counts)),
                 "documents": (*before.documents, *embedded.documents),
                 "passage_hashes": (*before.passage_hashes, *embedded.passage_hashes),
+                "line_hashes": (*before.line_hashes, *embedded.line_hashes),
                 "removed": (*before.removed, *embedded.removed),
             }
         )
@@ -147,6 +148,7 @@ def held_by(layout: Layout, manifest: Manifest, takedowns: Sequence[str] = ()) -
     """What a store holds that an addition is compared with, and where the addition begins."""
     hashes = tuple(layout.root / entry.path for entry in manifest.documents)
     passages = tuple(layout.root / entry.path for entry in manifest.passage_hashes)
+    lines = tuple(layout.root / entry.path for entry in manifest.line_hashes)
     return Held(
         hashes=hashes,
         takedowns=tuple(layout.root / path for path in takedowns),
@@ -156,6 +158,8 @@ def held_by(layout: Layout, manifest: Manifest, takedowns: Sequence[str] = ()) -
         contamination=layout.root / manifest.contamination.path if manifest.contamination else None,
         passage_hashes=passages,
         passages=_rows(passages),
+        line_hashes=lines,
+        lines=_rows(lines),
     )
 
 

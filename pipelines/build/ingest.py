@@ -39,6 +39,7 @@ class Embedded:
     counts: dict[str, int]
     documents: tuple[FileEntry, ...]
     passage_hashes: tuple[FileEntry, ...]
+    line_hashes: tuple[FileEntry, ...]
     removed: tuple[FileEntry, ...]
 
 
@@ -83,6 +84,7 @@ class Ingest:
             add_counts([*read, *done.last]) | {"ignored_files": len(corpus.ignored)},
             _files(done.chunk, "documents/"),
             _files(done.last, "passage-hashes/"),
+            _files(done.chunk, "line-hashes/"),
             _files([*read, *done.chunk, *(done.last if done.last is not done.chunk else ())], "removed/"),
         )
 
@@ -121,7 +123,8 @@ class Ingest:
         if settings is None:
             return 0
         lines = self.job.perform(LineStage(layout, settings, documents, unique))
-        repeats = RepeatStage(layout, "line", tuple(marker.counts["lines"] for marker in lines))
+        texts = tuple(marker.counts["lines"] for marker in lines)
+        repeats = RepeatStage(layout, "line", texts, self.held)
         self.job.perform(repeats)
         return repeats.ranges
 

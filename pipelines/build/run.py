@@ -186,6 +186,7 @@ class Build:
             counts=unnamed(embedded.counts),
             documents=embedded.documents,
             passage_hashes=embedded.passage_hashes,
+            line_hashes=embedded.line_hashes,
             takedowns=takedowns,
             removed=embedded.removed,
         )

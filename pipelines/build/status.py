@@ -109,7 +109,7 @@ def _held(layout: Layout) -> Held:
     if not layout.job:
         return NOTHING
     manifest = current(layout)
-    fetch(layout.root, (*manifest.documents, *manifest.passage_hashes))
+    fetch(layout.root, (*manifest.documents, *manifest.passage_hashes, *manifest.line_hashes))
     return held_by(layout, manifest)
 
 
@@ -119,8 +119,11 @@ def _lines(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
         return {}
     splits = len(build["splits"])
     hashed = [layout.done("lines", n) for n in range(splits)]
-    lines = tuple(m.counts["lines"] for m in hashed if m)
-    return {"lines": splits, "dedup-line": RepeatStage(layout, "line", lines).ranges if all(hashed) else None}
+    ranges = None
+    if all(hashed):
+        lines = tuple(m.counts["lines"] for m in hashed if m)
+        ranges = RepeatStage(layout, "line", lines, _held(layout)).ranges
+    return {"lines": splits, "dedup-line": ranges}
 
 
 def _repeats(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:

@@ -105,5 +105,6 @@ def test_what_a_store_has_not_leaves_its_bytes_as_they_were_before_there_was_suc
     manifest = current(Layout(store))
     assert b"contamination" not in manifest.to_bytes().replace(b'"decontaminate"', b"")
     assert b"passage_hashes" not in manifest.to_bytes()
+    assert b"line_hashes" not in manifest.to_bytes()
     with_it = manifest.model_copy(update={"contamination": manifest.index.trained})
     assert b'"contamination"' in with_it.to_bytes()
