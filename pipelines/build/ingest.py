@@ -82,7 +82,7 @@ class Ingest:
             done.shards,
             done.vectors,
             add_counts([*read, *done.last]) | {"ignored_files": len(corpus.ignored)},
-            _files(done.chunk, "documents/"),
+            _files(done.last, "documents/"),
             _files(done.last, "passage-hashes/"),
             _files(done.chunk, "line-hashes/"),
             _files([*read, *done.chunk, *(done.last if done.last is not done.chunk else ())], "removed/"),

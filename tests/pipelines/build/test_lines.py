@@ -143,6 +143,17 @@ def test_an_addition_repeats_no_line_that_the_store_has(tmp_path, monkeypatch):
         assert verify(roots[0]) == []
 
 
+def test_a_text_that_lost_all_to_others_is_not_held_when_those_are_gone(tmp_path):
+    root = tmp_path / "s"
+    build_store(root, corpus(tmp_path), **SETTINGS)
+    again = [{"id": "only-again", "text": next(r["text"] for r in RECORDS if r["id"] == "only")}]
+    assert add_to(root, write_lines(tmp_path / "again.jsonl", again))[1]["removed.no_new_line"] == 1
+    delete(root, next(p.doc_id for p in Datastore.open(root) if FOOT in p.text))
+    _, counts = add_to(root, write_lines(tmp_path / "more.jsonl", again))
+    assert (counts["passages"], counts["repeated_lines"]) == (1, 1)
+    assert verify(root) == []
+
+
 def test_a_line_of_what_is_taken_down_may_come_again(tmp_path):
     root = tmp_path / "s"
     build_store(root, corpus(tmp_path), **SETTINGS)

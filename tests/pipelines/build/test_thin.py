@@ -121,6 +121,22 @@ def test_an_addition_repeats_nothing_that_the_store_has(tmp_path):
     assert verify(tmp_path / "added") == []
 
 
+def test_a_text_that_lost_all_to_another_is_not_held_when_that_is_gone(tmp_path):
+    root = tmp_path / "s"
+    build_store(root, corpus(tmp_path), duplicate_passages="drop", **SETTINGS)
+    bare = [{"id": "bare-again", "text": NOTICE}]
+    # It is in the store, as a passage of another document: nothing of it is new.
+    assert add_to(root, write_lines(tmp_path / "again.jsonl", bare))[1]["removed.no_new_passage"] == 1
+    delete(root, next(p.doc_id for p in Datastore.open(root) if p.text == NOTICE))
+    _, counts = add_to(root, write_lines(tmp_path / "more.jsonl", bare))
+    assert (counts["passages"], counts["indexed"]) == (1, 1)
+    assert [p.doc_id for p in Datastore.open(root) if p.text == NOTICE] == ["bare-again"]
+    # Now it is, as a document.
+    third = write_lines(tmp_path / "third.jsonl", [{"id": "third", "text": NOTICE}])
+    assert add_to(root, third)[1]["removed.duplicate_text"] == 1
+    assert verify(root) == []
+
+
 def test_what_is_taken_down_may_come_back_under_another_name(tmp_path):
     root = tmp_path / "s"
     build_store(root, corpus(tmp_path), duplicate_passages="drop", **SETTINGS)
