@@ -18,6 +18,10 @@ from datastore.origin import Origin, address_of, fetch
 FORMAT_VERSION = 3
 # Fields of later stores of this version.
 _LATER = ("contamination", "passage_hashes", "line_hashes")
+# Totals that later stores count where some of them are dropped: passages that were cut, lines compared.
+PASSAGES_CUT, LINES_COMPARED = "passages_cut", "lines_compared"
+# Counts the passages that compactions have left out.
+TAKEN_DOWN = "dropped.taken_down"
 Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "cuda"]
 Pooling = Literal["mean", "cls", "last"]

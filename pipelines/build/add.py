@@ -13,7 +13,17 @@ import numpy as np
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, read_json
-from datastore.manifest import Device, Manifest, ShardEntry, current, current_whole, publish, put_files
+from datastore.manifest import (
+    LINES_COMPARED,
+    PASSAGES_CUT,
+    Device,
+    Manifest,
+    ShardEntry,
+    current,
+    current_whole,
+    publish,
+    put_files,
+)
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
 from pipelines.build.dedup import Held
@@ -126,7 +136,7 @@ class Addition:
                 "shards": (*before.shards, *entries),
                 "domains": _sum(before.domains, named(counts, "domain.")),
                 "columns": _sum(before.columns, named(counts, "column.")),
-                "counts": _sum(before.counts, unnamed(counts)),
+                "counts": _sum(before.counts, _summable(before.counts, unnamed(counts))),
                 "documents": (*before.documents, *embedded.documents),
                 "passage_hashes": (*before.passage_hashes, *embedded.passage_hashes),
                 "line_hashes": (*before.line_hashes, *embedded.line_hashes),
@@ -166,6 +176,13 @@ def held_by(layout: Layout, manifest: Manifest, takedowns: Sequence[str] = ()) -
 def _rows(paths: tuple[Path, ...]) -> int:
     """How many rows arrays have together."""
     return sum(len(np.load(path, mmap_mode="r")) for path in paths)
+
+
+def _summable(before: dict[str, int], added: dict[str, int]) -> dict[str, int]:
+    """What was counted, without totals that an early store does not have: they would be of a part of it."""
+    return {
+        name: n for name, n in added.items() if name in before or name not in (PASSAGES_CUT, LINES_COMPARED)
+    }
 
 
 def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:

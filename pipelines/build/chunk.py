@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout, Marker, save_array
+from datastore.manifest import PASSAGES_CUT
 from datastore.schema import Document, Passage, identity_hash, text_hash
 from pipelines.build.contamination import Contaminated
 from pipelines.build.dedup import By, among, load_drops
@@ -150,11 +151,18 @@ class ChunkStage:
         return self.documents
 
     @property
+    def drops(self) -> bool:
+        """Whether passages may be dropped, here or later."""
+        return self.table is not None or self.config.drops_passages
+
+    @property
     def _by_text(self) -> list[By]:
         return [by for by in self.partitions if by != "id"]
 
     def run(self, number: int) -> Marker:
         counts = {"indexed": 0, "passages": 0, "tokens": 0, "truncated": 0}
+        if self.drops:
+            counts[PASSAGES_CUT] = 0
         removed, contaminated = RemovedLog(self.layout, number), Contaminated(self.layout, number, self.table)
         folder = CUT if self.config.drops_passages else WHOLE
         shards = ShardWriter(self.layout, number, self.config.passages_per_shard, folder)
@@ -162,6 +170,8 @@ class ChunkStage:
         hashes, lost = array("Q"), list[tuple[int, int]]()
         for documents in batches(self._unique(number, removed, lines, lost)):
             cut = [self._cut(document) for document in documents]
+            if self.drops:
+                counts[PASSAGES_CUT] += sum(map(len, cut))
             clean = iter(contaminated.without([passage for each in cut for passage, _ in each]))
             for document, every in zip(documents, cut, strict=True):
                 kept = [one for one in every if next(clean)]

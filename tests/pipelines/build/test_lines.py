@@ -5,7 +5,7 @@ import pytest
 
 from datastore.layout import Layout
 from datastore.manifest import current
-from datastore.store import Datastore
+from datastore.store import Datastore, open_array
 from datastore.verify import verify
 from pipelines.build import repeats
 from pipelines.build.executor import open_executor
@@ -82,6 +82,8 @@ def test_lines_and_documents_are_accounted_for(store):
     whole = sum(len(record["text"].split("\n")) for record in RECORDS if record["id"] not in ("copy", "only"))
     kept = sum(len(text.split("\n")) for text in expected().values())
     assert counts["repeated_lines"] == whole - kept + 2
+    held = (len(open_array(store / file.path)) for file in current(Layout(store)).line_hashes)
+    assert counts["lines_compared"] == counts["repeated_lines"] + sum(held)
     assert verify(store) == []
     listed = [
         orjson.loads(line)

@@ -60,6 +60,8 @@ def test_vectors_are_those_of_the_passages_that_stay(stores):
 def test_every_passage_and_document_is_accounted_for(stores):
     counts, before = (current(Layout(root)).counts for root in stores)
     assert counts["dropped.duplicate"] == before["passages"] - counts["passages"]
+    assert counts["passages_cut"] == before["passages"]
+    assert "passages_cut" not in before
     assert counts["removed.no_new_passage"] == 1
     assert counts["indexed"] == before["indexed"] - 1
     manifest = current(Layout(stores[0]))
@@ -154,3 +156,4 @@ def test_what_is_taken_down_may_come_back_under_another_name(tmp_path):
     assert add_to(root, write_lines(tmp_path / "again.jsonl", again))[1]["dropped.duplicate"] == 1
     assert verify(root) == []
     assert manifest.counts["removed.taken_down"] == 1
+    assert manifest.counts["dropped.taken_down"] > 0
