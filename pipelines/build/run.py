@@ -13,8 +13,8 @@ from datastore.origin import Origin, address_of, locate
 from datastore.store import open_array
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
-from pipelines.build.contamination import make_table, question_files
 from pipelines.build.dedup import Held
+from pipelines.build.evaluation_texts import make_table, question_files
 from pipelines.build.executor import Executor, RayExecutor
 from pipelines.build.index import TrainStage
 from pipelines.build.ingest import Ingest, named, require_passages, settings, unnamed

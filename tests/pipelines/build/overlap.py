@@ -7,7 +7,7 @@ would own the GPU. Both are decided in the process that drives a build, so worke
 from collections.abc import Callable
 
 from pipelines.build.embed import EarlyEmbedStage
-from pipelines.build.executor import Task
+from pipelines.build.task import Task
 from pipelines.config import BuildConfig
 
 
