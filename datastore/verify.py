@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from datastore.errors import RalmError
+from datastore.generation import open_current
 from datastore.layout import Layout
-from datastore.manifest import LINES_COMPARED, PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest, open_current
+from datastore.manifest import LINES_COMPARED, PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest
 from datastore.origin import Origin, address_of, locate
 from datastore.schema import passage_at
 from datastore.store import file_problem, open_array, open_shard

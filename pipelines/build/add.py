@@ -12,18 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from datastore.errors import RalmError
+from datastore.generation import current, current_whole, publish, put_files
 from datastore.layout import Layout, read_json
-from datastore.manifest import (
-    LINES_COMPARED,
-    PASSAGES_CUT,
-    Device,
-    Manifest,
-    ShardEntry,
-    current,
-    current_whole,
-    publish,
-    put_files,
-)
+from datastore.manifest import LINES_COMPARED, PASSAGES_CUT, Device, Manifest, ShardEntry
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
 from pipelines.build.dedup import Held

@@ -7,8 +7,9 @@ from typing import Any
 import pyarrow as pa
 
 from datastore.errors import RalmError
+from datastore.generation import current, publish, published, put_files
 from datastore.layout import Layout, read_json, write_json
-from datastore.manifest import FileEntry, IndexEntry, Manifest, current, publish, published, put_files
+from datastore.manifest import FileEntry, IndexEntry, Manifest
 from datastore.origin import Origin, address_of, locate
 from datastore.store import open_array
 from datastore.takedown import Takedowns, without

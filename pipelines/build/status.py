@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from datastore.errors import RalmError
+from datastore.generation import at_generation, current, published
 from datastore.layout import Layout, read_json
-from datastore.manifest import Manifest, at_generation, current, published
+from datastore.manifest import Manifest
 from datastore.origin import Origin, fetch, locate
 from pipelines.build.add import held_by
 from pipelines.build.compact import plan

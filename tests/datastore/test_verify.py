@@ -6,8 +6,9 @@ import pyarrow as pa
 import pytest
 
 from datastore.errors import RalmError
+from datastore.generation import current, publish
 from datastore.layout import Layout
-from datastore.manifest import FileEntry, current, publish
+from datastore.manifest import FileEntry
 from datastore.schema import passages_to_batch
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import current
 from datastore.origin import locate
 from datastore.store import Datastore
 from datastore.verify import verify

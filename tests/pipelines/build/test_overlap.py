@@ -2,8 +2,8 @@
 
 import pytest
 
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import current
 from datastore.verify import verify
 from pipelines.build.executor import RayExecutor
 from pipelines.build.progress import Silent

@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import current
 from datastore.schema import text_hash
 from datastore.store import Datastore, open_array
 from datastore.verify import verify
