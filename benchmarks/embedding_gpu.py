@@ -1,6 +1,6 @@
 """Text in, vectors on disk, on a GPU: our build's stages beside SentenceTransformer.encode, in one run.
 
-    python benchmarks/embedding_gpu.py SOURCE... [--workers 16] [--device cuda] [--base]
+    python benchmarks/embedding_gpu.py SOURCE... [--workers 16] [--device cuda] [--base] [--split-mib 2]
 
 Ours reads, filters, compares, cuts and embeds the sources as a build does, in worker processes and on the
 GPU; the peer is given the passages ready cut, and encodes and saves a sample of them, in our precision and at
@@ -104,7 +104,7 @@ def measure(args: argparse.Namespace, name: str, folder: Path, executor: Executo
         encoder=name,
         device=args.device,
         dtype="bfloat16",
-        split_bytes=2 << 20,
+        split_bytes=args.split_mib << 20,
         lexical=False,
     )
     ingest(folder / "warm", config, executor)
@@ -138,6 +138,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--base", action="store_true")
     parser.add_argument("--peer-passages", type=int, default=8000)
+    parser.add_argument("--split-mib", type=int, default=2, help="MiB of a source in one task")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, open_executor("local", args.workers) as executor:
         folder = Path(temporary)

@@ -6,6 +6,7 @@ padded as usual. Knows tensors and modules; knows nothing of tokenizers or files
 """
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -127,6 +128,24 @@ class ReorderedLinear(nn.Module):  # type: ignore[misc]
         return found
 
 
+class GeluLinear(nn.Module):  # type: ignore[misc]
+    """A linear layer and GELU in one operation, on a GPU: the products are written once, not thrice moved.
+
+    cuBLAS takes GELU by tanh there, which differs from the exact one by less than 0.0005, a fraction of
+    what rounding to 16 bits takes.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self._weight, self._bias = linear.weight.detach().t(), linear.bias.detach()
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """[..., in] to [..., out]."""
+        rows = states.flatten(0, -2)
+        found: torch.Tensor = torch._addmm_activation(self._bias, rows, self._weight, use_gelu=True)
+        return found.view(*states.shape[:-1], -1)
+
+
 class PackedModel:
     """A sentence-transformers model that takes passages without padding."""
 
@@ -146,8 +165,10 @@ class PackedModel:
         # BERT's own pooler turns the first token's state into what no encoder here uses.
         if hasattr(self._body, "pooler"):
             self._body.pooler = None
-        if device == "cpu" and self._body.dtype == torch.bfloat16:
-            _reorder(self._body)
+        if device == "cuda":
+            _replace(self._body, lambda linear, gelu: GeluLinear(linear) if gelu else linear)
+        elif self._body.dtype == torch.bfloat16 and _has_reordered():
+            _replace(self._body, ReorderedLinear)
 
     def __call__(self, inputs: NDArray[np.int64], lengths: NDArray[np.int64]) -> torch.Tensor:
         """Vectors of passages, float32 [passages, width].
@@ -201,17 +222,20 @@ def _has_varlen() -> bool:
     return {"scale", "window_size"} <= {*inspect.signature(varlen_attn).parameters}
 
 
-def _reorder(body: nn.Module) -> None:
-    """Put oneDNN's linear layers in the place of PyTorch's, where it multiplies bfloat16 on this machine."""
-    if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
-        return
+def _has_reordered() -> bool:
+    """Whether oneDNN multiplies bfloat16 on this machine."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _replace(body: nn.Module, by: Callable[[nn.Linear, bool], nn.Module]) -> None:
+    """Put something in the place of linear layers that, told so, takes the GELU that follows along."""
     for module in list(body.modules()):
         fused = type(getattr(module, "intermediate_act_fn", None)).__name__ == "GELUActivation"
         if fused:
             module.intermediate_act_fn = nn.Identity()
         for name, child in list(module.named_children()):
             if type(child) is nn.Linear:
-                setattr(module, name, ReorderedLinear(child, gelu=fused))
+                setattr(module, name, by(child, fused))
 
 
 def sent(tensor: torch.Tensor, device: Device) -> torch.Tensor:

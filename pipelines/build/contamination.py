@@ -18,7 +18,7 @@ from datastore.schema import Passage
 from pipelines.build.evaluation_texts import SCHEMA, Part
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.build.word_hashes import word_hashes
-from pipelines.filters.text import longer, n_gram_hashes
+from pipelines.filters.words import longer, n_gram_hashes
 
 # Counts of passages: dropped, and dropped for a file, by its name.
 CONTAMINATED = "dropped.contaminated"

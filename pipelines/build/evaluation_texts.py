@@ -20,7 +20,7 @@ from pipelines.build.sources import source_names
 from pipelines.build.word_hashes import word_hashes
 from pipelines.config import Decontamination
 from pipelines.evaluate.questions import load_questions
-from pipelines.filters.text import n_gram_hashes
+from pipelines.filters.words import n_gram_hashes
 
 Part = Literal["question", "answer"]
 

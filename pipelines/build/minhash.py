@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rensa import RMinHash
 
-from pipelines.filters.text import Words, n_gram_hashes
+from pipelines.filters.words import hashes_of, n_gram_hashes
 
 _SEED = 1
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -18,7 +18,7 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 def shingles(body: str, words: int) -> NDArray[np.uint64]:
     """The set of a text's n-grams of so many words, as sorted hashes; a shorter text is one n-gram."""
-    hashes = Words.of(body.lower()).hashes
+    hashes = hashes_of(body.lower())
     return np.unique(n_gram_hashes(hashes, min(words, len(hashes))))
 
 

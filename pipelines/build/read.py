@@ -34,6 +34,9 @@ from pipelines.readers.records import Blank, Record, Skipped, Unreadable
 
 _BATCH_DOCUMENTS = 1024
 _BATCH_CHARACTERS = 4 << 20
+# Documents that filters look at together.
+_JUDGED_DOCUMENTS = 256
+_JUDGED_CHARACTERS = 1 << 18
 
 
 def documents_path(layout: Layout, split: int) -> Path:
@@ -142,28 +145,37 @@ def _kept(
     hashes: list[tuple[int, int, int, int]],
 ) -> Iterator[Document]:
     """Documents that no filter removes; everything else is counted and logged on the way."""
+    documents = _readable(records, counts, removed)
+    # A stretch at a time: the words of many documents are found together.
+    for some in batches(documents, _JUDGED_DOCUMENTS, _JUDGED_CHARACTERS):
+        for document, verdict in zip(some, chain.judge(some), strict=True):
+            if isinstance(verdict, Removed):
+                line = {"domain": document.domain, "id": document.id, "reason": verdict.reason}
+                removed.add(verdict.filter, line)
+                continue
+            counts["kept"] += 1
+            counts["dropped_lines"] += verdict.dropped
+            kept = verdict.document
+            hashes.append((*identity_hash(kept.domain, kept.id), *text_hash(kept.text)))
+            yield kept
+
+
+def _readable(
+    records: Iterator[tuple[Segment, Record]], counts: dict[str, int], removed: RemovedLog
+) -> Iterator[Document]:
+    """The documents among the records; what is none is counted and logged on the way."""
     for _, record in records:
         if isinstance(record, Blank):
             counts["blank"] += 1
-            continue
-        if isinstance(record, Skipped):
+        elif isinstance(record, Skipped):
             counts[f"skipped.{record.kind}"] = counts.get(f"skipped.{record.kind}", 0) + 1
-            continue
-        if isinstance(record, Unreadable):
+        elif isinstance(record, Unreadable):
             counts["unreadable"] += 1
             line = {"file": record.file, "record": record.record, "reason": record.reason}
             removed.add("unreadable", line, sample=None)
-            continue
-        counts["documents"] += 1
-        verdict = chain.judge(record)
-        if isinstance(verdict, Removed):
-            removed.add(verdict.filter, {"domain": record.domain, "id": record.id, "reason": verdict.reason})
-            continue
-        counts["kept"] += 1
-        counts["dropped_lines"] += verdict.dropped
-        document = verdict.document
-        hashes.append((*identity_hash(document.domain, document.id), *text_hash(document.text)))
-        yield document
+        else:
+            counts["documents"] += 1
+            yield record
 
 
 def _write_documents(handle: object, documents: Iterator[Document]) -> None:
@@ -172,14 +184,16 @@ def _write_documents(handle: object, documents: Iterator[Document]) -> None:
             writer.write_batch(documents_to_batch(batch))
 
 
-def batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
+def batches(
+    documents: Iterator[Document], most: int = _BATCH_DOCUMENTS, characters: int = _BATCH_CHARACTERS
+) -> Iterator[list[Document]]:
     """Batches bounded in documents and, roughly, in characters: one novel is as long as 1,000 notes."""
     held: list[Document] = []
     size = 0
     for document in documents:
         held.append(document)
         size += len(document.text)
-        if len(held) >= _BATCH_DOCUMENTS or size >= _BATCH_CHARACTERS:
+        if len(held) >= most or size >= characters:
             yield held
             held, size = [], 0
     if held:

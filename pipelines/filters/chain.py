@@ -1,5 +1,6 @@
 """Which filters there are, by name, and the chain that a build asks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -57,13 +58,24 @@ class Chain:
     takedowns: Takedowns = NOBODY
     share: float = 1.0
 
-    def judge(self, document: Document) -> Text | Removed:
-        """The document as it is kept, or who removed it and why."""
+    def judge(self, documents: Sequence[Document]) -> list[Text | Removed]:
+        """Each document as it is kept, or who removed it and why."""
+        before = [self._left_out(document) for document in documents]
+        asked = [document for document, why in zip(documents, before, strict=True) if why is None]
+        if any(rule.counts_words for rule in self.rules):
+            texts = iter(Text.several(asked))
+        else:
+            texts = map(Text, asked)
+        return [self._judged(next(texts)) if why is None else why for why in before]
+
+    def _left_out(self, document: Document) -> Removed | None:
         if (document.domain, document.id) in self.takedowns:
             return Removed("taken_down", "it is taken down")
         if not in_share(document, self.share):
             return Removed("sampled_out", f"the source's share is {self.share:g}")
-        text = Text(document)
+        return None
+
+    def _judged(self, text: Text) -> Text | Removed:
         for rule in self.rules:
             verdict = rule.judge(text)
             if isinstance(verdict, Rejected):

@@ -21,6 +21,7 @@ class FineWeb(Rule):
 
     name: Literal["fineweb"] = "fineweb"
     source: ClassVar[str] = "Penedo et al. 2024, 3.6"
+    counts_words: ClassVar[bool] = True
     min_punctuated_lines: float = 0.12
     max_short_lines: float = 0.67
     short_line: int = 30

@@ -1,6 +1,6 @@
 """The rules of Gopher (Rae et al. 2021, "Scaling Language Models", appendix A.1.1 and table A1)."""
 
-from functools import lru_cache
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipelines.filters.rule import Rejected, Rule, Verdict
-from pipelines.filters.text import Text, Words, duplicates, hash_of, longer
+from pipelines.filters.text import Text, duplicates
+from pipelines.filters.words import TOP_GRAMS, Words, longer
 
 _ELLIPSES = ("...", "…")
 _BULLETS = ("•", "-")
-_STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 
 
 class GopherQuality(Rule):
@@ -20,6 +20,7 @@ class GopherQuality(Rule):
 
     name: Literal["gopher_quality"] = "gopher_quality"
     source: ClassVar[str] = "Rae et al. 2021, A.1.1"
+    counts_words: ClassVar[bool] = True
     min_words: int = 50
     max_words: int = 100_000
     min_mean_length: float = 3
@@ -35,13 +36,12 @@ class GopherQuality(Rule):
         return reason or self._of_language(text) or text
 
     def _of_words(self, text: Text) -> Rejected | None:
-        wordlike = ~text.words.symbols
-        count = int(np.count_nonzero(wordlike))
+        count = len(text.words) - text.words.tally.symbols
         if count < max(1, self.min_words):
             return Rejected("short_doc", f"{count} words, at least {self.min_words}")
         if count > self.max_words:
             return Rejected("long_doc", f"{count} words, at most {self.max_words}")
-        mean = int(text.words.lengths[wordlike].sum()) / count
+        mean = text.words.tally.characters / count
         if mean < self.min_mean_length:
             return Rejected("short_words", f"words of {mean:.2f} characters, at least {self.min_mean_length}")
         if mean > self.max_mean_length:
@@ -69,12 +69,12 @@ class GopherQuality(Rule):
         return None
 
     def _of_language(self, text: Text) -> Rejected | None:
-        share = int(np.count_nonzero(text.words.letters)) / len(text.words)
+        share = text.words.tally.lettered / len(text.words)
         if share < self.min_words_with_letter:
             return Rejected(
                 "letters", f"{share:.0%} of words have a letter, at least {self.min_words_with_letter:.0%}"
             )
-        found = sum(bool((text.words.hashes == stop).any()) for stop in _stop_hashes())
+        found = text.words.tally.stop_words
         if found < self.min_stop_words:
             return Rejected("stop_words", f"{found} stop words, at least {self.min_stop_words}")
         return None
@@ -85,6 +85,7 @@ class GopherRepetition(Rule):
 
     name: Literal["gopher_repetition"] = "gopher_repetition"
     source: ClassVar[str] = "Rae et al. 2021, table A1"
+    counts_words: ClassVar[bool] = True
     max_line_share: float = 0.3
     max_paragraph_share: float = 0.3
     max_line_characters: float = 0.2
@@ -112,9 +113,16 @@ class GopherRepetition(Rule):
 
     def _of_n_grams(self, text: Text) -> Rejected | None:
         grams, size = _NGrams(text.words), max(1, len(text.body))
-        most_frequent = len(text.words)
+        return self._of_top(grams, text.words, size) or self._of_repeated(grams, text.words, size)
+
+    def _of_top(self, grams: "_NGrams", words: Words, size: int) -> Rejected | None:
+        counted = dict(zip(TOP_GRAMS, words.tally.top_grams, strict=True))
+        most_frequent = len(words)
         for n, allowed in sorted(self.max_top.items()):
             # No longer n-gram comes more often; most texts need not be looked at further.
+            most_frequent = counted.get(n, most_frequent)
+            if most_frequent * (n * (words.tally.longest + 1) - 1) <= allowed * size:
+                continue
             if most_frequent * grams.longest(n) <= allowed * size:
                 continue
             characters, most_frequent = grams.top(n)
@@ -122,9 +130,13 @@ class GopherRepetition(Rule):
                 return Rejected(
                     f"top_{n}_gram", f"one {n}-gram holds {characters / size:.0%} of the characters"
                 )
-        covered = size
+        return None
+
+    def _of_repeated(self, grams: "_NGrams", words: Words, size: int) -> Rejected | None:
+        # No longer n-gram repeats what no shorter one does.
+        none = min(self.max_repeated, default=5) >= 5 and not words.tally.repeated_fives
+        covered = 0 if none else size
         for n, allowed in sorted(self.max_repeated.items()):
-            # No longer n-gram repeats what no shorter one does.
             if covered <= allowed * size:
                 continue
             covered = grams.covered(n)
@@ -145,18 +157,17 @@ def _ending_in(lines: list[str], marks: tuple[str, ...]) -> int:
     return sum([line.rstrip().endswith(marks) for line in lines])
 
 
-@lru_cache(maxsize=1)
-def _stop_hashes() -> tuple[np.uint64, ...]:
-    return tuple(map(hash_of, _STOP_WORDS))
-
-
 class _NGrams:
     """The n-grams of a text's words. Of a text with fewer than n words there are none."""
 
     def __init__(self, words: Words) -> None:
-        self._ends = np.zeros(len(words) + 1, np.int64)
-        np.cumsum(words.lengths, out=self._ends[1:])
+        self._lengths = words.lengths
         self._hashes = {1: words.hashes}
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """Characters up to each word, and to the end: [words + 1]."""
+        return np.concatenate([[0], np.cumsum(self._lengths)])
 
     def _of(self, n: int) -> NDArray[np.uint64]:
         if n not in self._hashes:

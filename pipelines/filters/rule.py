@@ -26,12 +26,14 @@ Verdict = Text | Rejected
 class Rule(BaseModel, ABC):
     """A filter and its thresholds, as a configuration names them.
 
-    `name` is the key of its count and its folder under `removed/`; `source` says where it was published.
+    `name` is the key of its count and its folder under `removed/`; `source` says where it was published,
+    `counts_words` whether it asks for a text's words.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: ClassVar[str]
+    counts_words: ClassVar[bool] = False
 
     @abstractmethod
     def judge(self, text: Text) -> Verdict:

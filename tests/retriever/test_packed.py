@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
-from retriever.packed import PackedModel, can_pack
+from retriever.packed import GeluLinear, PackedModel, can_pack
 
 SIZE = {
     "hidden_size": 32,
@@ -116,6 +116,17 @@ def test_weights_in_onednns_order_multiply_as_before():
     one, other = packed(ours, texts), padded(as_it_comes, texts)
     cosine = (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
     assert cosine.min() > 0.9995
+
+
+def test_a_linear_layer_takes_gelu_along():
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(24, 40)
+    states = 3 * torch.randn(2, 7, 24)
+    with torch.inference_mode():
+        found = GeluLinear(linear)(states)
+        expected = torch.nn.functional.gelu(linear(states))
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 5e-4
 
 
 def test_models_that_need_their_padding_or_more_steps_are_left_alone():

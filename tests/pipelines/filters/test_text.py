@@ -4,42 +4,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.schema import Document
-from pipelines.filters import text as module
-from pipelines.filters.text import Text, Words, duplicates, hash_of, n_gram_hashes
+from pipelines.filters.text import Text, duplicates
 
 
 def text_of(body):
     return Text(Document("a", "d", body))
 
 
-@given(st.text())
-def test_words_are_those_between_white_space(body):
-    words = Words.of(body)
-    expected = body.split()
-    assert words.lengths.tolist() == [len(word) for word in expected]
-    assert words.letters.tolist() == [any(map(str.isalpha, word)) for word in expected]
-    assert words.symbols.tolist() == [not any(map(str.isalnum, word)) for word in expected]
-
-
-@given(st.lists(st.text("ab\0ü", min_size=1, max_size=5), min_size=1))
-def test_hashes_are_equal_for_equal_words_only(words):
-    hashes = Words.of(" ".join(words)).hashes.tolist()
-    assert len(set(hashes)) == len(set(words))
-    assert {word: hash_of(word) for word in words} == dict(zip(words, hashes, strict=True))
-
-
-def test_hashes_are_the_same_after_the_memory_of_words_was_cleared(monkeypatch):
-    before = Words.of("one two one").hashes.tolist()
-    monkeypatch.setattr(module, "_MOST_WORDS", 0)
-    assert Words.of("zero one two").hashes.tolist()[1:] == before[:2]
-
-
-@given(st.lists(st.sampled_from("abc"), max_size=12), st.integers(1, 4))
-def test_n_grams_are_equal_for_equal_words_only(words, n):
-    hashes = n_gram_hashes(Words.of(" ".join(words)).hashes, n).tolist()
-    expected = [tuple(words[at : at + n]) for at in range(len(words) - n + 1)]
-    assert len(hashes) == len(expected)
-    assert len(set(hashes)) == len(set(expected)) == len(set(zip(hashes, expected, strict=True)))
+@given(st.lists(st.text("ab c\nü"), max_size=4))
+def test_several_texts_have_the_words_of_each(bodies):
+    documents = [Document(str(n), "d", body) for n, body in enumerate(bodies)]
+    for document, text in zip(documents, Text.several(documents), strict=True):
+        alone = Text(document)
+        assert text == alone
+        assert "words" in text.__dict__
+        assert text.words.hashes.tolist() == alone.words.hashes.tolist()
+        assert text.words.tally == alone.words.tally
 
 
 @given(st.text("ab\n ", max_size=20))
