@@ -22,8 +22,9 @@ import orjson
 
 from datastore.layout import Layout, save_array
 from pipelines.build.chunk import ChunkStage
-from pipelines.build.contamination import make_table, sought
+from pipelines.build.contamination import sought
 from pipelines.build.dedup import drops_path
+from pipelines.build.evaluation_texts import make_table
 from pipelines.build.parts import write_batch
 from pipelines.build.read import ReadStage
 from pipelines.build.sources import resolve

@@ -32,8 +32,9 @@ import orjson
 import psutil
 import pyarrow as pa
 
+from datastore.generation import publish
 from datastore.layout import Layout, save_array
-from datastore.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, ShardEntry, publish
+from datastore.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, ShardEntry
 from datastore.schema import PASSAGE_SCHEMA
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down

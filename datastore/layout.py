@@ -114,6 +114,10 @@ class Layout:
         """Hashes of the passages that a split gave the store: text, and identity of the document."""
         return self.root / "passage-hashes" / self.job / f"{split:05d}.npy"
 
+    def line_hashes(self, split: int) -> Path:
+        """Hashes of the lines that a split gave the store: text, and identity of the document."""
+        return self.root / "line-hashes" / self.job / f"{split:05d}.npy"
+
     def takedowns(self, generation: int) -> Path:
         return self.root / "takedowns" / f"{generation:06d}.jsonl"
 

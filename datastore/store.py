@@ -17,8 +17,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
+from datastore.generation import fetch_searched, open_current
 from datastore.layout import Hold, Layout, checksum
-from datastore.manifest import FileEntry, Manifest, ShardEntry, fetch_searched, open_current
+from datastore.manifest import FileEntry, Manifest, ShardEntry
 from datastore.origin import Origin, fetch, locate
 from datastore.schema import Passage, Scalar, load_metadata, passage_at
 from datastore.view import View, mix

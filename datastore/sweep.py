@@ -13,8 +13,9 @@ from pathlib import Path
 import orjson
 
 from datastore.errors import RalmError
+from datastore.generation import at_generation, current, current_hash
 from datastore.layout import TEMPORARY, Layout, held
-from datastore.manifest import Manifest, at_generation, current, current_hash, parse
+from datastore.manifest import Manifest, parse
 from datastore.objects import Listed
 from datastore.origin import Origin, address_of
 
@@ -29,6 +30,7 @@ _FOLDERS = (
     "takedowns",
     "contamination",
     "passage-hashes",
+    "line-hashes",
 )
 # A sweep of objects leaves at least the last so many days alone.
 LEAST_DAYS = 1

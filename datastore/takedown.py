@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
+from datastore.generation import current, publish
 from datastore.layout import Layout, save_array
-from datastore.manifest import FileEntry, Manifest, ShardEntry, current, publish
+from datastore.manifest import FileEntry, Manifest, ShardEntry
 from datastore.origin import fetch
 from datastore.schema import identity_hash, load_metadata
 from datastore.store import Datastore, open_passages, open_shard

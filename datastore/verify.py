@@ -1,6 +1,6 @@
 """Reading a whole store and saying what is wrong with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from datastore.errors import RalmError
+from datastore.generation import open_current
 from datastore.layout import Layout
-from datastore.manifest import Manifest, open_current
+from datastore.manifest import LINES_COMPARED, PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest
 from datastore.origin import Origin, address_of, locate
 from datastore.schema import passage_at
 from datastore.store import file_problem, open_array, open_shard
@@ -17,7 +18,10 @@ from datastore.takedown import Takedowns
 
 
 def count_problems(manifest: Manifest) -> Iterator[str]:
-    """Where the counts of a build do not add up: every record read is indexed or accounted for."""
+    """Where the counts of a build do not add up.
+
+    Every record read is indexed or accounted for, and so is every passage that was cut.
+    """
     counts: dict[str, Any] = manifest.counts
     removed = sum(n for name, n in counts.items() if name.startswith("removed."))
     skipped = sum(n for name, n in counts.items() if name.startswith("skipped."))
@@ -29,13 +33,43 @@ def count_problems(manifest: Manifest) -> Iterator[str]:
         yield "passages are not the rows of the shards"
     if sum(manifest.domains.values()) != manifest.passages:
         yield "the passages of all domains are not the passages that count"
+    yield from _dropped_problems(counts)
+
+
+def _dropped_problems(counts: dict[str, int]) -> Iterator[str]:
+    """Where passages that were dropped do not add up; early stores that drop some do not say of how many."""
+    dropped = sum(n for name, n in counts.items() if name.startswith("dropped."))
+    if PASSAGES_CUT in counts and counts[PASSAGES_CUT] != counts["passages"] + dropped:
+        yield "passages that were cut are not those of the shards plus those dropped"
+    by_file = [n for name, n in counts.items() if name.startswith("contaminated_by.")]
+    # A passage may hold text of several files: it counts for each, and is dropped once.
+    if by_file and not max(by_file) <= counts.get("dropped.contaminated", 0) <= sum(by_file):
+        yield "passages dropped as contaminated are not those dropped for the files of questions"
+
+
+def _repeat_problems(layout: Layout, manifest: Manifest) -> Iterator[str]:
+    """Where what stayed of passages or lines that may not be repeated is not what was counted."""
+    counts = manifest.counts
+    # Hashes of what is taken down stay: a compaction drops passages alone.
+    known = counts["passages"] + counts.get(TAKEN_DOWN, 0)
+    compared = PASSAGES_CUT in counts and "dropped.duplicate" in counts
+    if compared and known != _rows(layout, manifest.passage_hashes):
+        yield "passages are not those that additions are compared with"
+    stayed = counts.get(LINES_COMPARED, 0) - counts.get("repeated_lines", 0)
+    if LINES_COMPARED in counts and stayed != _rows(layout, manifest.line_hashes):
+        yield "lines that were compared are not those that stayed plus those left out"
+
+
+def _rows(layout: Layout, files: Sequence[FileEntry]) -> int:
+    """How many rows arrays of the store have together."""
+    return sum(len(open_array(layout.root / file.path)) for file in files)
 
 
 def verify(path: Path | str) -> list[str]:
     """Read everything and say what is wrong, one sentence each; an empty list is a whole store.
 
-    Checks every checksum, that the counts add up, that passages, vectors and index codes have the same rows,
-    and that nothing taken down is shown.
+    Checks every checksum, that the counts add up (of records, and of passages and lines where some were
+    dropped), that passages, vectors and index codes have the same rows, and that nothing taken down is shown.
     """
     layout = Layout(locate(path))
     manifest, hold = open_current(layout)  # Held: nothing of it is swept away meanwhile.
@@ -55,6 +89,7 @@ def _problems(layout: Layout, manifest: Manifest) -> list[str]:
     problems += [f"{address_of(layout.root)}/manifest.json: {p}." for p in count_problems(manifest)]
     if problems:
         return problems
+    problems += [f"{address_of(layout.root)}/manifest.json: {p}." for p in _repeat_problems(layout, manifest)]
     takedowns = Takedowns.load(layout, manifest)
     for entry in manifest.shards:
         try:

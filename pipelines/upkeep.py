@@ -40,8 +40,8 @@ def add(
     workers: Workers = None,
 ) -> None:
     """Add documents to a store; run the same command again to resume one that was stopped."""
+    from datastore.generation import current
     from datastore.layout import Layout
-    from datastore.manifest import current
     from pipelines.build.add import Addition
     from pipelines.build.executor import open_executor
     from pipelines.build.progress import for_terminal
@@ -91,8 +91,8 @@ def compact(
     workers: Workers = None,
 ) -> None:
     """Rewrite shards without what is taken down, join small ones, and free what nobody reads any more."""
+    from datastore.generation import current
     from datastore.layout import Layout
-    from datastore.manifest import current
     from pipelines.build.compact import Compaction
     from pipelines.build.executor import open_executor
     from pipelines.build.progress import for_terminal
@@ -106,8 +106,8 @@ def compact(
 
 def discard(store: Store) -> None:
     """Give up an `add` or `compact` that was begun and not finished, and delete what it wrote."""
+    from datastore.generation import current
     from datastore.layout import Layout
-    from datastore.manifest import current
     from pipelines.build.job import discard as give_up
 
     layout = Layout(store)

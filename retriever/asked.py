@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datastore.errors import RalmError
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import Manifest, current
+from datastore.manifest import Manifest
 from datastore.origin import Origin, locate
 from datastore.store import Datastore, known_views
 from datastore.view import View

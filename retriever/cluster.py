@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
+from datastore.generation import current_hash, fetch_searched, open_current
 from datastore.layout import Layout
-from datastore.manifest import current_hash, fetch_searched, open_current
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.manifest import Device, Manifest, current_hash
+from datastore.generation import current_hash
+from datastore.manifest import Device, Manifest
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View

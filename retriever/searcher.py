@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
+from datastore.generation import at_generation
 from datastore.layout import Hold, Layout
-from datastore.manifest import Manifest, at_generation
+from datastore.manifest import Manifest
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View

@@ -23,7 +23,8 @@ class Fault:
     """A job at `store`, killed with `kill -9` at a point, after a while, or not at all.
 
     A build of `config`, an addition of `add`, or a compaction. `point` is the path (a pattern) of a file of
-    the store; `when` is "before" or "after" its rename.
+    the store; `when` is "before" or "after" its rename. `workers` are this process, or as many others;
+    `overlap` embeds splits as they are cut.
     """
 
     store: str
@@ -32,6 +33,8 @@ class Fault:
     when: str = ""
     point: str = ""
     seconds: float = 0.0
+    workers: int = 1
+    overlap: bool = False
 
 
 @dataclass
@@ -74,6 +77,8 @@ class Builder:
 def _child(fault: Fault, report: Path) -> None:
     from datastore import layout
     from datastore.errors import RalmError
+    from pipelines.build.executor import open_executor
+    from tests.pipelines.build.overlap import overlap
 
     rename = layout.replace
 
@@ -90,8 +95,11 @@ def _child(fault: Fault, report: Path) -> None:
             die(target)
 
     layout.replace = replace
+    if fault.overlap:
+        overlap(setattr)
     try:
-        _job(fault, layout.Layout(Path(fault.store))).run()
+        with open_executor("local", fault.workers) as executor:
+            _job(fault, layout.Layout(Path(fault.store)), executor).run()
     except RalmError as error:
         report.write_text(str(error))
         os._exit(2)
@@ -100,19 +108,18 @@ def _child(fault: Fault, report: Path) -> None:
         os._exit(3)
 
 
-def _job(fault: Fault, layout: Any) -> Any:
+def _job(fault: Fault, layout: Any, executor: Any) -> Any:
     from pipelines.build.add import Addition
     from pipelines.build.compact import Compaction
-    from pipelines.build.executor import LocalExecutor
     from pipelines.build.progress import Silent
     from pipelines.build.run import Build
     from pipelines.config import BuildConfig, SourceConfig
 
     if fault.config:
-        return Build(layout, BuildConfig.model_validate(fault.config), LocalExecutor(), Silent())
+        return Build(layout, BuildConfig.model_validate(fault.config), executor, Silent())
     if fault.add:
-        return Addition(layout, (SourceConfig(path=fault.add),), LocalExecutor(), Silent())
-    return Compaction(layout, LocalExecutor(), Silent())
+        return Addition(layout, (SourceConfig(path=fault.add),), executor, Silent())
+    return Compaction(layout, executor, Silent())
 
 
 def _serve() -> None:

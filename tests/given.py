@@ -6,8 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from datastore.generation import publish
 from datastore.layout import Layout
-from datastore.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, ShardEntry, publish
+from datastore.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, ShardEntry
 from datastore.schema import Passage, passages_to_batch
 from datastore.store import Datastore
 from pipelines.build.parts import write_batch

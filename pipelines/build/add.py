@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from datastore.errors import RalmError
+from datastore.generation import current, current_whole, publish, put_files
 from datastore.layout import Layout, read_json
-from datastore.manifest import Device, Manifest, ShardEntry, current, current_whole, publish, put_files
+from datastore.manifest import LINES_COMPARED, PASSAGES_CUT, Device, Manifest, ShardEntry
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
 from pipelines.build.dedup import Held
@@ -126,9 +127,10 @@ class Addition:
                 "shards": (*before.shards, *entries),
                 "domains": _sum(before.domains, named(counts, "domain.")),
                 "columns": _sum(before.columns, named(counts, "column.")),
-                "counts": _sum(before.counts, unnamed(counts)),
+                "counts": _sum(before.counts, _summable(before.counts, unnamed(counts))),
                 "documents": (*before.documents, *embedded.documents),
                 "passage_hashes": (*before.passage_hashes, *embedded.passage_hashes),
+                "line_hashes": (*before.line_hashes, *embedded.line_hashes),
                 "removed": (*before.removed, *embedded.removed),
             }
         )
@@ -147,6 +149,7 @@ def held_by(layout: Layout, manifest: Manifest, takedowns: Sequence[str] = ()) -
     """What a store holds that an addition is compared with, and where the addition begins."""
     hashes = tuple(layout.root / entry.path for entry in manifest.documents)
     passages = tuple(layout.root / entry.path for entry in manifest.passage_hashes)
+    lines = tuple(layout.root / entry.path for entry in manifest.line_hashes)
     return Held(
         hashes=hashes,
         takedowns=tuple(layout.root / path for path in takedowns),
@@ -156,12 +159,21 @@ def held_by(layout: Layout, manifest: Manifest, takedowns: Sequence[str] = ()) -
         contamination=layout.root / manifest.contamination.path if manifest.contamination else None,
         passage_hashes=passages,
         passages=_rows(passages),
+        line_hashes=lines,
+        lines=_rows(lines),
     )
 
 
 def _rows(paths: tuple[Path, ...]) -> int:
     """How many rows arrays have together."""
     return sum(len(np.load(path, mmap_mode="r")) for path in paths)
+
+
+def _summable(before: dict[str, int], added: dict[str, int]) -> dict[str, int]:
+    """What was counted, without totals that an early store does not have: they would be of a part of it."""
+    return {
+        name: n for name, n in added.items() if name in before or name not in (PASSAGES_CUT, LINES_COMPARED)
+    }
 
 
 def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:

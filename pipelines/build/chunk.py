@@ -17,9 +17,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout, Marker, save_array
-from datastore.schema import Document, Passage, text_hash
+from datastore.manifest import PASSAGES_CUT
+from datastore.schema import Document, Passage, identity_hash, text_hash
 from pipelines.build.contamination import Contaminated
-from pipelines.build.dedup import By, load_drops
+from pipelines.build.dedup import By, among, load_drops
 from pipelines.build.lines import RepeatedLines
 from pipelines.build.parts import CUT, WHOLE, ShardWriter
 from pipelines.build.read import batches, documents_path, load_hashes, read_documents
@@ -150,23 +151,33 @@ class ChunkStage:
         return self.documents
 
     @property
+    def drops(self) -> bool:
+        """Whether passages may be dropped, here or later."""
+        return self.table is not None or self.config.drops_passages
+
+    @property
     def _by_text(self) -> list[By]:
         return [by for by in self.partitions if by != "id"]
 
     def run(self, number: int) -> Marker:
         counts = {"indexed": 0, "passages": 0, "tokens": 0, "truncated": 0}
+        if self.drops:
+            counts[PASSAGES_CUT] = 0
         removed, contaminated = RemovedLog(self.layout, number), Contaminated(self.layout, number, self.table)
         folder = CUT if self.config.drops_passages else WHOLE
         shards = ShardWriter(self.layout, number, self.config.passages_per_shard, folder)
         lines = RepeatedLines(self.layout, number, self.line_ranges)
-        hashes = array("Q")
-        for documents in batches(self._unique(number, removed, lines)):
+        hashes, lost = array("Q"), list[tuple[int, int]]()
+        for documents in batches(self._unique(number, removed, lines, lost)):
             cut = [self._cut(document) for document in documents]
+            if self.drops:
+                counts[PASSAGES_CUT] += sum(map(len, cut))
             clean = iter(contaminated.without([passage for each in cut for passage, _ in each]))
             for document, every in zip(documents, cut, strict=True):
                 kept = [one for one in every if next(clean)]
                 if not kept:
                     removed.add(*_nothing_left(document, len(every)))
+                    lost.append(identity_hash(document.domain, document.id))
                     continue
                 self._count(counts, document, [ids for _, ids in kept])
                 for passage, ids in kept:
@@ -178,7 +189,7 @@ class ChunkStage:
         )
         files = [
             *shards.finish(),
-            self._hashes(number),
+            self._hashes(number, lost),
             *removed.write(),
             *contaminated.write(),
             *lines.write(),
@@ -204,21 +215,27 @@ class ChunkStage:
         for name in (f"domain.{document.domain}", *(f"column.{c}" for c in document.metadata)):
             counts[name] = counts.get(name, 0) + len(ids)
 
-    def _hashes(self, number: int) -> FileInfo:
+    def _hashes(self, number: int, lost: list[tuple[int, int]]) -> FileInfo:
         """Keep what a later addition is compared with: every identity, and every text that the store has.
 
-        A document dropped for its text stands for no text of its own: the one kept may be taken down.
+        A document dropped for its text stands for no text of its own: the one kept may be taken down. Nor
+        does one that has lost all: what it was lost to may be taken down too.
         """
         hashes = np.array(load_hashes(self.layout, number))
         unique = np.ones(len(hashes), bool)
         unique[load_drops(self.layout, "id", number, self.partitions["id"])[:, 1]] = False
         for by in self._by_text:
             hashes[load_drops(self.layout, by, number, self.partitions[by])[:, 1], 2:] = 0
+        hashes = without_texts(hashes[unique], lost)
         path = self.layout.documents(number)
-        return self.layout.write(path, lambda handle: save_array(handle, hashes[unique]))
+        if self.config.drops_passages:  # Which may cost others all that they have.
+            path = cut_documents_path(self.layout, number)
+        return self.layout.write(path, lambda handle: save_array(handle, hashes))
 
-    def _unique(self, number: int, removed: RemovedLog, lines: RepeatedLines) -> Iterator[Document]:
-        """The documents that are no duplicates, without lines that occurred before."""
+    def _unique(
+        self, number: int, removed: RemovedLog, lines: RepeatedLines, lost: list[tuple[int, int]]
+    ) -> Iterator[Document]:
+        """The documents that are no duplicates, without lines that occurred before; `lost` had no other."""
         drops: dict[int, tuple[str, int, int]] = {}
         for by, partitions in self.partitions.items():
             for _, row, split, kept in load_drops(self.layout, by, number, partitions).tolist():
@@ -231,6 +248,7 @@ class ChunkStage:
             else:
                 line = {"domain": document.domain, "id": document.id}
                 removed.add("no_new_line", line | {"reason": "all of its lines occurred before"})
+                lost.append(identity_hash(document.domain, document.id))
 
     def _drop(self, document: Document, reason: str, split: int, kept: int, removed: RemovedLog) -> None:
         """Count a duplicate and say of what."""
@@ -241,6 +259,19 @@ class ChunkStage:
             domain, doc_id = identity_at(documents_path(self.layout, split), kept)
             line |= {"reason": _DUPLICATE[reason], "kept": {"domain": domain, "id": doc_id}}
         removed.add(reason, line)
+
+
+def cut_documents_path(layout: Layout, split: int) -> Path:
+    """Where the hashes of a split's documents lie until its repeated passages are dropped."""
+    return layout.work / CUT / f"{split:05d}.documents.npy"
+
+
+def without_texts(hashes: NDArray[np.uint64], lost: Sequence[tuple[int, int]]) -> NDArray[np.uint64]:
+    """Hashes of documents [n, 4], those of the texts of some (by identity) blotted out."""
+    gone = among(hashes[:, :2], np.array(lost, np.uint64).reshape(-1, 2))
+    blotted = hashes.copy()
+    blotted[gone, 2:] = 0
+    return blotted
 
 
 def identity_at(path: Path, row: int) -> tuple[str, str]:

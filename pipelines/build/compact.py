@@ -13,17 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from datastore.generation import at_generation, current, current_whole, publish, put_files
 from datastore.layout import FileInfo, Layout, Marker, read_json, save_array
-from datastore.manifest import (
-    FileEntry,
-    Manifest,
-    ShardEntry,
-    at_generation,
-    current,
-    current_whole,
-    publish,
-    put_files,
-)
+from datastore.manifest import PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest, ShardEntry
 from datastore.store import open_array, open_shard
 from datastore.sweep import Swept, sweep
 from datastore.takedown import Takedowns, without
@@ -210,7 +202,10 @@ def compacted(manifest: Manifest, groups: Sequence[Group], markers: Sequence[Mar
         row += shard.rows
     documents = sum(marker.counts["documents"] for marker in markers)
     counts = dict(manifest.counts)
-    counts["passages"] -= sum(marker.counts["passages"] for marker in markers)
+    passages = sum(marker.counts["passages"] for marker in markers)
+    counts["passages"] -= passages
+    if PASSAGES_CUT in counts:
+        counts[TAKEN_DOWN] = counts.get(TAKEN_DOWN, 0) + passages
     counts["indexed"] -= documents
     counts["removed.taken_down"] = counts.get("removed.taken_down", 0) + documents
     return manifest.model_copy(

@@ -2,90 +2,32 @@
 
 The questions' n-grams of words are hashed once, into one file that the store keeps: a passage is found out by
 its own n-grams' hashes, and an addition is checked by the same file when the questions are long gone.
-
-A text of fewer than n words counts as one n-gram of all its words; a still shorter one, which may stand
-anywhere ("the United States"), is not looked for. Published practice is 13 words: GPT-3 takes 8 to 13, by
-how long the examples are (Brown et al. 2020, appendix C), Dolma drops paragraphs of evaluation sets of 13
-tokens and more (Soldaini et al. 2024), MassiveDS asks for likeness in 13-grams or 32 words in a row (Shao et
-al. 2024).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import xxhash
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError
 from datastore.layout import FileInfo, Layout
 from datastore.schema import Passage
-from pipelines.build.sources import source_names
+from pipelines.build.evaluation_texts import SCHEMA, Part
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
-from pipelines.config import Decontamination
-from pipelines.evaluate.questions import load_questions
+from pipelines.build.word_hashes import word_hashes
 from pipelines.filters.words import longer, n_gram_hashes
 from retriever.words import words
-
-Part = Literal["question", "answer"]
 
 # Counts of passages: dropped, and dropped for a file, by its name.
 CONTAMINATED = "dropped.contaminated"
 BY = "contaminated_by."
 
-_SCHEMA = pa.schema(
-    [
-        ("file", pa.string()),
-        ("question", pa.string()),
-        ("part", pa.string()),
-        # Of the n-grams, and how many of them a passage must hold; neither of a text that is too short.
-        ("words", pa.int32()),
-        ("needed", pa.int32()),
-        # Distinct n-grams, and of each the hash of its first words: as many as the shortest n-gram has.
-        ("grams", pa.list_(pa.uint64())),
-        ("heads", pa.list_(pa.uint64())),
-    ]
-)
-# Tokens remembered at once, some 200 bytes each.
-_MOST_TOKENS = 1 << 19
 # Places for each head in the table that is asked first: one n-gram in so many is looked at closer in vain.
 _PLACES = 64
-
-
-class _Tokens(dict[str, bytes]):
-    """What stands between white space, to the hashes of its words, 8 bytes each: "don't" has two, "-" none.
-
-    A word is as `retriever.words` has it; to find the words of a whole text there took half as long again.
-    """
-
-    def __missing__(self, token: str) -> bytes:
-        if token[-1:] in (",", "."):
-            digests = self[token[:-1]]
-        elif (lowered := token.lower()).isalnum():
-            digests = _digest(lowered)
-        else:
-            digests = b"".join(map(_digest, words(token)))
-        self[token] = digests
-        return digests
-
-
-def _digest(word: str) -> bytes:
-    return xxhash.xxh3_64_digest(word.encode(errors="surrogatepass"))
-
-
-_tokens = _Tokens()
-
-
-def word_hashes(text: str) -> NDArray[np.uint64]:
-    """A hash for each word of a text: uint64 [words]."""
-    if len(_tokens) > _MOST_TOKENS:
-        _tokens.clear()
-    found: NDArray[np.uint64] = np.frombuffer(b"".join(map(_tokens.__getitem__, text.split())), "<u8")
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,51 +51,6 @@ class Sought:
     file: str
     texts: int
     sought: int
-
-
-def question_files(settings: Decontamination) -> dict[str, str]:
-    """What the files of questions are called, with a hash of what is in each.
-
-    Raises RalmError for one that is not there or given twice.
-    """
-    for file in settings.files:
-        if not Path(file).is_file():
-            raise RalmError(f"There is no question file {file}: name one of JSON Lines with --decontaminate.")
-    names = source_names(settings.files)
-    return {
-        name: xxhash.xxh3_128_hexdigest(Path(file).read_bytes())
-        for name, file in zip(names, settings.files, strict=True)
-    }
-
-
-def make_table(settings: Decontamination) -> pa.RecordBatch:
-    """The table of the files' texts. Raises RalmError naming the file and line that is wrong."""
-    schema = _SCHEMA.with_metadata({"shortest": str(settings.shortest)})
-    columns = zip(*_rows(settings), strict=True)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.record_batch(arrays, schema=schema)
-
-
-def _rows(settings: Decontamination) -> Iterator[tuple[Any, ...]]:
-    """A row of the table for every question and answer, too short or not."""
-    names = source_names(settings.files)
-    for name, file in zip(names, settings.files, strict=True):
-        for question in load_questions(Path(file), scored=False):
-            yield _row(settings, name, question.id, "question", question.text)
-            # Answers are often spelled several times alike.
-            for answer in dict.fromkeys(question.answers):
-                yield _row(settings, name, question.id, "answer", answer)
-
-
-def _row(settings: Decontamination, file: str, question: str, part: Part, text: str) -> tuple[Any, ...]:
-    hashes = word_hashes(text)
-    least = settings.min_question_words if part == "question" else settings.min_answer_words
-    if len(hashes) < least:
-        return file, question, part, 0, 0, [], []
-    n = min(settings.words, len(hashes))
-    grams, first = np.unique(n_gram_hashes(hashes, n), return_index=True)
-    heads = n_gram_hashes(hashes, settings.shortest)[first]
-    return file, question, part, n, settings.needed(len(grams)), grams, heads
 
 
 class Contamination:
@@ -220,7 +117,7 @@ class Contamination:
         enough = counts >= self._needed[texts]
         best: dict[str, Found] = {}
         for text, count in zip(texts[enough].tolist(), counts[enough].tolist(), strict=True):
-            file, question, part = (self._table.column(name)[text].as_py() for name in _SCHEMA.names[:3])
+            file, question, part = (self._table.column(name)[text].as_py() for name in SCHEMA.names[:3])
             share = count / int(self._sizes[text])
             if file not in best or share > best[file].share:
                 best[file] = Found(file, question, part, share, self._stretch(text, hashes))

@@ -41,8 +41,8 @@ class Held:
 
     Files of document hashes (uint64 [documents, 4]) and of takedowns, the number of documents, the first
     shard number and row id that are free, and the evaluation texts that no passage may hold. Where passages
-    may not be repeated, also files of their hashes (uint64 [passages, 4], text and identity, ascending) and
-    the number of passages.
+    or lines may not be repeated, also files of their hashes (uint64 [n, 4], text and identity, ascending) and
+    the number of them.
     """
 
     hashes: tuple[Path, ...] = ()
@@ -53,6 +53,8 @@ class Held:
     contamination: Path | None = None
     passage_hashes: tuple[Path, ...] = ()
     passages: int = 0
+    line_hashes: tuple[Path, ...] = ()
+    lines: int = 0
 
 
 NOTHING = Held()

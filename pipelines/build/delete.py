@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datastore.errors import RalmError
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import Manifest, current
+from datastore.manifest import Manifest
 from datastore.origin import address_of, locate
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, matching, take_down

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from datastore.errors import RalmError
 from datastore.layout import Marker
-from datastore.manifest import Dtype, FileEntry, ShardEntry
+from datastore.manifest import LINES_COMPARED, Dtype, FileEntry, ShardEntry
 from pipelines.build.chunk import ChunkStage
 from pipelines.build.dedup import NOTHING, By, DedupStage, Held
 from pipelines.build.embed import EarlyEmbedStage, EmbedStage, take_vectors
@@ -40,6 +40,7 @@ class Embedded:
     counts: dict[str, int]
     documents: tuple[FileEntry, ...]
     passage_hashes: tuple[FileEntry, ...]
+    line_hashes: tuple[FileEntry, ...]
     removed: tuple[FileEntry, ...]
 
 
@@ -75,15 +76,16 @@ class Ingest:
 
         documents = tuple(marker.counts["kept"] for marker in read)
         unique = self._compare(documents)
-        lines = self._repeated_lines(documents, unique)
+        lines, compared = self._repeated_lines(documents, unique)
         cut = ChunkStage(layout, config, documents, unique, self.held.contamination, lines, self.usage)
         done = self._cut_while_embedding(cut) if config.embeds_early else self._cut_then_embed(cut)
         return Embedded(
             done.shards,
             done.vectors,
-            add_counts([*read, *done.last]) | {"ignored_files": len(corpus.ignored)},
-            _files(done.chunk, "documents/"),
+            add_counts([*read, *done.last]) | compared | {"ignored_files": len(corpus.ignored)},
+            _files(done.last, "documents/"),
             _files(done.last, "passage-hashes/"),
+            _files(done.chunk, "line-hashes/"),
             _files([*read, *done.chunk, *(done.last if done.last is not done.chunk else ())], "removed/"),
         )
 
@@ -116,15 +118,18 @@ class Ingest:
         take_places(layout, shards)
         return tuple(shards)
 
-    def _repeated_lines(self, documents: tuple[int, ...], unique: dict[By, int]) -> int:
-        """Look for lines that occurred before: the ranges that they were looked for in, 0 if they stay."""
+    def _repeated_lines(
+        self, documents: tuple[int, ...], unique: dict[By, int]
+    ) -> tuple[int, dict[str, int]]:
+        """Look for lines that occurred before: in how many ranges (0 if they stay), and the count of all."""
         layout, settings = self.job.layout, self.config.duplicate_lines
         if settings is None:
-            return 0
+            return 0, {}
         lines = self.job.perform(LineStage(layout, settings, documents, unique))
-        repeats = RepeatStage(layout, "line", tuple(marker.counts["lines"] for marker in lines))
+        texts = tuple(marker.counts["lines"] for marker in lines)
+        repeats = RepeatStage(layout, "line", texts, self.held)
         self.job.perform(repeats)
-        return repeats.ranges
+        return repeats.ranges, {LINES_COMPARED: sum(texts)}
 
     def _without_repeats(self, chunk: list[Marker]) -> list[Marker]:
         """The splits' shards without passages that occurred before, if the configuration says so."""

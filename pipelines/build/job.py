@@ -16,9 +16,10 @@ from datastore.layout import Layout, Marker, move, read_json, write_json
 from datastore.manifest import FileEntry, Manifest
 from datastore.origin import Origin, address_of
 from datastore.sweep import sweep
-from pipelines.build.executor import Executor, Task
+from pipelines.build.executor import Executor
 from pipelines.build.progress import BuildProgress, Silent
 from pipelines.build.stage import Stage
+from pipelines.build.task import Task
 
 
 @dataclass(frozen=True)

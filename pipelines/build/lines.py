@@ -15,8 +15,8 @@ import numpy as np
 from datastore.layout import FileInfo, Layout, Marker
 from datastore.schema import Document, text_hash
 from pipelines.build.dedup import By, load_drops
-from pipelines.build.read import documents_path, read_documents
-from pipelines.build.repeats import write_texts
+from pipelines.build.read import documents_path, load_hashes, read_documents
+from pipelines.build.repeats import texts_path, write_sorted, write_texts
 from pipelines.build.stage import RemovedLog
 from pipelines.config import DuplicateLines
 
@@ -59,6 +59,7 @@ class RepeatedLines:
 
     def __init__(self, layout: Layout, split: int, ranges: int) -> None:
         """`ranges` in which they were looked for: 0 if they were not."""
+        self._layout, self._split = layout, split
         # Ascending, so that those of a document are one stretch.
         self._places = load_drops(layout, "line", split, ranges)[:, 1]
         self._listed = RemovedLog(layout, split)
@@ -77,5 +78,13 @@ class RepeatedLines:
         return replace(document, text="\n".join(lines)) if any(map(str.strip, lines)) else None
 
     def write(self) -> list[FileInfo]:
-        """Write which lines were left out, some of them."""
-        return self._listed.write()
+        """Write which lines were left out, some of them, and hashes of all that stay."""
+        return [*self._listed.write(), *([self._known()] if self.counts else [])]
+
+    def _known(self) -> FileInfo:
+        """Keep what lines of a later addition are compared with: uint64 [lines, 4], text and identity."""
+        found = np.load(texts_path(self._layout, "line", self._split))
+        stay = found[~np.isin(found[:, 2], self._places.astype(np.uint64))]
+        identities = load_hashes(self._layout, self._split)[stay[:, 2] >> np.uint64(_LINE_BITS), :2]
+        rows = np.column_stack([stay[:, :2], identities])
+        return write_sorted(self._layout, self._layout.line_hashes(self._split), rows)

@@ -63,7 +63,17 @@ class RepeatStage:
 
     @property
     def ranges(self) -> int:
-        return 1 + (sum(self.texts) + self.held.passages) // _TEXTS_PER_RANGE
+        return 1 + (sum(self.texts) + self._known[1]) // _TEXTS_PER_RANGE
+
+    @property
+    def _known(self) -> tuple[tuple[Path, ...], int]:
+        """Hashes of what the store held before, and how many."""
+        held = self.held
+        by_what: dict[What, tuple[tuple[Path, ...], int]] = {
+            "passage": (held.passage_hashes, held.passages),
+            "line": (held.line_hashes, held.lines),
+        }
+        return by_what[self.what]
 
     def sizes(self) -> Sequence[int]:
         return [sum(self.texts) // self.ranges] * self.ranges
@@ -71,9 +81,10 @@ class RepeatStage:
     def run(self, number: int) -> Marker:
         gone = Takedowns.read(self.held.takedowns).hashes
         hashes, places = [np.empty((0, 2), np.uint64)], [np.empty((0, 2), np.int64)]
-        for split, path in enumerate(self.held.passage_hashes, -len(self.held.passage_hashes)):
+        known, _ = self._known
+        for split, path in enumerate(known, -len(known)):
             found = self._stretch(path, number)
-            # What is taken down is not in the store: another passage may have its text.
+            # What is taken down is not in the store: another document may have its text.
             found = found[~among(found[:, 2:], gone)]
             hashes.append(found[:, :2])
             places.append(np.column_stack([np.full(len(found), split), np.arange(len(found))]))

@@ -7,14 +7,15 @@ from typing import Any
 import pyarrow as pa
 
 from datastore.errors import RalmError
+from datastore.generation import current, publish, published, put_files
 from datastore.layout import Layout, read_json, write_json
-from datastore.manifest import FileEntry, IndexEntry, Manifest, current, publish, published, put_files
+from datastore.manifest import FileEntry, IndexEntry, Manifest
 from datastore.origin import Origin, address_of, locate
 from datastore.store import open_array
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
-from pipelines.build.contamination import make_table, question_files
 from pipelines.build.dedup import Held
+from pipelines.build.evaluation_texts import make_table, question_files
 from pipelines.build.executor import Executor, RayExecutor
 from pipelines.build.index import TrainStage
 from pipelines.build.ingest import Ingest, named, require_passages, settings, unnamed
@@ -186,6 +187,7 @@ class Build:
             counts=unnamed(embedded.counts),
             documents=embedded.documents,
             passage_hashes=embedded.passage_hashes,
+            line_hashes=embedded.line_hashes,
             takedowns=takedowns,
             removed=embedded.removed,
         )

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from datastore.errors import RalmError
+from datastore.generation import at_generation, current, published
 from datastore.layout import Layout, read_json
-from datastore.manifest import Manifest, at_generation, current, published
+from datastore.manifest import Manifest
 from datastore.origin import Origin, fetch, locate
 from pipelines.build.add import held_by
 from pipelines.build.compact import plan
@@ -159,7 +160,7 @@ def _held(layout: Layout) -> Held:
     if not layout.job:
         return NOTHING
     manifest = current(layout)
-    fetch(layout.root, (*manifest.documents, *manifest.passage_hashes))
+    fetch(layout.root, (*manifest.documents, *manifest.passage_hashes, *manifest.line_hashes))
     return held_by(layout, manifest)
 
 
@@ -169,8 +170,11 @@ def _lines(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
         return {}
     splits = len(build["splits"])
     hashed = [layout.done("lines", n) for n in range(splits)]
-    lines = tuple(m.counts["lines"] for m in hashed if m)
-    return {"lines": splits, "dedup-line": RepeatStage(layout, "line", lines).ranges if all(hashed) else None}
+    ranges = None
+    if all(hashed):
+        lines = tuple(m.counts["lines"] for m in hashed if m)
+        ranges = RepeatStage(layout, "line", lines, _held(layout)).ranges
+    return {"lines": splits, "dedup-line": ranges}
 
 
 def _repeats(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from datastore.layout import Layout, Marker
+from datastore.layout import Layout, Marker, save_array
 from datastore.schema import Passage, identity_hash, passage_at, text_hash
-from pipelines.build.chunk import ChunkStage, load_tokenizer
+from pipelines.build.chunk import ChunkStage, cut_documents_path, load_tokenizer, without_texts
 from pipelines.build.dedup import load_drops
 from pipelines.build.parts import CUT, ShardWriter, part_path, read_tokens, tokens_path
 from pipelines.build.repeats import write_sorted
@@ -53,7 +53,7 @@ class ThinStage:
         counts[DUPLICATE] = 0
         removed, listed = RemovedLog(self.layout, number), RemovedLog(self.layout, number)
         shards = ShardWriter(self.layout, number, self.config.passages_per_shard)
-        hashes: list[tuple[int, ...]] = []
+        hashes, lost = list[tuple[int, ...]](), list[tuple[int, int]]()
         for _, rows in groupby(self._rows(number), lambda row: (row[0].domain, row[0].doc_id)):
             passages = list(rows)
             kept = [row for row in passages if row[2] is None]
@@ -65,12 +65,16 @@ class ThinStage:
             if not kept:
                 counts["indexed"] -= 1
                 removed.add("no_new_passage", _nothing_left(passages[0][0]))
+                lost.append(identity_hash(passages[0][0].domain, passages[0][0].doc_id))
         counts.update({f"removed.{name}": n for name, n in removed.counts.items()})
         array = np.array(hashes, np.uint64).reshape(-1, 4)
         known = write_sorted(self.layout, self.layout.passage_hashes(number), array)
+        documents = without_texts(np.load(cut_documents_path(self.layout, number)), lost)
+        path = self.layout.documents(number)
+        compared = self.layout.write(path, lambda handle: save_array(handle, documents))
         # A domain that has lost its last passage is none of the store's.
         shown = {name: n for name, n in counts.items() if n or not name.startswith(("domain.", "column."))}
-        return Marker(shown, (*shards.finish(), known, *removed.write(), *listed.write()))
+        return Marker(shown, (*shards.finish(), compared, known, *removed.write(), *listed.write()))
 
     def _rows(self, number: int) -> Iterator[_Row]:
         """The split's passages with their token ids, and where they occurred before."""

@@ -10,8 +10,8 @@ import pytest
 from datastore import objects as client
 from datastore import origin as module
 from datastore.errors import RalmError
+from datastore.generation import current, current_hash, publish, published
 from datastore.layout import Layout
-from datastore.manifest import current, current_hash, publish, published
 from datastore.origin import Origin, address_of, cache_root, locate
 from datastore.store import Datastore
 from datastore.sweep import sweep_objects

@@ -1,7 +1,7 @@
 import threading
 
+from datastore.generation import open_current
 from datastore.layout import Layout, atomic_write
-from datastore.manifest import open_current
 from datastore.sweep import sweep
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.verify import verify

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from datastore.errors import RalmError
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import current
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, matching, take_down
 from datastore.verify import verify

@@ -1,18 +1,21 @@
 import os
+import shutil
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from datastore.errors import RalmError
+from datastore.generation import current, publish
 from datastore.layout import Layout
-from datastore.manifest import FileEntry, current, publish
+from datastore.manifest import FileEntry
 from datastore.schema import passages_to_batch
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.verify import verify
 from pipelines.build.parts import write_batch
-from tests.conftest import build_store, flip
+from tests.conftest import add_to, build_store, compact, delete, flip
+from tests.corpus import documents, write_lines
 
 
 def test_a_whole_store_verifies(store):
@@ -52,6 +55,79 @@ def test_records_that_were_skipped_count_as_read(own_store):
     assert any("skipped" in problem for problem in verify(own_store))
     publish(layout, manifest.model_copy(update={"counts": counts | {"skipped.status": 1}}))
     assert verify(own_store) == []
+
+
+@pytest.fixture(scope="module")
+def dropping(tmp_path_factory):
+    """A store that has dropped passages for two reasons, and lines. Not to be changed."""
+    folder = tmp_path_factory.mktemp("dropping")
+    sentence = "Everybody who lives in this town knows by heart why the bells are rung."
+    question = "Which keeper of the old lighthouse wrote down the names of all ships?"
+    foot = "This page belongs to the library of the harbour."
+    records = [one | {"text": f"{one['text']} {sentence}\n{foot}"} for one in documents()[:12]]
+    records[3]["text"] = f"{question} {records[3]['text']}"
+    asked = write_lines(folder / "asked.jsonl", [{"question": question, "answers": []}])
+    build_store(
+        folder / "s",
+        write_lines(folder / "towns.jsonl", records),
+        duplicate_passages="drop",
+        duplicate_lines={},
+        decontaminate=[str(asked)],
+        chunk_tokens=24,
+        passages_per_shard=8,
+    )
+    return folder / "s"
+
+
+def test_what_was_dropped_is_accounted_for_after_a_compaction_too(dropping, tmp_path):
+    root = shutil.copytree(dropping, tmp_path / "s")
+    counts = current(Layout(root)).counts
+    assert min(counts[f"dropped.{reason}"] for reason in ("duplicate", "contaminated")) > 0
+    assert counts["repeated_lines"] > 0
+    assert verify(root) == []
+    delete(root, documents()[5]["id"])
+    compact(root)
+    assert current(Layout(root)).counts["dropped.taken_down"] > 0
+    assert verify(root) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "message"),
+    [
+        ("passages_cut", 1, "passages that were cut are not those of the shards plus those dropped"),
+        ("dropped.duplicate", -1, "passages that were cut are not"),
+        ("dropped.contaminated", 1, "not those dropped for the files of questions"),
+        ("contaminated_by.asked.jsonl", 1, "not those dropped for the files of questions"),
+        ("contaminated_by.asked.jsonl", -1, "not those dropped for the files of questions"),
+        ("repeated_lines", 1, "lines that were compared are not those that stayed plus those left out"),
+        ("lines_compared", -1, "lines that were compared are not"),
+    ],
+)
+def test_a_count_of_what_was_dropped_that_is_wrong_is_said(dropping, tmp_path, name, more, message):
+    layout = Layout(shutil.copytree(dropping, tmp_path / "s"))
+    manifest = current(layout)
+    counts = manifest.counts | {name: manifest.counts[name] + more}
+    publish(layout, manifest.model_copy(update={"counts": counts}))
+    assert any(message in problem for problem in verify(layout.root))
+
+
+def test_passages_that_additions_would_not_be_compared_with_are_said(dropping, tmp_path):
+    layout = Layout(shutil.copytree(dropping, tmp_path / "s"))
+    publish(layout, current(layout).model_copy(update={"passage_hashes": ()}))
+    (problem,) = verify(layout.root)
+    assert "passages are not those that additions are compared with" in problem
+
+
+def test_an_early_store_that_does_not_say_what_it_cut_is_whole_and_stays_so(dropping, tmp_path):
+    layout = Layout(shutil.copytree(dropping, tmp_path / "s"))
+    manifest = current(layout)
+    totals = ("passages_cut", "lines_compared")
+    counts = {name: n for name, n in manifest.counts.items() if name not in totals}
+    publish(layout, manifest.model_copy(update={"counts": counts}))
+    assert verify(layout.root) == []
+    more, _ = add_to(layout.root, write_lines(tmp_path / "more.jsonl", documents()[20:24]))
+    assert more.counts.keys() & totals == set()
+    assert verify(layout.root) == []
 
 
 def test_rows_that_disagree_are_said(own_store):

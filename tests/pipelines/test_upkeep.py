@@ -3,8 +3,8 @@ import re
 
 import pytest
 
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import current
 from tests.conftest import tree
 from tests.corpus import documents, questions, write_lines
 

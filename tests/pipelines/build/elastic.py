@@ -15,7 +15,8 @@ import ray
 from ray.cluster_utils import Cluster
 
 from datastore.layout import Layout, Marker
-from pipelines.build.executor import RayExecutor, Task
+from pipelines.build.executor import RayExecutor
+from pipelines.build.task import Task
 from pipelines.config import NearDuplicates
 from tests.conftest import build_store
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from datastore.errors import RalmError
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import current
 from datastore.store import Datastore, open_array
 from datastore.verify import verify
 from pipelines.build.delete import Deletion

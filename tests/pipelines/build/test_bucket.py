@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from datastore.errors import RalmError
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import current
 from datastore.origin import locate
 from datastore.store import Datastore
 from datastore.verify import verify

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datastore.generation import current
 from datastore.layout import read_json
-from datastore.manifest import current
 from datastore.store import Datastore
 from pipelines.build import card
 from pipelines.build.card import measure_again, sentence, sentences

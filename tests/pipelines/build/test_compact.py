@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import FileEntry, ShardEntry, current
+from datastore.manifest import FileEntry, ShardEntry
 from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.build.compact import plan

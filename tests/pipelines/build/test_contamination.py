@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import current
 from datastore.origin import locate
 from datastore.store import Datastore
 from datastore.verify import verify
-from pipelines.build.contamination import Contamination, make_table, question_files, sought, word_hashes
+from pipelines.build.contamination import Contamination, sought
+from pipelines.build.evaluation_texts import make_table
 from pipelines.build.executor import open_executor
 from pipelines.build.status import status
 from pipelines.config import Decontamination
@@ -36,7 +37,6 @@ PLANTED = [
     {"id": "some", "text": HOLDS, "domain": "travel"},
     {"id": "all", "text": COPY, "domain": "travel"},
 ]
-# Equal to none of them, or it would be a duplicate.
 LATE = {"id": "late", "text": f"No, {COPY}"}
 ASKED = {
     "one.jsonl": [{"id": "q1", "question": QUESTION, "answers": ["an old man", ANSWER]}],
@@ -74,14 +74,6 @@ def clean(tmp_path_factory, planted, asked):
 def lines(root, reason):
     paths = sorted((root / "removed").rglob(f"{reason}/*.jsonl"))
     return [orjson.loads(line) for path in paths for line in path.read_bytes().splitlines()]
-
-
-@given(st.text(max_size=60) | st.text("Σσς aA_9'-.,İ\x1c\x85\u00a0\u200d\u0301", max_size=40))
-def test_a_texts_words_are_hashed_as_they_are_found(text):
-    hashes = word_hashes(text).tolist()
-    assert hashes == [number for word in words(text) for number in word_hashes(word).tolist()]
-    assert len(hashes) == len(words(text))
-    assert len(set(hashes)) == len(set(words(text)))
 
 
 few = st.lists(st.sampled_from(["a", "b", "C", "d."]), max_size=24).map(" ".join)
@@ -243,7 +235,8 @@ def test_a_build_goes_on_only_with_the_same_questions(tmp_path, clean, planted):
 
 def test_an_addition_is_checked_by_what_the_store_holds(tmp_path, clean):
     root = shutil.copytree(clean[0], tmp_path / "s")
-    more = [{"id": "late", "text": f"{HOLDS} So it went on."}, LATE | {"id": "copy"}]
+    # The copy is of a document that the store was offered and has not.
+    more = [{"id": "late", "text": f"{HOLDS} So it went on."}, {"id": "copy", "text": COPY}]
     more += documents()[30:]
     manifest, counts = add_to(root, write_lines(tmp_path / "more.jsonl", more))
     assert counts["dropped.contaminated"] == 2
@@ -289,26 +282,6 @@ def test_a_store_in_a_bucket_brings_its_questions(tmp_path, objects, monkeypatch
     _, counts = add_to(locate(address), write_lines(tmp_path / "more.jsonl", [LATE]))
     assert counts["removed.contaminated"] == 1
     assert verify(address) == []
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, r"There is no question file .*q\.jsonl: name one"),
-        ("", r"q\.jsonl holds no question"),
-        ('{"text": "a document"}\n', r"q\.jsonl, line 1: not a JSON object with a \"question\""),
-        ("\x00\x01 no JSON", r"q\.jsonl, line 1: not a JSON object"),
-    ],
-)
-def test_a_file_that_is_no_question_file_is_a_sentence(tmp_path, planted, content, message):
-    path = tmp_path / "q.jsonl"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(RalmError, match=message):
-        build_store(tmp_path / "s", planted, decontaminate=[str(path)])
-    assert not (tmp_path / "s").exists()
-    with pytest.raises(RalmError, match="no question file"):
-        question_files(Decontamination(files=(str(tmp_path),)))
 
 
 def test_a_file_of_short_texts_finds_nothing(tmp_path, planted):

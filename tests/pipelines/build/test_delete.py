@@ -3,8 +3,8 @@ import json
 import pytest
 
 from datastore.errors import RalmError
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import current
 from datastore.store import Datastore
 from pipelines.build.delete import Deletion
 from tests.corpus import documents

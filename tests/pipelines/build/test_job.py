@@ -3,8 +3,8 @@ from dataclasses import dataclass
 import pytest
 
 from datastore.errors import RalmError
+from datastore.generation import current
 from datastore.layout import Layout, Marker, read_json
-from datastore.manifest import current
 from pipelines.build.executor import LocalExecutor
 from pipelines.build.job import Job, begin, differences, discard, only_file, pending
 from pipelines.build.progress import Silent

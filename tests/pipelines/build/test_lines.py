@@ -3,14 +3,14 @@
 import orjson
 import pytest
 
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import current
-from datastore.store import Datastore
+from datastore.store import Datastore, open_array
 from datastore.verify import verify
 from pipelines.build import repeats
 from pipelines.build.executor import open_executor
 from pipelines.build.status import status
-from tests.conftest import add_to, build_store, tree
+from tests.conftest import add_to, build_store, compact, delete, tree
 from tests.corpus import documents, write_lines
 from tests.faults import Builder, Fault
 
@@ -82,6 +82,8 @@ def test_lines_and_documents_are_accounted_for(store):
     whole = sum(len(record["text"].split("\n")) for record in RECORDS if record["id"] not in ("copy", "only"))
     kept = sum(len(text.split("\n")) for text in expected().values())
     assert counts["repeated_lines"] == whole - kept + 2
+    held = (len(open_array(store / file.path)) for file in current(Layout(store)).line_hashes)
+    assert counts["lines_compared"] == counts["repeated_lines"] + sum(held)
     assert verify(store) == []
     listed = [
         orjson.loads(line)
@@ -121,14 +123,49 @@ def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path, builder, store, poin
     assert tree(root) == tree(store)
 
 
-def test_an_addition_is_compared_with_itself(tmp_path):
+LATE = [{"id": f"late-{n}", "text": f"A late page of the library, number {n}\n{FOOT}"} for n in range(3)]
+
+
+def test_an_addition_repeats_no_line_that_the_store_has(tmp_path, monkeypatch):
+    first = write_lines(tmp_path / "first.jsonl", RECORDS[:14])
+    second = write_lines(tmp_path / "second.jsonl", [*RECORDS[14:], *LATE])
+    for number, ranges in ((0, 16_000_000), (1, 10)):
+        monkeypatch.setattr(repeats, "_TEXTS_PER_RANGE", ranges)
+        roots = [tmp_path / f"{name}-{number}" for name in ("added", "both")]
+        build_store(roots[0], first, **SETTINGS)
+        manifest, counts = add_to(roots[0], second)
+        both = build_store(roots[1], first, second, **SETTINGS)
+        assert counts["repeated_lines"] >= 3
+        assert manifest.counts == both.counts
+        shards = [(s.rows, s.passages, s.vectors) for s in manifest.shards]
+        assert shards == [(s.rows, s.passages, s.vectors) for s in both.shards]
+        assert [file.xxh3 for file in manifest.line_hashes] == [file.xxh3 for file in both.line_hashes]
+        assert sum(FOOT in p.text for p in Datastore.open(roots[0])) == 1
+        assert {stage.done == stage.total for stage in status(roots[0]).stages} == {True}
+        assert verify(roots[0]) == []
+
+
+def test_a_text_that_lost_all_to_others_is_not_held_when_those_are_gone(tmp_path):
     root = tmp_path / "s"
     build_store(root, corpus(tmp_path), **SETTINGS)
-    more = [{"id": f"late-{n}", "text": f"A late page of the library, number {n}\n{FOOT}"} for n in range(3)]
-    manifest, counts = add_to(root, write_lines(tmp_path / "more.jsonl", more))
+    again = [{"id": "only-again", "text": next(r["text"] for r in RECORDS if r["id"] == "only")}]
+    assert add_to(root, write_lines(tmp_path / "again.jsonl", again))[1]["removed.no_new_line"] == 1
+    delete(root, next(p.doc_id for p in Datastore.open(root) if FOOT in p.text))
+    _, counts = add_to(root, write_lines(tmp_path / "more.jsonl", again))
+    assert (counts["passages"], counts["repeated_lines"]) == (1, 1)
+    assert verify(root) == []
+
+
+def test_a_line_of_what_is_taken_down_may_come_again(tmp_path):
+    root = tmp_path / "s"
+    build_store(root, corpus(tmp_path), **SETTINGS)
+    delete(root, next(p.doc_id for p in Datastore.open(root) if FOOT in p.text))
+    _, counts = add_to(root, write_lines(tmp_path / "more.jsonl", LATE))
     assert counts["repeated_lines"] == 2
-    assert sum(FOOT in p.text for p in Datastore.open(root)) == 2
-    assert manifest.counts["repeated_lines"] > 2
+    assert [p.doc_id for p in Datastore.open(root) if FOOT in p.text] == ["late-0"]
+    compact(root)
+    again = write_lines(tmp_path / "again.jsonl", [{"id": "bare", "text": FOOT}])
+    assert add_to(root, again)[1]["removed.no_new_line"] == 1
     assert verify(root) == []
 
 

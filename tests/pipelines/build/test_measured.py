@@ -1,7 +1,7 @@
 import pytest
 
+from datastore.generation import current
 from datastore.layout import Layout, read_json, write_json
-from datastore.manifest import current
 from datastore.store import Datastore
 from datastore.sweep import sweep
 from datastore.verify import verify

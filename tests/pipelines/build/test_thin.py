@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
+from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import current
 from datastore.schema import text_hash
 from datastore.store import Datastore, open_array
 from datastore.verify import verify
@@ -60,6 +60,8 @@ def test_vectors_are_those_of_the_passages_that_stay(stores):
 def test_every_passage_and_document_is_accounted_for(stores):
     counts, before = (current(Layout(root)).counts for root in stores)
     assert counts["dropped.duplicate"] == before["passages"] - counts["passages"]
+    assert counts["passages_cut"] == before["passages"]
+    assert "passages_cut" not in before
     assert counts["removed.no_new_passage"] == 1
     assert counts["indexed"] == before["indexed"] - 1
     manifest = current(Layout(stores[0]))
@@ -140,6 +142,22 @@ def test_an_addition_repeats_nothing_that_the_store_has(tmp_path):
     assert verify(tmp_path / "added") == []
 
 
+def test_a_text_that_lost_all_to_another_is_not_held_when_that_is_gone(tmp_path):
+    root = tmp_path / "s"
+    build_store(root, corpus(tmp_path), duplicate_passages="drop", **SETTINGS)
+    bare = [{"id": "bare-again", "text": NOTICE}]
+    # It is in the store, as a passage of another document: nothing of it is new.
+    assert add_to(root, write_lines(tmp_path / "again.jsonl", bare))[1]["removed.no_new_passage"] == 1
+    delete(root, next(p.doc_id for p in Datastore.open(root) if p.text == NOTICE))
+    _, counts = add_to(root, write_lines(tmp_path / "more.jsonl", bare))
+    assert (counts["passages"], counts["indexed"]) == (1, 1)
+    assert [p.doc_id for p in Datastore.open(root) if p.text == NOTICE] == ["bare-again"]
+    # Now it is, as a document.
+    third = write_lines(tmp_path / "third.jsonl", [{"id": "third", "text": NOTICE}])
+    assert add_to(root, third)[1]["removed.duplicate_text"] == 1
+    assert verify(root) == []
+
+
 def test_what_is_taken_down_may_come_back_under_another_name(tmp_path):
     root = tmp_path / "s"
     build_store(root, corpus(tmp_path), duplicate_passages="drop", **SETTINGS)
@@ -157,3 +175,4 @@ def test_what_is_taken_down_may_come_back_under_another_name(tmp_path):
     assert add_to(root, write_lines(tmp_path / "again.jsonl", again))[1]["dropped.duplicate"] == 1
     assert verify(root) == []
     assert manifest.counts["removed.taken_down"] == 1
+    assert manifest.counts["dropped.taken_down"] > 0

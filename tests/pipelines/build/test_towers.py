@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from datastore.errors import RalmError
+from datastore.generation import current
 from datastore.layout import Layout, read_json
-from datastore.manifest import current
 from datastore.store import Datastore
 from pipelines.build.add import Addition
 from pipelines.build.executor import LocalExecutor

@@ -1,0 +1,51 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from datastore.errors import RalmError
+from datastore.layout import Layout, Marker
+from pipelines.build.executor import RayExecutor
+from tests.conftest import build_store, tree
+from tests.pipelines.build import elastic
+from tests.pipelines.build.stages import Failing, Told, nothing, tasks
+
+
+def test_a_workers_sentence_reaches_the_driver_as_it_is(tmp_path, ray_cluster):
+    with pytest.raises(RalmError, match=r"^Task 1 says what to mend\.$"):
+        RayExecutor(2).run(tasks(Failing(Layout(tmp_path), "sentence"), 0, 1, 2), nothing)
+
+
+def test_a_task_whose_worker_dies_is_done_by_its_successor(tmp_path, ray_cluster):
+    told = Told()
+    RayExecutor(2).run(tasks(Failing(Layout(tmp_path), "once"), 0, 1, 2), told)
+    assert sorted(told.numbers) == [0, 1, 2]
+    assert Layout(tmp_path).done("failing", 1) == Marker({"number": 1})
+
+
+def test_a_task_that_always_kills_its_worker_is_a_sentence(tmp_path, ray_cluster):
+    with pytest.raises(RalmError, match="failing task 1 died 4 times"):
+        RayExecutor(1).run(tasks(Failing(Layout(tmp_path), "always"), 0, 1, 2), nothing)
+
+
+def test_tasks_in_order_run_one_after_another(tmp_path, ray_cluster):
+    told = Told()
+    RayExecutor(2).run(tasks(Failing(Layout(tmp_path), "once"), 0, 2), told, in_order=True)
+    assert told.numbers == [0, 2]
+
+
+@pytest.mark.long
+def test_nodes_and_processes_that_come_and_go_in_every_stage_change_no_byte(tmp_path, corpus):
+    """Law 1 on a cluster of several nodes, one of which is lost, or a process, in each stage."""
+    build_store(tmp_path / "undisturbed", corpus, **elastic.SETTINGS)
+    found = subprocess.run(
+        [sys.executable, "-m", "tests.pipelines.build.elastic", str(corpus), str(tmp_path / "store")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    told = json.loads(found.stdout.splitlines()[-1])
+    assert {"read", "chunk", "embed", "index", "lexical", "near-sign", "near-verify"} <= {*told["stages"]}
+    assert told["joined"]
+    assert tree(tmp_path / "store") == tree(tmp_path / "undisturbed")
