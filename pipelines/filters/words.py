@@ -4,6 +4,7 @@ Words are what stands between white space, as in Dolma's taggers. All texts are 
 at by arrays, character by character: asked word by word, Python takes several times as long.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +26,7 @@ TOP_GRAMS = (2, 3, 4)
 _BASE = 0x9E3779B97F4A7C15
 # Multiplies an n-gram's hash before a word is added: Knuth's constant for 64 bits, odd.
 _STEP = np.uint64(6364136223846793005)
+_WHITE_SPACE = re.compile(r"\s")
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
 
@@ -112,13 +114,17 @@ class _Run:
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
     """Where to cut a text that begins and ends with white space, so that each piece does so, too.
 
-    Neighbours share the white space between them. A word longer than a piece makes a longer one.
+    Neighbours share the white space between them. A word longer than a piece is one by itself.
     """
     begin, last = 0, len(text) - 1
     while begin < last:
         end = min(begin + _PIECE, last)
         while not text[end].isspace():
-            end += 1
+            end -= 1
+        if end == begin:
+            found = _WHITE_SPACE.search(text, begin + 1)
+            assert found is not None  # The text ends with some.
+            end = found.start()
         yield begin, end + 1
         begin = end
 
@@ -131,8 +137,10 @@ def _words_in(
     filled = kinds != _SPACE
     edges = np.flatnonzero(filled[1:] != filled[:-1]) + 1
     starts, ends = edges[::2], edges[1::2]
-    powers, inverses = _powers(1 << max(len(text), _PIECE + 1).bit_length())
-    sums = np.cumsum((codes + np.uint64(1)) * powers[: len(codes)])
+    powers, inverses = _powers(_PIECE + 1)
+    # The powers come again in a word longer than a piece, which begins where its piece does.
+    weights = powers[: len(codes)] if len(codes) <= len(powers) else np.resize(powers, len(codes))
+    sums = np.cumsum((codes + np.uint64(1)) * weights)
     hashes = (sums[ends - 1] - sums[starts - 1]) * inverses[starts]
     hashes ^= hashes >> np.uint64(32)
     hashes *= _MIX

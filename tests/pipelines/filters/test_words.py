@@ -45,9 +45,9 @@ def test_short_words_differ_also_in_the_bits_that_are_kept_of_n_grams(words):
     assert len({value >> 10 for value in hashes_of(" ".join(words)).tolist()}) == len(words)
 
 
-@pytest.mark.parametrize("piece", [1, 2, 7])
-@given(bodies=st.lists(FEW | st.text("ab \nü"), max_size=4))
-def test_how_a_text_is_cut_into_pieces_is_not_seen(piece, bodies):
+@pytest.mark.parametrize("piece", [5, 6, 11])
+@given(bodies=st.lists(FEW | st.lists(st.text("abü\u3000", max_size=4)).map(" ".join), max_size=4))
+def test_how_texts_are_cut_into_pieces_is_not_seen(piece, bodies):
     whole = words_of(bodies)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_PIECE", piece)
@@ -57,6 +57,14 @@ def test_how_a_text_is_cut_into_pieces_is_not_seen(piece, bodies):
         assert one.hashes.tolist() == other.hashes.tolist()
         assert one.lengths.tolist() == other.lengths.tolist()
         assert one.tally == other.tally
+
+
+@given(st.text("ab ", max_size=60))
+def test_words_longer_than_a_piece_are_told_apart_and_known_again(body):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PIECE", 4)
+        hashes, expected = hashes_of(f"{body} {body}").tolist(), 2 * body.split()
+    assert len(set(hashes)) == len(set(expected)) == len(set(zip(hashes, expected, strict=True)))
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=12), st.integers(1, 4))
