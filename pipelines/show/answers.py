@@ -1,0 +1,105 @@
+"""What a query brings: passages, or an answer with those it was read from; and who gives it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+
+from pipelines.build.progress import amount
+from pipelines.show.terminal import console, print_json
+
+if TYPE_CHECKING:
+    from lm.reader import Reader
+    from retriever.index import Setting
+    from retriever.ranking import Hit, Ranking
+    from serve.answerer import Answer
+
+_SHOWN_CHARACTERS = 600
+
+
+def hits(
+    query: str,
+    ranking: "Ranking",
+    manifest: str,
+    setting: "Setting",
+    seconds: Mapping[str, float],
+    as_json: bool,
+) -> None:
+    """Print a search's result."""
+    if as_json:
+        from serve.answerer import hit_to_json
+
+        found = [hit_to_json(hit) for hit in ranking.hits]
+        print_json(
+            {
+                "query": query,
+                "manifest": manifest,
+                "hits": found,
+                "exhausted": ranking.exhausted,
+                "setting": {"nprobe": setting.nprobe, "depth": setting.depth},
+                "seconds": seconds,
+            }
+        )
+        return
+    if ranking.exhausted:
+        console.print(f"[dim]Only {len(ranking.hits)}: the lists probed hold no more in this view.")
+    for number, hit in enumerate(ranking.hits, 1):
+        _passage(number, hit)
+
+
+def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> None:
+    """Print an answer and the passages it was read from."""
+    if as_json:
+        print_json(
+            {
+                "question": question,
+                "answer": found.text,
+                "citations": [citation.to_json() for citation in found.citations],
+                "reader": {
+                    "name": reader.name,
+                    "quantization": reader.quantization,
+                    "bytes": reader.bytes,
+                },
+                "tokens": {
+                    "prompt": found.completion.prompt_tokens,
+                    "answer": found.completion.tokens,
+                },
+                "finished": found.completion.finished,
+                "seconds": found.seconds,
+            }
+        )
+        return
+    console.print(Panel(escape(found.text or "(no answer)"), title=escape(question), border_style="green"))
+    # An answer that cites nothing is shown with the passage it should have come from.
+    shown = [c for c in found.citations if c.cited] or list(found.citations[:1])
+    for citation in shown:
+        _passage(citation.number, citation.hit)
+    if read := [str(c.number) for c in found.citations if not c.cited]:
+        console.print(f"[dim]Read, not cited: {', '.join(read)} (`ralm ask --json` shows them).")
+    console.print(
+        f"[dim]{escape(reader.name)}, {reader.quantization}, {amount(reader.bytes, 'bytes')}; "
+        f"search {found.seconds['search']:.2f}s, reading {found.seconds['read']:.2f}s"
+    )
+
+
+def _passage(number: int, hit: "Hit") -> None:
+    passage = hit.passage
+    text = " ".join(passage.text.split())
+    shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS].rsplit(" ", 1)[0] + " …"
+    head = f"[bold]\\[{number}][/] {hit.score:.3f}  [cyan]{escape(passage.domain)}[/]  "
+    where = f"{hit.store}, row {hit.row}" if hit.store else f"row {hit.row}"
+    console.print(f"{head}{escape(passage.doc_id)}  [dim]chunk {passage.chunk}, {escape(where)}[/]")
+    console.print(Panel(escape(shown), border_style="dim"))
+
+
+def loading(reader: str) -> None:
+    """Say on standard error that a model is being loaded: the first time takes long enough to worry."""
+    note = f"Loading {reader} (a packaged one is converted first, once: up to a minute) ..."
+    Console(stderr=True, highlight=False).print(f"[dim]{escape(note)}")
+
+
+def serving(host: str, port: int) -> None:
+    """Print where the server answers."""
+    console.print(f"ralm answers at http://{host}:{port} (its API: http://{host}:{port}/docs)")

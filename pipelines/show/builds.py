@@ -1,0 +1,89 @@
+"""A build: what it would take, and what it made."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from datastore.layout import Layout
+from datastore.manifest import EncoderCard, Manifest
+from datastore.origin import address_of
+from pipelines.build.contamination import sought
+from pipelines.build.measured import of_embedding
+from pipelines.build.progress import amount, duration
+from pipelines.show.counts import dropped, named
+from pipelines.show.terminal import console, print_rows
+from pipelines.took import speed
+
+if TYPE_CHECKING:
+    from pipelines.build.estimate import Estimate
+
+
+def dry_run(found: "Estimate", workers: int) -> None:
+    """Print a dry run's plan."""
+    rows = [
+        ("input", f"{amount(found.corpus.input_bytes, 'bytes')} in {amount(found.corpus.splits, 'splits')}"),
+        ("documents", f"{found.corpus.documents:,}"),
+        ("passages", f"{found.corpus.passages:,}"),
+        ("tokens", f"{found.corpus.tokens:,}"),
+        ("text on disk", amount(found.corpus.text_bytes, "bytes")),
+        ("vectors on disk", amount(found.vector_bytes, "bytes")),
+        (f"index {found.index_key} in memory", amount(found.index_bytes, "bytes")),
+        (f"time on {amount(workers, 'workers')}", duration(found.seconds)),
+    ]
+    print_rows("Plan (nothing is written)", rows)
+    console.print(
+        f"[dim]Extrapolated from {found.corpus.sample}; starting Ray and loading the encoder (some "
+        "15 seconds) not counted."
+    )
+    if found.corpus.doubt:
+        console.print(found.corpus.doubt, style="yellow")
+
+
+def built(store: Path, manifest: Manifest) -> None:
+    """Print what a finished build holds, and how fast it was embedded."""
+    counts = manifest.counts
+    size = sum(entry.bytes for entry in manifest.files)
+    rows = [
+        ("files of other kinds, ignored", f"{counts['ignored_files']:,}"),
+        ("records read", f"{counts['records']:,}"),
+        ("unreadable", f"{counts['unreadable']:,}"),
+        *named(counts, "skipped"),
+        ("documents", f"{counts['documents']:,}"),
+        *named(counts, "removed"),
+        ("documents indexed", f"{counts['indexed']:,}"),
+        *dropped(counts),
+        ("passages", f"{counts['passages']:,}"),
+        ("tokens", f"{counts['tokens']:,}"),
+        *_encoders(manifest.encoder),
+        ("index", manifest.index.key),
+        ("on disk", amount(size, "bytes")),
+        ("manifest", manifest.hash),
+    ]
+    if fast := speed(of_embedding(Layout(store), manifest.generation)):
+        rows.insert(-1, ("embedding", fast))
+    print_rows(address_of(store), rows)
+    if manifest.contamination:
+        _sought(store / manifest.contamination.path)
+    if counts["unreadable"]:
+        console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
+
+
+def _encoders(card: EncoderCard) -> list[tuple[str, str]]:
+    """What embeds, and how: prompts that are missing show in no other way than by poor answers."""
+    used = [f"{kind} prompt {text!r}" for kind, text in card.prompts.items() if text]
+    used += [f"pooling {card.pooling}"] if card.pooling else []
+    used += [] if card.normalized else ["dot product"]
+    rows = [("encoder", card.name if card.query is None else f"{card.name}, queries: {card.query.name}")]
+    return rows + ([("used with", ", ".join(used))] if used else [])
+
+
+def _sought(table: Path) -> None:
+    """Say how much of each file of questions passages were checked for."""
+    for one in sought(table):
+        console.print(
+            f"Of {one.file} {one.sought:,} of {one.texts:,} questions and answers have enough words to be "
+            "looked for in passages.",
+            style="dim" if one.sought else "yellow",
+            markup=False,
+        )

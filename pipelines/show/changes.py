@@ -1,0 +1,101 @@
+"""What a command changed of a store that was there, or would change."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from datastore.manifest import Manifest
+from datastore.origin import Origin, address_of
+from pipelines.build.progress import amount
+from pipelines.show.counts import dropped, named
+from pipelines.show.terminal import console, print_rows
+
+if TYPE_CHECKING:
+    from datastore.sweep import Swept
+    from datastore.takedown import Takedown
+
+_SHOWN_DOCUMENTS = 10
+
+
+def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
+    """Print what an addition brought."""
+    rows = [
+        ("records read", f"{counts['records']:,}"),
+        ("unreadable", f"{counts['unreadable']:,}"),
+        *named(counts, "skipped"),
+        *named(counts, "removed"),
+        ("documents added", f"{counts['indexed']:,}"),
+        *dropped(counts),
+        ("passages added", f"{counts['passages']:,}"),
+        ("passages in all", f"{manifest.passages:,}"),
+        ("generation", f"{manifest.generation}"),
+        ("manifest", manifest.hash),
+    ]
+    print_rows(address_of(store), rows)
+    if counts["unreadable"]:
+        console.print(f"What could not be read: {escape(str(store))}/removed/", style="yellow")
+    if not counts["passages"]:
+        console.print("Nothing is new: the store stays as it was.")
+
+
+def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence["Takedown"]) -> None:
+    """Print what a takedown hid."""
+    for document in documents[:_SHOWN_DOCUMENTS]:
+        console.print(f"  [cyan]{escape(document.domain)}[/]  {escape(document.doc_id)}")
+    if len(documents) > _SHOWN_DOCUMENTS:
+        console.print(f"  ... and {len(documents) - _SHOWN_DOCUMENTS:,} more")
+    if after.generation == before.generation:
+        console.print("All of them were taken down already: the store stays as it was.")
+        return
+    console.print(
+        f"Taken down: {amount(len(documents), 'documents')}, "
+        f"{amount(before.passages - after.passages, 'passages')}. "
+        f"Generation {after.generation} has {after.passages:,}. "
+        f"`ralm compact {address_of(store)}` removes them from the disk."
+    )
+
+
+def would_delete(documents: Sequence["Takedown"]) -> None:
+    """Print what a takedown would hide."""
+    for document in documents:
+        console.print(f"  [cyan]{escape(document.domain)}[/]  {escape(document.doc_id)}")
+    console.print(f"{amount(len(documents), 'documents')} would be taken down; nothing is changed.")
+
+
+def discarded(store: Path, job: str | None) -> None:
+    """Print which job was given up."""
+    console.print(
+        f"Gave up {job}: {address_of(store)} is as it was before."
+        if job
+        else f"{address_of(store)} has no unfinished job: nothing done."
+    )
+
+
+def compacted(store: Path, before: Manifest, after: Manifest, swept: "Swept") -> None:
+    """Print what a compaction wrote and freed."""
+    if after.edition == before.edition:
+        console.print("Nothing to rewrite: no shard holds rows taken down, none fits into its neighbour.")
+    else:
+        console.print(
+            f"Generation {after.generation}: {amount(after.passages, 'passages')} in "
+            f"{amount(len(after.shards), 'shards')} "
+            f"(before: {amount(before.rows, 'rows')} in {len(before.shards):,})."
+        )
+    # Objects go by their age: `swept`.
+    where = f" in the cache {store}" if Origin.of(store) else ""
+    console.print(f"Freed{where}: {amount(swept.bytes, 'bytes')}.", markup=False)
+    if swept.open:
+        numbers = ", ".join(map(str, swept.open))
+        console.print(
+            f"Still open somewhere: generation {numbers}; the next `ralm compact` removes its files."
+        )
+
+
+def swept(store: Path, found: "Swept") -> None:
+    """Print what a sweep of a bucket freed."""
+    console.print(f"Freed in {address_of(store)}: {amount(found.bytes, 'bytes')}.", markup=False)
+    if found.open:
+        numbers = ", ".join(map(str, found.open))
+        console.print(f"Generation {numbers} was current within that time: its files stay.")

@@ -1,0 +1,24 @@
+"""What a job counted, as rows: a name and a number."""
+
+from collections.abc import Mapping
+
+from pipelines.build.contamination import BY
+from pipelines.build.lines import REPEATED
+
+
+def named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:
+    """A row for each count of a kind, as `removed: length`."""
+    found = {n.partition(".")[2]: c for n, c in counts.items() if n.startswith(f"{what}.")}
+    return [(f"{what}: {name.replace('_', ' ')}", f"{n:,}") for name, n in found.items()]
+
+
+def dropped(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Rows for repeated lines, each reason for which passages are dropped, and each file of questions."""
+    reasons = {n.partition(".")[2]: c for n, c in counts.items() if n.startswith("dropped.")}
+    files = {n.removeprefix(BY): c for n, c in counts.items() if n.startswith(BY)}
+    lines = [("repeated lines, left out", f"{counts[REPEATED]:,}")] if REPEATED in counts else []
+    return [
+        *lines,
+        *((f"passages dropped: {reason.replace('_', ' ')}", f"{n:,}") for reason, n in reasons.items()),
+        *((f"  for {file}", f"{n:,}") for file, n in files.items()),
+    ]

@@ -1,0 +1,25 @@
+"""The terminal that all is printed on, and the two ways most of it goes there: rows and JSON."""
+
+from collections.abc import Sequence
+
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+console = Console(highlight=False)
+
+
+def print_json(content: object) -> None:
+    """Print JSON, indented, as UTF-8."""
+    console.print(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode(), markup=False, soft_wrap=True)
+
+
+def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Print names and their values under a title."""
+    table = Table(title=escape(title), show_header=False, title_justify="left", box=None)
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)

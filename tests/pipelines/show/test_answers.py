@@ -1,0 +1,67 @@
+import json
+from types import SimpleNamespace
+
+from datastore.schema import Passage
+from lm.reader import Completion
+from pipelines.show.answers import answer, hits, loading, serving
+from retriever.index import Setting
+from retriever.ranking import Hit, Ranking
+from serve.answerer import Answer, Citation
+
+READER = SimpleNamespace(name="small", quantization="int8", bytes=135_000_000)
+
+
+def hit(row, text="Blue glass.", store=""):
+    return Hit(row, 0.5, Passage(text, "travel", f"[{row}]", 0, 0), 1, store)
+
+
+def answered(*cited):
+    citations = tuple(Citation(n, c, hit(n)) for n, c in enumerate(cited, 1))
+    return Answer("By lot.", citations, Completion("By lot.", 90, 4, True), {"search": 0.1, "read": 2.0})
+
+
+def test_a_hit_is_shown_with_its_row_and_a_long_passage_to_a_whole_word(capsys):
+    ranking = Ranking((hit(7, "word " * 200), hit(8, store="other")), exhausted=True)
+    hits("glass", ranking, "hash", Setting(1, 0), {}, as_json=False)
+    out = capsys.readouterr().out
+    assert out.startswith("Only 2: ")
+    assert "[1] 0.500  travel  [7]  chunk 0, row 7" in out
+    assert "word …" in out
+    assert "[2] 0.500  travel  [8]  chunk 0, other, row 8" in out
+
+
+def test_hits_as_json_say_how_they_were_found(capsys):
+    hits("glass", Ranking((hit(7),), False), "hash", Setting(4, 50), {"search": 0.1}, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["setting"] == {"nprobe": 4, "depth": 50}
+    assert [one["row"] for one in found["hits"]] == [7]
+    assert (found["manifest"], found["exhausted"], found["seconds"]) == ("hash", False, {"search": 0.1})
+
+
+def test_an_answer_shows_what_it_cites_else_what_it_should_have(capsys):
+    answer("How?", answered(False, True, False), READER, as_json=False)
+    out = capsys.readouterr().out
+    assert "row 2" in out
+    assert "row 1" not in out
+    assert "Read, not cited: 1, 3 " in out
+    assert "small, int8, 135.0 MB; search 0.10s, reading 2.00s" in out
+    answer("How?", answered(False, False), READER, as_json=False)
+    out = capsys.readouterr().out
+    assert "row 1" in out
+    assert "row 2" not in out
+
+
+def test_an_answer_as_json_names_all_that_was_read(capsys):
+    answer("How?", answered(False, True), READER, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert [one["cited"] for one in found["citations"]] == [False, True]
+    assert found["tokens"] == {"prompt": 90, "answer": 4}
+    assert found["reader"] == {"name": "small", "quantization": "int8", "bytes": 135_000_000}
+
+
+def test_loading_is_said_beside_the_output_and_serving_in_it(capsys):
+    loading("[x]")
+    serving("127.0.0.1", 8000)
+    out, err = capsys.readouterr()
+    assert err.startswith("Loading [x] ")
+    assert out == "ralm answers at http://127.0.0.1:8000 (its API: http://127.0.0.1:8000/docs)\n"

@@ -1,0 +1,20 @@
+from pipelines.build.contamination import BY
+from pipelines.build.lines import REPEATED
+from pipelines.show.counts import dropped, named
+
+
+def test_counts_of_a_kind_are_named_by_what_follows_it():
+    counts = {"removed.too_long": 1234, "removed.c4": 1, "skipped.redirect": 2, "records": 5}
+    assert named(counts, "removed") == [("removed: too long", "1,234"), ("removed: c4", "1")]
+    assert named(counts, "read") == []
+
+
+def test_what_was_dropped_is_shown_only_where_it_was_looked_for():
+    assert dropped({"passages": 7}) == []
+    assert dropped({REPEATED: 0}) == [("repeated lines, left out", "0")]
+    counts = {"dropped.contaminated_passage": 2, f"{BY}q.v1.jsonl": 2, f"{BY}other.jsonl": 0}
+    assert dropped(counts) == [
+        ("passages dropped: contaminated passage", "2"),
+        ("  for q.v1.jsonl", "2"),
+        ("  for other.jsonl", "0"),
+    ]

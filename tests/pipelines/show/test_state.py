@@ -1,0 +1,43 @@
+from pathlib import Path
+
+from pipelines.build.measured import Measured
+from pipelines.build.status import JobStatus, StageStatus, Status
+from pipelines.show.state import status, verified
+
+STORE = Path("/stores/towns")
+STAGES = (
+    StageStatus("read", 3, 3, Measured(3, 2.0)),
+    StageStatus("embed", 0, None, Measured()),
+    StageStatus("lines", 0, 0, Measured()),
+)
+
+
+def test_a_stage_without_tasks_is_left_out_and_one_of_unknown_size_is_not(capsys):
+    status(STORE, Status("", STAGES, None, Measured()))
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line.startswith(" ")}
+    assert rows["read"] == ["3", "3", "2.0s"]
+    assert rows["embed"] == ["0", "?"]
+    assert "lines" not in rows
+    assert lines[0] == str(STORE)
+    assert lines[-1].startswith("Not finished: run the same `ralm build` again")
+
+
+def test_of_several_jobs_each_is_called_by_what_it_made(capsys):
+    others = (JobStatus("build", 1, STAGES), JobStatus("compact", 0, STAGES))
+    status(STORE, Status("add", STAGES, None, Measured(), {}, others))
+    out = capsys.readouterr().out
+    titles = [line for line in out.splitlines() if line.startswith(f"{STORE}: ")]
+    assert [title.partition(": ")[2] for title in titles] == [
+        "build, generation 1",
+        "compact, done",
+        "add, not finished",
+    ]
+    assert f"`ralm discard {STORE}` to give it up" in out
+
+
+def test_text_that_looks_like_markup_is_shown_as_it_is(capsys):
+    verified(Path("[red]store[/red]"), [])
+    assert "[red]store[/red] is whole" in capsys.readouterr().out
+    verified(STORE, ["[bold]a[/bold] is corrupted"])
+    assert capsys.readouterr().out == "[bold]a[/bold] is corrupted\n"
