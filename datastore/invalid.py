@@ -4,8 +4,10 @@ Knows pydantic's kinds of errors, so that nobody has to read its words for them.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
+from math import isfinite
 from typing import Any, get_args
 
 import orjson
@@ -48,7 +50,7 @@ def sentence(model: type[BaseModel], errors: Sequence[Mapping[str, Any]], whole:
     """
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     place = _place(model, first["loc"])
-    under = [one for one in errors if _place(model, one["loc"]).path.startswith(place.path)]
+    under = [one for one in errors if _is_under(_place(model, one["loc"]).path, place.path)]
     if first["loc"] and _is_type(first["loc"][-1]):
         # Of a setting of several types, what is wrong inside tells which one was meant.
         first = max(under, key=lambda one: len(one["loc"]))
@@ -62,6 +64,10 @@ def sentence(model: type[BaseModel], errors: Sequence[Mapping[str, Any]], whole:
     if _kind(first["type"]):
         return f"{where} must be {' or '.join(dict.fromkeys(kinds))}, not {written(first['input'])}."
     return f"{where} {_demand(first, place)}"
+
+
+def _is_under(path: str, other: str) -> bool:
+    return not other or f"{path}.".startswith(f"{other}.")
 
 
 def _kind(error: str) -> str:
@@ -107,7 +113,11 @@ def written(value: Any) -> str:
     """A value as it is written in YAML, JSON and options alike; a long one cut."""
     if value is None:
         return "nothing"
-    text = repr(value) if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    text = repr(value)
+    # JSON has no such numbers as NaN or 2^64, and no text that is no Unicode.
+    if not isinstance(value, str) and not (isinstance(value, float) and not isfinite(value)):
+        with suppress(TypeError):
+            text = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     return text if len(text) <= _SHOWN else text[:_SHOWN] + " …"
 
 

@@ -83,15 +83,16 @@ class Asked:
         """Raise RalmError for what these stores, searched together, are known to refuse."""
         require_count(self.k)
         stores = [_unopened(path) for path in paths]
-        nlists = [IndexKey.parse(store.manifest.index.key).nlist for store in stores]
-        if len(stores) > 1:
-            require_some_lists(nlists, self.nprobe)
+        keys = [IndexKey.parse(store.manifest.index.key) for store in stores]
+        # How many lists a factory string makes, the loaded index alone knows.
+        told = [key.family != "factory" for key in keys]
+        if len(stores) > 1 and all(told):
+            require_some_lists([key.nlist for key in keys], self.nprobe)
         known_views(stores, [self.view])
-        for store, nlist in zip(stores, nlists, strict=True):
+        for store, key, known in zip(stores, keys, told, strict=True):
             # Of several stores, those without lists take no notice of how many to probe.
-            nprobe = self.nprobe if nlist or len(stores) == 1 else None
-            key = store.manifest.index.key
-            require_effort(key, nlist, self.recall, nprobe, self.depth)
+            nprobe = self.nprobe if known and (key.nlist or len(stores) == 1) else None
+            require_effort(key.text, key.nlist, self.recall, nprobe, self.depth)
             if self.recall is not None:
                 _require_recall(store, self.recall, self.k)
             if self.method is not None and self.method.name != "dense" and not _has_words(store.manifest):

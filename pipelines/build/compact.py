@@ -163,7 +163,8 @@ class Compaction:
             if groups:
                 # The card is measured at the end of it all: an encoder that is not there is said now.
                 encoder = moved(manifest.encoder, self.encoder, self.query_encoder)
-                Checkpoint.of(encoder.for_queries)
+                if manifest.passages:
+                    Checkpoint.of(encoder.for_queries)
                 job.claim({"generation": manifest.generation})
                 markers = job.perform(CompactStage(layout, manifest, groups))
                 manifest = self._publish(job, compacted(manifest, groups, markers))

@@ -34,14 +34,14 @@ _PLACES = 64
 class Found:
     """An evaluation text that a passage holds: file, the question's id, and the share of its n-grams.
 
-    `stretch` is the longest row of the passage's words, [begin, end), whose n-grams are all the text's.
+    `span` is the longest row of the passage's words, [begin, end), whose n-grams are all the text's.
     """
 
     file: str
     question: str
     part: Part
     share: float
-    stretch: tuple[int, int]
+    span: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +120,10 @@ class Contamination:
             file, question, part = (self._table.column(name)[text].as_py() for name in SCHEMA.names[:3])
             share = count / int(self._sizes[text])
             if file not in best or share > best[file].share:
-                best[file] = Found(file, question, part, share, self._stretch(text, hashes))
+                best[file] = Found(file, question, part, share, self._span(text, hashes))
         return list(best.values())
 
-    def _stretch(self, text: int, hashes: NDArray[np.uint64]) -> tuple[int, int]:
+    def _span(self, text: int, hashes: NDArray[np.uint64]) -> tuple[int, int]:
         """Where a passage's longest row of words lies whose n-grams are all a text's."""
         n = self._table.column("words")[text].as_py()
         grams = self._table.column("grams")[text].values.to_numpy()
@@ -198,9 +198,9 @@ class Contaminated:
 
 def _in_words(found: Found, held: Sequence[str]) -> dict[str, Any]:
     """What is listed of an evaluation text that a passage with these words holds."""
-    begin, end = found.stretch
+    begin, end = found.span
     line = asdict(found) | {"words": " ".join(held[begin:end])}
-    return {name: value for name, value in line.items() if name != "stretch"}
+    return {name: value for name, value in line.items() if name != "span"}
 
 
 def _among(ascending: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.bool_]:

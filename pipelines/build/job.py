@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datastore.errors import RalmError
+from datastore.generation import published
 from datastore.invalid import written
 from datastore.layout import Layout, Marker, move, read_json, write_json
 from datastore.manifest import FileEntry, Manifest
@@ -20,6 +21,10 @@ from pipelines.build.executor import Executor
 from pipelines.build.progress import BuildProgress, Silent
 from pipelines.build.stage import Stage
 from pipelines.build.task import Task
+
+# What stages hand to each other, and the bytes that tasks write. Raised when a change to the code makes a job
+# that is half done go on wrongly.
+WORK = 2
 
 
 @dataclass(frozen=True)
@@ -35,13 +40,25 @@ class Job:
         path = self.layout.build_file
         if not path.exists():
             self.executor.start()  # Nothing is begun on a cluster that cannot be reached.
-            write_json(path, settings)
+            write_json(path, {**settings, "work": WORK})
             return
-        if differ := differences(read_json(path), settings):
+        begun = read_json(path)
+        work = begun.pop("work", 1)
+        if work != WORK and not self._published:
+            raise RalmError(
+                f"{address_of(self.layout.root)} was begun by another version of ralm, whose work this one "
+                f"would go on with wrongly: finish it with that one, or {self._way_out}."
+            )
+        if differ := differences(begun, settings):
             raise RalmError(
                 f"{address_of(self.layout.root)} was begun with other settings ({'; '.join(differ)}): use "
                 f"those again, or {self._way_out}."
             )
+
+    @property
+    def _published(self) -> bool:
+        """Whether this is the build of a store that there is already."""
+        return not self.layout.job and published(self.layout)
 
     @property
     def _way_out(self) -> str:
@@ -145,10 +162,11 @@ def _differ(name: str, begun: Any, now: Any) -> dict[str, str]:
         return {key: phrase for part in parts for key, phrase in part.items()}
     if isinstance(begun, list):
         alike = isinstance(now, list) and len(now) == len(begun)
-        pairs = [(a, b) for a, b in zip(begun, now, strict=True) if a != b] if alike else [(begun, now)]
-        if all(isinstance(one, dict) for pair in pairs for one in pair):
-            return {key: phrase for pair in pairs for key, phrase in _differ(name, *pair).items()}
-        return {name: f"{name} have changed"}
+        pairs = list(zip(begun, now, strict=True)) if alike else []
+        if not pairs or not all(isinstance(one, dict) for pair in pairs for one in pair):
+            return {name: f"{name} have changed"}
+        parts = [_differ(f"{name}.{n}", *pair) for n, pair in enumerate(pairs)]
+        return {key: phrase for part in parts for key, phrase in part.items()}
     return {name: f"{name} was {_set(begun)}, now {_set(now)}"}
 
 

@@ -140,7 +140,9 @@ def _words_in(
     powers, inverses = _powers(_PIECE + 1)
     # The powers come again in a word longer than a piece, which begins where its piece does.
     weights = powers[: len(codes)] if len(codes) <= len(powers) else np.resize(powers, len(codes))
-    sums = np.cumsum((codes + np.uint64(1)) * weights)
+    codes += np.uint64(1)
+    codes *= weights
+    sums = np.cumsum(codes, out=codes)
     hashes = (sums[ends - 1] - sums[starts - 1]) * inverses[starts]
     hashes ^= hashes >> np.uint64(32)
     hashes *= _MIX
@@ -170,7 +172,7 @@ def _kinds() -> NDArray[np.uint8]:
     return np.where(space, np.uint8(_SPACE), letter * np.uint8(_LETTER) + alnum * np.uint8(_ALNUM))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _powers(count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """So many powers of the base modulo 2^64, from the first, and of its inverse."""
     bases = np.array([_BASE, pow(_BASE, -1, 1 << 64)], np.uint64)

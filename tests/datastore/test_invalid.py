@@ -80,6 +80,11 @@ ONE = {"sources": [{}]}
         (ONE | {"kind": "b"}, "kind: b is for nobody: take a."),
         (ONE | {"lexical": "maybe"}, "lexical must be true or false, not 'maybe'."),
         (ONE | {"inner": 3}, "inner must be a mapping, not 3."),
+        (ONE | {"seed": 10**30}, "seed must be"),
+        (ONE | {"kind": {1: float("nan")}}, "kind must be 'a' or 'b', not"),
+        (ONE | {"kind": {"a": "\ud800"}}, "kind must be 'a' or 'b', not {'a': '\\ud800'}."),
+        ({"sources": [{"share": float("nan")}]}, "sources.0.share must be at most 1, not nan."),
+        (ONE | {"zz": {1: 2}}, "zz is no setting"),
         ([], "The file must be a mapping, not []."),
     ],
 )
@@ -87,6 +92,16 @@ def test_an_error_is_a_sentence_of_our_own(content, said):
     with pytest.raises(ValidationError) as error:
         Settings.model_validate(content)
     assert sentence(Settings, error.value.errors(), "The file").startswith(said)
+
+
+def test_a_setting_whose_name_begins_like_anothers_is_not_its():
+    class Two(Strict):
+        a: str | list[str]
+        ab: list[list[str]]
+
+    with pytest.raises(ValidationError) as error:
+        Two.model_validate({"a": 3, "ab": [["x", 4]]})
+    assert sentence(Two, error.value.errors(), "The file") == "a must be text or a list, not 3."
 
 
 def test_a_value_is_shown_as_it_is_written_and_cut():

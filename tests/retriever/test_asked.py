@@ -49,6 +49,13 @@ def test_what_a_store_can_answer_is_let_through(paths):
     Asked(3, View(), nprobe=4).check(paths)
 
 
+@pytest.mark.parametrize("key", ["IVF4,Flat", "PCA8,IVF4,SQ8"])
+def test_how_many_lists_a_factory_string_makes_is_left_to_the_loaded_index(tmp_path, paths, key):
+    make_store(tmp_path / "made", np.arange(200), random_vectors(0, 200), key)
+    Asked(3, View(), nprobe=2).check([tmp_path / "made"])
+    Asked(3, View(), nprobe=2).check([paths[1], tmp_path / "made"])
+
+
 def test_without_lists_or_a_card_what_needs_them_is_refused(paths):
     with pytest.raises(RalmError, match="Flat has no lists to probe"):
         Asked(3, View(), nprobe=2).check(paths[1:])

@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
-from retriever.packed import GeluLinear, PackedModel, can_pack
+from retriever.packed import GeluLinear, PackedModel, _replace, can_pack, gelu_along
 
 SIZE = {
     "hidden_size": 32,
@@ -127,6 +127,17 @@ def test_a_linear_layer_takes_gelu_along():
         expected = torch.nn.functional.gelu(linear(states))
     assert found.shape == expected.shape
     assert (found - expected).abs().max() < 5e-4
+
+
+def test_gelu_is_taken_along_in_every_layer_and_once():
+    kind, config, pooling = BODIES["bert"]
+    model = model_of(kind, config, pooling)
+    texts = texts_of([3, 40, 7])
+    before = padded(model, texts)
+    _replace(model[0].auto_model, gelu_along)
+    kinds = [type(module).__name__ for module in model.modules()]
+    assert kinds.count("GeluLinear") == 2
+    assert np.abs(padded(model, texts) - before).max() < 2e-3
 
 
 def test_models_that_need_their_padding_or_more_steps_are_left_alone():

@@ -1,10 +1,12 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from retriever.propose import Candidates
-from retriever.rescore import by_codes, by_vectors, scores
+from retriever.rescore import Scan, by_codes, by_vectors, scores
 from tests.given import make_store, random_vectors
 
 WIDTH = 384
@@ -48,6 +50,27 @@ def test_exact_scores_do_not_depend_on_the_company(store):
     for row in (0, 7, 69, 70, 299):
         (alone,) = scores(store, queries[:1], np.array([1]), np.array([row]))
         assert alone == among[row]
+
+
+def test_scans_of_several_threads_and_widths_do_not_disturb_each_other():
+    """Tables of lists grow in each thread on their own; what is left of a longer scan is not looked at."""
+
+    def scans(seed):
+        random = np.random.default_rng(seed)
+        for _ in range(60):
+            width = int(random.choice([8, 16, 32]))
+            vectors = random.standard_normal((int(random.integers(1, 400)), width)).astype(np.float16)
+            counts = random.integers(0, 1 + len(vectors) // 3, 3)
+            rows = random.integers(0, len(vectors), counts.sum())
+            queries = random.standard_normal((3, width)).astype(np.float32)
+            addresses = vectors.ctypes.data + rows * vectors.strides[0]
+            found = Scan(queries, counts, addresses).scores()
+            owners = np.repeat(np.arange(3), counts)
+            expected = (queries[owners] * vectors[rows].astype(np.float32)).sum(axis=1)
+            np.testing.assert_allclose(found, expected, atol=1e-4)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(scans, range(6)))
 
 
 def test_a_vector_scores_the_same_in_one_view_and_in_many(store):

@@ -117,7 +117,7 @@ def test_what_is_found_is_what_the_definition_says(tmp_path_factory, questions, 
         assert {one.file: one.share for one in held} == shares
         texts = [words(text) for r in records for text in (r["question"], *r["answers"])]
         for one in held:
-            row = words(passage)[slice(*one.stretch)]
+            row = words(passage)[slice(*one.span)]
             sizes = [(text, min(thresholds["words"], len(text))) for text in texts if text]
             assert any(len(row) >= n and ngrams(row, n) <= ngrams(text, n) for text, n in sizes)
 

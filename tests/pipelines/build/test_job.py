@@ -1,15 +1,17 @@
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from datastore.errors import RalmError
 from datastore.generation import current
-from datastore.layout import Layout, Marker, read_json
+from datastore.layout import Layout, Marker, read_json, write_json
 from pipelines.build.executor import LocalExecutor
-from pipelines.build.job import Job, begin, differences, discard, only_file, pending
+from pipelines.build.job import WORK, Job, begin, differences, discard, only_file, pending
 from pipelines.build.progress import Silent
 from tests.conftest import build_store, tree
 from tests.corpus import documents, write_lines
+from tests.given import make_store, random_vectors
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,8 @@ def test_a_task_that_leaves_no_marker_is_a_sentence(tmp_path):
         ({"ignored": ["b"]}, r"\(ignored have changed\)"),
         ({"dtype": "bfloat16"}, r"\(dtype was float32, now bfloat16\)"),
         ({"config": {"limit": None, "seed": 0, "pooling": "cls"}}, r"\(pooling was not set, now cls\)"),
-        ({"rules": [{"n": 1}, {"n": 3}]}, r"\(rules.n was 2, now 3\)"),
+        ({"rules": [{"n": 1}, {"n": 3}]}, r"\(rules.1.n was 2, now 3\)"),
+        ({"rules": [{"n": 2}, {"n": 1}]}, r"\(rules.0.n was 1, now 2; rules.1.n was 2, now 1\)"),
         ({"rules": [{"n": 1}]}, r"\(rules have changed\)"),
     ],
 )
@@ -151,7 +154,17 @@ def test_a_job_goes_on_with_the_settings_that_it_was_begun_with_alone(tmp_path, 
     job.claim(dict(first))
     with pytest.raises(RalmError, match=f"{message}: use those again, or {way_out}"):
         job.claim(first | now)
-    assert read_json(job.layout.build_file) == first
+    assert read_json(job.layout.build_file) == first | {"work": WORK}
+
+
+@pytest.mark.parametrize("work", [{}, {"work": WORK + 1}])
+def test_a_job_that_another_version_has_begun_is_refused_and_a_store_that_is_built_is_not(tmp_path, work):
+    job = Job(Layout(tmp_path), LocalExecutor(), Silent())
+    write_json(job.layout.build_file, {"some": "settings"} | work)
+    with pytest.raises(RalmError, match=r"begun by another version of ralm.*choose another folder"):
+        job.claim({"some": "settings"})
+    make_store(tmp_path, np.arange(4), random_vectors(0, 4), "Flat")
+    job.claim({"some": "settings"})
 
 
 def test_all_that_differs_is_named_as_it_is_written():
@@ -165,8 +178,8 @@ def test_all_that_differs_is_named_as_it_is_written():
     assert set(differences(first, now)) == {
         "limit was not set, now 5",
         "lexical was true, now false",
-        "filters.min_chars was 3, now 4",
-        "filters.max_chars was not set, now 9",
+        "filters.1.min_chars was 3, now 4",
+        "filters.1.max_chars was not set, now 9",
         "near_duplicates was not set, now {}",
         "pooling was not set, now cls",
         "query_prompt was '', now 'query: '",
