@@ -172,6 +172,11 @@ class Manifest(_Frozen):
         return sum(shard.rows for shard in self.shards)
 
     @property
+    def has_words(self) -> bool:
+        """Whether there is a BM25 index."""
+        return all(shard.lexical is not None for shard in self.shards)
+
+    @property
     def passages(self) -> int:
         """Number of passages that count."""
         return self.rows - sum(shard.taken_down for shard in self.shards)

@@ -10,7 +10,6 @@ from pathlib import Path
 from datastore.errors import RalmError
 from datastore.generation import current
 from datastore.layout import Layout
-from datastore.manifest import Manifest
 from datastore.origin import Origin, locate
 from datastore.store import Datastore, known_views
 from datastore.view import View
@@ -95,7 +94,7 @@ class Asked:
             require_effort(key.text, key.nlist, self.recall, nprobe, self.depth)
             if self.recall is not None:
                 _require_recall(store, self.recall, self.k)
-            if self.method is not None and self.method.name != "dense" and not _has_words(store.manifest):
+            if self.method is not None and self.method.name != "dense" and not store.manifest.has_words:
                 raise no_words(store.layout.root)
 
 
@@ -114,7 +113,3 @@ def _require_recall(store: Datastore, recall: float, k: int) -> None:
     if card is None:
         raise no_card(layout.root)
     card.setting(recall, k)
-
-
-def _has_words(manifest: Manifest) -> bool:
-    return all(shard.lexical is not None for shard in manifest.shards)

@@ -182,7 +182,7 @@ class LexicalIndex(Lexical):
     def load(cls, root: Path, store: Datastore) -> "LexicalIndex | None":
         """Open a store's BM25 index; None if it was built without one."""
         manifest: Manifest = store.manifest
-        if any(shard.lexical is None for shard in manifest.shards):
+        if not manifest.has_words:
             return None
         shards = []
         for shard in manifest.shards:

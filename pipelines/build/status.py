@@ -17,7 +17,7 @@ from pipelines.build.dedup import NOTHING, Held, partition_count
 from pipelines.build.ingest import add_counts
 from pipelines.build.job import pending
 from pipelines.build.lines import REPEATED
-from pipelines.build.measured import Measured, of_stage, of_store, total
+from pipelines.build.measured import Measured, of_stage, of_store
 from pipelines.build.near import PairStage
 from pipelines.build.repeats import RepeatStage
 from pipelines.config import BuildConfig
@@ -74,11 +74,6 @@ class Status:
         if self.unfinished:
             return (*self.others, JobStatus(self.unfinished, None, self.stages))
         return (JobStatus("build", 1 if self.manifest else None, self.stages), *self.others)
-
-    @property
-    def in_all(self) -> Measured:
-        """What the stages shown took together."""
-        return total(stage.took for stage in self.stages)
 
 
 def status(path: Path) -> Status:
