@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -88,7 +89,9 @@ if __name__ == "__main__":
 def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path):
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
-    killed = subprocess.Popen([sys.executable, str(script), str(tmp_path)], stderr=subprocess.PIPE)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, str(script), str(tmp_path)]
+    killed = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
     # Its processes have its pipe too: that ends with the last of them.
     assert killed.communicate(timeout=60)[1] is not None
     assert killed.returncode == -signal.SIGKILL

@@ -62,7 +62,7 @@ def test_a_build_goes_on_with_the_model_that_it_was_begun_with_alone(tmp_path, c
     build_store(root, corpus, filters=[rule(model)], lexical=False)
     before = tree(root)
     shutil.copy(other, model)
-    with pytest.raises(RalmError, match=r"the weights of `filters\.model` have changed"):
+    with pytest.raises(RalmError, match=r"the weights of `filters\.0\.model` have changed"):
         build_store(root, corpus, filters=[rule(model)], lexical=False)
     assert tree(root) == before
 
