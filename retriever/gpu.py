@@ -26,6 +26,9 @@ _BULK = 1 << 24
 # FAISS's limits on GPUs (its wiki, "Faiss on the GPU"): the deepest selection, and the parts of 8 bits that
 # its quicker layout of lists has a kernel for.
 _DEEPEST = 2048
+# Of scalar codes: a deeper selection and the codes' ranges exceed the 48 KiB that a block of threads may
+# share, and FAISS ends the process (faiss issue 4509; seen with 384 dimensions and k 2,000).
+_DEEPEST_SCALAR = 512
 _PARTS = {1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96}
 
 Found: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.int64]]"
@@ -34,9 +37,9 @@ Found: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.int64]]"
 class GpuSearchIndex:
     """The codes of a store's shards on one or several GPUs. Searching is safe from several threads.
 
-    It answers as `retriever.index.SearchIndex` does, up to 2,048 lists and rows a query and without
-    selectors. What it cannot answer goes to such an index of the same codes in the host's memory, which is
-    loaded the first time.
+    It answers as `retriever.index.SearchIndex` does, up to 2,048 lists and rows a query (512 rows of scalar
+    codes) and without selectors. What it cannot answer goes to such an index of the same codes in the host's
+    memory, which is loaded the first time.
     """
 
     def __init__(
@@ -83,6 +86,11 @@ class GpuSearchIndex:
         """Number of lists."""
         return int(self._ivf.nlist)
 
+    @property
+    def _deepest(self) -> int:
+        """The most rows that FAISS selects on a GPU."""
+        return _DEEPEST_SCALAR if isinstance(self._ivf, faiss.IndexIVFScalarQuantizer) else _DEEPEST
+
     def assign(self, queries: NDArray[np.float32], nprobe: int = 0) -> "Assigned":
         """Rotate queries [n, d] and choose the lists that each probes; `nprobe` 0 probes every list."""
         from retriever.index import Assigned
@@ -105,7 +113,7 @@ class GpuSearchIndex:
         """
         k = min(k, self.rows)
         assert queries.lists is not None  # Every query of ours is assigned.
-        if among is not None or max(k, queries.lists.shape[1]) > _DEEPEST:
+        if among is not None or k > self._deepest or queries.lists.shape[1] > _DEEPEST:
             return self._host("a selector" if among is not None else f"k {k}").search(queries, k, among)
         searches = [search for owner in self._owners for search in owner.search(queries, k)]
         found = [search.result() for search in searches]

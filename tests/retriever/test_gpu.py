@@ -89,6 +89,20 @@ def test_searching_is_safe_between_threads():
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("key", "deepest"), [("IVF64,PQ16", 2048), ("IVF64,SQ8", 512), ("IVF64,SQfp16", 512)]
+)
+def test_a_gpu_searches_as_deep_as_it_can_and_the_host_beyond(key, deepest):
+    on_gpu, on_cpu = both(key, rows=6000)
+    assigned = on_gpu.assign(embeddings(3, 3, 32).astype(np.float32), 64)
+    assert ((on_gpu.search(assigned, deepest)[1] >= 0).sum(axis=1) == deepest).all()
+    with pytest.raises(RalmError, match=f"without k {deepest + 1}"):
+        on_gpu.search(assigned, deepest + 1)
+    on_gpu._load_on_host = lambda: on_cpu
+    assert ((on_gpu.search(assigned, deepest + 1)[1] >= 0).sum(axis=1) == deepest + 1).all()
+
+
+@pytest.mark.gpu
 def test_what_a_gpu_cannot_search_goes_to_the_host():
     on_gpu, on_cpu = both("IVF64,PQ16x4", rows=6000)
     on_gpu._load_on_host = lambda: on_cpu
