@@ -118,6 +118,10 @@ class Layout:
         """Hashes of the lines that a split gave the store: text, and identity of the document."""
         return self.root / "line-hashes" / self.job / f"{split:05d}.npy"
 
+    def near(self, split: int, part: str) -> Path:
+        """What is kept of the documents of a split that near-duplicates were looked for among."""
+        return self.root / "near" / self.job / f"{split:05d}.{part}.npy"
+
     def takedowns(self, generation: int) -> Path:
         return self.root / "takedowns" / f"{generation:06d}.jsonl"
 

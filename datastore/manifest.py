@@ -15,7 +15,7 @@ from datastore.layout import FileInfo
 
 FORMAT_VERSION = 3
 # Fields of later stores of this version.
-_LATER = ("contamination", "passage_hashes", "line_hashes")
+_LATER = ("contamination", "passage_hashes", "line_hashes", "near")
 # Totals that later stores count where some of them are dropped: passages that were cut, lines compared.
 PASSAGES_CUT, LINES_COMPARED = "passages_cut", "lines_compared"
 # Counts the passages that compactions have left out.
@@ -141,9 +141,9 @@ class Manifest(_Frozen):
     `edition` counts what changed its shards: 0 after the build, one more with each addition and compaction.
     `next_shard` numbers the files of the next one: a number is never used twice.
     `documents` are hashes of all documents, which an addition is compared with, `passage_hashes` of all
-    passages and `line_hashes` of all lines, where none may be repeated; `takedowns` list what may not come
-    back, `contamination` the evaluation texts that no passage may hold. `mean_words` is the mean passage
-    length that BM25 weights were computed with.
+    passages and `line_hashes` of all lines, where none may be repeated, `near` what near-duplicates are found
+    by, where none may be there; `takedowns` list what may not come back, `contamination` the evaluation texts
+    that no passage may hold. `mean_words` is the mean passage length that BM25 weights were computed with.
     """
 
     format_version: int = FORMAT_VERSION
@@ -164,6 +164,7 @@ class Manifest(_Frozen):
     contamination: FileEntry | None = None
     passage_hashes: tuple[FileEntry, ...] = ()
     line_hashes: tuple[FileEntry, ...] = ()
+    near: tuple[FileEntry, ...] = ()
     removed: tuple[FileEntry, ...]
 
     @property
@@ -185,9 +186,13 @@ class Manifest(_Frozen):
     def files(self) -> tuple[FileEntry, ...]:
         """Every file this generation consists of."""
         shards = (file for shard in self.shards for file in shard.files)
-        compared = (*self.documents, *self.passage_hashes, *self.line_hashes, *self.takedowns)
         checked = (self.contamination,) if self.contamination else ()
-        return (self.index.trained, *self.removed, *compared, *checked, *shards)
+        return (self.index.trained, *self.removed, *self.compared, *self.takedowns, *checked, *shards)
+
+    @property
+    def compared(self) -> tuple[FileEntry, ...]:
+        """The files that what is added is compared with."""
+        return (*self.documents, *self.passage_hashes, *self.line_hashes, *self.near)
 
     @property
     def searched(self) -> tuple[FileEntry, ...]:

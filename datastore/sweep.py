@@ -31,6 +31,7 @@ _FOLDERS = (
     "contamination",
     "passage-hashes",
     "line-hashes",
+    "near",
 )
 # A sweep of objects leaves at least the last so many days alone.
 LEAST_DAYS = 1

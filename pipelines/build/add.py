@@ -131,6 +131,7 @@ class Addition:
                 "documents": (*before.documents, *embedded.documents),
                 "passage_hashes": (*before.passage_hashes, *embedded.passage_hashes),
                 "line_hashes": (*before.line_hashes, *embedded.line_hashes),
+                "near": (*before.near, *embedded.near),
                 "removed": (*before.removed, *embedded.removed),
             }
         )
@@ -161,6 +162,7 @@ def held_by(layout: Layout, manifest: Manifest, takedowns: Sequence[str] = ()) -
         passages=_rows(passages),
         line_hashes=lines,
         lines=_rows(lines),
+        near=tuple(layout.root / entry.path for entry in manifest.near),
     )
 
 

@@ -42,7 +42,7 @@ class Held:
     Files of document hashes (uint64 [documents, 4]) and of takedowns, the number of documents, the first
     shard number and row id that are free, and the evaluation texts that no passage may hold. Where passages
     or lines may not be repeated, also files of their hashes (uint64 [n, 4], text and identity, ascending) and
-    the number of them.
+    the number of them; where near-duplicates may not be there, what they are found by (`signed.py`).
     """
 
     hashes: tuple[Path, ...] = ()
@@ -55,6 +55,7 @@ class Held:
     passages: int = 0
     line_hashes: tuple[Path, ...] = ()
     lines: int = 0
+    near: tuple[Path, ...] = ()
 
 
 NOTHING = Held()

@@ -41,6 +41,7 @@ class Embedded:
     documents: tuple[FileEntry, ...]
     passage_hashes: tuple[FileEntry, ...]
     line_hashes: tuple[FileEntry, ...]
+    near: tuple[FileEntry, ...]
     removed: tuple[FileEntry, ...]
 
 
@@ -75,7 +76,7 @@ class Ingest:
         read = self.job.perform(reading, in_order=config.limit is not None)
 
         documents = tuple(marker.counts["kept"] for marker in read)
-        unique = self._compare(documents)
+        unique, signed = self._compare(documents)
         lines, compared = self._repeated_lines(documents, unique)
         cut = ChunkStage(layout, config, documents, unique, self.held.contamination, lines, self.usage)
         done = self._cut_while_embedding(cut) if config.embeds_early else self._cut_then_embed(cut)
@@ -86,6 +87,7 @@ class Ingest:
             _files(done.last, "documents/"),
             _files(done.last, "passage-hashes/"),
             _files(done.chunk, "line-hashes/"),
+            _files(signed, "near/"),
             _files([*read, *done.chunk, *(done.last if done.last is not done.chunk else ())], "removed/"),
         )
 
@@ -140,21 +142,22 @@ class Ingest:
         self.job.perform(repeats)
         return self.job.perform(ThinStage(self.job.layout, self.config, passages, repeats.ranges, self.usage))
 
-    def _compare(self, documents: tuple[int, ...]) -> dict[By, int]:
-        """Find duplicates: the ways they were looked for in, and in how many partitions each."""
+    def _compare(self, documents: tuple[int, ...]) -> tuple[dict[By, int], list[Marker]]:
+        """Find duplicates: in which ways, in how many partitions each, and what signing them gave."""
         layout, near = self.job.layout, self.config.near_duplicates
         self.job.perform(DedupStage(layout, "id", documents, self.held))
         by_text = DedupStage(layout, "text", documents, self.held)
         self.job.perform(by_text)
         exact = by_text.partitions
         if near is None:
-            return {"id": exact, "text": exact}
+            return {"id": exact, "text": exact}, []
         signed = self.job.perform(SignStage(layout, near, documents, exact))
-        pairs = PairStage(layout, tuple(marker.counts["keys"] for marker in signed))
+        pairs = PairStage(layout, tuple(marker.counts["keys"] for marker in signed), self.held)
         self.job.perform(pairs)
-        verified = self.job.perform(VerifyStage(layout, near, documents, pairs.ranges))
-        self.job.perform(ClusterStage(layout, tuple(marker.counts["near"] for marker in verified)))
-        return {"id": exact, "text": exact, "near": 1}
+        verified = self.job.perform(VerifyStage(layout, near, documents, pairs.ranges, self.held))
+        edges = tuple(marker.counts["near"] for marker in verified)
+        clusters = self.job.perform(ClusterStage(layout, edges, self.held))
+        return {"id": exact, "text": exact, "near": 1}, [*signed, *clusters]
 
     def index(self, embedded: Embedded, key: IndexKey, mean_words: float | None) -> tuple[ShardEntry, ...]:
         """Encode the shards with the trained index, and for BM25 if `mean_words` is given."""

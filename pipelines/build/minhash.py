@@ -22,7 +22,16 @@ def shingles(body: str, words: int) -> NDArray[np.uint64]:
     return np.unique(n_gram_hashes(hashes, min(words, len(hashes))))
 
 
-def jaccard(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> float:
+def members(grams: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    """32 bits of each n-gram's hash, ascending: enough to compare two sets by, and half as much to keep.
+
+    Two of a thousand n-grams have the same 32 bits once in 8,600 sets (n^2 / 2^33).
+    """
+    found: NDArray[np.uint32] = np.unique((grams * _MIX >> np.uint64(32)).astype(np.uint32))
+    return found
+
+
+def jaccard(one: NDArray[np.unsignedinteger], other: NDArray[np.unsignedinteger]) -> float:
     """The Jaccard similarity of two sorted sets: shared members over all members."""
     if not len(one) or not len(other):
         return 0.0

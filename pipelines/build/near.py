@@ -18,11 +18,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.layout import Layout, Marker, save_array
-from pipelines.build.dedup import By, drops_path, load_drops
-from pipelines.build.minhash import band_keys, jaccard, shingles, signatures
-from pipelines.build.read import documents_path
+from pipelines.build.dedup import NOTHING, By, Held, drops_path, load_drops
+from pipelines.build.minhash import band_keys, jaccard, members, shingles, signatures
+from pipelines.build.read import documents_path, load_hashes
+from pipelines.build.signed import Signed, documents_of, first_of, places_of
 from pipelines.config import NearDuplicates
 
+# Band keys and the documents they are of, some after others.
+_Keys = tuple[NDArray[np.uint64], NDArray[np.int64]]
+_NOBODY: _Keys = np.empty(0, np.uint64), np.empty(0, np.int64)
 # Documents signed at once: their n-grams take 8 bytes a word.
 _SIGNED = 512
 # Keys are compared in ranges of about so many, 16 bytes each.
@@ -30,20 +34,10 @@ _KEYS_PER_RANGE = 16_000_000
 # Of documents that share a key, each is paired with the first and with so many after it: all pairs of a small
 # group; of a large one (a page that a site repeats) enough to join it.
 _NEIGHBOURS = 16
-_ROW_BITS = np.int64(32)
-_ROWS = np.int64((1 << 32) - 1)
-
-
-def keys_path(layout: Layout, split: int) -> Path:
-    """Where a split's band keys lie: uint64 [keys, 2], key and row, ascending."""
-    return layout.work / "near-keys" / f"{split:05d}.npy"
 
 
 def pairs_path(layout: Layout, part: int) -> Path:
-    """Where the candidates of one range of keys lie: int64 [pairs, 2], later and earlier document, ascending.
-
-    A document is split << 32 | row.
-    """
+    """Where the candidates of one range of keys lie: int64 [pairs, 2], later and earlier, ascending."""
     return layout.work / "near-pairs" / f"{part:05d}.npy"
 
 
@@ -72,18 +66,22 @@ class SignStage:
         for by in ("id", "text"):
             keep[load_drops(self.layout, by, number, self.partitions)[:, 1]] = False
         keys = [np.empty((0, 2), np.uint64)]
+        sets = [np.empty(0, np.uint32)] * len(keep)
         for rows, texts in _batches(documents_path(self.layout, number), keep):
-            sets = [shingles(text, self.settings.words) for text in texts]
             # A text without words has no n-gram: equal to nothing.
-            some = [at for at, one in enumerate(sets) if len(one)]
-            signed = signatures([sets[at] for at in some], self.settings.permutations)
-            found = band_keys(signed, self.settings.bands)
-            numbers = np.repeat(rows[some].astype(np.uint64), self.settings.bands)
-            keys.append(np.column_stack([found.ravel(), numbers]))
-        every = np.concatenate(keys)
-        every = every[np.lexsort((every[:, 1], every[:, 0]))]
-        info = self.layout.write(keys_path(self.layout, number), lambda handle: save_array(handle, every))
-        return Marker({"keys": len(every)}, (info,))
+            found = [
+                (row, shingles(text, self.settings.words)) for row, text in zip(rows, texts, strict=True)
+            ]
+            some = [(row, grams) for row, grams in found if len(grams)]
+            signed = signatures([grams for _, grams in some], self.settings.permutations)
+            banded = band_keys(signed, self.settings.bands)
+            numbers = np.repeat(np.array([row for row, _ in some], np.uint64), self.settings.bands)
+            keys.append(np.column_stack([banded.ravel(), numbers]))
+            for row, grams in some:
+                sets[row] = members(grams)
+        every, identities = np.concatenate(keys), load_hashes(self.layout, number)[:, :2]
+        files = Signed(self.layout).write(number, every, sets, identities)
+        return Marker({"keys": len(every)}, files)
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,7 @@ class PairStage:
     unit: ClassVar[str] = "keys"
     layout: Layout
     keys: tuple[int, ...]
+    held: Held = NOTHING
 
     @property
     def ranges(self) -> int:
@@ -103,18 +102,30 @@ class PairStage:
         return [sum(self.keys) // self.ranges] * self.ranges
 
     def run(self, number: int) -> Marker:
-        # Widened: the end of the last range is 2^64.
-        begin, end = (at * 2**64 // self.ranges for at in (number, number + 1))
-        keys, documents = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-        for split in range(len(self.keys)):
-            found = np.load(keys_path(self.layout, split), mmap_mode="r")
-            first = int(np.searchsorted(found[:, 0], np.uint64(begin)))
-            last = int(np.searchsorted(found[:, 0], np.uint64(end))) if end < 2**64 else len(found)
-            keys.append(found[first:last, 0])
-            documents.append(found[first:last, 1].astype(np.int64) | np.int64(split) << _ROW_BITS)
-        pairs = sharing(np.concatenate(keys), np.concatenate(documents))
+        signed = Signed(self.layout, self.held)
+        mine = [self._stretch(signed, split, number) for split in range(len(self.keys))]
+        wanted = np.unique(np.concatenate([np.empty(0, np.uint64), *(keys for keys, _ in mine)]))
+        for split in signed.splits_before:
+            keys, documents = self._stretch(signed, split, number)
+            shared = np.isin(keys, wanted)  # Of a store that is larger by far than what is added, hardly any.
+            keys, documents = keys[shared], documents[shared]
+            # What is taken down is not in the store: another document may be like it.
+            there = ~signed.gone(documents)
+            mine.append((keys[there], documents[there]))
+        keys, documents = (np.concatenate(part) for part in zip(_NOBODY, *mine, strict=True))
+        pairs = sharing(keys, documents)
+        pairs = pairs[pairs[:, 0] >= 0]  # Those the store held before were compared when they came.
         info = self.layout.write(pairs_path(self.layout, number), lambda handle: save_array(handle, pairs))
         return Marker({"pairs": len(pairs)}, (info,))
+
+    def _stretch(self, signed: Signed, split: int, number: int) -> _Keys:
+        """The keys of a split that lie in one range, and their documents."""
+        # Widened: the end of the last range is 2^64.
+        begin, end = (at * 2**64 // self.ranges for at in (number, number + 1))
+        found = signed.keys(split)
+        first = int(np.searchsorted(found[:, 0], np.uint64(begin)))
+        last = int(np.searchsorted(found[:, 0], np.uint64(end))) if end < 2**64 else len(found)
+        return found[first:last, 0], documents_of(split, found[first:last, 1].astype(np.int64))
 
 
 def sharing(keys: NDArray[np.uint64], documents: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -144,50 +155,38 @@ class VerifyStage:
     settings: NearDuplicates
     documents: tuple[int, ...]
     ranges: int
+    held: Held = NOTHING
 
     def sizes(self) -> Sequence[int]:
         return self.documents
 
     def run(self, number: int) -> Marker:
+        signed = Signed(self.layout, self.held)
         candidates = self._candidates(number)
-        kept = candidates[[similar >= self.settings.threshold for similar in self._similarities(candidates)]]
+        kept = candidates[
+            [similar >= self.settings.threshold for similar in _similarities(signed, candidates)]
+        ]
         edges = _forest(kept)
         info = self.layout.write(edges_path(self.layout, number), lambda handle: save_array(handle, edges))
         return Marker({"candidates": len(candidates), "near": len(kept)}, (info,))
 
     def _candidates(self, split: int) -> NDArray[np.int64]:
-        """The pairs whose later document is in this split, by their earlier one."""
+        """The pairs whose later document is in this split, ascending by their earlier one."""
         parts = [np.empty((0, 2), np.int64)]
         for part in range(self.ranges):
             found = np.load(pairs_path(self.layout, part), mmap_mode="r")
-            bounds = np.array([split, split + 1], np.int64) << _ROW_BITS
-            begin, end = np.searchsorted(found[:, 0], bounds)
+            begin, end = np.searchsorted(found[:, 0], [first_of(split), first_of(split + 1)])
             parts.append(found[begin:end])
         pairs = _distinct(np.concatenate(parts))
         return pairs[np.argsort(pairs[:, 1], kind="stable")]
 
-    def _similarities(self, pairs: NDArray[np.int64]) -> Iterator[float]:
-        """The Jaccard similarity of each pair; the later documents are in memory, the earlier one by one."""
-        sets = _Shingles(self.layout, self.settings.words)
-        later = {int(document): sets.of(int(document)) for document in np.unique(pairs[:, 0])}
-        for earlier, group in groupby(pairs.tolist(), key=lambda pair: pair[1]):
-            mine = later[earlier] if earlier in later else sets.of(earlier)
-            for document, _ in group:
-                yield jaccard(mine, later[document])
 
-
-class _Shingles:
-    """The n-grams of documents by their number, from the files of their splits."""
-
-    def __init__(self, layout: Layout, words: int) -> None:
-        self._layout, self._words = layout, words
-        self._split, self._texts = -1, Texts.none()
-
-    def of(self, document: int) -> NDArray[np.uint64]:
-        split, row = document >> 32, document & 0xFFFF_FFFF
-        if split != self._split:
-            self._split, self._texts = split, Texts.open(documents_path(self._layout, split))
-        return shingles(self._texts[row], self._words)
+def _similarities(signed: Signed, pairs: NDArray[np.int64]) -> Iterator[float]:
+    """The Jaccard similarity of each pair of documents, earlier ones ascending."""
+    for earlier, group in groupby(pairs.tolist(), key=lambda pair: pair[1]):
+        mine = signed.grams(earlier)
+        for later, _ in group:
+            yield jaccard(mine, signed.grams(later))
 
 
 @dataclass(frozen=True)
@@ -226,6 +225,7 @@ class ClusterStage:
     unit: ClassVar[str] = "duplicates"
     layout: Layout
     edges: tuple[int, ...]
+    held: Held = NOTHING
 
     def sizes(self) -> Sequence[int]:
         return [sum(self.edges)]
@@ -233,17 +233,13 @@ class ClusterStage:
     def run(self, number: int) -> Marker:
         paths = [edges_path(self.layout, split) for split in range(len(self.edges))]
         found = _forest(np.concatenate([np.empty((0, 2), np.int64), *map(np.load, paths)]))
-        columns = [
-            found[:, 0] >> _ROW_BITS,
-            found[:, 0] & _ROWS,
-            found[:, 1] >> _ROW_BITS,
-            found[:, 1] & _ROWS,
-        ]
-        drops = np.column_stack(columns)
+        dropped, kept = found[found[:, 0] >= 0].T  # What the store held before stays as it is.
+        drops = np.column_stack([*places_of(dropped), *places_of(kept)])
         info = self.layout.write(
             drops_path(self.layout, "near", number), lambda handle: save_array(handle, drops)
         )
-        return Marker({"duplicates": len(drops)}, (info,))
+        stay = Signed(self.layout, self.held).write_kept(dropped, kept)
+        return Marker({"duplicates": len(drops)}, (info, stay))
 
 
 def _forest(edges: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -188,6 +188,7 @@ class Build:
             documents=embedded.documents,
             passage_hashes=embedded.passage_hashes,
             line_hashes=embedded.line_hashes,
+            near=embedded.near,
             takedowns=takedowns,
             removed=embedded.removed,
         )

@@ -155,7 +155,7 @@ def _held(layout: Layout) -> Held:
     if not layout.job:
         return NOTHING
     manifest = current(layout)
-    fetch(layout.root, (*manifest.documents, *manifest.passage_hashes, *manifest.line_hashes))
+    fetch(layout.root, manifest.compared)
     return held_by(layout, manifest)
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.build.minhash import band_keys, jaccard, shingles, signatures
+from pipelines.build.minhash import band_keys, jaccard, members, shingles, signatures
 
 words = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=40)
 
@@ -59,3 +59,12 @@ def test_equal_bands_have_equal_keys_and_bands_differ():
 def test_signatures_of_no_set_are_none():
     assert signatures([], 128).shape == (0, 128)
     assert band_keys(signatures([], 128), 16).shape == (0, 16)
+
+
+def test_the_members_that_are_kept_are_as_similar():
+    random = np.random.default_rng(3)
+    one = np.unique(random.integers(0, 2**63, 5000).astype(np.uint64))
+    other = np.sort(np.concatenate([one[:4000], random.integers(0, 2**63, 500).astype(np.uint64)]))
+    small = [members(one), members(other)]
+    assert all(found.dtype == np.uint32 and (np.diff(found.astype(np.int64)) > 0).all() for found in small)
+    assert jaccard(*small) == pytest.approx(jaccard(one, other), abs=2e-3)

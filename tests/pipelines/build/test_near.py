@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from datastore.layout import Layout
 from datastore.store import Datastore
+from datastore.verify import verify
 from pipelines.build import near
 from pipelines.build.dedup import DedupStage, load_drops
 from pipelines.build.executor import LocalExecutor
@@ -19,7 +20,7 @@ from pipelines.build.progress import Silent
 from pipelines.build.read import ReadStage
 from pipelines.build.sources import resolve
 from pipelines.config import BuildConfig, NearDuplicates, SourceConfig
-from tests.conftest import build_store
+from tests.conftest import add_to, build_store, delete
 from tests.corpus import write_lines
 
 SETTINGS = NearDuplicates(words=5)
@@ -161,3 +162,93 @@ def test_documents_that_share_a_key_are_joined(items):
 def test_more_bands_than_permutations_are_refused():
     with pytest.raises(ValueError, match="fewer bands"):
         NearDuplicates(permutations=8)
+
+
+SMALL = {"near_duplicates": SETTINGS, "split_bytes": 8_000, "passages_per_shard": 8, "lexical": False}
+
+
+def records_of(texts, first=0):
+    return [{"id": str(n), "domain": "d", "text": text} for n, text in enumerate(texts, first)]
+
+
+def kept(root, begin):
+    """The ids that a store has, from a number on."""
+    return {p.doc_id for p in Datastore.open(root) if int(p.doc_id) >= begin}
+
+
+@pytest.mark.parametrize("keys_per_range", [16_000_000, 300])
+def test_additions_are_compared_with_all_that_came_before(tmp_path, monkeypatch, keys_per_range):
+    """Of what is added the same stays as in a build of all. (That may drop earlier documents, too: two that
+    are alike only in a later third. What a store has, stays.)"""
+    monkeypatch.setattr(near, "_KEYS_PER_RANGE", keys_per_range)
+    texts, begins = planted()[:75], (0, 25, 50)
+    files = [
+        write_lines(tmp_path / f"{begin}.jsonl", records_of(texts[begin : begin + 25], begin))
+        for begin in begins
+    ]
+    build_store(tmp_path / "added", files[0], **SMALL)
+    for number in (1, 2):
+        _, counts = add_to(tmp_path / "added", files[number])
+        build_store(tmp_path / f"all{number}", *files[: number + 1], **SMALL)
+        assert counts["removed.near_duplicate"] > 1
+        mine = kept(tmp_path / "added", begins[number])
+        assert mine == kept(tmp_path / f"all{number}", begins[number])
+        assert len(mine) == counts["indexed"]
+    assert verify(tmp_path / "added") == []
+    assert any("in the store already" in line["reason"] for line in removed(tmp_path / "added"))
+
+
+def test_an_addition_without_near_duplicates_is_byte_for_byte_that_of_a_build(tmp_path):
+    texts = [" ".join(topics[name].split()[:120]) for name in sorted(topics) if len(topics[name]) > 2000]
+    second = [*(changed(text, [60]) for text in texts[4:8]), *texts[8:14], changed(texts[9], [3])]
+    files = [
+        write_lines(tmp_path / "first.jsonl", records_of(texts[:8])),
+        write_lines(tmp_path / "second.jsonl", records_of(second, 8)),
+    ]
+    build_store(tmp_path / "added", files[0], **SMALL)
+    manifest, counts = add_to(tmp_path / "added", files[1])
+    both = build_store(tmp_path / "both", *files, **SMALL)
+    assert counts["removed.near_duplicate"] == 5
+    assert manifest.counts == both.counts
+    shards = [[(s.rows, s.passages, s.vectors) for s in one.shards] for one in (manifest, both)]
+    assert shards[0] == shards[1]
+
+
+def removed(root):
+    return [
+        orjson.loads(line)
+        for path in sorted(root.glob("removed/**/near_duplicate/*"))
+        for line in path.read_bytes().splitlines()
+    ]
+
+
+def changed(text, places):
+    words = text.split()
+    for at in places:
+        words[at] = "changed"
+    return " ".join(words)
+
+
+def test_what_was_dropped_still_finds_its_like_until_what_stayed_for_it_is_taken_down(tmp_path):
+    """c is like b, b like a, c not like a; b was dropped for a."""
+    a = " ".join(f"word{n}" for n in range(200))
+    b, c = changed(a, [50, 100]), changed(a, [50, 100, 130, 160, 180])
+    sets = [shingles(text, SETTINGS.words) for text in (a, b, c)]
+    assert jaccard(sets[0], sets[1]) > 0.8 < jaccard(sets[1], sets[2])
+    assert jaccard(sets[0], sets[2]) < 0.8
+    root = tmp_path / "s"
+    build_store(root, write_lines(tmp_path / "ab.jsonl", records_of([a, b, planted()[0]])), **SMALL)
+    assert {p.doc_id for p in Datastore.open(root)} == {"0", "2"}
+    _, counts = add_to(root, write_lines(tmp_path / "c.jsonl", records_of([c], 3)))
+    assert (counts["removed.near_duplicate"], counts["passages"]) == (1, 0)
+    more = write_lines(tmp_path / "more.jsonl", records_of([changed(c, [10]), planted()[2]], 4))
+    manifest, counts = add_to(root, more)
+    assert counts["removed.near_duplicate"] == 1
+    # Of the second addition, too, it is known whom it was dropped for.
+    delete(root, "0")
+    late = records_of([changed(c, [10]), changed(c, [10, 11])], 6)
+    manifest, counts = add_to(root, write_lines(tmp_path / "late.jsonl", late))
+    assert counts["removed.near_duplicate"] == 1
+    assert {p.doc_id for p in Datastore.open(root)} == {"2", "5", "6"}
+    assert verify(root) == []
+    assert manifest.generation == 4
