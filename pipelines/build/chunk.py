@@ -177,7 +177,6 @@ class ChunkStage:
                 kept = [one for one in every if next(clean)]
                 if not kept:
                     removed.add(*_nothing_left(document, len(every)))
-                    lost.append(identity_hash(document.domain, document.id))
                     continue
                 self._count(counts, document, [ids for _, ids in kept])
                 for passage, ids in kept:
@@ -219,7 +218,7 @@ class ChunkStage:
         """Keep what a later addition is compared with: every identity, and every text that the store has.
 
         A document dropped for its text stands for no text of its own: the one kept may be taken down. Nor
-        does one that has lost all: what it was lost to may be taken down too.
+        does one that has lost all to others: they may be taken down, too. (Evaluation texts may not.)
         """
         hashes = np.array(load_hashes(self.layout, number))
         unique = np.ones(len(hashes), bool)

@@ -65,7 +65,9 @@ class ThinStage:
             if not kept:
                 counts["indexed"] -= 1
                 removed.add("no_new_passage", _nothing_left(passages[0][0]))
-                lost.append(identity_hash(passages[0][0].domain, passages[0][0].doc_id))
+                # Where its lines are held, its text is too: without them it would be another text.
+                if self.config.duplicate_lines is None:
+                    lost.append(identity_hash(passages[0][0].domain, passages[0][0].doc_id))
         counts.update({f"removed.{name}": n for name, n in removed.counts.items()})
         array = np.array(hashes, np.uint64).reshape(-1, 4)
         known = write_sorted(self.layout, self.layout.passage_hashes(number), array)

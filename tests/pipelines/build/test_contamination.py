@@ -239,16 +239,16 @@ def test_an_addition_is_checked_by_what_the_store_holds(tmp_path, clean):
     more = [{"id": "late", "text": f"{HOLDS} So it went on."}, {"id": "copy", "text": COPY}]
     more += documents()[30:]
     manifest, counts = add_to(root, write_lines(tmp_path / "more.jsonl", more))
-    assert counts["dropped.contaminated"] == 2
+    assert counts["dropped.contaminated"] == 1
     assert counts["contaminated_by.two.jsonl"] == 1
-    assert counts["removed.contaminated"] == 1
-    assert manifest.counts["contaminated_by.one.jsonl"] == 4
+    assert counts["removed.duplicate_text"] == 1
+    assert manifest.counts["contaminated_by.one.jsonl"] == 3
     found = {(p.doc_id, p.chunk) for p in Datastore.open(root)}
     assert {("late", 0), ("late", 2)} <= found
     assert ("late", 1) not in found
     assert manifest.contamination == current(Layout(clean[0])).contamination
     assert verify(root) == []
-    assert status(root).dropped["dropped.contaminated"] == 4
+    assert status(root).dropped["dropped.contaminated"] == 3
 
 
 def test_a_compaction_keeps_the_questions_and_counts_a_document_without_its_first_chunk(tmp_path, asked):

@@ -156,6 +156,29 @@ def test_a_text_that_lost_all_to_others_is_not_held_when_those_are_gone(tmp_path
     assert verify(root) == []
 
 
+@pytest.mark.parametrize("repeats", ["keep", "drop"])
+def test_a_copy_of_what_has_lost_all_comes_to_nothing_as_in_a_build_of_both(tmp_path, repeats):
+    """Its long lines are held, too: by them alone a copy would be another text, of its short lines."""
+    question = "Which keeper of the old lighthouse wrote down the names of all ships in winter?"
+    asked = write_lines(tmp_path / "q.jsonl", [{"question": question, "gold_docs": ["x"]}])
+    text = f"Harbour notes\n{question}\nsee also: ships"
+    if repeats == "drop":  # All that it holds is a passage of another document, whose lines are others.
+        text = "Harbour notes\nA line of some length that two documents have, one in a longer line\nsee also."
+    whole = " ".join([*text.split(), "Then comes a further sentence", *(f"of word {n}" for n in range(40))])
+    first = [{"id": "whole", "text": whole}, {"id": "a", "text": text}, *RECORDS[:3]]
+    settings = {"duplicate_lines": {}, "duplicate_passages": repeats, "decontaminate": [str(asked)]}
+    files = [
+        write_lines(tmp_path / "one.jsonl", first),
+        write_lines(tmp_path / "two.jsonl", [{"id": "b", "text": text}]),
+    ]
+    build_store(tmp_path / "s", files[0], chunk_tokens=32, **settings)
+    manifest, counts = add_to(tmp_path / "s", files[1])
+    both = build_store(tmp_path / "both", *files, chunk_tokens=32, **settings)
+    assert {"a", "b"}.isdisjoint(p.doc_id for p in Datastore.open(tmp_path / "both"))
+    assert [s.passages for s in manifest.shards] == [s.passages for s in both.shards]
+    assert counts["removed.duplicate_text"] == both.counts["removed.duplicate_text"] == 1
+
+
 def test_a_line_of_what_is_taken_down_may_come_again(tmp_path):
     root = tmp_path / "s"
     build_store(root, corpus(tmp_path), **SETTINGS)
