@@ -27,7 +27,14 @@ _KINDS = {
     "model": "a mapping",
 }
 _WRONG_TYPE = ("_type", "_parsing", "_parsing_size", "_from_float")
+# What is said of an error whatever the setting and its value.
+_DEMANDS = {
+    "missing": "is missing: give it.",
+    "union_tag_not_found": "has no name: give it.",
+    "invalid_key": "is no setting: names are text.",
+}
 _BOUNDS = {
+    "finite_number": "must be a number",
     "greater_than": "must be above {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be below {lt}",
@@ -49,18 +56,18 @@ def sentence(model: type[BaseModel], errors: Sequence[Mapping[str, Any]], whole:
     A setting that there is not comes first: another one may be missing for no other reason than its name.
     """
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    place = _place(model, first["loc"])
-    under = [one for one in errors if _is_under(_place(model, one["loc"]).path, place.path)]
-    if first["loc"] and _is_type(first["loc"][-1]):
+    place = _place(model, first)
+    under = [one for one in errors if _is_under(_place(model, one).path, place.path)]
+    if first["type"] != "extra_forbidden" and first["loc"] and _is_type(first["loc"][-1]):
         # Of a setting of several types, what is wrong inside tells which one was meant.
         first = max(under, key=lambda one: len(one["loc"]))
-        place = _place(model, first["loc"])
+        place = _place(model, first)
     where = place.path or whole
     if first["type"] == "value_error":
         return f"{where}: {str(first['ctx']['error']).removesuffix('.')}."
     if first["type"] == "json_invalid":
         return f"{whole} is no JSON: {first['ctx']['error']}."
-    kinds = [_kind(one["type"]) for one in under if _place(model, one["loc"]).path == place.path]
+    kinds = [_kind(one["type"]) for one in under if _place(model, one).path == place.path]
     if _kind(first["type"]):
         return f"{where} must be {' or '.join(dict.fromkeys(kinds))}, not {written(first['input'])}."
     return f"{where} {_demand(first, place)}"
@@ -78,8 +85,8 @@ def _kind(error: str) -> str:
 def _demand(error: Mapping[str, Any], place: _Place) -> str:
     """What a setting must be, behind its name."""
     kind, context, value = error["type"], error.get("ctx", {}), written(error.get("input"))
-    if kind == "missing":
-        return "is missing: give it."
+    if kind in _DEMANDS:
+        return _DEMANDS[kind]
     if kind == "extra_forbidden":
         near = get_close_matches(place.path.rpartition(".")[2], place.names)
         return (
@@ -89,8 +96,6 @@ def _demand(error: Mapping[str, Any], place: _Place) -> str:
         )
     if kind == "literal_error":
         return f"must be {context['expected']}, not {value}."
-    if kind == "union_tag_not_found":
-        return "has no name: give it."
     if kind == "union_tag_invalid":
         valid = context["expected_tags"].replace("'", "")
         return f"has an unknown name, '{context['tag']}': valid are {valid}."
@@ -121,11 +126,14 @@ def written(value: Any) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + " …"
 
 
-def _place(root: type[BaseModel], location: Sequence[str | int]) -> _Place:
+def _place(root: type[BaseModel], error: Mapping[str, Any]) -> _Place:
     """Follow an error's location through the models; names of types and of kinds of a model are left out."""
     level = models = [root]
     path = []
-    for part in location:
+    location: tuple[str | int, ...] = error["loc"]
+    # A name that is no setting is what somebody wrote, even if a type or a kind is called so.
+    unknown = location[-1:] if error["type"] == "extra_forbidden" else ()
+    for part in location[: len(location) - len(unknown)]:
         fields = [model.model_fields[part].annotation for model in models if part in model.model_fields]
         if fields:
             level, models = models, [found for field in fields for found in _models(field)]
@@ -133,9 +141,12 @@ def _place(root: type[BaseModel], location: Sequence[str | int]) -> _Place:
             models = of_kind
             continue
         elif not isinstance(part, int):
-            level = models  # No setting, or the name of a type.
+            level = models  # The name of a type.
         if not _is_type(part):
             path.append(str(part))
+    if unknown:
+        level = models
+        path.append(str(unknown[0]))
     names = dict.fromkeys(name for model in level for name in model.model_fields)
     return _Place(".".join(path), tuple(names))
 

@@ -195,6 +195,8 @@ def ask(
     from retriever.asked import require_text
 
     require_text([question])  # Before what takes seconds is imported.
+    if passages < 0:
+        raise RalmError(f"-k, the passages the reader sees, must not be negative: {passages}.")
     from lm.reader import TransformersReader
     from pipelines.stores import Opening, open_stores
     from serve.answerer import Answerer

@@ -17,8 +17,8 @@ class _Tokens(dict[str, bytes]):
     """
 
     def __missing__(self, token: str) -> bytes:
-        if token[-1:] in (",", "."):
-            digests = self[token[:-1]]
+        if (bare := token.rstrip(",.")) != token:
+            digests = self[bare]
         elif (lowered := token.lower()).isalnum():
             digests = _digest(lowered)
         else:

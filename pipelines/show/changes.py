@@ -53,7 +53,8 @@ def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence[
         f"Taken down: {amount(len(documents), 'documents')}, "
         f"{amount(before.passages - after.passages, 'passages')}. "
         f"Generation {after.generation} has {after.passages:,}. "
-        f"`ralm compact {address_of(store)}` removes them from the disk."
+        f"`ralm compact {address_of(store)}` removes them from the disk.",
+        markup=False,
     )
 
 
@@ -69,7 +70,8 @@ def discarded(store: Path, job: str | None) -> None:
     console.print(
         f"Gave up {job}: {address_of(store)} is as it was before."
         if job
-        else f"{address_of(store)} has no unfinished job: nothing done."
+        else f"{address_of(store)} has no unfinished job: nothing done.",
+        markup=False,
     )
 
 

@@ -41,6 +41,7 @@ def status(store: Path, found: "Status") -> None:
             f"Not finished: run the same `ralm {found.unfinished}` again, it goes on where it stopped, or "
             f"`ralm discard {address_of(store)}` to give it up.",
             style="yellow",
+            markup=False,
         )
     elif not found.manifest:
         console.print("Not finished: run the same `ralm build` again, it goes on where it stopped.")

@@ -85,6 +85,15 @@ ONE = {"sources": [{}]}
         (ONE | {"kind": {"a": "\ud800"}}, "kind must be 'a' or 'b', not {'a': '\\ud800'}."),
         ({"sources": [{"share": float("nan")}]}, "sources.0.share must be at most 1, not nan."),
         (ONE | {"zz": {1: 2}}, "zz is no setting"),
+        (ONE | {"kind[]": 1}, "kind[] is no setting: did you mean kind?"),
+        (ONE | {"str": 1}, "str is no setting: valid are sources, text,"),
+        (ONE | {"inner": {"share[]": 1}}, "inner.share[] is no setting: did you mean share?"),
+        (
+            {"sources": [{"rules": [{"name": "short", "short": 1}]}]},
+            "sources.0.rules.0.short is no setting: valid are name, min_chars.",
+        ),
+        (ONE | {"seed": float("inf")}, "seed must be a number, not inf."),
+        (ONE | {3: 1}, "3 is no setting: names are text."),
         ([], "The file must be a mapping, not []."),
     ],
 )

@@ -113,6 +113,7 @@ def test_a_curve_from_the_command_line(tmp_path, store, ralm):
         (["search", "{store}", "x", "--diversity", "2"], "diversity must be between 0 and 1"),
         (["search", "{store}", " "], "A query is empty"),
         (["ask", "{store}", " ", "--no-retrieval"], "A query is empty"),
+        (["ask", "{store}", "x", "-k", "-3"], "must not be negative: -3"),
         (["search", "{store}", "x", "--where", "year"], "such as year>=2010"),
         (["search", "{store}", "x", "--where", "age>3"], "metadata column 'age': there are"),
         (["search", "{store}", "x", "--domain", "none"], "has the domain 'none': there are"),

@@ -92,8 +92,8 @@ def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     command = [sys.executable, str(script), str(tmp_path)]
     killed = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
-    # Its processes have its pipe too: that ends with the last of them.
-    assert killed.communicate(timeout=60)[1] is not None
+    # Its processes have its pipe too: that ends with the last of them, so the timeout is the test.
+    killed.communicate(timeout=60)
     assert killed.returncode == -signal.SIGKILL
     assert any(Layout(tmp_path).done("first", number) for number in range(3))
 

@@ -16,6 +16,11 @@ def test_a_texts_words_are_hashed_as_they_are_found(text):
     assert len(set(hashes)) == len(set(words(text)))
 
 
+def test_a_row_of_dots_is_no_word_however_long():
+    assert word_hashes("." * 2000).tolist() == []
+    assert word_hashes("one" + ".," * 1000).tolist() == word_hashes("one").tolist()
+
+
 def test_what_is_forgotten_is_hashed_again(monkeypatch):
     before = word_hashes("one old lighthouse, and don't").tolist()
     monkeypatch.setattr(module, "_MOST_TOKENS", 0)

@@ -69,3 +69,14 @@ def test_a_sweep_and_a_discard_say_what_stays(capsys):
     gave_up, nothing = capsys.readouterr().out.splitlines()
     assert gave_up == f"Gave up add: {STORE} is as it was before."
     assert nothing == f"{STORE} has no unfinished job: nothing done."
+
+
+@pytest.mark.parametrize("store", [Path("/tmp/a[old]/s"), Path("/tmp/a[/x]/s")])
+def test_text_that_looks_like_markup_is_shown_as_it_is(manifest, capsys, store):
+    deleted(store, manifest, after(manifest, shards=(manifest.shards[0],)), DOCUMENTS[:1])
+    assert f"`ralm compact {store}` removes them" in capsys.readouterr().out
+    discarded(store, "add")
+    discarded(store, None)
+    gave_up, nothing = capsys.readouterr().out.splitlines()
+    assert gave_up.startswith(f"Gave up add: {store} is")
+    assert nothing.startswith(f"{store} has")

@@ -41,3 +41,6 @@ def test_text_that_looks_like_markup_is_shown_as_it_is(capsys):
     assert "[red]store[/red] is whole" in capsys.readouterr().out
     verified(STORE, ["[bold]a[/bold] is corrupted"])
     assert capsys.readouterr().out == "[bold]a[/bold] is corrupted\n"
+    for store in (Path("/tmp/a[old]/s"), Path("/tmp/a[/x]/s")):
+        status(store, Status("add", STAGES, None, Measured()))
+        assert f"`ralm discard {store}` to give it up" in capsys.readouterr().out
