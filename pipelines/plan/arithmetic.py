@@ -214,6 +214,9 @@ def _files(corpus: Corpus, encoder: EncoderShape, rates: Rates, key: IndexKey) -
         Files("lexical/", math.ceil(corpus.tokens * rates.bm25_bytes), "BM25"),
         Files("documents/", documents * _HASH_BYTES, f"hashes, {_HASH_BYTES} bytes a document"),
         Files(
+            "near/", math.ceil(corpus.text_bytes * rates.near_bytes), "to find near-duplicates of additions"
+        ),
+        Files(
             "work/documents/",
             math.ceil(corpus.text_bytes + documents * rates.passage_overhead),
             "what is read and kept",

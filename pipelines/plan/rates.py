@@ -45,6 +45,7 @@ class Rates:
     # The store.
     passage_overhead: Figure = Figure(141.4, "bytes a passage, not text", _STORE)
     bm25_bytes: Figure = Figure(537.6 / _LENGTH, "bytes a token", _STORE)
+    near_bytes: Figure = Figure(85.7 / 107, "of the bytes of text", f"{RESULTS}the development corpora")
     # The machines.
     gpus: Figure = Figure(8, "GPUs", "assumed: --gpus")
     cores: Figure = Figure(128, "cores", "assumed: --cores", 1)
