@@ -21,7 +21,7 @@ from pipelines.build.dedup import Held
 from pipelines.build.executor import Executor
 from pipelines.build.ingest import Embedded, Ingest, named, settings, unnamed
 from pipelines.build.job import Job, begin, discard, require_turn
-from pipelines.build.measured import write_measured
+from pipelines.build.measured import write_made, write_measured
 from pipelines.build.models import located, pinned
 from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import Corpus, resolve
@@ -106,6 +106,7 @@ class Addition:
             manifest = self._grown(job.layout, corpus, embedded, entries)
             takedowns = Takedowns.load(self.layout, manifest)
             manifest = without(self.layout, manifest, takedowns, len(manifest.shards) - len(entries))
+            write_made(job.layout, manifest)
             publish(self.layout, manifest)
             write_measured(job.layout, manifest.generation)
         return manifest

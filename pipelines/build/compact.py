@@ -24,7 +24,7 @@ from pipelines.build.card import CardStage
 from pipelines.build.executor import Executor
 from pipelines.build.job import Job, begin, require_turn
 from pipelines.build.lexical import write_lexical
-from pipelines.build.measured import write_measured
+from pipelines.build.measured import write_made, write_measured
 from pipelines.build.parts import write_batch
 from pipelines.build.progress import BuildProgress
 from retriever.checkpoint import Checkpoint, moved
@@ -175,6 +175,7 @@ class Compaction:
         if manifest.shards:
             lies = self.query_encoder if manifest.encoder.query else self.encoder
             job.perform(CardStage(job.layout, manifest, encoder=lies))
+        require_turn(job.layout, current(self.layout))
         put_files(self.layout, manifest)
         with self.layout.publishing():
             now = current(self.layout)
@@ -182,6 +183,7 @@ class Compaction:
             update = {"generation": now.generation + 1, "takedowns": now.takedowns}
             manifest = manifest.model_copy(update=update)
             manifest = without(self.layout, manifest, Takedowns.load(self.layout, manifest))
+            write_made(job.layout, manifest)
             publish(self.layout, manifest)
             write_measured(job.layout, manifest.generation)
         return manifest

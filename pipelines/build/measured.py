@@ -1,4 +1,4 @@
-"""What tasks took, added up: by stage from their measured files, by generation beside its manifest.
+"""What a job made and took: its generation, and what tasks took by stage and, added up, by generation.
 
 None of it is in a checksum or in a manifest's hash: two builds of the same bytes take different times. A
 stopped job keeps what its finished tasks took, so one that is resumed counts them too.
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from datastore.errors import RalmError
-from datastore.layout import Layout, read_json, write_json
+from datastore.layout import Layout, checksum, read_json, write_json
+from datastore.manifest import Manifest
 from pipelines.build.peaks import peak_flops
 
 
@@ -108,6 +109,33 @@ def of_stage(layout: Layout, name: str) -> Measured:
     """What the finished tasks of one stage took."""
     files = sorted(layout.marker(name, 0).parent.glob("*.measured.json"))
     return total(Measured.of(read_json(path)) for path in files)
+
+
+def made_file(layout: Layout) -> Path:
+    """What a job leaves with its markers about the generation that it made; early stores have none."""
+    return layout.stages / "made.json"
+
+
+def write_made(layout: Layout, manifest: Manifest) -> None:
+    """Leave word of the generation that the layout's job is about to publish.
+
+    Before it does: a job that is killed right after must be known to be done.
+    """
+    path, word = made_file(layout), {"generation": manifest.generation, "xxh3": manifest.hash}
+    if not path.exists() or read_json(path) != word:
+        write_json(path, word)
+
+
+def made(layout: Layout) -> int | None:
+    """The generation that a job made; None without word of one, or if another machine's came before."""
+    path = made_file(layout)
+    if not path.exists():
+        return None
+    found = read_json(path)
+    manifest = layout.manifest(found["generation"])
+    # A cache does not have all manifests: one that is not there contradicts nothing.
+    overtaken = manifest.exists() and checksum(manifest) != found["xxh3"]
+    return None if overtaken else int(found["generation"])
 
 
 def write_measured(layout: Layout, generation: int) -> None:

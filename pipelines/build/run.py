@@ -20,7 +20,7 @@ from pipelines.build.executor import Executor, RayExecutor
 from pipelines.build.index import TrainStage
 from pipelines.build.ingest import Ingest, named, require_passages, settings, unnamed
 from pipelines.build.job import Job, only_file, pending
-from pipelines.build.measured import write_measured
+from pipelines.build.measured import write_made, write_measured
 from pipelines.build.models import pinned
 from pipelines.build.parts import write_batch
 from pipelines.build.progress import BuildProgress
@@ -73,7 +73,9 @@ class Build:
                 job.perform(CardStage(self.layout, manifest, self.config.device))
                 put_files(self.layout, manifest)
                 with self.layout.publishing():
-                    publish(self.layout, self._with_late_takedowns(manifest))
+                    manifest = self._with_late_takedowns(manifest)
+                    write_made(self.layout, manifest)
+                    publish(self.layout, manifest)
                     write_measured(self.layout, manifest.generation)
             if pending(self.layout, current(self.layout)) is None:
                 job.finish()

@@ -1,4 +1,4 @@
-"""What of a build is done and what is left, read from its markers alone."""
+"""What of a job is done and what is left, read from its markers and the word it leaves of what it made."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from pipelines.build.dedup import NOTHING, Held, partition_count
 from pipelines.build.ingest import add_counts
 from pipelines.build.job import pending
 from pipelines.build.lines import REPEATED
-from pipelines.build.measured import Measured, of_stage, of_store
+from pipelines.build.measured import Measured, made, made_file, of_stage, of_store
 from pipelines.build.near import PairStage
 from pipelines.build.repeats import RepeatStage
 from pipelines.config import BuildConfig
@@ -97,16 +97,32 @@ def status(path: Path) -> Status:
 
 
 def _finished(shown: Layout, manifest: Manifest) -> Iterator[JobStatus]:
-    """The jobs of a store that are done, but for the one shown anyway."""
-    begun = [path.parent.name for path in (shown.root / "stages").glob("*/build.json")]
-    made: dict[int, int] = {}
-    for path in sorted(shown.manifest(0).parent.glob("*[0-9].json")) if begun else ():
-        made.setdefault(read_json(path).get("edition", 0), int(path.stem))
-    for job in ["", *sorted(begun)]:
-        edition, _, name = job.partition("-")
-        if job != shown.job and int(edition or 0) <= manifest.edition:
-            stages = tuple(_recorded(Layout(shown.root, job)))
-            yield JobStatus(name or "build", made.get(int(edition or 0), 0), stages)
+    """The jobs of a store that are done, but for the one shown anyway.
+
+    Those begun before jobs left word of what they made are taken for done: nothing tells one that another
+    machine's came before.
+    """
+    begun = sorted(path.parent.name for path in (shown.root / "stages").glob("*/build.json"))
+    jobs = [Layout(shown.root, name) for name in ("", *begun)]
+    first = min((_turn(job) for job in jobs if made_file(job).exists()), default=manifest.edition + 1)
+    guessed = _first_generations(shown) if first and begun else {}
+    for job in jobs:
+        generation = guessed.get(_turn(job), 0) if _turn(job) < first else made(job)
+        if job.job != shown.job and generation is not None:
+            yield JobStatus(job.job.partition("-")[2] or "build", generation, tuple(_recorded(job)))
+
+
+def _turn(layout: Layout) -> int:
+    """The edition that a job makes."""
+    return int(layout.job.partition("-")[0] or 0)
+
+
+def _first_generations(layout: Layout) -> dict[int, int]:
+    """The first generation of each edition that a manifest tells of."""
+    found: dict[int, int] = {}
+    for path in sorted(layout.manifest(0).parent.glob("*[0-9].json")):
+        found.setdefault(read_json(path).get("edition", 0), int(path.stem))
+    return found
 
 
 def _recorded(layout: Layout) -> Iterator[StageStatus]:

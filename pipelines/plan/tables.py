@@ -1,6 +1,7 @@
 """A plan as tables for people and as JSON for programs."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -38,9 +39,9 @@ def size(number: float) -> str:
     return f"{number:,.0f} B"
 
 
-def _numbered(number: float, unit: str) -> str:
+def _numbered(number: float, unit: str, shown: Callable[[float], str] = "{:g}".format) -> str:
     """A number and what it counts, one or several."""
-    return f"{number:g} {singular(unit) if number == 1 else unit}"
+    return f"{shown(number)} {singular(unit) if number == 1 else unit}"
 
 
 def _digits(number: float) -> str:
@@ -76,7 +77,7 @@ def _summary(plan: Plan) -> Table:
     machines = _numbered(rates.cores, "cores") + (
         f", {_numbered(rates.gpus, f'{plan.gpu} GPUs')}" if rates.gpus else ", no GPU"
     )
-    documents = f"{count(corpus.documents)} {'document' if corpus.documents == 1 else 'documents'}"
+    documents = _numbered(corpus.documents, "documents", count)
     rows = (
         ("corpus", corpus.basis),
         (

@@ -13,6 +13,7 @@ from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.build.add import Addition
 from pipelines.build.card import measure_again
+from pipelines.build.compact import Compaction
 from pipelines.build.executor import LocalExecutor
 from pipelines.build.progress import Silent
 from pipelines.build.run import Build
@@ -133,7 +134,23 @@ def test_an_addition_that_another_machine_came_before_is_refused_and_can_be_run_
     assert current(Layout(mine)).generation == 2
     manifest, counts = add_to(mine, second)
     assert (manifest.generation, counts["indexed"]) == (3, 1)
+    assert [(job.name, job.generation) for job in status(mine).jobs] == [("build", 1), ("add", 3)]
     assert verify(on(2, address)) == []
+
+
+def test_a_compaction_that_another_machine_came_before_puts_nothing(tmp_path, on, objects, address, built):
+    mine, theirs = on(0, address), on(1, address)
+    bucket, there = address.split("/")[2], {}
+    delete(mine, "Arvenholm-1")
+    new = more(tmp_path, "new", "An addition about a windmill by the river.")
+
+    def happen():
+        add_to(theirs, new)
+        there.update(objects.tree(bucket))
+
+    with pytest.raises(RalmError, match="was added to or compacted from another machine meanwhile"):
+        Compaction(Layout(mine), Meanwhile("card", happen), Silent()).run()
+    assert objects.tree(bucket) == there != {}
 
 
 def test_a_takedown_from_another_machine_holds_for_an_addition_that_runs(tmp_path, on, address, built):

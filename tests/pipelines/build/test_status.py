@@ -1,10 +1,12 @@
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, write_json
+from pipelines.build.measured import made_file
 from pipelines.build.status import STAGES, status
 from tests.conftest import add_to, build_store, compact, delete
 from tests.corpus import write_lines
@@ -79,6 +81,27 @@ def test_what_has_changed_a_store_since_is_shown_by_its_generation(own_store, ra
     assert f"{own_store}: compact, not finished" in ralm("status", own_store)[1]
 
 
+def test_a_job_is_done_if_it_left_word_of_what_it_made(own_store, tmp_path):
+    add_to(
+        own_store, write_lines(tmp_path / "more.jsonl", [{"id": "x", "text": "A town that is quite new."}])
+    )
+    delete(own_store, "Dunmarrow-1")
+    compact(own_store)
+    done = [("build", 1), ("add", 2), ("compact", 4)]
+    overtaken = own_store / "stages" / "0002-add" / "build.json"
+    overtaken.parent.mkdir()
+    overtaken.write_text("{}")
+    assert [(job.name, job.generation) for job in status(own_store).jobs] == done
+    # Of two machines that had come so far at once, one was refused.
+    write_json(overtaken.with_name("made.json"), {"generation": 4, "xxh3": "of another manifest"})
+    assert [(job.name, job.generation) for job in status(own_store).jobs] == done
+    # A store that early jobs changed, and one that no other has.
+    shutil.rmtree(overtaken.parent)
+    for job in ("", "0001-add", "0002-compact"):
+        made_file(Layout(own_store, job)).unlink()
+        assert [(job.name, job.generation) for job in status(own_store).jobs] == done
+
+
 def test_a_store_that_was_only_built_is_called_by_its_name_alone(store, ralm):
     assert f"{store}\n" in ralm("status", store)[1].replace(" ", "")
 
@@ -86,9 +109,8 @@ def test_a_store_that_was_only_built_is_called_by_its_name_alone(store, ralm):
 def test_every_stage_stands_in_the_readme_and_in_the_order_of_the_stages(tmp_path, corpus):
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     table = readme.partition("| stage | what it does |")[2].partition("\n\n")[0]
-    assert sorted(
-        re.findall(r"`([a-z-]+)`", "".join(line.split("|")[1] for line in table.splitlines()[2:]))
-    ) == (sorted(STAGES))
+    named = "".join(line.split("|")[1] for line in table.splitlines()[2:])
+    assert tuple(re.findall(r"`([a-z-]+)`", named)) == STAGES
     build_store(tmp_path / "s", corpus, near_duplicates={}, duplicate_lines={}, duplicate_passages="drop")
     shown = [stage.name for stage in status(tmp_path / "s").stages]
     assert shown == [name for name in STAGES if name in shown]
