@@ -104,19 +104,25 @@ class PairStage:
     def run(self, number: int) -> Marker:
         signed = Signed(self.layout, self.held)
         mine = [self._stretch(signed, split, number) for split in range(len(self.keys))]
-        wanted = np.unique(np.concatenate([np.empty(0, np.uint64), *(keys for keys, _ in mine)]))
+        every = [_NOBODY, *mine, *self._alike_before(signed, mine, number)]
+        keys, documents = (np.concatenate(part) for part in zip(*every, strict=True))
+        pairs = sharing(keys, documents)
+        pairs = pairs[pairs[:, 0] >= 0]  # Those the store held before were compared when they came.
+        info = self.layout.write(pairs_path(self.layout, number), lambda handle: save_array(handle, pairs))
+        return Marker({"pairs": len(pairs)}, (info,))
+
+    def _alike_before(self, signed: Signed, mine: Sequence[_Keys], number: int) -> Iterator[_Keys]:
+        """Of the documents that the store held before, those that share one of the keys in a range."""
+        if not signed.splits_before:
+            return
+        wanted = np.unique(np.concatenate([_NOBODY[0], *(keys for keys, _ in mine)]))
         for split in signed.splits_before:
             keys, documents = self._stretch(signed, split, number)
             shared = np.isin(keys, wanted)  # Of a store that is larger by far than what is added, hardly any.
             keys, documents = keys[shared], documents[shared]
             # What is taken down is not in the store: another document may be like it.
             there = ~signed.gone(documents)
-            mine.append((keys[there], documents[there]))
-        keys, documents = (np.concatenate(part) for part in zip(_NOBODY, *mine, strict=True))
-        pairs = sharing(keys, documents)
-        pairs = pairs[pairs[:, 0] >= 0]  # Those the store held before were compared when they came.
-        info = self.layout.write(pairs_path(self.layout, number), lambda handle: save_array(handle, pairs))
-        return Marker({"pairs": len(pairs)}, (info,))
+            yield keys[there], documents[there]
 
     def _stretch(self, signed: Signed, split: int, number: int) -> _Keys:
         """The keys of a split that lie in one range, and their documents."""
