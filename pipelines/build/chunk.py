@@ -253,7 +253,7 @@ class ChunkStage:
         """Count a duplicate and say of what."""
         line: dict[str, Any] = {"domain": document.domain, "id": document.id}
         if split < 0:
-            line |= {"reason": f"{_DUPLICATE[reason]}, in the store already"}
+            line |= {"reason": f"{_DUPLICATE[reason]}, of those the store was given before"}
         elif removed.counts.get(reason, 0) < REMOVED_SAMPLE:
             domain, doc_id = identity_at(documents_path(self.layout, split), kept)
             line |= {"reason": _DUPLICATE[reason], "kept": {"domain": domain, "id": doc_id}}

@@ -228,7 +228,7 @@ class ClusterStage:
     """
 
     name: ClassVar[str] = "near-cluster"
-    unit: ClassVar[str] = "duplicates"
+    unit: ClassVar[str] = "pairs"
     layout: Layout
     edges: tuple[int, ...]
     held: Held = NOTHING
