@@ -170,8 +170,14 @@ class Proposer:
             else:
                 kept = np.zeros((len(views), *rows.shape), bool)
                 kept[:, exists] = self._store.keep(views, rows[exists])
-            for one, its in zip(found, kept, strict=True):
-                complete(one, mine, scores, rows, its, want, rows.shape[1] >= self._index.rows)
+            for view, one, its in zip(views, found, kept, strict=True):
+                # In a large view most queries have theirs far up: deeper, only the others are looked at.
+                enough = min(rows.shape[1], int(_MARGIN * want / self._share(view)) + _SPARE)
+                for columns in dict.fromkeys((enough, rows.shape[1])):
+                    left = np.flatnonzero(one.missing[mine])
+                    part = left[:, None], np.arange(columns)
+                    all_seen = columns >= self._index.rows
+                    complete(one, mine[left], scores[part], rows[part], its[part], want, all_seen)
 
     def _select(self, queries: Assigned, view: View, found: _Found, want: int) -> None:
         """Answer what is missing with the view as a selector inside the search: no deeper than asked."""
