@@ -26,10 +26,10 @@ _BULK = 1 << 24
 # FAISS's limits on GPUs (its wiki, "Faiss on the GPU"): the deepest selection, and the parts of 8 bits that
 # its quicker layout of lists has a kernel for.
 _DEEPEST = 2048
+_PARTS = {1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96}
 # Of scalar codes: a deeper selection and the codes' ranges exceed the 48 KiB that a block of threads may
 # share, and FAISS ends the process (faiss issue 4509; seen with 384 dimensions and k 2,000).
 _DEEPEST_SCALAR = 512
-_PARTS = {1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96}
 
 Found: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.int64]]"
 
