@@ -1,15 +1,20 @@
 """Text in, vectors on disk, on a GPU: our build's stages beside SentenceTransformer.encode, in one run.
 
     python benchmarks/embedding_gpu.py SOURCE... [--workers 16] [--device cuda] [--base] [--split-mib 2]
+                                       [--executor ray]
 
 Ours reads, filters, compares, cuts and embeds the sources as a build does, in worker processes and on the
 GPU; the peer is given the passages ready cut, and encodes and saves a sample of them, in our precision and at
 its best batch size of those tried. `--base` does the same with a model of BERT-base's size, random weights.
 Both are warm: of two runs the second counts. MFU is floating-point operations that the passages need (no
 padding) over the GPU's dense bfloat16 peak.
+
+Under `--executor ray` every GPU of the host has an actor of its own. The checksum of the vectors says whether
+are the same from one GPU as from several (CUDA_VISIBLE_DEVICES). `--peer-passages 0` leaves the peer out.
 """
 
 import argparse
+import hashlib
 import os
 import tempfile
 import time
@@ -80,6 +85,14 @@ def texts_and_ids(root: Path, embedded: Embedded) -> tuple[list[str], list[np.nd
     return texts, ids
 
 
+def checksum_of(root: Path, embedded: Embedded) -> str:
+    """SHA-256 of the files of vectors, in the order of their shards."""
+    found = hashlib.sha256()
+    for shard in embedded.shards:
+        found.update(Layout(root).vectors(shard.number).read_bytes())
+    return found.hexdigest()
+
+
 def peer_rate(encoder: Encoder, texts: list[str], folder: Path) -> tuple[float, int]:
     """Passages a second of SentenceTransformer.encode and numpy.save, and the batch size."""
     import torch
@@ -110,11 +123,11 @@ def measure(args: argparse.Namespace, name: str, folder: Path, executor: Executo
     ingest(folder / "warm", config, executor)
     embedded: list[Embedded] = []
     whole = seconds_of(lambda: embedded.append(ingest(folder / "store", config, executor)))
+    checksum = checksum_of(folder / "store", embedded[0])
     texts, ids = texts_and_ids(folder / "store", embedded[0])
     encoder = load_encoder(name, "bfloat16", args.device)
     lengths = np.array([len(one) for one in ids])
     alone = seconds_of(lambda: encoder.encode_passages(ids), 2)
-    peer, batch = peer_rate(encoder, texts[:: max(1, len(texts) // args.peer_passages)], folder)
     flops = encoder.flops(lengths)
     count = len(ids)
     print(f"{name}: {count:,} passages, {lengths.sum():,} tokens ({lengths.mean():.0f} a passage)")
@@ -126,6 +139,10 @@ def measure(args: argparse.Namespace, name: str, folder: Path, executor: Executo
         f"  ours, token ids in, vectors out    {count / alone:10,.0f} passages/s  "
         f"{lengths.sum() / alone / 1e6:.2f} M tokens/s, MFU {flops / alone / PEAK:.1%}"
     )
+    print(f"  SHA-256 of the vectors {checksum}", flush=True)
+    if not args.peer_passages:
+        return
+    peer, batch = peer_rate(encoder, texts[:: max(1, len(texts) // args.peer_passages)], folder)
     print(f"  SentenceTransformer.encode, saved  {peer:10,.0f} passages/s  (batches of {batch})")
     print(f"  ours is {count / whole / peer:.2f} times that end to end", flush=True)
 
@@ -137,10 +154,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--base", action="store_true")
+    parser.add_argument("--executor", choices=("local", "ray"), default="local")
     parser.add_argument("--peer-passages", type=int, default=8000)
     parser.add_argument("--split-mib", type=int, default=2, help="MiB of a source in one task")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary, open_executor("local", args.workers) as executor:
+    with tempfile.TemporaryDirectory() as temporary, open_executor(args.executor, args.workers) as executor:
         folder = Path(temporary)
         measure(args, args.encoder, folder, executor)
         if args.base:

@@ -1,4 +1,4 @@
-"""Training, encoding, loading and searching an index of 100 million vectors on one GPU, in one run.
+"""Training, encoding, loading and searching an index of 100 million vectors on a GPU, in one run.
 
     python benchmarks/index_gpu.py SAMPLE.npy QUERIES.npy [--vectors 100000000] [--key IVF65536,PQ48]
 
@@ -11,7 +11,9 @@ candidates are re-scored exactly in a second pass. Nothing but codes is kept.
 Beside our encoding stand FAISS's own `add` on the GPU, and its `add_core` with lists assigned by a matrix
 product, on the same vectors. The same rates follow for 768 dimensions and PQ64, with centroids and codebooks
 that are drawn, not trained: they cost the same. With `--device cpu` (and few vectors) the parts that need a
-GPU are left out. The tables go to $OUT/index_gpu.md and .json if OUT is set.
+GPU are left out. Where there are several GPUs, the codes are then loaded onto all of them, a copy on each,
+then one on all, and searched again; the hits must be the same. The tables go to $OUT/index_gpu.md and .json
+if OUT is set.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +33,7 @@ import torch
 import torch.nn.functional as F
 
 from retriever.codec import TorchCodec, train
-from retriever.gpu import GpuSearchIndex
+from retriever.gpu import Found, GpuSearchIndex
 from retriever.sizing import IndexKey, list_count
 
 K = 10
@@ -41,6 +44,8 @@ DEPTHS = (0, 100, 200, 400, 1000)
 PROBES = (16, 64, 256)
 # Searches of each batch size that are timed.
 REPEATS = {1: 200, 32: 50, 1024: 10}
+# Threads that ask one query after another.
+THREADS = (1, 4, 16)
 # Batches of FAISS's own adding, of which the last is timed.
 ADDS = 2
 
@@ -284,28 +289,34 @@ def agreement(report: Report, key: str, trained: Any, vectors: torch.Tensor, cod
 
 
 def open_index(
-    report: Report, trained: Any, key: IndexKey, shards: list[tuple[int, np.ndarray]], device: torch.device
+    report: Report,
+    trained: Any,
+    key: IndexKey,
+    shards: list[tuple[int, np.ndarray]],
+    gpus: int,
+    gpus_a_copy: int,
 ) -> Any:
-    """Load the codes into a GPU's index, or a CPU's."""
+    """Load the codes into the indexes of so many GPUs, or into a CPU's."""
     started = time.perf_counter()
-    if device.type == "cuda":
+    if gpus:
         torch.cuda.empty_cache()
-        before = torch.cuda.mem_get_info()[0]
-        index: Any = GpuSearchIndex(trained, key, [shards])
-        report.add("Loading", what="bytes on the GPU", value=before - torch.cuda.mem_get_info()[0])
+        before = [torch.cuda.mem_get_info(gpu)[0] for gpu in range(gpus)]
+        index: Any = GpuSearchIndex(trained, key, shards, range(gpus), gpus_a_copy=gpus_a_copy)
+        for gpu, free in enumerate(before):
+            taken = free - torch.cuda.mem_get_info(gpu)[0]
+            report.add("Loading", gpus=gpus, gpus_a_copy=gpus_a_copy, what=f"bytes on GPU {gpu}", value=taken)
     else:
         from retriever.index import SearchIndex
 
         for first, codes in shards:
             trained.add_sa_codes(np.ascontiguousarray(codes), np.arange(first, first + len(codes)))
         index = SearchIndex(trained, key)
-    report.add(
-        "Loading", what="seconds from files to a searchable index", value=time.perf_counter() - started
-    )
+    took, what = time.perf_counter() - started, "seconds from files to a searchable index"
+    report.add("Loading", gpus=gpus, gpus_a_copy=gpus_a_copy, what=what, value=took)
     return index
 
 
-def time_searches(report: Report, index: Any, queries: np.ndarray, k: int) -> None:
+def time_searches(report: Report, index: Any, queries: np.ndarray, k: int, where: dict[str, int]) -> None:
     """Milliseconds of a search, its choice of lists included, beside those of FAISS's GPU index alone."""
     for nprobe in (p for p in PROBES if p <= index.nlist):
         for batch, repeats in REPEATS.items():
@@ -314,16 +325,38 @@ def time_searches(report: Report, index: Any, queries: np.ndarray, k: int) -> No
                 index.search(index.assign(asked, nprobe), k)
 
             p50, p99 = percentiles(ours, queries, batch, repeats)
-            row = {"nprobe": nprobe, "batch": batch, "k": k, "p50_ms": p50, "p99_ms": p99}
+            row = {**where, "nprobe": nprobe, "batch": batch, "k": k, "p50_ms": p50, "p99_ms": p99}
             # Without residuals its own centroids lie at the origin, and it would choose no lists by them.
-            if isinstance(index, GpuSearchIndex) and index._ivf.by_residual:
-                _, alone = index._owners[0]._groups[0]
+            if where["gpus"] == 1 and index._ivf.by_residual:
+                alone = index._copies[0][0]._index
 
                 def its(asked: np.ndarray, nprobe: int = nprobe, alone: Any = alone) -> None:
                     alone.search(asked, k, params=faiss.SearchParametersIVF(nprobe=nprobe))
 
                 row["faiss_p50_ms"], _ = percentiles(its, queries, batch, repeats)
-            report.add("Search", **row)
+            report.add("Searches" if where["gpus"] < 2 else "Searches on several GPUs", **row)
+
+
+def ask_from_threads(report: Report, index: Any, queries: np.ndarray, k: int, where: dict[str, int]) -> None:
+    """Single queries a second, asked by several threads at once as a server does."""
+
+    def ask(query: np.ndarray) -> None:
+        index.search(index.assign(query[None], PROBES[1]), k)
+
+    for threads in THREADS:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(ask, queries[:100]))
+            started = time.perf_counter()
+            list(pool.map(ask, queries))
+            rate = len(queries) / (time.perf_counter() - started)
+        report.add("Single queries", **where, nprobe=PROBES[1], threads=threads, queries_a_second=rate)
+
+
+def same_hits(one: Found, other: Found) -> float:
+    """Share of the rows of one search that another found with the same score, or that tie with the last."""
+    (scores, rows), (others, its_rows) = one, other
+    same = [np.isin(a, b) | (s == s[-1]) for s, a, b in zip(scores, rows, its_rows, strict=True)]
+    return float(np.mean(same & (scores == others)))
 
 
 def percentiles(
@@ -358,21 +391,48 @@ def exact_scores(corpus: Corpus, queries: torch.Tensor, rows: np.ndarray) -> np.
 
 
 def measure_recall(
-    report: Report, corpus: Corpus, index: Any, queries: torch.Tensor, truth: np.ndarray
+    report: Report, corpus: Corpus, probes: list[int], rows: np.ndarray, queries: torch.Tensor, truth: Truth
 ) -> None:
     """Recall@10 of the codes alone, and of the best of their candidates re-scored exactly."""
-    probes = [p for p in PROBES if p <= index.nlist]
-    asked = queries.cpu().numpy()
-    rows = np.stack([index.search(index.assign(asked, nprobe), CANDIDATES)[1] for nprobe in probes])
-    scores = exact_scores(corpus, queries, rows)
+    scores, exact = exact_scores(corpus, queries, rows), truth.rows.cpu().numpy()
     for number, nprobe in enumerate(probes):
         for depth in (d for d in DEPTHS if d <= rows.shape[2]):
             best = rows[number, :, :K]
             if depth:
                 order = np.argsort(-scores[number, :, :depth], axis=1, kind="stable")[:, :K]
                 best = np.take_along_axis(rows[number], order, axis=1)
-            hits = [len(np.intersect1d(a, b)) / K for a, b in zip(best, truth, strict=True)]
+            hits = [len(np.intersect1d(a, b)) / K for a, b in zip(best, exact, strict=True)]
             report.add("Recall", nprobe=nprobe, rescored=depth, recall_10=float(np.mean(hits)))
+
+
+def search(
+    report: Report,
+    corpus: Corpus,
+    trained: Any,
+    key: IndexKey,
+    shards: list[tuple[int, np.ndarray]],
+    queries: torch.Tensor,
+    truth: Truth,
+) -> None:
+    """Search the codes on one GPU, then on all there are, or on the CPU."""
+    asked, probes = queries.cpu().numpy(), [p for p in PROBES if p <= key.nlist]
+    found: list[list[Found]] = []
+    count = torch.cuda.device_count()
+    # A copy on each GPU; then one that all of them share, as those too large for one are.
+    places = [(1, 1)] + [(count, 1), (count, count)] * (count > 1)
+    for gpus, gpus_a_copy in places if corpus.device.type == "cuda" else [(0, 0)]:
+        where = {"gpus": gpus, "gpus_a_copy": gpus_a_copy}
+        index = open_index(report, trained, key, shards, **where)
+        time_searches(report, index, asked, 100, where)
+        ask_from_threads(report, index, asked, 100, where)
+        found.append([index.search(index.assign(asked, n), CANDIDATES) for n in probes])
+        del index  # The next needs its memory.
+        for nprobe, one, other in zip(probes, found[0], found[-1], strict=True):
+            if gpus > 1:
+                same = same_hits(one, other)
+                report.add("Hits on several GPUs", **where, nprobe=nprobe, k=CANDIDATES, same_as_on_one=same)
+    rows = np.stack([its_rows for _, its_rows in found[0]])
+    measure_recall(report, corpus, probes, rows, queries, truth)
 
 
 def main() -> None:
@@ -412,9 +472,7 @@ def main() -> None:
     truth = Truth(queries)
     with tempfile.TemporaryDirectory() as folder:
         shards = build(report, corpus, codec, truth, Path(folder))
-        index = open_index(report, trained, key, shards, device)
-    time_searches(report, index, queries.cpu().numpy(), 100)
-    measure_recall(report, corpus, index, queries, truth.rows.cpu().numpy())
+        search(report, corpus, trained, key, shards, queries, truth)
     if out := os.environ.get("OUT"):
         report.write(Path(out))
 

@@ -71,7 +71,7 @@ class ClusterRetriever(Retriever):
         self.searchers = [actor.remote(root.absolute()) for _ in range(searchers)]
         self.patience = patience
         self._lost = threading.local()
-        self._lies = (encoder, query_encoder)
+        self._found_at = (encoder, query_encoder)
         try:
             self._take_up(root, None)
             # None may be missing at the start, and loading takes longer than a search.
@@ -97,10 +97,10 @@ class ClusterRetriever(Retriever):
         same = before if before and before.is_of(manifest.encoder) else None
         super().__init__(
             Datastore(layout, manifest, hold),
-            same or Encoder.open(moved(manifest.encoder, *self._lies)),
+            same or Encoder.open(moved(manifest.encoder, *self._found_at)),
             SearchIndex(trained, key),
             read_card(layout, manifest),
-            lies=self._lies,
+            found_at=self._found_at,
         )
         self._hash = manifest.hash
         self.groups = groups(manifest, len(self.searchers))

@@ -49,16 +49,16 @@ class Retriever:
         card: Card | None = None,
         lexical: Lexical | None = None,
         place: Place = "auto",
-        lies: tuple[str | None, str | None] = (None, None),
+        found_at: tuple[str | None, str | None] = (None, None),
     ) -> None:
-        """`lies`: where its encoder and the tower for queries were found, if not where the manifest says."""
+        """`found_at`: where its encoder and the tower for queries are, if not where the manifest says."""
         self.store = store
         self.encoder = encoder
         self.index = index
         self.card = card
         self.lexical = lexical
         self._place = place
-        self._lies = lies
+        self._found_at = found_at
         self._proposer = Proposer(store, index)
 
     @classmethod
@@ -80,8 +80,8 @@ class Retriever:
         card = read_card(store.layout, store.manifest)
         index = load(store.layout.root, store.manifest, device, place)
         lexical = LexicalIndex.load(store.layout.root, store)
-        lies = (encoder, query_encoder)
-        return cls(store, Encoder.open(described, device), index, card, lexical, place, lies)
+        found_at = (encoder, query_encoder)
+        return cls(store, Encoder.open(described, device), index, card, lexical, place, found_at)
 
     @property
     def rows(self) -> int:
@@ -124,14 +124,14 @@ class Retriever:
             read_card(layout, now),
             LexicalIndex.load(layout.root, store),
             self._place,
-            self._lies,
+            self._found_at,
         )
 
     def _encoder_of(self, manifest: Manifest) -> Encoder:
         """The encoder of another generation: this one, if it is the same."""
         if self.encoder.is_of(manifest.encoder):
             return self.encoder
-        return Encoder.open(moved(manifest.encoder, *self._lies), self.encoder.device)
+        return Encoder.open(moved(manifest.encoder, *self._found_at), self.encoder.device)
 
     @property
     def method(self) -> Method:

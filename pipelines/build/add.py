@@ -98,8 +98,8 @@ class Addition:
         self, job: Job, corpus: Corpus, embedded: Embedded, entries: tuple[ShardEntry, ...]
     ) -> Manifest:
         grown = self._grown(job.layout, corpus, embedded, entries)
-        lies = self.query_encoder if grown.encoder.query else self.encoder
-        job.perform(CardStage(job.layout, grown, self.device or grown.config["device"], lies))
+        encoder = self.query_encoder if grown.encoder.query else self.encoder
+        job.perform(CardStage(job.layout, grown, self.device or grown.config["device"], encoder))
         put_files(self.layout, grown)
         with self.layout.publishing():
             # Something may have been taken down since, from what was there and from what is new.

@@ -173,8 +173,8 @@ class Compaction:
 
     def _publish(self, job: Job, manifest: Manifest) -> Manifest:
         if manifest.shards:
-            lies = self.query_encoder if manifest.encoder.query else self.encoder
-            job.perform(CardStage(job.layout, manifest, encoder=lies))
+            encoder = self.query_encoder if manifest.encoder.query else self.encoder
+            job.perform(CardStage(job.layout, manifest, encoder=encoder))
         require_turn(job.layout, current(self.layout))
         put_files(self.layout, manifest)
         with self.layout.publishing():

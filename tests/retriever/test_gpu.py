@@ -5,7 +5,7 @@ import torch
 
 from datastore.errors import RalmError
 from retriever import gpu
-from retriever.gpu import GpuSearchIndex, spread
+from retriever.gpu import GpuSearchIndex
 from retriever.index import SearchIndex, encode
 from retriever.sizing import IndexKey
 from tests.given import drawn_index, embeddings
@@ -13,15 +13,12 @@ from tests.given import drawn_index, embeddings
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def test_shards_are_spread_over_gpus_by_their_rows():
-    sizes = [5, 1, 1, 3, 4, 6]
-    shards = [(sum(sizes[:n]), np.zeros((size, 2), np.uint8)) for n, size in enumerate(sizes)]
-    for count in (1, 2, 3, 8):
-        groups = spread(shards, count)
-        assert len(groups) == count
-        assert [first for group in groups for first, _ in group] == [first for first, _ in shards]
-    assert [sum(len(codes) for _, codes in group) for group in spread(shards, 2)] == [10, 10]
-    assert spread([], 2) == [[], []]
+def test_a_copy_takes_as_many_gpus_as_hold_it(monkeypatch):
+    free = {0: 80 << 30, 1: 70 << 30, 2: 80 << 30, 3: 80 << 30}
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (free[device], 80 << 30))
+    needed = [gpu.gpus_of_a_copy(size << 30, range(4)) for size in (0, 1, 44, 46, 100, 170, 1000)]
+    assert needed == [1, 1, 1, 2, 3, 4, 4]
+    assert gpu.gpus_of_a_copy(1000 << 30, [0]) == 1
 
 
 def test_without_faiss_gpu_the_mend_is_named(monkeypatch):
@@ -31,12 +28,11 @@ def test_without_faiss_gpu_the_mend_is_named(monkeypatch):
 
 
 def both(key, by_residual=True, rows=20_000):
-    """An index in two groups on one GPU or two, and a CPU's, over the same codes."""
+    """An index in two copies on one GPU or two, and a CPU's, over the same codes."""
     index = drawn_index(key, by_residual, dimension=32)
     codes = encode(index, embeddings(rows, 2, 32))
     shards = [(at, codes[at : at + 3000]) for at in range(0, rows, 3000)]
-    devices = range(min(2, torch.cuda.device_count()))
-    on_gpu = GpuSearchIndex(index, IndexKey.parse(key), spread(shards, 2), devices)
+    on_gpu = GpuSearchIndex(index, IndexKey.parse(key), shards, (0, torch.cuda.device_count() - 1))
     inner = faiss.extract_index_ivf(index)
     inner.add_sa_codes(codes, np.arange(rows))
     index.ntotal = rows
@@ -63,6 +59,30 @@ def test_a_gpu_finds_what_a_cpu_finds(monkeypatch, key, by_residual):
     one, its = on_gpu.search(on_gpu.assign(queries, 8)[np.array([5])], 50)
     assert (its == rows[5]).mean() > 0.95
     assert np.allclose(one, scores[5], atol=0.01)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("by_residual", [True, False])
+@pytest.mark.parametrize("key", ["IVF64,PQ16", "IVF64,PQ16x4", "IVF64,SQ8", "IVF64,SQfp16"])
+def test_copies_and_parts_of_copies_find_what_one_gpu_finds(monkeypatch, key, by_residual):
+    monkeypatch.setattr(gpu, "_SHARED", 10)
+    monkeypatch.setattr(gpu, "_MANY", 3000)
+    index = drawn_index(key, by_residual, dimension=32)
+    shards = [(7, encode(index, embeddings(9000, 2, 32))), (9007, encode(index, embeddings(900, 4, 32)))]
+    queries = embeddings(100, 3, 32).astype(np.float32)
+    found = []
+    for count, parts in ((1, 1), (2, 1), (2, 2), (3, 2), (3, 3), (4, 2)):
+        devices = [n % torch.cuda.device_count() for n in range(count)]
+        on_gpu = GpuSearchIndex(index, IndexKey.parse(key), shards, devices, gpus_a_copy=parts)
+        assert [len(copy) for copy in on_gpu._copies] == [parts] * (count // parts)
+        asked = [queries[:1], queries[1:2], queries[2:10], queries]
+        found.append([on_gpu.search(on_gpu.assign(q, nprobe), 50) for q in asked for nprobe in (1, 8, 64)])
+    for several in found[1:]:
+        for (scores, rows), (others, theirs) in zip(found[0], several, strict=True):
+            assert (scores == others).all()
+            # Of equal scores the last may be another.
+            same = [np.isin(a, b) for a, b in zip(rows, theirs, strict=True)]
+            assert (same | (scores == scores[:, -1:])).all()
 
 
 @pytest.mark.gpu
@@ -128,4 +148,4 @@ def test_what_a_gpu_cannot_search_is_a_sentence():
     bits.train(embeddings(500).astype(np.float32))
     shard = (0, encode(bits, embeddings(10)))
     with pytest.raises(RalmError, match="has no form on GPUs"):
-        GpuSearchIndex(bits, IndexKey.parse("IVF8,RaBitQ"), [[shard]])
+        GpuSearchIndex(bits, IndexKey.parse("IVF8,RaBitQ"), [shard])
