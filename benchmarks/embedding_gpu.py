@@ -9,8 +9,8 @@ its best batch size of those tried. `--base` does the same with a model of BERT-
 Both are warm: of two runs the second counts. MFU is floating-point operations that the passages need (no
 padding) over the GPU's dense bfloat16 peak.
 
-Under `--executor ray` every GPU of the host has an actor of its own. The checksum of the vectors says whether
-are the same from one GPU as from several (CUDA_VISIBLE_DEVICES). `--peer-passages 0` leaves the peer out.
+Under `--executor ray` every GPU of the host has an actor of its own; the checksum of the vectors says whether
+they are the same from one GPU as from several (CUDA_VISIBLE_DEVICES). `--peer-passages 0`: without the peer.
 """
 
 import argparse
@@ -140,11 +140,10 @@ def measure(args: argparse.Namespace, name: str, folder: Path, executor: Executo
         f"{lengths.sum() / alone / 1e6:.2f} M tokens/s, MFU {flops / alone / PEAK:.1%}"
     )
     print(f"  SHA-256 of the vectors {checksum}", flush=True)
-    if not args.peer_passages:
-        return
-    peer, batch = peer_rate(encoder, texts[:: max(1, len(texts) // args.peer_passages)], folder)
-    print(f"  SentenceTransformer.encode, saved  {peer:10,.0f} passages/s  (batches of {batch})")
-    print(f"  ours is {count / whole / peer:.2f} times that end to end", flush=True)
+    if args.peer_passages:
+        peer, batch = peer_rate(encoder, texts[:: max(1, len(texts) // args.peer_passages)], folder)
+        print(f"  SentenceTransformer.encode, saved  {peer:10,.0f} passages/s  (batches of {batch})")
+        print(f"  ours is {count / whole / peer:.2f} times that end to end", flush=True)
 
 
 def main() -> None:

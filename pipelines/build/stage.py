@@ -4,6 +4,7 @@ A stage is a frozen, picklable description; `run(number)` is a pure function of 
 that writes whole files and returns a marker. Knows nothing of executors.
 """
 
+import ctypes
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,18 @@ def perform(stage: Stage, number: int) -> None:
         marker = stage.run(number)
     write_json(stage.layout.measured(stage.name, number), meter.drawn.to_json() | dict(marker.aside))
     stage.layout.mark(stage.name, number, marker)
+    give_back_memory()
+
+
+def give_back_memory() -> None:
+    """Hand what a task has freed back to the system.
+
+    glibc keeps it where something still in use lies behind it, in ever more places: a worker that embeds grew
+    by a tenth from its sixtieth task to its three hundredth. Elsewhere (musl, macOS) there is no such call.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 @dataclass

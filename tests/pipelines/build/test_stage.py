@@ -1,6 +1,8 @@
 from dataclasses import dataclass
 
+import numpy as np
 import orjson
+import psutil
 
 from datastore.layout import Layout, Marker, read_json
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog, perform
@@ -28,6 +30,21 @@ def test_a_task_is_marked_and_its_time_stands_apart(tmp_path):
     assert set(measured) == {"seconds", "cpu_seconds", "joules", "energy_source"}
     assert measured["seconds"] >= 0
     assert "seconds" not in layout.marker("double", 1).read_text()
+
+
+def test_a_task_leaves_no_memory_behind_that_it_has_freed(tmp_path):
+    kept = []
+
+    class Allocating(Doubling):
+        def run(self, number):
+            # Pieces that glibc takes from its heap; the last one lies behind all others.
+            pieces = [np.ones(60_000, np.uint8) for _ in range(4000)]
+            kept.append(pieces[-1])
+            return Marker({})
+
+    before = psutil.Process().memory_info().rss
+    perform(Allocating(Layout(tmp_path)), 0)
+    assert psutil.Process().memory_info().rss - before < 60_000 * 4000 / 4
 
 
 def test_what_a_task_says_aside_stands_with_what_is_measured(tmp_path):
