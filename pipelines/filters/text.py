@@ -20,7 +20,7 @@ class Text:
         """Texts whose words are found together, which is quicker than one after another."""
         texts = [cls(document) for document in documents]
         for text, words in zip(texts, words_of([text.body for text in texts]), strict=True):
-            text.words = words
+            text.__dict__["words"] = words  # What `cached_property` would set: the text itself is frozen.
         return texts
 
     @property
