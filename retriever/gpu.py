@@ -26,7 +26,7 @@ _DEEPEST = 2048
 # Of scalar codes: a deeper selection and the codes' ranges exceed the 48 KiB that a block of threads may
 # share, and FAISS ends the process (faiss issue 4509; seen with 384 dimensions and k 2,000).
 _DEEPEST_SCALAR = 512
-# Queries that the copies share. Fewer go to one of them: half of 32 take nearly as long as all.
+# Queries that the copies share. Fewer go to one of them: 32 take 1.5 to 2.7 times as long as one does.
 _SHARED = 64
 
 
