@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -52,21 +53,32 @@ _PART = 1 << 26
 _EVERY = 0.4
 
 
-def memory_of(process: psutil.Process) -> tuple[int, int]:
+def memory_of(process: psutil.Process) -> tuple[Counter[str], int]:
     """What a process and all its children hold, in bytes: of their own or shared, and pages of mapped files.
 
-    The second are the system's to take back. Pages that several hold are counted once (PSS).
+    The first by what kind of process it is. The second are the system's to take back. Pages that several hold
+    are counted once (PSS).
     """
-    own = files = 0
+    own: Counter[str] = Counter()
+    files = 0
     for one in (process, *process.children(recursive=True)):
         try:
             lines = Path(f"/proc/{one.pid}/smaps_rollup").read_text().splitlines()[1:]
-        except OSError:
+            kind = "the command" if one.pid == process.pid else kind_of(one.cmdline())
+        except (OSError, psutil.Error):
             continue  # It has ended meanwhile.
         found = {line.split()[0]: 1024 * int(line.split()[1]) for line in lines}
-        own += found["Pss_Anon:"] + found["Pss_Shmem:"]
+        own[kind] += found["Pss_Anon:"] + found["Pss_Shmem:"]
         files += found["Pss_File:"]
     return own, files
+
+
+def kind_of(command: list[str]) -> str:
+    """What a process of a build is called here, by its command line."""
+    first = Path(command[0]).name if command else ""
+    if first.startswith("ray::"):
+        return "workers"
+    return "Ray's servers" if any("/ray/" in part for part in command) else "workers"
 
 
 def peak_of_build(store: Path, arguments: list[str]) -> None:
@@ -74,6 +86,7 @@ def peak_of_build(store: Path, arguments: list[str]) -> None:
     command = [sys.executable, "-m", "pipelines.cli", "build", *arguments, "-o", str(store)]
     started, spilled = time.perf_counter(), False
     stages: dict[str, tuple[int, int]] = {}
+    kinds: Counter[str] = Counter()
     with subprocess.Popen(command) as build:
         process = psutil.Process(build.pid)
         while build.poll() is None:
@@ -83,7 +96,8 @@ def peak_of_build(store: Path, arguments: list[str]) -> None:
                 break
             stage, before = stage_of(store), (0, 0)
             before = stages.get(stage, before)
-            stages[stage] = (max(before[0], found[0]), max(before[1], found[1]))
+            stages[stage] = (max(before[0], found[0].total()), max(before[1], found[1]))
+            kinds = max(kinds, found[0], key=Counter.total)
             spilled = spilled or has_spilled()
             time.sleep(_EVERY)
     for stage, peaks in stages.items():
@@ -92,7 +106,8 @@ def peak_of_build(store: Path, arguments: list[str]) -> None:
     own, files = (max(peaks[n] for peaks in stages.values()) / 2**20 for n in range(2))
     print(
         f"peak memory {own:,.0f} MiB, mapped files {files:,.0f} MiB, {time.perf_counter() - started:.0f} s, "
-        f"Ray spilled {'objects' if spilled else 'nothing'}",
+        f"Ray spilled {'objects' if spilled else 'nothing'}; at the peak "
+        + ", ".join(f"{kind} {held / 2**20:,.0f}" for kind, held in kinds.most_common()),
         flush=True,
     )
 

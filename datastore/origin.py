@@ -147,7 +147,7 @@ class Origin:
             proof.unlink()
             raise RalmError(
                 f"{_key(file)} of {self.objects.address} is damaged (its checksum differs): put it back from "
-                "a copy, or build again."
+                "a copy, or build again at another address."
             )
         _link(proof, path)
 
@@ -159,7 +159,7 @@ class Origin:
             if found is None or xxhash.xxh3_128_hexdigest(found[0]) != xxh3:
                 raise RalmError(
                     f"{relative}.{xxh3} of {self.objects.address} is missing or damaged: put it back from a "
-                    "copy, or build again."
+                    "copy, or build again at another address."
                 )
             atomic_write(path, lambda handle: handle.write(found[0]))
         return path
@@ -242,7 +242,7 @@ class Origin:
         there = {key: one.bytes for key, one in self.objects.listed().items()}
         return [
             f"{_key(file)} of {self.objects.address} is missing or has another size than the manifest says: "
-            "put it back from a copy, or build again."
+            "put it back from a copy, or build again at another address."
             for file in files
             if there.get(_key(file)) != file.bytes
         ]

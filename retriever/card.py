@@ -32,7 +32,11 @@ _PAGE = 4096
 @dataclass(frozen=True, slots=True)
 class Rung:
     """One setting, measured: recall@10 and @100 against exact search, bytes of vectors read from disk
-    pages, and milliseconds of a single query on one thread (median), each for one query."""
+    pages, and milliseconds of a single query on one thread (median), each for one query.
+
+    Recall@k is the share of the first k hits whose exact score reaches that of the k-th best of all: of passages
+    with the same text an exact search may name any, and so may this one.
+    """
 
     nprobe: int
     depth: int
@@ -149,11 +153,11 @@ def measure(
         _, milliseconds = _cost(store, index, queries, 0, 0, np.empty((len(queries), 0), np.int64))
         rung = Rung(0, 0, 1.0, 1.0, 0, round(milliseconds, 4))
         return Card(identity(store.manifest), store.rows, len(queries), (rung,))
-    wanted = min(_DEEPEST, store.rows)
-    truth = exact(queries, store.shard_vectors(), wanted, device)
+    best = exact(queries, store.shard_vectors(), min(_DEEPEST, store.rows), device)
+    goal = _scores(store, queries, best, _DEEPEST)
     rungs = []
     for nprobe in probes(index.nlist):
-        rungs += list(_rungs(store, index, queries, truth, nprobe))
+        rungs += list(_rungs(store, index, queries, goal, nprobe))
     return Card(identity(store.manifest), store.rows, len(queries), tuple(rungs))
 
 
@@ -163,36 +167,38 @@ def probes(nlist: int) -> Sequence[int]:
 
 
 def _rungs(
-    store: Datastore, index: SearchIndex, queries: NDArray[np.float32], truth: NDArray[np.int64], nprobe: int
+    store: Datastore, index: SearchIndex, queries: NDArray[np.float32], goal: NDArray[np.float32], nprobe: int
 ) -> Iterable[Rung]:
+    """The rungs of so many lists; `goal` [n, k]: the exact scores of each query's best, best first."""
     depths = [d for d in DEPTHS if d <= store.rows]
     assigned = index.assign(queries, nprobe)
     _, rows = index.search(assigned, min(store.rows, max(_DEEPEST, *DEPTHS)))
     for depth in depths:
-        ranked = rows
-        if depth:
-            ranked = by_vectors(store, queries, [_proposed(rows, depth)], depth)[0].rows
+        # By codes alone the first k are the hits; re-scored, they are the best of the first `depth`.
+        hundred = _scores(store, queries, rows, depth or 100)
+        ten = hundred if depth else _scores(store, queries, rows, 10)
         read, milliseconds = _cost(store, index, queries, nprobe, depth, rows)
-        yield Rung(
-            nprobe,
-            depth,
-            _recall(ranked, truth, 10),
-            _recall(ranked, truth, 100),
-            read,
-            round(milliseconds, 4),
-        )
+        recalls = _recall(ten, goal, 10), _recall(hundred, goal, 100)
+        yield Rung(nprobe, depth, *recalls, read, round(milliseconds, 4))
 
 
-def _proposed(rows: NDArray[np.int64], depth: int) -> Candidates:
+def _scores(
+    store: Datastore, queries: NDArray[np.float32], rows: NDArray[np.int64], depth: int
+) -> NDArray[np.float32]:
+    """Exact scores of the first `depth` rows found for each query, best first, at most 100: [n, 100]."""
+    return by_vectors(store, queries, [_first(rows, depth)], _DEEPEST)[0].scores
+
+
+def _first(rows: NDArray[np.int64], depth: int) -> Candidates:
     """The first `depth` rows found for each query [n, ...], whatever their codes' scores."""
     mine = np.sort(rows[:, :depth], axis=1)
     return Candidates(mine[mine >= 0], np.empty(0, np.float32), (mine >= 0).sum(axis=1))
 
 
-def _recall(found: NDArray[np.int64], truth: NDArray[np.int64], k: int) -> float:
-    k = min(k, truth.shape[1])
-    shared = sum(len(np.intersect1d(a[:k], b[:k])) for a, b in zip(found, truth, strict=True))
-    return round(shared / truth[:, :k].size, 4)
+def _recall(found: NDArray[np.float32], goal: NDArray[np.float32], k: int) -> float:
+    """The share of the k best that was found, by exact scores of both [n, ...]."""
+    k = min(k, int(np.isfinite(goal[0]).sum()))
+    return round(float((found[:, :k] >= goal[:, k - 1, None]).mean()), 4)
 
 
 def _cost(
@@ -212,7 +218,7 @@ def _cost(
         started = time.perf_counter()
         index.search(index.assign(query[None], nprobe), max(depth, min(10, store.rows)))
         if depth:
-            by_vectors(store, query[None], [_proposed(mine[None], depth)], 10)
+            by_vectors(store, query[None], [_first(mine[None], depth)], 10)
         seconds.append(time.perf_counter() - started)
         starts = mine[:depth][mine[:depth] >= 0] * width
         pages.append(len(np.union1d(starts // _PAGE, (starts + width - 1) // _PAGE)))

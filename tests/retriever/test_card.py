@@ -57,6 +57,18 @@ def test_a_card_holds_what_a_search_then_finds(store):
     assert max(r.recall_10 for r in card.rungs) == 1.0
 
 
+def test_of_passages_with_one_text_any_will_do(tmp_path):
+    # Each vector stands in the store three times: an exact search for the first ten may name any of them.
+    vectors = np.repeat(random_vectors(0, 70), 3, axis=0)
+    store = make_store(tmp_path, np.arange(210), vectors, "IVF1,PQ4x4", per_shard=50)
+    queries = random_vectors(1, 30).astype(np.float32)
+    card = measure(store, in_memory(store.layout.root, store.manifest), queries)
+    (whole,) = (rung for rung in card.rungs if rung.depth == 200)
+    assert (whole.recall_10, whole.recall_100) == (1.0, 1.0)
+    (first,) = (rung for rung in card.rungs if rung.depth == 20)
+    assert first.recall_10 < 1
+
+
 def test_exact_search_is_over_all_shards(store):
     queries = random_vectors(2, 9).astype(np.float32)
     every = np.concatenate(list(store.shard_vectors())).astype(np.float32)
