@@ -7,3 +7,7 @@ class RalmError(Exception):
     Its message is one sentence that names the thing and says what to do. The command line prints
     it without a traceback and exits with code 2; the server answers with a 4xx.
     """
+
+
+class Unavailable(RalmError):
+    """What was asked is right, and cannot be answered just now. The server answers with 503."""

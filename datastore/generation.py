@@ -109,7 +109,9 @@ def current(layout: Layout) -> Manifest:
         return _read(origin.fetch_manifest(file, expected))
     path = layout.root / file
     if not path.exists() or checksum(path) != expected:
-        raise RalmError(f"{path} is missing or damaged: restore it from a copy, or build again in another folder.")
+        raise RalmError(
+            f"{path} is missing or damaged: restore it from a copy, or build again in another folder."
+        )
     return _read(path)
 
 

@@ -114,6 +114,15 @@ def _entries(number: int, kind: str) -> str:
     return f"{number} {one if number == 1 else several}"
 
 
+def is_unicode(text: str) -> bool:
+    """Whether text is Unicode: JSON's escapes and a terminal's bytes can hold halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def written(value: Any) -> str:
     """A value as it is written in YAML, JSON and options alike; a long one cut."""
     if value is None:

@@ -29,6 +29,9 @@ from datastore.view import View, mix
 FULL_CHECK_BYTES = 512 * 2**20
 
 
+# What is to be done about a file that is gone or damaged: what its stage worked on is gone too.
+MEND = "restore it from a copy, or build again in another folder."
+
 # Row ids, in any sequence that numpy takes.
 Rows = Sequence[int] | NDArray[np.int64]
 
@@ -324,7 +327,7 @@ def open_passages(path: Path) -> pa.RecordBatch:
         with pa.memory_map(str(path)) as source:
             return pa.ipc.open_file(source).get_batch(0)
     except (pa.ArrowInvalid, OSError) as error:
-        raise RalmError(f"{path} is damaged ({error}): restore it from a copy, or build again in another folder.") from None
+        raise RalmError(f"{path} is damaged ({error}): {MEND}") from None
 
 
 def open_array(path: Path) -> NDArray[Any]:
@@ -333,7 +336,7 @@ def open_array(path: Path) -> NDArray[Any]:
         # A plain view: numpy's memmap class makes each small access three times as slow.
         found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     except (ValueError, OSError) as error:
-        raise RalmError(f"{path} is damaged ({error}): restore it from a copy, or build again in another folder.") from None
+        raise RalmError(f"{path} is damaged ({error}): {MEND}") from None
     return found
 
 
@@ -356,10 +359,10 @@ def file_problem(layout: Layout, entry: FileEntry, full: bool) -> str | None:
     """What is wrong with a file of the store, in one sentence, or None. `full` compares checksums."""
     path = layout.root / entry.path
     if not path.exists():
-        return f"{path} is missing: restore it from a copy, or build again in another folder."
+        return f"{path} is missing: {MEND}"
     found = path.stat().st_size
     if found != entry.bytes:
-        return f"{path} has {found} bytes where the manifest says {entry.bytes}: restore it from a copy, or build again in another folder."
+        return f"{path} has {found} bytes where the manifest says {entry.bytes}: {MEND}"
     if full and checksum(path) != entry.xxh3:
-        return f"{path} is corrupted (its checksum differs): restore it from a copy, or build again in another folder."
+        return f"{path} is corrupted (its checksum differs): {MEND}"
     return None

@@ -79,6 +79,7 @@ def sweep_objects(layout: Layout, days: float, now: datetime | None = None) -> S
     """
     origin = Origin.of(layout.root)
     if origin is None:
+        current(layout)  # A mistyped name is the likelier reason.
         raise RalmError(f"{layout.root} is swept by `ralm compact`: only object storage is swept by age.")
     if days < LEAST_DAYS:
         raise RalmError(f"Objects of the last {LEAST_DAYS} day stay, a job may need them: not {days}.")

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from datastore.errors import RalmError
 from datastore.generation import open_current
-from datastore.layout import Layout
+from datastore.layout import Layout, read_json
 from datastore.manifest import LINES_COMPARED, PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest
 from datastore.origin import Origin, address_of, locate
 from datastore.schema import passage_at
@@ -60,6 +60,22 @@ def _repeat_problems(layout: Layout, manifest: Manifest) -> Iterator[str]:
         yield "lines that were compared are not those that stayed plus those left out"
 
 
+def _card_problems(layout: Layout, manifest: Manifest) -> Iterator[str]:
+    """A card is measured, so in no checksum, and a store does without; but a search refuses another's."""
+    path = layout.card(manifest.index.key, manifest.edition)
+    origin = Origin.of(layout.root)
+    if origin is not None:
+        origin.fetch_card(path, manifest.index_hash)
+    if not path.exists():
+        return
+    try:
+        found = read_json(path)
+    except RalmError:
+        found = None
+    if not isinstance(found, dict) or found.get("index") != manifest.index_hash:
+        yield f"{path} is not this index's card: `ralm card {address_of(layout.root)}` measures one."
+
+
 def _rows(layout: Layout, files: Sequence[FileEntry]) -> int:
     """How many rows arrays of the store have together."""
     return sum(len(open_array(layout.root / file.path)) for file in files)
@@ -90,6 +106,7 @@ def _problems(layout: Layout, manifest: Manifest) -> list[str]:
     if problems:
         return problems
     problems += [f"{address_of(layout.root)}/manifest.json: {p}." for p in _repeat_problems(layout, manifest)]
+    problems += _card_problems(layout, manifest)
     takedowns = Takedowns.load(layout, manifest)
     for entry in manifest.shards:
         try:

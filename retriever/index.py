@@ -27,11 +27,7 @@ _TWO_LEVEL_LISTS = 16_384
 def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
     """Train an empty index on a sample: float32 [n, dimension]. Flat needs none."""
     key.check(sample.shape[1])
-    if key.nlist > len(sample):
-        raise RalmError(
-            f"{key.text} has {key.nlist} lists and only {len(sample)} passages to train on: choose "
-            "fewer lists, or Flat."
-        )
+    key.require_passages(len(sample))
     index = untrained(key, sample.shape[1])
     ivf = lists_of(index)
     if ivf is not None:

@@ -33,6 +33,12 @@ class Decontamination:
     n: int = 8
     threshold: float = 0.8
 
+    @classmethod
+    def by(cls, method: str, n: int | None = None, threshold: float = 0.8) -> "Decontamination":
+        """A method by name, its n-grams as long as is usual for it: of 8, 32 and 13 words."""
+        usual = {"overlap": 32, "jaccard": 13}.get(method, 8)
+        return cls(method, usual if n is None else n, threshold)  # type: ignore[arg-type]
+
     def __post_init__(self) -> None:
         if self.method not in ("containment", "overlap", "jaccard"):
             raise RalmError(

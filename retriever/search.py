@@ -98,6 +98,14 @@ class Retriever:
         """What is searched, by name; nameless if it is one store."""
         return {"": self}
 
+    def left_out(self, view: View) -> tuple[str, ...]:
+        """The stores, by name, that hold no such domain or metadata column: nothing of them is in the view.
+
+        Raises RalmError if that is true of all that are searched.
+        """
+        self.store.check(view)
+        return ()
+
     def begin(self) -> None:
         """Forget which shards were missing in this thread's last search."""
 

@@ -98,6 +98,12 @@ class SeveralRetriever(Retriever):
         )
         return SeveralSettings(max(s.nprobe for s in each), max(s.depth for s in each), each)
 
+    def left_out(self, view: View) -> tuple[str, ...]:
+        """As `Retriever.left_out`; an empty store holds none."""
+        return tuple(
+            name for name, (known,) in zip(self.members, self._known([view]), strict=True) if not known
+        )
+
     def search_many(self, *args: Any, **options: Any) -> list[list[Ranking]]:
         """As `Retriever.search_many`; missing shards are numbered through over all stores."""
         for member in self._each:

@@ -72,6 +72,14 @@ class IndexKey:
             raise RalmError(f"Unknown index key {text!r}: valid keys are {VALID_KEYS}.")
         return cls(text, "factory")
 
+    def require_passages(self, count: int) -> None:
+        """Raise RalmError for fewer passages to train on than it has lists."""
+        if self.nlist > count:
+            raise RalmError(
+                f"{self.text} has {self.nlist:,} lists and only {count:,} passages to train on: choose "
+                "fewer lists, or Flat."
+            )
+
     @property
     def fast_scan(self) -> bool:
         """Whether a loaded list is laid out in blocks that SIMD registers scan."""

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from datastore.errors import RalmError
+from datastore.errors import RalmError, Unavailable
 from datastore.invalid import sentence
 from lm.weights import ReaderError
 from serve.answerer import Answerer
@@ -48,7 +48,9 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RalmError, _wrong_request)
+    app.add_exception_handler(Unavailable, _unavailable)
     app.add_exception_handler(ReaderError, _wrong_request)
+    app.add_exception_handler(Exception, _failed)
     return app
 
 
@@ -66,8 +68,10 @@ async def _follow(answerer: Answerer, seconds: float) -> None:
 
 
 def _error(status: int, message: str) -> JSONResponse:
-    content = {"error": {"message": message, "type": "invalid_request_error", "code": status}}
-    return JSONResponse(content, status)
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    # A setting's name may be what JSON can write and UTF-8 cannot.
+    message = message.encode(errors="backslashreplace").decode()
+    return JSONResponse({"error": {"message": message, "type": kind, "code": status}}, status)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -85,3 +89,12 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 async def _wrong_request(_: Request, error: Exception) -> JSONResponse:
     return _error(400, str(error))
+
+
+async def _unavailable(_: Request, error: Exception) -> JSONResponse:
+    return _error(503, str(error))
+
+
+async def _failed(_: Request, error: Exception) -> JSONResponse:
+    # A defect of ours: uvicorn logs it with its traceback.
+    return _error(500, f"The server failed ({type(error).__name__}): its log says at what.")

@@ -13,7 +13,6 @@ from sse_starlette.sse import EventSourceResponse
 
 from lm.reader import Sampling, TextStream
 from retriever.ranking import Method, Seconds
-from retriever.rerank import Refinement
 from retriever.search import Retriever
 from serve.answerer import Answerer, Prepared, hit_to_json
 from serve.schemas import ChatRequest, SearchReply, SearchRequest
@@ -68,18 +67,19 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
     """The passages nearest to each query."""
     retriever = _answerer(request).retriever
     assert retriever is not None  # A server always has a store.
-    queries = [body.query] if isinstance(body.query, str) else body.query
     seconds = Seconds()
+    view = body.view.to_view()
     setting = retriever.setting(body.k, body.recall, body.nprobe, body.depth)
     rankings = await run_in_threadpool(
         retriever.refine,
-        queries,
+        body.queries,
         body.k,
-        Refinement(body.near_duplicates, diversity=body.diversity),
-        body.view.to_view(),
+        body.refinement,
+        view,
         setting,
         Method(body.method or retriever.method.name, body.fusion, body.weight),
-        seconds=seconds,
+        body.answers,
+        seconds,
     )
     return {
         "manifest": retriever.hash,
@@ -90,8 +90,9 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
                 "exhausted": ranking.exhausted,
                 "missing": list(ranking.missing),
             }
-            for query, ranking in zip(queries, rankings, strict=True)
+            for query, ranking in zip(body.queries, rankings, strict=True)
         ],
+        "left_out": list(retriever.left_out(view)),
         "setting": {"nprobe": setting.nprobe, "depth": setting.depth},
         "seconds": seconds.stages,
     }

@@ -1,11 +1,13 @@
 """What requests and replies look like. The chat part follows OpenAI's chat completions API."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from datastore.invalid import is_unicode
 from datastore.view import Condition, View
 from lm.conditioning import DEFAULT_BUDGET
+from retriever.rerank import Decontamination, Refinement
 from serve.answerer import DEFAULT_PASSAGES
 
 # More hits than this in one reply are a dump, not an answer.
@@ -16,6 +18,16 @@ MAX_DEPTH = 100_000
 MAX_CHARACTERS = 100_000
 
 
+def _unicode(text: str) -> str:
+    if not is_unicode(text):
+        raise ValueError("half of a character (a lone surrogate) is no text: send UTF-8")
+    return text
+
+
+# What tokenizers and replies can hold: JSON's escapes can write what is no Unicode.
+Unicode = Annotated[str, AfterValidator(_unicode)]
+
+
 class ViewModel(BaseModel):
     """Which passages count: a sample, domains, and conditions on metadata such as year>=2010."""
 
@@ -23,8 +35,8 @@ class ViewModel(BaseModel):
 
     fraction: float = Field(1.0, gt=0, le=1)
     seed: int = Field(0, ge=0)
-    domains: list[str] = Field([], max_length=100)
-    where: list[str] = Field([], max_length=20)
+    domains: list[Unicode] = Field([], max_length=100)
+    where: list[Unicode] = Field([], max_length=20)
 
     def to_view(self) -> View:
         """Raises RalmError for what is no condition."""
@@ -32,12 +44,25 @@ class ViewModel(BaseModel):
         return View(self.fraction, self.seed, tuple(self.domains), conditions)
 
 
+class DecontaminationModel(BaseModel):
+    """Which hits hold the question, or an answer of n words or more, and are dropped.
+
+    "containment" of its n-grams (8 words), "overlap" of n words in a row (32), "jaccard" of n-grams (13).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    method: Literal["containment", "overlap", "jaccard"] = "containment"
+    n: int | None = Field(None, ge=1, le=1000, description="words of an n-gram; default: the method's")
+    threshold: float = Field(0.8, gt=0, le=1, description="of containment and jaccard")
+
+
 class SearchRequest(BaseModel):
     """`POST /search`: one query or several, the k best passages of each."""
 
     model_config = ConfigDict(extra="forbid")
 
-    query: str | list[str] = Field(description="a query, or up to 256 of them")
+    query: Unicode | list[Unicode] = Field(description="a query, or up to 256 of them")
     k: int = Field(5, ge=1, le=MAX_K)
     recall: float | None = Field(
         None, gt=0, le=1, description="take the quickest setting of this recall; without nprobe and depth"
@@ -49,7 +74,31 @@ class SearchRequest(BaseModel):
     weight: float = Field(0.5, ge=0, le=1, description="of the dense scores in a weighted fusion")
     view: ViewModel = Field(default_factory=lambda: ViewModel())
     near_duplicates: float | None = Field(None, gt=0, le=1, description="drop hits so like a better one")
+    decontaminate: DecontaminationModel | None = Field(None, description="drop hits that hold the question")
+    answers: list[list[Unicode]] | None = Field(
+        None, description="for each query; looked for by `decontaminate` too"
+    )
     diversity: float = Field(0.0, ge=0, le=1, description="prefer hits unlike those chosen")
+
+    @property
+    def queries(self) -> list[str]:
+        """The queries; one, if it was given alone."""
+        return [self.query] if isinstance(self.query, str) else self.query
+
+    @property
+    def refinement(self) -> Refinement:
+        """What is to follow the search."""
+        rule = self.decontaminate
+        drops = None if rule is None else Decontamination.by(rule.method, rule.n, rule.threshold)
+        return Refinement(self.near_duplicates, drops, diversity=self.diversity)
+
+    @model_validator(mode="after")
+    def _answered(self) -> "SearchRequest":
+        if self.answers is not None and len(self.answers) != len(self.queries):
+            raise ValueError(f"give a list of answers for each of the {len(self.queries)} queries")
+        if self.answers is not None and self.decontaminate is None:
+            raise ValueError("answers are for `decontaminate`: give both")
+        return self
 
     @field_validator("query")
     @classmethod
@@ -101,6 +150,7 @@ class SearchReply(BaseModel):
 
     manifest: str = Field(description="hash of the datastore's manifest")
     results: list[QueryResult]
+    left_out: list[str] = Field(description="stores without a domain or column of the view: none is in it")
     setting: SettingModel
     seconds: dict[str, float] = Field(description="by stage: encode, propose, rescore, words, fuse, read")
 
@@ -109,14 +159,14 @@ class TextPart(BaseModel):
     """A part of a message's content; only text is read."""
 
     type: Literal["text"]
-    text: str
+    text: Unicode
 
 
 class ChatMessage(BaseModel):
     """One turn of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    content: Unicode | list[TextPart]
 
     @property
     def text(self) -> str:
@@ -144,7 +194,7 @@ class ChatRequest(BaseModel):
     max_completion_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
-    stop: str | list[str] | None = None
+    stop: Unicode | list[Unicode] | None = None
     seed: int | None = Field(None, ge=0, lt=2**63)
     n: Literal[1] = 1
     retrieval: RetrievalOptions = RetrievalOptions()

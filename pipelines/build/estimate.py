@@ -13,14 +13,14 @@ from datastore.schema import Document
 from pipelines.build.chunk import chunk, load_tokenizer
 from pipelines.build.embed import THREADS, load_encoder
 from pipelines.build.progress import amount
+from pipelines.build.read import chain_of
 from pipelines.build.sources import Corpus, Split, resolve
 from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig
-from pipelines.filters.chain import in_share
+from pipelines.filters.chain import Chain, Removed
 from pipelines.readers.decompress import expansion
 from pipelines.readers.formats import compression
 from pipelines.readers.reader import RecordReader
-from pipelines.readers.records import Record
 from retriever.sizing import IndexKey, choose_key, parse_bytes
 from retriever.tokenizer import EncoderTokenizer
 
@@ -34,10 +34,14 @@ _FEW_BYTES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """A corpus foreseen. All but `input_bytes` and `splits` are extrapolated from a sample."""
+    """A corpus foreseen. All but `input_bytes` and `splits` are extrapolated from a sample.
+
+    `documents` are those that filters keep of the `read`; passages, tokens and text are theirs.
+    """
 
     input_bytes: int
     splits: int
+    read: int
     documents: int
     passages: int
     tokens: int
@@ -72,36 +76,45 @@ class Estimate:
 
 @dataclass
 class _Sample:
-    """The first documents of some splits, chunked, and the share of the corpus that they are."""
+    """The first documents of some splits, filtered and cut, and how many bytes they were read from."""
 
+    read: int = 0
     documents: int = 0
     text_bytes: int = 0
     consumed: int = 0
     ids: list[NDArray[np.int32]] = field(default_factory=list)
 
-    def add(self, record: Record, share: float, tokenizer: EncoderTokenizer, room: int) -> None:
-        if isinstance(record, Document) and in_share(record, share):
-            self.documents += 1
-            self.text_bytes += len(record.text.encode())
-            self.ids += [one.ids for one in chunk(record.text, tokenizer, room)]
+    def add(self, documents: list[Document], chain: Chain, tokenizer: EncoderTokenizer, room: int) -> None:
+        self.read += len(documents)
+        for verdict in chain.judge(documents):
+            if not isinstance(verdict, Removed):
+                text = verdict.document.text
+                self.documents += 1
+                self.text_bytes += len(text.encode())
+                self.ids += [one.ids for one in chunk(text, tokenizer, room)]
 
 
 def foresee(config: BuildConfig) -> Foreseen:
     """Foresee a corpus by reading and chunking a sample. Loads no model and writes nothing.
 
-    Passages grow in proportion to input bytes. Filters and duplicates are not foreseen. Raises RalmError if
-    nothing can be sampled.
+    Passages grow in proportion to input bytes. Duplicates are not foreseen. Raises RalmError if nothing can
+    be sampled.
     """
     corpus = resolve(config)
     sample, uncompressed = _take(config, corpus)
-    if not sample.ids:
+    if not sample.read:
         raise RalmError("No document could be read from the beginning of any source: nothing to plan.")
+    if not sample.ids:
+        raise RalmError(
+            f"The filters keep none of the first {amount(sample.read, 'documents')}: nothing to plan."
+        )
     scale = uncompressed / sample.consumed if sample.consumed else _scale_by_limit(config, sample)
     if config.limit is not None:
-        scale = min(scale, config.limit / sample.documents)
+        scale = min(scale, config.limit / sample.read)
     return Foreseen(
         input_bytes=corpus.bytes,
         splits=len(corpus.splits),
+        read=round(sample.read * scale),
         documents=round(sample.documents * scale),
         passages=round(len(sample.ids) * scale),
         tokens=round(sum(len(one) for one in sample.ids) * scale),
@@ -143,8 +156,8 @@ def _take(config: BuildConfig, corpus: Corpus) -> tuple[_Sample, float]:
     for split in corpus.splits[::step]:
         reader = _reader(config, corpus, split)
         records = (record for segment in split.segments for record in reader.read(segment))
-        for record in islice(records, _SAMPLED_RECORDS):
-            sample.add(record, config.sources[split.source].share, tokenizer, room)
+        documents = [one for one in islice(records, _SAMPLED_RECORDS) if isinstance(one, Document)]
+        sample.add(documents, chain_of(config, split.source), tokenizer, room)
         sample.consumed += reader.consumed
         path = split.segments[0].path
         codec = compression(path)
@@ -162,7 +175,7 @@ def _reader(config: BuildConfig, corpus: Corpus, split: Split) -> RecordReader:
 def _scale_by_limit(config: BuildConfig, sample: _Sample) -> float:
     if config.limit is None:
         raise RalmError("Data sets of the hub do not tell their size beforehand: give --limit.")
-    return config.limit / sample.documents
+    return config.limit / sample.read
 
 
 def _embedding_cost(config: BuildConfig, ids: Sequence[NDArray[np.int32]]) -> tuple[float, int]:

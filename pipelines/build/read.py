@@ -25,7 +25,7 @@ from datastore.takedown import Takedowns
 from pipelines.build.sources import Corpus, Split
 from pipelines.build.stage import RemovedLog
 from pipelines.config import BuildConfig
-from pipelines.filters.chain import Chain, Removed
+from pipelines.filters.chain import NOBODY, Chain, Removed
 from pipelines.filters.length import Length
 from pipelines.readers.formats import Segment
 from pipelines.readers.lines import count_newlines
@@ -99,7 +99,7 @@ class ReadStage:
         counts = dict.fromkeys(("records", "blank", "unreadable", "documents", "kept", "dropped_lines"), 0)
         removed = RemovedLog(self.layout, number)
         hashes: list[tuple[int, int, int, int]] = []
-        chain = self._chain(split.source)
+        chain = chain_of(self.config, split.source, Takedowns.read(self.takedowns))
         kept = _kept(self._records(split), chain, counts, removed, hashes)
         documents = self.layout.write(
             documents_path(self.layout, number), lambda handle: _write_documents(handle, kept)
@@ -129,12 +129,12 @@ class ReadStage:
         before = [self.layout.done(self.name, earlier) for earlier in range(number)]
         return self.config.limit - sum(m.counts["documents"] for m in before if m)
 
-    def _chain(self, source: int) -> Chain:
-        """What this source's documents are asked: its own filters or the build's, and a length at the end."""
-        own = self.config.sources[source].filters
-        rules = self.config.filters if own is None else own
-        rules = (*rules, Length(min_chars=self.config.min_chars))
-        return Chain(rules, Takedowns.read(self.takedowns), self.config.sources[source].share)
+
+def chain_of(config: BuildConfig, source: int, takedowns: Takedowns = NOBODY) -> Chain:
+    """What a source's documents are asked: its own filters or the build's, and a length at the end."""
+    own = config.sources[source].filters
+    rules = config.filters if own is None else own
+    return Chain((*rules, Length(min_chars=config.min_chars)), takedowns, config.sources[source].share)
 
 
 def _kept(

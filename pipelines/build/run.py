@@ -11,7 +11,7 @@ from datastore.generation import current, publish, published, put_files
 from datastore.layout import Layout, read_json, write_json
 from datastore.manifest import FileEntry, IndexEntry, Manifest
 from datastore.origin import Origin, address_of, locate
-from datastore.store import open_array
+from datastore.store import file_problem, open_array
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
 from pipelines.build.dedup import Held
@@ -61,6 +61,7 @@ class Build:
             takedowns = self._begin_takedowns(chosen)
             self._remake_index(chosen)
             job.claim(chosen)
+            self._require_whole()
             contamination = self._begin_decontamination(table)
             if not published(self.layout):
                 held = Held(
@@ -102,6 +103,14 @@ class Build:
                 f"{address_of(self.layout.root)} holds another datastore already: add to it with `ralm add`, "
                 "or choose another address."
             )
+
+    def _require_whole(self) -> None:
+        """Refuse to call a store built that has lost a file since: what its stages worked on is gone."""
+        if not published(self.layout) or Origin.of(self.layout.root) is not None:
+            return
+        for entry in current(self.layout).files:
+            if problem := file_problem(self.layout, entry, full=False):
+                raise RalmError(problem)
 
     def _check_device(self) -> None:
         """Refuse an index that a GPU does not train before anything is embedded for it."""

@@ -1,5 +1,6 @@
 """JSON Lines, whole or from a byte range of an uncompressed file."""
 
+import json
 from collections.abc import Iterator
 
 import orjson
@@ -54,4 +55,9 @@ def _reason(line: bytes, error: orjson.JSONDecodeError) -> str:
         line.decode()
     except UnicodeDecodeError as found:
         return f"invalid UTF-8 at byte {found.start} of the record"
-    return f"invalid JSON: {error.msg} at character {error.pos}"
+    try:
+        json.loads(line)
+    except ValueError:
+        return f"invalid JSON: {error.msg} at character {error.pos}"
+    # Python writes them unless it is told not to, and reads them: JSON has no such numbers.
+    return "invalid JSON: NaN and Infinity are no numbers there"

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from pipelines.build.estimate import Estimate
 
 
-def dry_run(found: "Estimate", workers: int) -> None:
+def dry_run(found: "Estimate", workers: int, with_ray: bool) -> None:
     """Print a dry run's plan."""
     rows = [
         ("input", f"{amount(found.corpus.input_bytes, 'bytes')} in {amount(found.corpus.splits, 'splits')}"),
-        ("documents", f"{found.corpus.documents:,}"),
+        ("documents", f"{found.corpus.read:,}"),
+        ("kept by filters", f"{found.corpus.documents:,}"),
         ("passages", f"{found.corpus.passages:,}"),
         ("tokens", f"{found.corpus.tokens:,}"),
         ("text on disk", amount(found.corpus.text_bytes, "bytes")),
@@ -33,8 +34,8 @@ def dry_run(found: "Estimate", workers: int) -> None:
     ]
     print_rows("Plan (nothing is written)", rows)
     console.print(
-        f"[dim]Extrapolated from {found.corpus.sample}; starting Ray and loading the encoder (some "
-        "15 seconds) not counted."
+        f"[dim]Extrapolated from {found.corpus.sample}. Duplicates are not foreseen, and "
+        f"{'starting Ray and ' if with_ray else ''}loading the encoder (some 15 seconds) is not counted."
     )
     if found.corpus.doubt:
         console.print(found.corpus.doubt, style="yellow")

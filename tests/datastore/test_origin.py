@@ -302,5 +302,9 @@ def test_a_sweep_refuses_what_it_cannot_do(tmp_path, machines, monkeypatch, addr
     put_store(layout.root)
     with pytest.raises(RalmError, match="the last 1 day stay"):
         sweep_objects(layout, 0.5)
+    with pytest.raises(RalmError, match="There is no datastore at"):
+        sweep_objects(Layout(tmp_path / "mistyped"), 7)
+    local = Layout(tmp_path / "local")
+    put_store(local.root)
     with pytest.raises(RalmError, match="is swept by `ralm compact`"):
-        sweep_objects(Layout(tmp_path), 7)
+        sweep_objects(local, 7)

@@ -169,7 +169,21 @@ def test_codes_of_other_rows_are_said(tmp_path, corpus):
     path = layout.codes("IVF4,SQ8", 0)
     fewer = np.load(path)[:-1]
     with_first_shard(layout, codes=layout.write(path, lambda handle: np.save(handle, fewer)))
-    assert verify(layout.root) == [f"{path} has not 8 rows."]
+    # The card was measured on the index as it was built.
+    card, codes = verify(layout.root)
+    assert "card.0.json is not this index's card: `ralm card" in card
+    assert codes == f"{path} has not 8 rows."
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"index": "another"}'])
+def test_a_card_that_searches_refuse_is_said_and_none_is_no_damage(own_store, content):
+    layout = Layout(own_store)
+    card = layout.card("Flat", 0)
+    card.write_text(content)
+    (problem,) = verify(own_store)
+    assert problem == f"{card} is not this index's card: `ralm card {own_store}` measures one."
+    card.unlink()
+    assert verify(own_store) == []
 
 
 @pytest.mark.parametrize("row", [0, 7])

@@ -1,10 +1,11 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
-from tests.conftest import tree
+from tests.conftest import build_store, tree
 from tests.corpus import documents, questions, write_lines
 
 
@@ -113,7 +114,13 @@ def test_a_curve_from_the_command_line(tmp_path, store, ralm):
         (["search", "{store}", "x", "--diversity", "2"], "diversity must be between 0 and 1"),
         (["search", "{store}", " "], "A query is empty"),
         (["ask", "{store}", " ", "--no-retrieval"], "A query is empty"),
-        (["ask", "{store}", "x", "-k", "-3"], "must not be negative: -3"),
+        (["search", "{store}", "x\udcff"], "bytes that are no text: write it in UTF-8"),
+        (
+            ["search", "{store}", "x", "--decontaminate", "rouge"],
+            "valid are containment, overlap and jaccard",
+        ),
+        (["ask", "{store}", "x", "-k", "0"], "at least 1, not 0: --no-retrieval asks the LM alone"),
+        (["serve", "{store}", "--partial"], "give --searchers too"),
         (["search", "{store}", "x", "--where", "year"], "such as year>=2010"),
         (["search", "{store}", "x", "--where", "age>3"], "metadata column 'age': there are"),
         (["search", "{store}", "x", "--domain", "none"], "has the domain 'none': there are"),
@@ -206,6 +213,33 @@ def test_several_stores_are_searched_as_one(ralm, store, own_store):
     assert {hit["store"] for hit in json.loads(out)["hits"]} <= {store.name, own_store.name}
     code, out, _ = ralm("search", store, "blue glass", "--also", own_store, "-k", 3)
     assert f"{own_store.name}, row" in out
+
+
+def test_a_store_that_a_view_leaves_out_is_named(ralm, tmp_path, store):
+    own = {"id": "x", "text": "a text that tells a shelf, which no other has", "shelf": 3}
+    build_store(tmp_path / "shelved", write_lines(tmp_path / "own.jsonl", [own]))
+    asked = ("search", store, "a text", "--also", tmp_path / "shelved", "--where", "shelf=3")
+    _, out, _ = ralm(*asked)
+    assert f"{store.name} has no such domain or column: nothing of it is in this view." in " ".join(
+        out.split()
+    )
+    _, out, _ = ralm(*asked, "--json")
+    assert json.loads(out)["left_out"] == [store.name]
+
+
+def test_passages_that_hold_the_question_can_be_left_out(ralm, store):
+    _, out, _ = ralm("search", store, "blue glass", "-k", 1, "--json")
+    (held,) = json.loads(out)["hits"]
+    question = " ".join(held["text"].split()[:12])
+    _, out, _ = ralm("search", store, question, "-k", 1, "--json")
+    assert question in " ".join(json.loads(out)["hits"][0]["text"].split())
+    _, out, _ = ralm("search", store, question, "-k", 1, "--json", "--decontaminate", "containment")
+    assert question not in " ".join(json.loads(out)["hits"][0]["text"].split())
+
+
+def test_the_version_is_that_of_what_is_installed(ralm):
+    code, out, _ = ralm("--version")
+    assert (code, out) == (0, f"ralm {version('ralm')}\n")
 
 
 @pytest.mark.parametrize(

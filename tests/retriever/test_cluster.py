@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from datastore.errors import RalmError
+from datastore.errors import RalmError, Unavailable
 from datastore.store import Datastore
 from datastore.view import Condition, View
 from retriever.cluster import ClusterRetriever
@@ -66,7 +66,7 @@ def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster):
         bound = front.store.manifest.shards[front.groups[1].start].first_row
         assert all(hit.row < bound for ranking in some for hit in ranking.hits)
         front.partial = False
-        with pytest.raises(RalmError, match=r"searchers of shards .* do not answer"):
+        with pytest.raises(Unavailable, match=r"searchers of shards .* do not answer.* --partial"):
             front.search(TEXTS, 5)
         # Killed as an accident kills it: Ray starts it again, and it answers once it has loaded.
         ray.kill(front.searchers[0], no_restart=False)

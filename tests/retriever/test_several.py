@@ -85,7 +85,9 @@ def test_a_view_on_what_only_one_store_has_finds_it_there(roots, tmp_path):
     own = {"id": "x", "domain": "own", "text": "a text in a domain of its own", "shelf": 3}
     build_store(tmp_path / "c", write_lines(tmp_path / "own.jsonl", [own]))
     several = SeveralRetriever({"a": Retriever.open(roots / "a"), "c": Retriever.open(tmp_path / "c")})
+    assert several.left_out(View()) == ()
     for view in (View(domains=("own",)), View(where=(Condition("shelf", "=", 3),))):
+        assert several.left_out(view) == ("a",)
         for method in (Method(), several.method):
             (ranking,) = several.search(["a text"], 3, view, method=method)
             assert [(h.store, h.passage.doc_id) for h in ranking.hits] == [("c", "x")]

@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
+from types import SimpleNamespace
 
 import httpx
 import openai
 import pytest
+from fastapi.testclient import TestClient
 
+from datastore.errors import Unavailable
+from serve.app import create_app
 from tests.conftest import add_to, compact, delete
 from tests.corpus import write_lines
 
@@ -87,6 +91,15 @@ def test_hits_that_repeat_a_better_one_can_be_left_out(url):
     assert sum("is chosen every" in hit["text"] for hit in alike) == 1
 
 
+def test_hits_that_hold_the_question_can_be_left_out(url):
+    body = {"query": "the mayor is chosen by lot", "k": 3, "method": "dense"}
+    first = json.loads(curl(f"{url}/search", body))["results"][0]["hits"][0]["text"]
+    asked = {"query": [first], "decontaminate": {}, "answers": [["no answer of eight words or more"]]}
+    (result,) = json.loads(curl(f"{url}/search", body | asked))["results"]
+    assert len(result["hits"]) == 3
+    assert first not in {hit["text"] for hit in result["hits"]}
+
+
 def test_curl_gets_an_answer_with_citations(url):
     reply = json.loads(curl(f"{url}/v1/chat/completions", {"model": "ralm", "messages": [QUESTION]}))
     assert "by lot" in reply["choices"][0]["message"]["content"]
@@ -157,6 +170,8 @@ def test_openais_client_lists_the_models(client):
             400,
             "shorten the prompt",
         ),
+        ("/search", {"query": "\ud800"}, 422, "half of a character (a lone surrogate) is no text"),
+        ("/search", {"query": "x", "\ud800": 1}, 422, "is not valid"),
         ("/nowhere", {}, 404, "Not Found"),
     ],
 )
@@ -165,6 +180,23 @@ def test_a_malformed_request_gets_a_reason(url, path, body, status, reason):
     reply = httpx.post(f"{url}{path}", content=content, headers={"Content-Type": "application/json"})
     assert reply.status_code == status
     assert reason in reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (Unavailable("The searchers do not answer."), 503, "The searchers do not answer."),
+        (ZeroDivisionError("a defect"), 500, "The server failed (ZeroDivisionError): its log says at what."),
+    ],
+)
+def test_what_the_client_did_not_do_wrong_is_the_servers_error(error, status, message):
+    def fail(*_):
+        raise error
+
+    app = create_app(SimpleNamespace(retriever=SimpleNamespace(setting=fail)))
+    reply = TestClient(app, raise_server_exceptions=False).post("/search", json={"query": "x"})
+    assert reply.status_code == status
+    assert reply.json()["error"] == {"message": message, "type": "server_error", "code": status}
 
 
 def test_openais_client_sees_the_reason(client):

@@ -1,6 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
+from retriever.rerank import Decontamination, Refinement
 from serve.schemas import ChatMessage, ChatRequest, SearchRequest
 
 USER = {"role": "user", "content": "Why?"}
@@ -18,6 +19,12 @@ USER = {"role": "user", "content": "Why?"}
         {"query": "x", "k": 1001},
         {"query": "x", "top": 3},
         {"query": 3},
+        {"query": "half of a pair \ud800"},
+        {"query": ["whole", "half of a pair \udc00"]},
+        {"query": "x", "view": {"where": ["year=\ud800"]}},
+        {"query": "x", "answers": [["y"]]},
+        {"query": ["x", "y"], "decontaminate": {}, "answers": [["y"]]},
+        {"query": "x", "decontaminate": {"method": "rouge"}},
     ],
 )
 def test_malformed_searches_are_refused(body):
@@ -32,6 +39,9 @@ def test_malformed_searches_are_refused(body):
         {"messages": []},
         {"messages": [{"role": "assistant", "content": "x"}]},
         {"messages": [{"role": "user", "content": "  "}]},
+        {"messages": [{"role": "system", "content": "\ud800"}, USER]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "x \ud800"}]}]},
+        {"messages": [USER], "stop": "\ud800"},
         {"messages": [{"role": "robot", "content": "x"}]},
         {"messages": [USER], "max_tokens": 0},
         {"messages": [USER], "temperature": 3},
@@ -44,6 +54,14 @@ def test_malformed_searches_are_refused(body):
 def test_malformed_chats_are_refused(body):
     with pytest.raises(ValidationError):
         ChatRequest.model_validate(body)
+
+
+def test_a_search_says_what_is_to_follow_it():
+    plain = SearchRequest.model_validate({"query": "x"})
+    assert (plain.queries, plain.refinement) == (["x"], Refinement())
+    asked = {"query": ["x", "y"], "decontaminate": {"method": "overlap"}, "answers": [["a"], []]}
+    found = SearchRequest.model_validate(asked | {"near_duplicates": 0.5})
+    assert found.refinement == Refinement(0.5, Decontamination("overlap", 32))
 
 
 def test_what_openai_sends_besides_is_ignored():

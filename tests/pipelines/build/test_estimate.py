@@ -46,6 +46,16 @@ def test_a_plan_foresees_the_share_of_a_source(tmp_path):
     assert abs(half.corpus.documents / whole.corpus.documents - 0.5) < 0.15
 
 
+def test_a_plan_foresees_what_filters_keep(tmp_path):
+    records = [d | {"id": f"{d['id']}-{n}"} for n in range(10) for d in documents()]
+    path = write_lines(tmp_path / "a.jsonl", records)
+    length = {"name": "length", "min_chars": 1 + sorted(len(r["text"]) for r in records)[len(records) // 2]}
+    found = estimate(config_of(path, filters=[length]), workers=1).corpus
+    assert 0.2 < found.documents / found.read < 0.6
+    with pytest.raises(RalmError, match="The filters keep none of the first"):
+        estimate(config_of(path, filters=[{"name": "length", "min_chars": 10**6}]), workers=1)
+
+
 def test_nothing_to_read_is_nothing_to_plan(tmp_path):
     (tmp_path / "a.jsonl").write_text("\n\n")
     with pytest.raises(RalmError, match="nothing to plan"):

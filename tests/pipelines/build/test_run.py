@@ -148,6 +148,20 @@ def test_a_finished_build_is_not_built_again(own_store, corpus):
     assert {path: path.stat().st_mtime_ns for path in own_store.rglob("*.npy")} == before
 
 
+def test_a_finished_build_that_has_lost_a_file_is_not_called_whole(own_store, corpus):
+    Layout(own_store).vectors(1).unlink()
+    with pytest.raises(RalmError, match=r"00001\.npy is missing: .* build again in another folder"):
+        build_store(own_store, corpus, split_bytes=4096, passages_per_shard=8)
+
+
+def test_more_lists_than_passages_are_refused_before_anything_is_embedded(tmp_path, corpus):
+    root = tmp_path / "store"
+    with pytest.raises(RalmError, match=r"IVF9999,SQ8 has 9,999 lists and only \d+ passages"):
+        build_store(root, corpus, index_key="IVF9999,SQ8")
+    assert not (root / "vectors").exists()
+    assert build_store(root, corpus, index_key="IVF4,SQ8").index.key == "IVF4,SQ8"
+
+
 def test_a_path_that_holds_something_else_is_left_alone(tmp_path, corpus):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(RalmError, match="holds something else"):

@@ -48,7 +48,7 @@ def test_passages_fit_the_encoder_and_their_documents(tokens, longest):
 
 
 def test_a_sample_is_taken_as_it_is():
-    foreseen = Foreseen(500, 1, 10, 20, 3000, 12_000, 5, 6_000, (np.arange(3, dtype=np.int32),))
+    foreseen = Foreseen(500, 1, 12, 10, 20, 3000, 12_000, 5, 6_000, (np.arange(3, dtype=np.int32),))
     found = Corpus.of_sample(foreseen)
     assert (found.tokens, found.passages, found.documents, found.text_bytes) == (3000, 20, 10, 12_000)
     assert "5 documents, 6.0 KB of text" in found.basis

@@ -44,6 +44,7 @@ def test_a_dry_run_says_for_how_many_workers_and_that_nothing_is_written(capsys)
     corpus = Foreseen(
         input_bytes=10**6,
         splits=1,
+        read=2000,
         documents=1234,
         passages=5678,
         tokens=10**5,
@@ -52,9 +53,12 @@ def test_a_dry_run_says_for_how_many_workers_and_that_nothing_is_written(capsys)
         sampled_bytes=10**4,
         sampled_ids=(),
     )
-    dry_run(Estimate(corpus, 4 * 10**6, 10**6, "Flat", 90.0), 2)
+    dry_run(Estimate(corpus, 4 * 10**6, 10**6, "Flat", 90.0), 2, with_ray=False)
     out = capsys.readouterr().out
     assert "Plan (nothing is written)" in out
     assert "1.0 MB in 1 split" in out
     assert "time on 2 workers" in out
+    assert "2,000" in out
+    assert "1,234" in out
+    assert "Ray" not in out
     assert "Extrapolated from 10 documents" in out
