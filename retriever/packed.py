@@ -26,6 +26,9 @@ _ATTENTION = "ralm_packed"
 # or to all of it before a token; and where they count positions from.
 _FIRST_POSITION = {"bert": "zero", "qwen3": "zero", "roberta": "padding", "xlm-roberta": "padding"}
 _POOLINGS = ("mean", "cls", "lasttoken")
+# oneDNN compiles a matrix product for each number of rows and keeps a thousand: batches of so many tokens
+# and more are filled up to a multiple, so that a few products are met again and again.
+_ROUNDED, _MULTIPLE = 1024, 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +78,8 @@ def attention(
     if places.bounds is not None:
         return _attention_on_gpu(query, key, value, causal, scaling, places)[None], None
     heads, tokens, width = query.shape[1:]
-    out = query.new_empty(tokens, heads, width)
+    # Tokens of no passage, which fill a batch up, attend to nothing.
+    out = query.new_zeros(tokens, heads, width)
     for first, count, length in places.runs:
         stretch = slice(first, first + count * length)
         q, k, v = (
@@ -169,9 +173,10 @@ class PackedModel:
         # BERT's own pooler turns the first token's state into what no encoder here uses.
         if hasattr(self._body, "pooler"):
             self._body.pooler = None
+        self._reordered = device == "cpu" and self._body.dtype == torch.bfloat16 and _has_reordered()
         if device == "cuda":
             _replace(self._body, gelu_along)
-        elif self._body.dtype == torch.bfloat16 and _has_reordered():
+        elif self._reordered:
             _replace(self._body, ReorderedLinear)
 
     def __call__(self, inputs: NDArray[np.int64], lengths: NDArray[np.int64]) -> torch.Tensor:
@@ -179,14 +184,16 @@ class PackedModel:
 
         inputs: their token ids, special ones included, end to end; lengths: the tokens of each.
         """
-        starts = lengths.cumsum() - lengths
-        positions = np.arange(len(inputs)) - np.repeat(starts, lengths) + self._first_position
+        starts, tokens = lengths.cumsum() - lengths, len(inputs)
+        positions = np.arange(tokens) - np.repeat(starts, lengths) + self._first_position
+        if self._reordered and tokens >= _ROUNDED:
+            inputs, positions = (np.pad(one, (0, -tokens % _MULTIPLE)) for one in (inputs, positions))
         states = self._body(
             input_ids=sent(torch.from_numpy(inputs), self._device)[None],
             position_ids=sent(torch.from_numpy(positions), self._device)[None],
             use_cache=False,
             places=Places.of(lengths, self._device),
-        ).last_hidden_state[0]
+        ).last_hidden_state[0, :tokens]
         vectors = self._pooled(states, starts, lengths)
         return nn.functional.normalize(vectors, dim=1) if self._normalizes else vectors
 

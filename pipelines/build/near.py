@@ -29,8 +29,8 @@ _Keys = tuple[NDArray[np.uint64], NDArray[np.int64]]
 _NOBODY: _Keys = np.empty(0, np.uint64), np.empty(0, np.int64)
 # Documents signed at once: their n-grams take 8 bytes a word.
 _SIGNED = 512
-# Keys are compared in ranges of about so many, 16 bytes each.
-_KEYS_PER_RANGE = 16_000_000
+# Keys are compared in ranges of about so many: sorting them takes 60 bytes each for a moment.
+_KEYS_PER_RANGE = 8_000_000
 # Of documents that share a key, each is paired with the first and with so many after it: all pairs of a small
 # group; of a large one (a page that a site repeats) enough to join it.
 _NEIGHBOURS = 16
