@@ -72,7 +72,9 @@ def shortfall(
     if method.name == "bm25":
         why = f"no other passage{within} holds a word of the query"
     elif nprobe < lists:
-        why = f"the {nprobe} lists probed hold no more{within} (--nprobe {lists} probes all)"
+        why = (
+            f"there are no more{within} in the {amount(nprobe, 'lists')} probed (--nprobe {lists} probes all)"
+        )
     if filtered:
         why += " that the filters keep"
     examples = [_example(stores, column) for column in view.columns] if not ranking.hits else []
