@@ -22,7 +22,8 @@ from datastore.layout import Layout, save_array
 from datastore.manifest import FileEntry, Manifest, ShardEntry
 from datastore.origin import fetch
 from datastore.schema import identity_hash, load_metadata
-from datastore.store import Datastore, open_passages, open_shard
+from datastore.shard import open_passages, open_shard
+from datastore.store import Datastore
 from datastore.view import View
 
 

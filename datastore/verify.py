@@ -13,7 +13,7 @@ from datastore.layout import Layout, read_json
 from datastore.manifest import LINES_COMPARED, PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest
 from datastore.origin import Origin, address_of, locate
 from datastore.schema import passage_at
-from datastore.store import file_problem, open_array, open_shard
+from datastore.shard import file_problem, open_array, open_shard
 from datastore.takedown import Takedowns
 
 

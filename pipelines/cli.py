@@ -14,6 +14,7 @@ from datastore.origin import locate
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError, require_quantization
 from pipelines import show, upkeep
 from pipelines.config import SourceConfig, load_config
+from pipelines.evaluate.command import scaling
 from pipelines.options import (
     Also,
     AsJson,
@@ -274,46 +275,6 @@ def demo(
     from pipelines.demo import run
 
     run(store.absolute(), as_executor(executor))
-
-
-def scaling(
-    store: Store,
-    questions: Annotated[Path, typer.Option(help="JSON Lines: question, answers and/or gold_docs")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="folder for table and plot")],
-    fractions: Annotated[str, typer.Option(help="shares of the store")] = "0.01,0.1,1",
-    seeds: Annotated[int, typer.Option(help="samples at each fraction below 1")] = 3,
-    reader: Annotated[str | None, typer.Option(help="also have an LM answer")] = None,
-    quantization: QuantizationName = DEFAULT_QUANTIZATION,
-    reader_questions: Annotated[int, typer.Option(help="questions the LM answers at most")] = 100,
-    limit: Annotated[int | None, typer.Option(help="take only the first questions")] = None,
-    method: Annotated[str, typer.Option(help="dense, bm25 or hybrid")] = "dense",
-    encoder: EncoderPlace = None,
-    query_encoder: QueryEncoderPlace = None,
-) -> None:
-    """Draw how retrieval and answers improve as the datastore grows."""
-    from pipelines.evaluate.scaling import Study
-    from pipelines.evaluate.scaling import run as run_study
-    from retriever.ranking import Method
-
-    try:
-        shares = tuple(sorted({float(part) for part in fractions.split(",")}))
-    except ValueError:
-        raise RalmError(f"--fractions {fractions!r} is not a list of numbers such as 0.01,0.1,1.") from None
-    study = Study(
-        store=store,
-        questions=questions,
-        output=output,
-        fractions=shares,
-        seeds=seeds,
-        reader=reader,
-        quantization=quantization,
-        reader_questions=reader_questions,
-        limit=limit,
-        method=Method(method),  # type: ignore[arg-type]
-        encoder=encoder,
-        query_encoder=query_encoder,
-    )
-    show.curve(run_study(study), output)
 
 
 # In the order of `ralm --help`.

@@ -85,7 +85,7 @@ class GpuSearchIndex:
     @classmethod
     def load(cls, root: Path, manifest: "Manifest", devices: Sequence[int] | None = None) -> "GpuSearchIndex":
         """Load every shard's codes of a store: onto all GPUs, unless told which."""
-        from datastore.store import open_array
+        from datastore.shard import open_array
         from retriever.index import read_trained
         from retriever.loading import in_memory
 

@@ -23,7 +23,8 @@ import xxhash
 from numpy.typing import NDArray
 
 from datastore.manifest import Manifest
-from datastore.store import Datastore, open_array
+from datastore.shard import open_array
+from datastore.store import Datastore
 from datastore.view import View
 from retriever.propose import Candidates
 from retriever.rescore import Ranked, by_codes

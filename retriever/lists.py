@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from datastore.manifest import Manifest
-from datastore.store import open_array
+from datastore.shard import open_array
 
 # Codes sorted by list at once.
 _BULK_BYTES = 1 << 28

@@ -9,7 +9,7 @@ import numpy as np
 from datastore.errors import RalmError
 from datastore.layout import Layout
 from datastore.manifest import Device, Manifest
-from datastore.store import open_array
+from datastore.shard import open_array
 from retriever.index import CodeIndex, SearchIndex, as_fast_scan, inner_of, lists_of, read_trained
 from retriever.lists import ListedCodes, fill
 from retriever.mapped import attach, fits, lay_out

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from datastore.generation import at_generation, current, current_whole, publish, put_files
 from datastore.layout import FileInfo, Layout, Marker, read_json, save_array
 from datastore.manifest import PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest, ShardEntry
-from datastore.store import open_array, open_shard
+from datastore.shard import open_array, open_shard
 from datastore.sweep import Swept, sweep
 from datastore.takedown import Takedowns, without
 from pipelines.build.add import require_codec

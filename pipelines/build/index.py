@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from datastore.layout import Layout, Marker, checksum, save_array
 from datastore.manifest import Device
-from datastore.store import open_array, open_passages, shard_keys
+from datastore.shard import open_array, open_passages, shard_keys
 from datastore.view import mix
 from pipelines.build.shards import NumberedShard
 from retriever.sizing import IndexKey

@@ -24,7 +24,7 @@ from pipelines.build.task import Task
 
 # What stages hand to each other, and the bytes that tasks write. Raised when a change to the code makes a job
 # that is half done go on wrongly.
-WORK = 2
+WORK = 3
 
 
 @dataclass(frozen=True)

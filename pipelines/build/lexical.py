@@ -6,7 +6,7 @@ from functools import partial
 from typing import ClassVar
 
 from datastore.layout import FileInfo, Layout, Marker, save_array
-from datastore.store import open_passages
+from datastore.shard import open_passages
 from pipelines.build.shards import NumberedShard
 
 

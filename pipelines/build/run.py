@@ -11,7 +11,7 @@ from datastore.generation import current, publish, published, put_files
 from datastore.layout import Layout, read_json, write_json
 from datastore.manifest import FileEntry, IndexEntry, Manifest
 from datastore.origin import Origin, address_of, locate
-from datastore.store import file_problem, open_array
+from datastore.shard import file_problem, open_array
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
 from pipelines.build.dedup import Held

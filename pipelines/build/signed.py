@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout, save_array
-from datastore.store import open_array
+from datastore.shard import open_array
 from datastore.takedown import Takedowns
 from pipelines.build.dedup import NOTHING, Held, among
 from pipelines.build.repeats import write_sorted

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
-from datastore.store import open_array
+from datastore.shard import open_array
 from retriever import lists
 from retriever.index import as_fast_scan, lists_of
 from retriever.lists import ListedCodes, Memory, Plan, fill, in_blocks, in_bulk

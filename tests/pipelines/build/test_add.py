@@ -9,7 +9,8 @@ import pytest
 from datastore.errors import RalmError
 from datastore.generation import current
 from datastore.layout import Layout
-from datastore.store import Datastore, open_array
+from datastore.shard import open_array
+from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.build.delete import Deletion
 from pipelines.build.job import discard

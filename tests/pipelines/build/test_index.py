@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from datastore.store import Datastore, open_array
+from datastore.shard import open_array
+from datastore.store import Datastore
 from datastore.verify import verify
 from retriever.index import Setting
 from retriever.search import Retriever

@@ -1,7 +1,8 @@
 import numpy as np
 
 from datastore.layout import Layout
-from datastore.store import Datastore, open_array
+from datastore.shard import open_array
+from datastore.store import Datastore
 from datastore.verify import verify
 from retriever.lexical import PARTS, index_shard, total_length
 from tests.conftest import build_store, tree

@@ -5,7 +5,8 @@ import pytest
 
 from datastore.generation import current
 from datastore.layout import Layout
-from datastore.store import Datastore, open_array
+from datastore.shard import open_array
+from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.build import repeats
 from pipelines.build.executor import open_executor

@@ -1,0 +1,97 @@
+"""One shard's files, memory-mapped, and what is wrong with a file of a store."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from datastore.errors import RalmError
+from datastore.layout import Layout, checksum
+from datastore.manifest import FileEntry, ShardEntry
+from datastore.origin import fetch
+
+# What is to be done about a file that is gone or damaged: what its stage worked on is gone too.
+MEND = "restore it from a copy, or build again in another folder."
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard's open files."""
+
+    passages: pa.RecordBatch
+    vectors: NDArray[np.float16]
+    deleted: NDArray[np.uint8] | None
+
+    @cached_property
+    def alive(self) -> NDArray[np.bool_] | None:
+        """Which rows are not taken down: bool [rows]; None if all of them."""
+        if self.deleted is None:
+            return None
+        alive: NDArray[np.bool_] = (
+            np.unpackbits(self.deleted, count=len(self.vectors), bitorder="little") == 0
+        )
+        return alive
+
+    @cached_property
+    def items(self) -> NDArray[np.void]:
+        """The vectors as single items [rows]: numpy copies those four times as fast as rows of float16."""
+        width = self.vectors.shape[1] * self.vectors.itemsize
+        found: NDArray[np.void] = self.vectors.view(np.dtype((np.void, width)))[:, 0]
+        return found
+
+
+def shard_keys(passages: pa.RecordBatch) -> NDArray[np.uint64]:
+    """The passage keys of a shard, without a copy: uint64 [rows]."""
+    keys: NDArray[np.uint64] = passages.column("key").to_numpy(zero_copy_only=True)
+    return keys
+
+
+def open_passages(path: Path) -> pa.RecordBatch:
+    """Memory-map a passage file. Raises RalmError if it is not one."""
+    try:
+        with pa.memory_map(str(path)) as source:
+            return pa.ipc.open_file(source).get_batch(0)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RalmError(f"{path} is damaged ({error}): {MEND}") from None
+
+
+def open_array(path: Path) -> NDArray[Any]:
+    """Memory-map an array file, such as vectors or codes. Raises RalmError if it is not one."""
+    try:
+        # A plain view: numpy's memmap class makes each small access three times as slow.
+        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    except (ValueError, OSError) as error:
+        raise RalmError(f"{path} is damaged ({error}): {MEND}") from None
+    return found
+
+
+def open_shard(root: Path, entry: ShardEntry) -> Shard:
+    """Memory-map one shard's files. Raises RalmError where they disagree with the manifest."""
+    fetch(root, [file for file in (entry.passages, entry.vectors, entry.deleted) if file])
+    passages = open_passages(root / entry.passages.path)
+    vectors = open_array(root / entry.vectors.path)
+    deleted = open_array(root / entry.deleted.path) if entry.deleted else None
+    for path, found in (
+        (entry.passages.path, passages.num_rows),
+        (entry.vectors.path, len(vectors)),
+    ):
+        if found != entry.rows:
+            raise RalmError(f"{root / path} has {found} rows where the manifest says {entry.rows}.")
+    return Shard(passages, vectors, deleted)
+
+
+def file_problem(layout: Layout, entry: FileEntry, full: bool) -> str | None:
+    """What is wrong with a file of the store, in one sentence, or None. `full` compares checksums."""
+    path = layout.root / entry.path
+    if not path.exists():
+        return f"{path} is missing: {MEND}"
+    found = path.stat().st_size
+    if found != entry.bytes:
+        return f"{path} has {found} bytes where the manifest says {entry.bytes}: {MEND}"
+    if full and checksum(path) != entry.xxh3:
+        return f"{path} is corrupted (its checksum differs): {MEND}"
+    return None
