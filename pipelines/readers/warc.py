@@ -11,6 +11,7 @@ file the damaged member, in a plain one the record whose length is wrong. warcio
 
 import io
 import logging
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -24,6 +25,7 @@ from pipelines.readers.scanner import Scanner
 
 _START, _RECORD_END = b"WARC/", b"\r\n\r\n"
 _HEADER_BYTES = 1 << 16
+_TARGET = re.compile(rb"^WARC-Target-URI[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _HTML = ("text/html", "application/xhtml+xml")
 _KINDS = ("warcinfo", "resource", "request", "metadata", "revisit", "continuation")
 
@@ -160,11 +162,18 @@ def _parsed(block: bytes) -> Any:
     from warcio.recordloader import ArcWarcRecordLoader
     from warcio.statusandheaders import StatusAndHeadersParserException
 
-    if b"warc-target-uri" not in block[:_HEADER_BYTES].lower():
+    if not _TARGET.search(block, 0, block.find(_RECORD_END)):
         block = block.replace(b"\r\n", b"\r\nWARC-Target-URI: \r\n", 1)  # warcio fails without it.
     try:
         return ArcWarcRecordLoader().parse_record_stream(io.BytesIO(block), known_format="warc")
-    except (ArchiveLoadFailed, StatusAndHeadersParserException, EOFError, ValueError) as error:
+    except (
+        ArchiveLoadFailed,
+        StatusAndHeadersParserException,
+        EOFError,
+        ValueError,
+        AttributeError,
+    ) as error:
+        # The last where warcio's header ends before ours, at a line of other white space, without that name.
         raise _BadRecord(f"it cannot be parsed ({one_line(error)})") from None
 
 

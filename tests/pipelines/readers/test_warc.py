@@ -135,6 +135,17 @@ def test_a_damaged_member_costs_only_itself(tmp_path_factory, data):
             assert one.text == f"text number {one.id[-1]}" * 20
 
 
+@pytest.mark.parametrize("between", [b"\r\n", b"\r\n \n"])
+def test_a_header_broken_within_its_address_costs_no_other_record(tmp_path, between):
+    whole = response(b"<p>page</p>", number=7)
+    at = whole.index(b": http://")
+    path = tmp_path / "a.warc"
+    path.write_bytes(record(number=0) + whole[:at] + between + whole[at:] + record(number=1))
+    found = [one.id for one in read(path) if isinstance(one, Document)]
+    assert found[0] == "urn:uuid:0"
+    assert found[-1] == "urn:uuid:1"
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_whatever_stands_in_a_plain_archive_the_records_before_it_are_read(tmp_path_factory, data):
