@@ -123,24 +123,23 @@ class Proposer:
         return [one.candidates() for one in found]
 
     def _plain(self, queries: Assigned, want: int, scored: bool) -> Candidates | None:
-        """The common case, quick: nothing is left out, and the lists hold more than is wanted."""
+        """The common case, quick: nothing is left out, and the lists hold as many as are wanted.
+
+        After a search every numpy call finds cold caches: there are as few of them as can be.
+        """
         scores, rows = self._index.search(queries, want + _SPARE)
-        if rows.shape[1] <= want or rows[:, -1].min() < 0:
+        if rows.shape[1] <= want:
             return None
         # Scores descend: those that tie with the last one wanted stand right behind it.
-        ties = (scores[:, want:] == scores[:, want - 1 : want]).sum(axis=1)
-        most = int(ties.max())
-        if most == _SPARE:
-            return None  # They go on beyond what was seen.
-        order: NDArray[np.int64] | None = None
-        mine = rows[:, : want + most].copy()
-        mine[:, want:][np.arange(most) >= ties[:, None]] = _NOBODY
-        if scored:
-            order = np.argsort(mine, axis=1)
+        chosen = scores >= scores[:, want - 1 : want]
+        if chosen[:, -1].any():
+            return None  # They may go on beyond what was seen; or there are too few, all -1.
+        mine = np.where(chosen, rows, _NOBODY)
+        order = np.argsort(mine, axis=1) if scored else None
         mine.sort(axis=1)
         there = mine != _NOBODY
         codes = np.take_along_axis(scores, order, axis=1)[there] if order is not None else _NO_SCORES
-        return Candidates(mine[there], codes, want + ties)
+        return Candidates(mine[there], codes, there.sum(axis=1))
 
     def _share(self, view: View) -> float:
         """About which share of the rows a view keeps; conditions on metadata are not foreseen."""

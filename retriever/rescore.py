@@ -154,10 +154,8 @@ class Scan:
     ) -> None:
         self._queries, self._count = np.ascontiguousarray(queries), len(addresses)
         probed = int(counts.max(initial=0))
-        columns = np.arange(probed)
-        self._probed = (np.cumsum(counts) - counts)[:, None] + columns
-        if self._count < self._probed.size:
-            self._probed[columns >= counts[:, None]] = -1
+        self._probed = np.full((len(counts), probed), -1, np.int64)
+        self._probed[np.arange(probed) < counts[:, None]] = np.arange(self._count)
         self._distances = np.zeros(self._probed.shape, np.float32)
         self._index, self._lists = scanner.over(addresses, queries.shape[1])
         self._index.nprobe = probed
