@@ -4,7 +4,7 @@ A row id is the first row of its shard plus the row within it; no other id map e
 held in memory grows with the number of shards, not of passages.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -194,14 +194,7 @@ class Datastore:
 
     def check(self, view: View) -> None:
         """Raise RalmError if a view asks for a domain or a metadata column that no passage has."""
-        for name, asked, there in (
-            ("metadata column", view.columns, self.manifest.columns),
-            ("domain", view.domains, self.manifest.domains),
-        ):
-            for one in asked:
-                if one not in there:
-                    listed = ", ".join(sorted(there)) or "none"
-                    raise RalmError(f"No passage has the {name} {one!r}: there are {listed}.")
+        _require_known(view, self.manifest.columns, self.manifest.domains)
 
     def _parts(self, rows: Rows) -> Iterator[tuple[Shard, NDArray[np.int64] | slice, NDArray[np.int64]]]:
         """Rows by shard: the shard, the places in `rows`, and the rows within the shard."""
@@ -239,21 +232,33 @@ class Datastore:
 
 def known_views(stores: Sequence[Datastore], views: Sequence[View]) -> list[list[bool]]:
     """Which views each of some stores can answer. Raises RalmError for one that none can."""
-    known, refusals = [], {}
-    for store in stores:
-        mine = []
-        for number, view in enumerate(views):
-            try:
-                store.check(view)
-                mine.append(store.rows > 0)
-            except RalmError as error:
-                refusals[number] = error
-                mine.append(False)
-        known.append(mine)
-    for number, refusal in refusals.items():
-        if not any(mine[number] for mine in known):
-            raise refusal
+    columns = set().union(*(store.manifest.columns for store in stores))
+    domains = set().union(*(store.manifest.domains for store in stores))
+    for view in views:
+        _require_known(view, columns, domains)
+    known = [[store.rows > 0 and _knows(store, view) for view in views] for store in stores]
+    for view, *there in zip(views, *known, strict=True):
+        if not any(there) and any(store.rows for store in stores):
+            asked = ", ".join(map(repr, [*view.domains, *view.columns]))
+            raise RalmError(f"No one of these stores has all of {asked}: search them apart.")
     return known
+
+
+def _knows(store: Datastore, view: View) -> bool:
+    try:
+        store.check(view)
+    except RalmError:
+        return False
+    return True
+
+
+def _require_known(view: View, columns: Collection[str], domains: Collection[str]) -> None:
+    """Raise RalmError if a view asks for a metadata column or a domain that is not among these."""
+    for name, asked, there in (("metadata column", view.columns, columns), ("domain", view.domains, domains)):
+        for one in asked:
+            if one not in there:
+                listed = ", ".join(map(repr, sorted(there))) or "none"
+                raise RalmError(f"No passage has the {name} {one!r}: there are {listed}.")
 
 
 class _ShardRows:

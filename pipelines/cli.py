@@ -150,7 +150,9 @@ def search(
     method: Annotated[str | None, typer.Option(help="dense, bm25 or hybrid (default, if it can)")] = None,
     fusion: Annotated[str, typer.Option(help="how hybrid joins: rrf or weighted")] = "weighted",
     domain: Annotated[list[str] | None, typer.Option(help="only of this domain (repeatable)")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="only if, year>=2010 (repeatable)")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="only what has it so: year>=2010 (repeatable)")
+    ] = None,
     fraction: Annotated[float, typer.Option(help="search a sample of the store")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="which sample")] = 0,
     near_duplicates: Annotated[float | None, typer.Option(help="drop hits so like a better one, 0.8")] = None,
@@ -168,6 +170,7 @@ def search(
     from retriever.asked import Asked, require_text
     from retriever.ranking import Method, Seconds
     from retriever.rerank import Decontamination, Refinement
+    from retriever.shortfall import shortfall
 
     require_text([query])
     conditions = tuple(Condition.parse(text) for text in where or [])
@@ -185,9 +188,8 @@ def search(
     (ranking,) = retriever.refine([query], k, refinement, view, chosen, how, seconds=seconds)
     left_out = retriever.left_out(view)
     notes = [f"{name} has no such domain or column: nothing of it is in this view." for name in left_out]
-    if ranking.exhausted:
-        notes.append(show.shortfall(retriever, ranking, view, chosen.nprobe, how, refinement.filters))
-    show.hits(query, ranking, retriever.hash, chosen, seconds.stages, notes, left_out, as_json)
+    short = shortfall(retriever, query, ranking, view, chosen.nprobe, how, refinement.filters)
+    show.hits(query, ranking, retriever.hash, chosen, seconds.stages, notes, left_out, short, as_json)
 
 
 def ask(
@@ -262,6 +264,7 @@ def serve(
         retriever = open_stores([store, *(also or [])], opening)
         show.loading(reader)
         answerer = Answerer(retriever, TransformersReader(reader, quantization))
+        del retriever  # Under this name the generation of the start would stay open for as long as we serve.
         show.serving(host, listener.getsockname()[1])
         server = uvicorn.Server(uvicorn.Config(create_app(answerer), log_level="warning"))
         server.run(sockets=[listener])

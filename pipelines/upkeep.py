@@ -70,7 +70,9 @@ def delete(
     ids: Annotated[list[str] | None, typer.Option(help="of this document id (repeatable)")] = None,
     ids_file: Annotated[Path | None, typer.Option(help="JSON Lines of domain and id")] = None,
     domain: Annotated[list[str] | None, typer.Option(help="of this domain (repeatable)")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="only if, year<2010 (repeatable)")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="only what has it so: year<2010 (repeatable)")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would go, change nothing")] = False,
 ) -> None:
     """Take documents down at once, by domain and id; later adds keep them out, `build --takedowns` too."""

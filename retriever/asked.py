@@ -21,8 +21,10 @@ from retriever.sizing import IndexKey
 
 def require_text(queries: Sequence[str]) -> None:
     """Raise RalmError for a query of white space alone, to which all is near, or that is no Unicode."""
-    if not all(map(str.strip, queries)):
-        raise RalmError("A query is empty: give it at least one word.")
+    for number, query in enumerate(queries, 1):
+        if not query.strip():
+            which = f"Query {number}" if len(queries) > 1 else "The query"
+            raise RalmError(f"{which} is empty: give it at least one word.")
     if not all(map(is_unicode, queries)):
         raise RalmError("A query holds bytes that are no text: write it in UTF-8.")
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import faiss
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.layout import Layout, read_json, write_json
+from datastore.layout import Layout, write_json
 from datastore.manifest import Device, Manifest
 from datastore.store import Datastore
 from retriever.index import SearchIndex, Setting
@@ -93,12 +94,12 @@ def read_card(layout: Layout, manifest: Manifest) -> Card | None:
     path = layout.card(manifest.index.key, manifest.edition)
     if not path.exists():
         return None
-    found = read_json(path)
     try:
+        found = orjson.loads(path.read_bytes())
         card = Card(
             found["index"], found["rows"], found["queries"], tuple(Rung(**rung) for rung in found["rungs"])
         )
-    except (KeyError, TypeError):
+    except (orjson.JSONDecodeError, KeyError, TypeError):
         raise RalmError(f"{path} is not an index card: run `ralm card {layout.root}`.") from None
     if card.index != identity(manifest):
         raise RalmError(

@@ -6,9 +6,10 @@ however the shards are grouped.
 """
 
 import copy
+import logging
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from retriever.search import Retriever, require_finite
 from retriever.searcher import Part, Searcher, Ticket, groups
 from retriever.sizing import IndexKey
 
+_log = logging.getLogger(__name__)
 # How long a searcher may take before its shards count as missing, in seconds.
 PATIENCE = 30.0
 # How long all searchers may take to start and to load their shards, at least, in seconds.
@@ -104,6 +106,8 @@ class ClusterRetriever(Retriever):
         )
         self._hash = manifest.hash
         self.groups = groups(manifest, len(self.searchers))
+        self._silent: set[int] = set()
+        self._noting = threading.Lock()
         self._starts = np.array([manifest.shards[group.start].first_row for group in self.groups], np.int64)
         if manifest.has_words:
             self.lexical = _ClusterLexical(weakref.proxy(self))  # No cycle: it is to go with its store.
@@ -162,7 +166,8 @@ class ClusterRetriever(Retriever):
                 raise
             except (RayError, TimeoutError):
                 lost.append(number)
-        missing = [shard for number in lost for shard in self.groups[number]]
+        self._note(set(lost), set(replies))
+        missing = self._shards(lost)
         self._lost.shards = self._missing | set(missing)
         if lost and not self.partial:
             listed = ", ".join(map(str, missing))
@@ -171,6 +176,23 @@ class ClusterRetriever(Retriever):
                 "let answers do without them (`ralm serve --partial`)."
             )
         return replies
+
+    def _note(self, lost: set[int], answered: set[int]) -> None:
+        """Remember which groups give no answer, and say so once."""
+        with self._noting:
+            news, back = lost - self._silent, answered & self._silent
+            self._silent = (self._silent | lost) - answered
+        for numbers, what in ((news, "gives no answer and is being started again"), (back, "answers again")):
+            for number in sorted(numbers):
+                listed = ", ".join(map(str, self._shards([number])))
+                _log.warning("The searcher of shards %s %s.", listed, what)
+
+    def _shards(self, numbers: Iterable[int]) -> list[int]:
+        return [shard for number in numbers for shard in self.groups[number]]
+
+    def silent(self) -> tuple[int, ...]:
+        """Shards that gave no answer when they were last asked, by whomever."""
+        return tuple(sorted(self._shards(self._silent)))
 
     @property
     def _missing(self) -> set[int]:

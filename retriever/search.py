@@ -113,6 +113,10 @@ class Retriever:
         """Shards that gave no answer in this thread's search; a local store has them all."""
         return ()
 
+    def silent(self) -> tuple[int, ...]:
+        """Shards that gave no answer when they were last asked, by whomever; a local store has none."""
+        return ()
+
     def refreshed(self) -> "Retriever":
         """A retriever of the store's current generation: this one, if it is of that already.
 

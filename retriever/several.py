@@ -109,12 +109,21 @@ class SeveralRetriever(Retriever):
         for member in self._each:
             member.begin()
         found = super().search_many(*args, **options)
-        missing: list[int] = []
+        missing = self._numbered([member.missing() for member in self._each])
+        return [[replace(ranking, missing=missing) for ranking in several] for several in found]
+
+    def silent(self) -> tuple[int, ...]:
+        """As `Retriever.silent`, numbered through over all stores."""
+        return self._numbered([member.silent() for member in self._each])
+
+    def _numbered(self, shards: Sequence[Sequence[int]]) -> tuple[int, ...]:
+        """Shards of each store, numbered through over all of them."""
+        numbered: list[int] = []
         before = 0
-        for member in self._each:
-            missing += [before + shard for shard in member.missing()]
+        for member, its in zip(self._each, shards, strict=True):
+            numbered += [before + shard for shard in its]
             before += len(member.store.manifest.shards)
-        return [[replace(ranking, missing=tuple(missing)) for ranking in several] for several in found]
+        return tuple(numbered)
 
     def rank(
         self,

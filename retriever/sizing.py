@@ -26,8 +26,8 @@ _BLOCK = 32
 _ID_BYTES = 8
 VALID_KEYS = (
     "auto, Flat, IVFn,CODE with CODE one of SQfp16, SQ8, PQm, PQmx4, PQmx4fs, RaBitQ or RaBitQfs ('OPQm,' in "
-    "front rotates, 'MRLd,' takes the first d dimensions), HNSWm,SQ8, HNSWm,SQfp16, or any FAISS factory "
-    "string"
+    "front of IVF rotates, 'MRLd,' there takes the first d dimensions), HNSWm,SQ8, HNSWm,SQfp16, or any "
+    "FAISS factory string"
 )
 
 Family = Literal["flat", "ivf", "hnsw", "factory"]
@@ -73,12 +73,17 @@ class IndexKey:
         return cls(text, "factory")
 
     def require_passages(self, count: int) -> None:
-        """Raise RalmError for fewer passages to train on than it has lists."""
+        """Raise RalmError for fewer passages to train on than it has lists, or codes of a part."""
         if self.nlist > count:
             raise RalmError(
                 f"{self.text} has {self.nlist:,} lists and only {count:,} passages to train on: choose "
                 "fewer lists, or Flat."
             )
+        bits = self._parts[1] if self._parts else 0
+        if self.rotation.startswith("OPQ"):
+            bits = 8  # FAISS learns a rotation with codes of its own.
+        if bits and 2**bits > count:
+            raise RalmError(f"{self.text} learns {2**bits} codes of only {count:,} passages: choose Flat.")
 
     @property
     def fast_scan(self) -> bool:

@@ -20,7 +20,7 @@ from serve.answerer import Answerer
 from serve.routes import router
 
 # Between two looks at whether the store has a new generation, in seconds.
-REFRESH = 2.0
+REFRESH = 0.5
 _log = logging.getLogger("uvicorn.error")
 
 
@@ -61,7 +61,7 @@ async def _follow(answerer: Answerer, seconds: float) -> None:
         try:
             await run_in_threadpool(answerer.refresh)
         except Exception as error:  # noqa: BLE001  (a server that stops looking shows for ever what is taken down)
-            # The generation that is open goes on being served; said once, not every two seconds.
+            # The generation that is open goes on being served; said once, not every time.
             if str(error) != said:
                 said = str(error)
                 _log.warning("The store's new generation cannot be opened: %s", said)

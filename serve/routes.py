@@ -12,8 +12,9 @@ from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
 from lm.reader import Sampling, TextStream
-from retriever.ranking import Method, Seconds
+from retriever.ranking import Method, Ranking, Seconds
 from retriever.search import Retriever
+from retriever.shortfall import shortfall
 from serve.answerer import Answerer, Prepared, hit_to_json
 from serve.schemas import ChatRequest, SearchReply, SearchRequest
 
@@ -27,12 +28,19 @@ def _answerer(request: Request) -> Answerer:
 
 @router.get("/health")
 async def health(request: Request) -> dict[str, Any]:
-    """What is being served: store, encoder, index and reader."""
+    """What is being served: store, encoder, index, reader; and shards that gave no answer when last asked."""
     answerer = _answerer(request)
     retriever = answerer.retriever
     assert retriever is not None  # A server always has a store.
     stores = [_store_json(name, one) for name, one in retriever.stores.items()]
-    return {"status": "ok", "store": stores[0], "stores": stores, "reader": _reader_json(answerer)}
+    silent = list(retriever.silent())
+    return {
+        "status": "degraded" if silent else "ok",
+        "missing": silent,
+        "store": stores[0],
+        "stores": stores,
+        "reader": _reader_json(answerer),
+    }
 
 
 def _store_json(name: str, retriever: Retriever) -> dict[str, Any]:
@@ -68,29 +76,30 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
     retriever = _answerer(request).retriever
     assert retriever is not None  # A server always has a store.
     seconds = Seconds()
-    view = body.view.to_view()
+    view, refinement = body.view.to_view(), body.refinement
     setting = retriever.setting(body.k, body.recall, body.nprobe, body.depth)
-    rankings = await run_in_threadpool(
-        retriever.refine,
-        body.queries,
-        body.k,
-        body.refinement,
-        view,
-        setting,
-        Method(body.method or retriever.method.name, body.fusion, body.weight),
-        body.answers,
-        seconds,
-    )
+    method = Method(body.method or retriever.method.name, body.fusion, body.weight)
+
+    def found() -> tuple[list[Ranking], list[str | None]]:
+        asked = body.queries, body.k, refinement, view, setting, method, body.answers, seconds
+        rankings = retriever.refine(*asked)
+        return rankings, [
+            shortfall(retriever, query, one, view, setting.nprobe, method, refinement.filters)
+            for query, one in zip(body.queries, rankings, strict=True)
+        ]
+
+    rankings, shortfalls = await run_in_threadpool(found)
     return {
         "manifest": retriever.hash,
         "results": [
             {
                 "query": query,
                 "hits": [hit_to_json(hit) for hit in ranking.hits],
-                "exhausted": ranking.exhausted,
+                "exhausted": ranking.exhausted and not ranking.missing,
+                "shortfall": short,
                 "missing": list(ranking.missing),
             }
-            for query, ranking in zip(body.queries, rankings, strict=True)
+            for query, ranking, short in zip(body.queries, rankings, shortfalls, strict=True)
         ],
         "left_out": list(retriever.left_out(view)),
         "setting": {"nprobe": setting.nprobe, "depth": setting.depth},

@@ -129,12 +129,14 @@ class HitModel(BaseModel):
 class QueryResult(BaseModel):
     """The hits of one query, best first.
 
-    `exhausted` says that fewer than k exist, `missing` which shards gave no answer.
+    `exhausted` says that fewer than k exist, `shortfall` why there are so few, `missing` which shards gave no
+    answer: what those hold nobody knows.
     """
 
     query: str
     hits: list[HitModel]
     exhausted: bool
+    shortfall: str | None
     missing: list[int]
 
 

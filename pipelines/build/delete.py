@@ -32,6 +32,10 @@ class Deletion:
         if not by_choice and self.ids_file is None:
             raise RalmError("Nothing says what to delete: give --ids, --ids-file, --domain or --where.")
         found = Takedowns.read([self.ids_file]).documents if self.ids_file else frozenset()
+        if self.ids_file and not found:
+            raise RalmError(
+                f'{self.ids_file} lists nothing: write lines of {{"domain": "...", "id": "..."}}.'
+            )
         return sorted(found | self._chosen() if by_choice else found)
 
     def _chosen(self) -> frozenset[Takedown]:

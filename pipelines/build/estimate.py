@@ -138,6 +138,8 @@ def estimate(config: BuildConfig, workers: int) -> Estimate:
         key = choose_key(passages, dimension, parse_bytes(config.index_memory), config.index_recall)
     else:
         key = IndexKey.parse(config.index_key)
+        key.check(dimension)
+        key.require_passages(passages)
     return Estimate(
         corpus=corpus,
         vector_bytes=passages * dimension * 2,

@@ -30,6 +30,8 @@ def load_questions(path: Path, limit: int | None = None, scored: bool = True) ->
     """
     if not path.is_file():
         raise RalmError(f"There is no question file {path}.")
+    if limit is not None and limit < 1:
+        raise RalmError(f"The limit of questions must be at least 1, not {limit}.")
     found: list[Question] = []
     for number, line in _lines(path):
         if limit is not None and len(found) == limit:

@@ -1,6 +1,6 @@
 """What the commands print: tables and passages for people, JSON for programs."""
 
-from pipelines.show.answers import answer, hits, loading, serving, shortfall
+from pipelines.show.answers import answer, hits, loading, serving
 from pipelines.show.builds import built, dry_run
 from pipelines.show.changes import added, compacted, deleted, discarded, swept, would_delete
 from pipelines.show.measurements import card, curve
@@ -22,7 +22,6 @@ __all__ = [
     "loading",
     "print_json",
     "serving",
-    "shortfall",
     "status",
     "swept",
     "verified",

@@ -1,29 +1,22 @@
 """What a query brings: passages, or an answer with those it was read from; and who gives it."""
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
-from datastore.invalid import written
 from pipelines.build.progress import amount
 from pipelines.show.terminal import console, print_json
 
 if TYPE_CHECKING:
-    from datastore.store import Datastore
-    from datastore.view import View
     from lm.reader import Reader
     from retriever.index import Setting
-    from retriever.ranking import Hit, Method, Ranking
-    from retriever.search import Retriever
+    from retriever.ranking import Hit, Ranking
     from serve.answerer import Answer
 
 _SHOWN_CHARACTERS = 600
-# Passages that are looked at for an example of a metadata column.
-_EXAMPLES = 1000
 
 
 def hits(
@@ -34,9 +27,10 @@ def hits(
     seconds: Mapping[str, float],
     notes: Sequence[str],
     left_out: Sequence[str],
+    shortfall: str | None,
     as_json: bool,
 ) -> None:
-    """Print a search's result; in words also `notes` about it, as JSON the stores that are `left_out`."""
+    """Print a search's result, and why it is short; of stores `left_out` names in JSON, else `notes`."""
     if as_json:
         from serve.answerer import hit_to_json
 
@@ -47,48 +41,17 @@ def hits(
                 "manifest": manifest,
                 "hits": found,
                 "exhausted": ranking.exhausted,
+                "shortfall": shortfall,
                 "left_out": list(left_out),
                 "setting": {"nprobe": setting.nprobe, "depth": setting.depth},
                 "seconds": seconds,
             }
         )
         return
-    for note in notes:
+    for note in [*notes, *([shortfall] if shortfall else [])]:
         console.print(note, style="yellow", markup=False)
     for number, hit in enumerate(ranking.hits, 1):
         _passage(number, hit)
-
-
-def shortfall(
-    retriever: "Retriever", ranking: "Ranking", view: "View", nprobe: int, method: "Method", filtered: bool
-) -> str:
-    """Why a search found fewer passages than it was to. `filtered`: hits may have been dropped."""
-    stores = [one.store for one in retriever.stores.values()]
-    if not any(store.passages for store in stores):
-        return "The store has no passages: all of them are taken down."
-    lists = max(one.index.nlist for one in retriever.stores.values())
-    within = "" if view.everything else " in this view"
-    why = f"there are no more{within}"
-    if method.name == "bm25":
-        why = f"no other passage{within} holds a word of the query"
-    elif nprobe < lists:
-        why = (
-            f"there are no more{within} in the {amount(nprobe, 'lists')} probed (--nprobe {lists} probes all)"
-        )
-    if filtered:
-        why += " that the filters keep"
-    examples = [_example(stores, column) for column in view.columns] if not ranking.hits else []
-    return f"Only {len(ranking.hits)}: {'; '.join([why, *examples])}."
-
-
-def _example(stores: "Sequence[Datastore]", column: str) -> str:
-    """What a metadata column holds: a condition that compares with something else is met by nothing."""
-    passages = (passage for store in stores for passage in islice(store, _EXAMPLES))
-    values = (passage.metadata.get(column) for passage in passages)
-    value = next((value for value in values if value is not None), None)
-    return (
-        f"{column} is {written(value)}, for example" if value is not None else f"few passages have {column}"
-    )
 
 
 def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> None:
@@ -132,8 +95,10 @@ def _passage(number: int, hit: "Hit") -> None:
     shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS].rsplit(" ", 1)[0] + " …"
     head = f"[bold]\\[{number}][/] {hit.score:.3f}  [cyan]{escape(passage.domain)}[/]  "
     where = f"{hit.store}, row {hit.row}" if hit.store else f"row {hit.row}"
-    console.print(f"{head}{escape(passage.doc_id)}  [dim]chunk {passage.chunk}, {escape(where)}[/]")
-    console.print(Panel(escape(shown), border_style="dim"))
+    console.print(f"{head}{escape(passage.doc_id)}")
+    # On the frame: behind a long id it would break a line in two.
+    under = f"chunk {passage.chunk}, {escape(where)}"
+    console.print(Panel(escape(shown), border_style="dim", subtitle=under, subtitle_align="right"))
 
 
 def loading(reader: str) -> None:

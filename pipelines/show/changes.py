@@ -1,5 +1,6 @@
 """What a command changed of a store that was there, or would change."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,10 +43,7 @@ def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
 
 def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence["Takedown"]) -> None:
     """Print what a takedown hid."""
-    for document in documents[:_SHOWN_DOCUMENTS]:
-        console.print(f"  [cyan]{escape(document.domain)}[/]  {escape(document.doc_id)}")
-    if len(documents) > _SHOWN_DOCUMENTS:
-        console.print(f"  ... and {len(documents) - _SHOWN_DOCUMENTS:,} more")
+    _list(documents)
     if after.generation == before.generation:
         console.print("All of them were taken down already: the store stays as it was.")
         return
@@ -53,6 +51,7 @@ def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence[
         f"Taken down: {amount(len(documents), 'documents')}, "
         f"{amount(before.passages - after.passages, 'passages')}. "
         f"Generation {after.generation} has {after.passages:,}. "
+        f"A server that is running shows them for up to a second more. "
         f"`ralm compact {address_of(store)}` removes them from the disk.",
         markup=False,
     )
@@ -60,9 +59,19 @@ def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence[
 
 def would_delete(documents: Sequence["Takedown"]) -> None:
     """Print what a takedown would hide."""
-    for document in documents:
+    _list(documents)
+    domains = Counter(document.domain for document in documents)
+    of = ", ".join(f"{count:,} of {domain}" for domain, count in sorted(domains.items()))
+    console.print(
+        f"{amount(len(documents), 'documents')} would be taken down ({of}); nothing is changed.", markup=False
+    )
+
+
+def _list(documents: Sequence["Takedown"]) -> None:
+    for document in documents[:_SHOWN_DOCUMENTS]:
         console.print(f"  [cyan]{escape(document.domain)}[/]  {escape(document.doc_id)}")
-    console.print(f"{amount(len(documents), 'documents')} would be taken down; nothing is changed.")
+    if len(documents) > _SHOWN_DOCUMENTS:
+        console.print(f"  ... and {len(documents) - _SHOWN_DOCUMENTS:,} more")
 
 
 def discarded(store: Path, job: str | None) -> None:
@@ -90,9 +99,8 @@ def compacted(store: Path, before: Manifest, after: Manifest, swept: "Swept") ->
     console.print(f"Freed{where}: {amount(swept.bytes, 'bytes')}.", markup=False)
     if swept.open:
         numbers = ", ".join(map(str, swept.open))
-        console.print(
-            f"Still open somewhere: generation {numbers}; the next `ralm compact` removes its files."
-        )
+        which = f"generation {numbers}" if len(swept.open) == 1 else f"generations {numbers}"
+        console.print(f"Still open somewhere: {which}; the next `ralm compact` removes the files.")
 
 
 def swept(store: Path, found: "Swept") -> None:

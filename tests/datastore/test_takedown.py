@@ -46,7 +46,7 @@ def test_a_domain_or_a_column_of_which_nothing_is_left_is_gone(tmp_path):
     store = make_store(tmp_path, np.arange(20), random_vectors(0, 20))
     manifest = take_down(store.layout, matching(store, View(domains=("b",))))
     assert sorted(manifest.domains) == ["a", "c"]
-    with pytest.raises(RalmError, match="there are a, c"):
+    with pytest.raises(RalmError, match="there are 'a', 'c'"):
         Datastore.open(tmp_path).check(View(domains=("b",)))
 
 

@@ -73,6 +73,10 @@ def test_a_dry_run_plans_and_writes_nothing(tmp_path, corpus, ralm):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (
+            ["build", "{corpus}", "-o", "{tmp}/s", "--index-key", "IVF4096,SQ8", "--dry-run"],
+            "4,096 lists and",
+        ),
         (["build", "nowhere", "-o", "{tmp}/s"], "There is no source nowhere"),
         (["build", "-o", "{tmp}/s"], "name files or folders, or a --config"),
         (["build", "{corpus}", "-o", "{tmp}/s", "--encoder", "no/such"], "no encoder 'no/such'"),
@@ -92,8 +96,8 @@ def test_a_dry_run_plans_and_writes_nothing(tmp_path, corpus, ralm):
         (["search", "{store}", "x", "--recall", "0.9", "--depth", "3"], "give either recall, or those two"),
         (["search", "{store}", "x", "--fusion", "sum"], "valid are rrf, weighted"),
         (["search", "{store}", "x", "--diversity", "2"], "diversity must be between 0 and 1"),
-        (["search", "{store}", " "], "A query is empty"),
-        (["ask", "{store}", " ", "--no-retrieval"], "A query is empty"),
+        (["search", "{store}", " "], "The query is empty"),
+        (["ask", "{store}", " ", "--no-retrieval"], "The query is empty"),
         (["search", "{store}", "x\udcff"], "bytes that are no text: write it in UTF-8"),
         (
             ["search", "{store}", "x", "--decontaminate", "rouge"],

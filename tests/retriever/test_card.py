@@ -85,9 +85,10 @@ def test_a_card_is_read_as_it_was_written(store):
     write_card(path, Card("another", 1, 1, RUNGS))
     with pytest.raises(RalmError, match="belongs to another index: run `ralm card"):
         read_card(store.layout, store.manifest)
-    path.write_text("{}")
-    with pytest.raises(RalmError, match="is not an index card"):
-        read_card(store.layout, store.manifest)
+    for damaged in ("{}", "{"):
+        path.write_text(damaged)
+        with pytest.raises(RalmError, match="is not an index card: run `ralm card"):
+            read_card(store.layout, store.manifest)
 
 
 def test_without_a_card_the_default_is_stated_and_with_one_it_reaches_the_recall(store):

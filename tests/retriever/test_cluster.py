@@ -13,6 +13,7 @@ from retriever.cluster import ClusterRetriever
 from retriever.index import Setting
 from retriever.ranking import Method
 from retriever.search import Retriever
+from retriever.several import SeveralRetriever
 from tests.conftest import add_to, build_store, compact, delete
 from tests.corpus import questions, write_lines
 from tests.encoders import bert
@@ -53,18 +54,27 @@ def test_many_searchers_answer_as_one_does(pair, name):
             assert front.search_many(TEXTS, VIEWS, k, setting, Method(name)) == mine
 
 
-def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster):
+def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster, caplog):
     import ray
 
     front = ClusterRetriever(store, 2, partial=True, cpus=0.1)
     try:
         whole = front.search(TEXTS, 5)
+        assert front.silent() == ()
         # Gone for good: what a node that never comes back looks like.
         ray.kill(front.searchers[1], no_restart=True)
         some = front.search(TEXTS, 5)
         assert {ranking.missing for ranking in some} == {tuple(front.groups[1])}
         bound = front.store.manifest.shards[front.groups[1].start].first_row
         assert all(hit.row < bound for ranking in some for hit in ranking.hits)
+        assert front.silent() == tuple(front.groups[1])
+        assert SeveralRetriever({"a": Retriever.open(store), "b": front}).silent() == tuple(
+            len(front.store.manifest.shards) + shard for shard in front.groups[1]
+        )
+        assert [record.getMessage() for record in caplog.records if record.name == "retriever.cluster"] == [
+            f"The searcher of shards {', '.join(map(str, front.groups[1]))} gives no answer and is being "
+            "started again."
+        ]
         front.partial = False
         with pytest.raises(Unavailable, match=r"searchers of shards .* do not answer.* --partial"):
             front.search(TEXTS, 5)

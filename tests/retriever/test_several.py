@@ -92,8 +92,10 @@ def test_a_view_on_what_only_one_store_has_finds_it_there(roots, tmp_path):
             (ranking,) = several.search(["a text"], 3, view, method=method)
             assert [(h.store, h.passage.doc_id) for h in ranking.hits] == [("c", "x")]
             assert ranking.exhausted
-    with pytest.raises(RalmError, match="has the domain 'none'"):
+    with pytest.raises(RalmError, match=r"has the domain 'none': there are 'history', 'own', "):
         several.search(["a text"], 3, View(domains=("none",)))
+    with pytest.raises(RalmError, match=r"No one of these stores has all of 'history', 'shelf': "):
+        several.search(["a text"], 3, View(domains=("history",), where=(Condition("shelf", "=", 3),)))
 
 
 def test_clusters_and_new_generations_of_each_are_searched_too(roots, own_store, ray_cluster):

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
+from retriever.index import train
 from retriever.loading import in_memory
 from retriever.sizing import IndexKey, choose_key, parse_bytes
 from tests.given import make_store, random_vectors
@@ -58,6 +59,23 @@ def test_what_is_chosen_fits_and_can_be_trained(rows, dimension, recall):
     key.check(dimension)
     assert key.nlist * 64 <= 65 * 4 * rows
     assert key.bytes(rows, dimension) <= 2**60
+
+
+@pytest.mark.parametrize(
+    ("text", "few", "said"),
+    [
+        ("IVF40,SQ8", 39, "has 40 lists and only 39 passages"),
+        ("IVF8,PQ4x4fs", 15, "learns 16 codes of only 15 passages"),
+        ("IVF8,PQ4", 255, "learns 256 codes of only 255 passages"),
+        ("OPQ4,IVF8,PQ4x4fs", 255, "learns 256 codes of only 255 passages"),
+    ],
+)
+def test_too_few_passages_to_train_on_are_told_from_enough(text, few, said):
+    key = IndexKey.parse(text)
+    with pytest.raises(RalmError, match=said):
+        key.require_passages(few)
+    key.require_passages(few + 1)
+    train(key, random_vectors(0, few + 1).astype(np.float32))
 
 
 def test_size_memory_and_recall_choose_the_key():

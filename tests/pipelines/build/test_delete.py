@@ -34,13 +34,20 @@ def test_a_list_of_identities_may_name_what_is_still_to_come(own_store, tmp_path
     assert before.passages - after.passages == 1
 
 
+def test_an_empty_list_is_said_to_be_one(own_store, tmp_path):
+    listed = tmp_path / "gone.jsonl"
+    listed.write_text("\n")
+    with pytest.raises(RalmError, match=r"gone\.jsonl lists nothing: write lines of"):
+        Deletion(own_store, ids_file=listed).run()
+
+
 @pytest.mark.parametrize(
     ("deletion", "message"),
     [
         ({}, "Nothing says what to delete"),
         ({"ids": ("none",)}, "shows no such document 'none': nothing is deleted"),
         ({"ids": (DOCUMENTS[0]["id"], "none")}, "shows no such document 'none': nothing is deleted"),
-        ({"domains": ("none",)}, "No passage has the domain 'none': there are history, travel"),
+        ({"domains": ("none",)}, "No passage has the domain 'none': there are 'history', 'travel'"),
         ({"where": ("yaer<3",)}, "No passage has the metadata column 'yaer'"),
         ({"where": ("year<3",)}, "No document of .* is meant by that"),
         ({"where": ("year",)}, "is no condition"),

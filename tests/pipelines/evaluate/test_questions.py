@@ -43,6 +43,8 @@ def test_no_file_and_no_question_are_sentences(tmp_path):
     (tmp_path / "q.jsonl").write_text("\n")
     with pytest.raises(RalmError, match="holds no question"):
         load_questions(tmp_path / "q.jsonl")
+    with pytest.raises(RalmError, match="limit of questions must be at least 1, not 0"):
+        load_questions(tmp_path / "q.jsonl", 0)
 
 
 def test_questions_that_are_not_to_be_scored_need_no_answer(tmp_path):
