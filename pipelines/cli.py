@@ -170,7 +170,8 @@ def search(
     from retriever.asked import Asked, require_text
     from retriever.ranking import Method, Seconds
     from retriever.rerank import Decontamination, Refinement
-    from retriever.shortfall import shortfall
+    from retriever.shortfall import low_recall, shortfall
+    from serve.answerer import setting_to_json
 
     require_text([query])
     conditions = tuple(Condition.parse(text) for text in where or [])
@@ -188,8 +189,12 @@ def search(
     (ranking,) = retriever.refine([query], k, refinement, view, chosen, how, seconds=seconds)
     left_out = retriever.left_out(view)
     notes = [f"{name} has no such domain or column: nothing of it is in this view." for name in left_out]
+    by_default = recall is None and nprobe is None and depth is None and how.name != "bm25"
+    if by_default and (low := low_recall(retriever, chosen, k)):
+        notes.append(low)
+    tried = setting_to_json(retriever, chosen, k, how)
     short = shortfall(retriever, query, ranking, view, chosen.nprobe, how, refinement.filters)
-    show.hits(query, ranking, retriever.hash, chosen, seconds.stages, notes, left_out, short, as_json)
+    show.hits(query, ranking, retriever.hash, tried, seconds.stages, notes, left_out, short, as_json)
 
 
 def ask(

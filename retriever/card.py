@@ -71,6 +71,11 @@ class Card:
         """The setting that finds most."""
         return _setting(max(self.rungs, key=lambda rung: (self._recall(rung, k), -rung.milliseconds)), k)
 
+    def measured(self, setting: Setting, k: int) -> float | None:
+        """The recall at k that a setting has at least: the best of those that try no harder; None without."""
+        below = (r for r in self.rungs if r.nprobe <= setting.nprobe and r.depth <= setting.depth)
+        return max((self._recall(rung, k) for rung in below), default=None)
+
     @staticmethod
     def _recall(rung: Rung, k: int) -> float:
         # Recall falls slowly with k: the next measured one above stands for those between.

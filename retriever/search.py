@@ -173,6 +173,10 @@ class Retriever:
         except RalmError:
             return self.card.best(k)
 
+    def measured(self, setting: Setting, k: int) -> float | None:
+        """The recall at k that a setting has at least, by the index's card; None if that does not tell."""
+        return self.card.measured(setting, k) if self.card is not None else None
+
     def search(
         self,
         queries: Sequence[str],

@@ -98,6 +98,12 @@ class SeveralRetriever(Retriever):
         )
         return SeveralSettings(max(s.nprobe for s in each), max(s.depth for s in each), each)
 
+    def measured(self, setting: Setting, k: int) -> float | None:
+        """The recall at k that every store's own setting has at least."""
+        each = setting.each if isinstance(setting, SeveralSettings) else (setting,) * len(self._each)
+        found = [member.measured(mine, k) for member, mine in zip(self._each, each, strict=True)]
+        return None if None in found else min(one for one in found if one is not None)
+
     def left_out(self, view: View) -> tuple[str, ...]:
         """As `Retriever.left_out`; an empty store holds none."""
         return tuple(

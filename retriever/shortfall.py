@@ -1,4 +1,4 @@
-"""Why a search found fewer passages than it was to: a sentence for whoever asked."""
+"""Why a search found fewer passages than it was to, or less surely: a sentence for whoever asked."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -6,6 +6,7 @@ from itertools import islice
 from datastore.invalid import written
 from datastore.store import Datastore
 from datastore.view import View
+from retriever.index import Setting
 from retriever.lexical import tokenize
 from retriever.ranking import Method, Ranking
 from retriever.search import Retriever
@@ -37,6 +38,18 @@ def shortfall(
     if filtered:
         why += " that the filters keep"
     return f"Only {len(ranking.hits)}: {'; '.join([why, *examples])}."
+
+
+def low_recall(retriever: Retriever, setting: Setting, k: int) -> str | None:
+    """Says that a store's best setting finds less than it was built to; None if not, or if nobody knows."""
+    wanted = min(one.store.manifest.index.recall for one in retriever.stores.values())
+    found = retriever.measured(setting, k)
+    if found is None or found >= wanted:
+        return None
+    return (
+        f"No setting of this index reaches the recall {wanted:g} that it was built for, the best has "
+        f"{found:.3f}: build with a finer --index-key."
+    )
 
 
 def _why(retriever: Retriever, query: str, view: View, nprobe: int, method: Method) -> str:

@@ -12,7 +12,8 @@ from lm.citations import cite, cite_stream, cited
 from lm.conditioning import DEFAULT_BUDGET, Message, Source, messages, pack
 from lm.reader import Completion, Reader, Sampling, TextStream
 from retriever.asked import require_text
-from retriever.ranking import Hit
+from retriever.index import Setting
+from retriever.ranking import Hit, Method
 from retriever.search import Retriever
 
 DEFAULT_PASSAGES = 3
@@ -125,6 +126,17 @@ def source_of(hit: Hit) -> Source:
     """A hit as the reader sees it: the document's title, if its metadata has one, and the text."""
     title = hit.passage.metadata.get("title")
     return Source(title if isinstance(title, str) else "", hit.passage.text)
+
+
+def setting_to_json(retriever: Retriever, setting: Setting, k: int, method: Method) -> dict[str, Any] | None:
+    """How hard a search tried, as the API and `--json` show it; None for one by words alone."""
+    if method.name == "bm25":
+        return None
+    return {
+        "nprobe": setting.nprobe,
+        "depth": setting.depth,
+        "recall": retriever.measured(setting, k),
+    }
 
 
 def hit_to_json(hit: Hit) -> dict[str, Any]:

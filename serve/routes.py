@@ -15,7 +15,7 @@ from lm.reader import Sampling, TextStream
 from retriever.ranking import Method, Ranking, Seconds
 from retriever.search import Retriever
 from retriever.shortfall import shortfall
-from serve.answerer import Answerer, Prepared, hit_to_json
+from serve.answerer import Answerer, Prepared, hit_to_json, setting_to_json
 from serve.schemas import ChatRequest, SearchReply, SearchRequest
 
 router = APIRouter()
@@ -102,7 +102,7 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
             for query, ranking, short in zip(body.queries, rankings, shortfalls, strict=True)
         ],
         "left_out": list(retriever.left_out(view)),
-        "setting": {"nprobe": setting.nprobe, "depth": setting.depth},
+        "setting": setting_to_json(retriever, setting, body.k, method),
         "seconds": seconds.stages,
     }
 

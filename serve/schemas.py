@@ -141,10 +141,14 @@ class QueryResult(BaseModel):
 
 
 class SettingModel(BaseModel):
-    """How hard the search tried: lists probed (0: the index has none), vectors re-scored."""
+    """How hard the search tried: lists probed (0: the index has none), vectors re-scored.
+
+    `recall`: what of an exact search's hits that finds at least, as the index's card measured it.
+    """
 
     nprobe: int
     depth: int
+    recall: float | None
 
 
 class SearchReply(BaseModel):
@@ -153,7 +157,7 @@ class SearchReply(BaseModel):
     manifest: str = Field(description="hash of the datastore's manifest")
     results: list[QueryResult]
     left_out: list[str] = Field(description="stores without a domain or column of the view: none is in it")
-    setting: SettingModel
+    setting: SettingModel | None = Field(description="none for a search by words alone")
     seconds: dict[str, float] = Field(description="by stage: encode, propose, rescore, words, fuse, read")
 
 

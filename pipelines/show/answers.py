@@ -1,7 +1,7 @@
 """What a query brings: passages, or an answer with those it was read from; and who gives it."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,7 +12,6 @@ from pipelines.show.terminal import console, print_json
 
 if TYPE_CHECKING:
     from lm.reader import Reader
-    from retriever.index import Setting
     from retriever.ranking import Hit, Ranking
     from serve.answerer import Answer
 
@@ -23,7 +22,7 @@ def hits(
     query: str,
     ranking: "Ranking",
     manifest: str,
-    setting: "Setting",
+    setting: Mapping[str, Any] | None,
     seconds: Mapping[str, float],
     notes: Sequence[str],
     left_out: Sequence[str],
@@ -43,7 +42,7 @@ def hits(
                 "exhausted": ranking.exhausted,
                 "shortfall": shortfall,
                 "left_out": list(left_out),
-                "setting": {"nprobe": setting.nprobe, "depth": setting.depth},
+                "setting": setting,
                 "seconds": seconds,
             }
         )

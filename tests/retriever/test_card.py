@@ -102,6 +102,10 @@ def test_without_a_card_the_default_is_stated_and_with_one_it_reaches_the_recall
     hard = Retriever(store, GivenVectors(queries), index, card)
     assert hard.setting(5, nprobe=2, depth=7) == Setting(2, 7)
     assert hard.setting(5, recall=0.5) == card.setting(0.5, 5)
+    assert hard.measured(chosen, 5) == rung.recall_10
+    # Between two rungs it is at least the lower one's.
+    assert hard.measured(Setting(chosen.nprobe, chosen.depth + 1), 5) == rung.recall_10
+    assert Retriever(store, GivenVectors(queries), index).measured(chosen, 5) is None
 
 
 def test_every_power_of_two_of_lists_is_probed():

@@ -3,10 +3,12 @@ import pytest
 
 from datastore.schema import Passage
 from datastore.view import Condition, View
+from retriever.card import Card, Rung
+from retriever.index import Setting
 from retriever.loading import in_memory
 from retriever.ranking import DENSE, Hit, Method, Ranking
 from retriever.search import Retriever
-from retriever.shortfall import shortfall
+from retriever.shortfall import low_recall, shortfall
 from tests.given import GivenVectors, make_store, random_vectors
 
 BM25 = Method("bm25")
@@ -50,3 +52,13 @@ def test_what_is_not_short_has_none(retriever):
 def test_of_a_lost_searcher_nothing_more_is_known(retriever):
     said = shortfall(retriever, "glass", found(0, missing=(0, 2)), View(), 4, DENSE, False)
     assert said == "Only 0: the searchers of shards 0, 2 give no answer."
+
+
+@pytest.mark.parametrize(("best", "low"), [(0.95, False), (0.9, True)])
+def test_an_index_that_does_not_reach_its_recall_is_said_to(retriever, best, low):
+    setting = Setting(4, 50)
+    assert low_recall(retriever, setting, 5) is None
+    retriever.card = Card("", 100, 10, (Rung(4, 50, best, best, 0, 1.0),))
+    said = low_recall(retriever, setting, 5)
+    assert (said is not None) == low
+    assert not low or "reaches the recall 0.95 that it was built for, the best has 0.900:" in said

@@ -79,7 +79,7 @@ def test_a_search_takes_a_view_and_says_what_it_did(url):
     assert {hit["doc_id"].split("-")[0] for hit in result["hits"]} == {"Corrowick", "Hollinport"}
     assert {hit["domain"] for hit in result["hits"]} == {"history"}
     assert result["exhausted"]
-    assert reply["setting"] == {"nprobe": 0, "depth": 5}
+    assert reply["setting"] == {"nprobe": 0, "depth": 5, "recall": 1.0}
     assert list(reply["seconds"]) == ["encode", "propose", "rescore", "words", "fuse", "read"]
     dense = json.loads(curl(f"{url}/search", {"query": "blue glass", "k": 1, "method": "dense"}))
     assert list(dense["seconds"]) == ["encode", "propose", "rescore", "read"]

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 from datastore.schema import Passage
 from lm.reader import Completion
 from pipelines.show.answers import answer, hits, loading, serving
-from retriever.index import Setting
 from retriever.ranking import Hit, Ranking
 from serve.answerer import Answer, Citation
 
@@ -22,7 +21,7 @@ def answered(*cited):
 
 def test_a_hit_is_shown_with_its_row_and_a_long_passage_to_a_whole_word(capsys):
     ranking = Ranking((hit(7, "word " * 200), hit(8, store="other")), exhausted=True)
-    hits("glass", ranking, "hash", Setting(1, 0), {}, ["a note"], (), "Only 2: no more.", as_json=False)
+    hits("glass", ranking, "hash", {"nprobe": 1}, {}, ["a note"], (), "Only 2: no more.", as_json=False)
     out = capsys.readouterr().out
     assert out.startswith("a note\nOnly 2: no more.\n[1] 0.500  travel  [7]\n")
     assert " chunk 0, row 7 " in out
@@ -33,13 +32,11 @@ def test_a_hit_is_shown_with_its_row_and_a_long_passage_to_a_whole_word(capsys):
 
 def test_hits_as_json_say_how_they_were_found(capsys):
     ranking, seconds = Ranking((hit(7),), False), {"search": 0.1}
-    hits(
-        "glass", ranking, "hash", Setting(4, 50), seconds, ["said to people"], ("forum",), "few", as_json=True
-    )
+    hits("glass", ranking, "hash", None, seconds, ["said to people"], ("forum",), "few", as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert found["left_out"] == ["forum"]
     assert found["shortfall"] == "few"
-    assert found["setting"] == {"nprobe": 4, "depth": 50}
+    assert found["setting"] is None
     assert [one["row"] for one in found["hits"]] == [7]
     assert (found["manifest"], found["exhausted"], found["seconds"]) == ("hash", False, {"search": 0.1})
 
