@@ -52,10 +52,10 @@ def fetch_searched(layout: Layout, manifest: Manifest, full: bool = False) -> No
 
 
 def _pointer(layout: Layout) -> Any:
-    """What the pointer holds, None if there is none. Raises RalmError if it is no JSON."""
+    """What the pointer holds, None if there is none. Raises RalmError if it is no JSON, or lost."""
     origin = Origin.of(layout.root)
     if origin is None:
-        return read_json(layout.pointer) if layout.pointer.exists() else None
+        return read_json(layout.pointer) if _has_pointer(layout) else None
     found = origin.pointer()
     try:
         return None if found is None else orjson.loads(found[0])
@@ -70,9 +70,23 @@ def current_hash(layout: Layout) -> str:
 
 
 def published(layout: Layout) -> bool:
-    """Whether the store has a current generation."""
+    """Whether the store has a current generation. Raises RalmError if the pointer to it is lost."""
     origin = Origin.of(layout.root)
-    return layout.pointer.exists() if origin is None else origin.pointer() is not None
+    return _has_pointer(layout) if origin is None else origin.pointer() is not None
+
+
+def _has_pointer(layout: Layout) -> bool:
+    if layout.pointer.exists():
+        return True
+    # One generation may wait to be published. After more a build would publish the first one again, and
+    # show what later ones had taken down.
+    later = max((path.name for path in layout.pointer.with_name("manifests").glob("??????.json")), default="")
+    if later > layout.manifest(1).name:
+        raise RalmError(
+            f"{layout.pointer}, which names the current generation, is missing: restore it from a copy (the "
+            f"last generation that was written is manifests/{later})."
+        )
+    return False
 
 
 def open_current(layout: Layout) -> tuple[Manifest, Hold]:

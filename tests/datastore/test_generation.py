@@ -1,8 +1,9 @@
 import pytest
 
 from datastore.errors import RalmError
-from datastore.generation import current, publish
+from datastore.generation import current, publish, published
 from datastore.layout import Layout
+from tests.conftest import delete
 
 
 def test_a_published_manifest_is_the_current_one(store, tmp_path):
@@ -40,3 +41,16 @@ def test_a_foreign_pointer_is_named(own_store):
     (own_store / "manifest.json").write_text('{"some": "file"}')
     with pytest.raises(RalmError, match="not a ralm manifest"):
         current(Layout(own_store))
+
+
+def test_a_lost_pointer_to_a_later_generation_is_no_unfinished_build(own_store):
+    delete(own_store, "Dunmarrow-1")
+    layout = Layout(own_store)
+    assert published(layout)
+    layout.pointer.unlink()
+    for read in (current, published):
+        with pytest.raises(RalmError, match=r"manifest\.json, which .*is missing: .*manifests/000002\.json"):
+            read(layout)
+    # Of the first generation it may be one: a build that is stopped just before it publishes.
+    layout.manifest(2).unlink()
+    assert not published(layout)
