@@ -5,6 +5,7 @@ held in memory grows with the number of shards, not of passages.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -194,7 +195,8 @@ class Datastore:
 
     def check(self, view: View) -> None:
         """Raise RalmError if a view asks for a domain or a metadata column that no passage has."""
-        _require_known(view, self.manifest.columns, self.manifest.domains)
+        if what := _unknown(view, self.manifest.columns, self.manifest.domains):
+            raise RalmError(what)
 
     def _parts(self, rows: Rows) -> Iterator[tuple[Shard, NDArray[np.int64] | slice, NDArray[np.int64]]]:
         """Rows by shard: the shard, the places in `rows`, and the rows within the shard."""
@@ -230,35 +232,39 @@ class Datastore:
                     yield passage_at(shard.passages, row)
 
 
-def known_views(stores: Sequence[Datastore], views: Sequence[View]) -> list[list[bool]]:
-    """Which views each of some stores can answer. Raises RalmError for one that none can."""
+def known_views(stores: Sequence[Datastore], views: Sequence[View]) -> list[list[View | None]]:
+    """For each of some stores the views as it can answer them: of its own domains; None if it has nothing.
+
+    Raises RalmError for a view that none can answer.
+    """
     columns = set().union(*(store.manifest.columns for store in stores))
     domains = set().union(*(store.manifest.domains for store in stores))
     for view in views:
-        _require_known(view, columns, domains)
-    known = [[store.rows > 0 and _knows(store, view) for view in views] for store in stores]
+        if what := _unknown(view, columns, domains):
+            raise RalmError(what)
+    known = [[_narrowed(store, view) for view in views] for store in stores]
     for view, *there in zip(views, *known, strict=True):
         if not any(there) and any(store.rows for store in stores):
-            asked = ", ".join(map(repr, [*view.domains, *view.columns]))
-            raise RalmError(f"No one of these stores has all of {asked}: search them apart.")
+            asked = ", ".join(map(repr, dict.fromkeys([*view.domains, *view.columns])))
+            raise RalmError(f"No one of these stores has such a domain with such a column: {asked}.")
     return known
 
 
-def _knows(store: Datastore, view: View) -> bool:
-    try:
-        store.check(view)
-    except RalmError:
-        return False
-    return True
+def _narrowed(store: Datastore, view: View) -> View | None:
+    """A view without the domains that a store does not have; None if nothing of the store is in it."""
+    mine = tuple(one for one in view.domains if one in store.manifest.domains)
+    lacks = (view.domains and not mine) or not set(view.columns) <= set(store.manifest.columns)
+    return None if lacks or not store.rows else replace(view, domains=mine)
 
 
-def _require_known(view: View, columns: Collection[str], domains: Collection[str]) -> None:
-    """Raise RalmError if a view asks for a metadata column or a domain that is not among these."""
+def _unknown(view: View, columns: Collection[str], domains: Collection[str]) -> str | None:
+    """A sentence about the first metadata column or domain of a view that is not among these."""
     for name, asked, there in (("metadata column", view.columns, columns), ("domain", view.domains, domains)):
         for one in asked:
             if one not in there:
                 listed = ", ".join(map(repr, sorted(there))) or "none"
-                raise RalmError(f"No passage has the {name} {one!r}: there are {listed}.")
+                return f"No passage has the {name} {one!r}: there are {listed}."
+    return None
 
 
 class _ShardRows:

@@ -66,7 +66,8 @@ _CONDITION = re.compile(r"\s*([^<>=!]+?)\s*((?:>=|<=|>|<)(?!\s*[<>=!])|!=|==|=)\
 class Condition:
     """A comparison of a metadata column with a value: numbers as numbers, text (ISO dates too) as text.
 
-    A passage without the column, or with a value of another type, does not meet it.
+    A passage without the column does not meet it. Text and numbers are compared as text by = and !=, and meet
+    no other comparison with each other.
     """
 
     column: str

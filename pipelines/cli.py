@@ -170,8 +170,8 @@ def search(
     from retriever.asked import Asked, require_text
     from retriever.ranking import Method, Seconds
     from retriever.rerank import Decontamination, Refinement
-    from retriever.shortfall import low_recall, shortfall
-    from serve.answerer import setting_to_json
+    from retriever.shortfall import Shortfall, low_recall
+    from serve.answerer import ranking_to_json, setting_to_json
 
     require_text([query])
     conditions = tuple(Condition.parse(text) for text in where or [])
@@ -192,9 +192,20 @@ def search(
     by_default = recall is None and nprobe is None and depth is None and how.name != "bm25"
     if by_default and (low := low_recall(retriever, chosen, k)):
         notes.append(low)
-    tried = setting_to_json(retriever, chosen, k, how)
-    short = shortfall(retriever, query, ranking, view, chosen.nprobe, how, refinement.filters)
-    show.hits(query, ranking, retriever.hash, tried, seconds.stages, notes, left_out, short, as_json)
+    shortfall = Shortfall(retriever, view, chosen, how, refinement.filters).of(query, ranking)
+    if as_json:
+        show.print_json(
+            {
+                "query": query,
+                "manifest": retriever.hash,
+                **ranking_to_json(ranking, shortfall),
+                "left_out": list(left_out),
+                "setting": setting_to_json(retriever, chosen, k, how),
+                "seconds": seconds.stages,
+            }
+        )
+    else:
+        show.hits(ranking, [*notes, *([shortfall] if shortfall else [])])
 
 
 def ask(

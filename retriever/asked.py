@@ -22,11 +22,11 @@ from retriever.sizing import IndexKey
 def require_text(queries: Sequence[str]) -> None:
     """Raise RalmError for a query of white space alone, to which all is near, or that is no Unicode."""
     for number, query in enumerate(queries, 1):
+        which = f"Query {number}" if len(queries) > 1 else "The query"
         if not query.strip():
-            which = f"Query {number}" if len(queries) > 1 else "The query"
             raise RalmError(f"{which} is empty: give it at least one word.")
-    if not all(map(is_unicode, queries)):
-        raise RalmError("A query holds bytes that are no text: write it in UTF-8.")
+        if not is_unicode(query):
+            raise RalmError(f"{which} holds bytes that are no text: write it in UTF-8.")
 
 
 def require_count(k: int) -> None:

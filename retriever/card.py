@@ -12,11 +12,10 @@ from typing import Any
 
 import faiss
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.layout import Layout, write_json
+from datastore.layout import Layout, read_json, write_json
 from datastore.manifest import Device, Manifest
 from datastore.store import Datastore
 from retriever.index import SearchIndex, Setting
@@ -100,11 +99,11 @@ def read_card(layout: Layout, manifest: Manifest) -> Card | None:
     if not path.exists():
         return None
     try:
-        found = orjson.loads(path.read_bytes())
+        found = read_json(path)
         card = Card(
             found["index"], found["rows"], found["queries"], tuple(Rung(**rung) for rung in found["rungs"])
         )
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+    except (RalmError, KeyError, TypeError):
         raise RalmError(f"{path} is not an index card: run `ralm card {layout.root}`.") from None
     if card.index != identity(manifest):
         raise RalmError(

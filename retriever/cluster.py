@@ -73,6 +73,7 @@ class ClusterRetriever(Retriever):
         self.searchers = [actor.remote(root.absolute()) for _ in range(searchers)]
         self.patience = patience
         self._lost = threading.local()
+        self._silence = _Silence()
         self._found_at = (encoder, query_encoder)
         try:
             self._take_up(root, None)
@@ -106,8 +107,6 @@ class ClusterRetriever(Retriever):
         )
         self._hash = manifest.hash
         self.groups = groups(manifest, len(self.searchers))
-        self._silent: set[int] = set()
-        self._noting = threading.Lock()
         self._starts = np.array([manifest.shards[group.start].first_row for group in self.groups], np.int64)
         if manifest.has_words:
             self.lexical = _ClusterLexical(weakref.proxy(self))  # No cycle: it is to go with its store.
@@ -157,16 +156,18 @@ class ClusterRetriever(Retriever):
                 calls[number] = getattr(self.searchers[number], method).remote(ticket, *own)
         ray.wait(list(calls.values()), num_returns=len(calls), timeout=self.patience)
         replies, lost = {}, []
-        for number, pending in calls.items():
-            try:
-                replies[number] = ray.get(pending, timeout=0)
-            except RayTaskError as error:
-                if isinstance(error.cause, RalmError):
-                    raise error.cause from None
-                raise
-            except (RayError, TimeoutError):
-                lost.append(number)
-        self._note(set(lost), set(replies))
+        try:
+            for number, pending in calls.items():
+                try:
+                    replies[number] = ray.get(pending, timeout=0)
+                except RayTaskError as error:
+                    if isinstance(error.cause, RalmError):
+                        raise error.cause from None
+                    raise
+                except (RayError, TimeoutError):
+                    lost.append(number)
+        finally:
+            self._silence.note(lost, replies, self.groups)
         missing = self._shards(lost)
         self._lost.shards = self._missing | set(missing)
         if lost and not self.partial:
@@ -177,22 +178,12 @@ class ClusterRetriever(Retriever):
             )
         return replies
 
-    def _note(self, lost: set[int], answered: set[int]) -> None:
-        """Remember which groups give no answer, and say so once."""
-        with self._noting:
-            news, back = lost - self._silent, answered & self._silent
-            self._silent = (self._silent | lost) - answered
-        for numbers, what in ((news, "gives no answer and is being started again"), (back, "answers again")):
-            for number in sorted(numbers):
-                listed = ", ".join(map(str, self._shards([number])))
-                _log.warning("The searcher of shards %s %s.", listed, what)
-
     def _shards(self, numbers: Iterable[int]) -> list[int]:
         return [shard for number in numbers for shard in self.groups[number]]
 
     def silent(self) -> tuple[int, ...]:
         """Shards that gave no answer when they were last asked, by whomever."""
-        return tuple(sorted(self._shards(self._silent)))
+        return tuple(sorted(self._shards(self._silence.among(len(self.groups)))))
 
     @property
     def _missing(self) -> set[int]:
@@ -256,6 +247,28 @@ class ClusterRetriever(Retriever):
         for owner, row in zip(owners.tolist(), rows, strict=True):
             found.setdefault(owner, []).append(row)
         return found
+
+
+class _Silence:
+    """Which searchers gave no answer when they were last asked, in any generation; the log is told once."""
+
+    def __init__(self) -> None:
+        self._lost: set[int] = set()
+        self._noting = threading.Lock()
+
+    def note(self, lost: Iterable[int], answered: Iterable[int], groups: Sequence[range]) -> None:
+        """Remember who did not answer and who did; `groups` are their shards."""
+        with self._noting:
+            news, back = set(lost) - self._lost, self._lost & set(answered)
+            self._lost = self._lost.union(lost).difference(answered)
+        said = "gives no answer; if it has died, Ray starts it again", "answers again"
+        for numbers, what in zip((news, back), said, strict=True):
+            for number in sorted(numbers):
+                _log.warning("The searcher of shards %s %s.", ", ".join(map(str, groups[number])), what)
+
+    def among(self, count: int) -> list[int]:
+        """Those of the first `count` searchers that gave none."""
+        return [number for number in self._lost if number < count]
 
 
 class _ClusterLexical(Lexical):

@@ -243,12 +243,7 @@ def train(key: IndexKey, sample: NDArray[np.float32], device: torch.device | str
     key.check(sample.shape[1])
     index = untrained(key, sample.shape[1])
     ivf = lists_of(index)
-    learned = max(ivf.nlist, ivf.pq.ksub if isinstance(ivf, faiss.IndexIVFPQ) else 1)
-    if learned > len(sample):
-        raise RalmError(
-            f"{key.text} learns {learned} centroids and has only {len(sample)} passages to learn them from: "
-            "choose fewer lists, or Flat."
-        )
+    key.require_passages(len(sample))
     for step in steps(index):
         step.train(sample)
         sample = step.apply(sample)

@@ -173,6 +173,10 @@ class Retriever:
         except RalmError:
             return self.card.best(k)
 
+    def settings(self, setting: Setting) -> "list[tuple[Retriever, Setting]]":
+        """What is searched, store by store, with the setting that each is searched by."""
+        return [(self, setting)]
+
     def measured(self, setting: Setting, k: int) -> float | None:
         """The recall at k that a setting has at least, by the index's card; None if that does not tell."""
         return self.card.measured(setting, k) if self.card is not None else None

@@ -98,16 +98,20 @@ class SeveralRetriever(Retriever):
         )
         return SeveralSettings(max(s.nprobe for s in each), max(s.depth for s in each), each)
 
+    def settings(self, setting: Setting) -> list[tuple[Retriever, Setting]]:
+        """Each store with the setting that it is searched by."""
+        each = setting.each if isinstance(setting, SeveralSettings) else (setting,) * len(self._each)
+        return list(zip(self._each, each, strict=True))
+
     def measured(self, setting: Setting, k: int) -> float | None:
         """The recall at k that every store's own setting has at least."""
-        each = setting.each if isinstance(setting, SeveralSettings) else (setting,) * len(self._each)
-        found = [member.measured(mine, k) for member, mine in zip(self._each, each, strict=True)]
+        found = [member.measured(mine, k) for member, mine in self.settings(setting)]
         return None if None in found else min(one for one in found if one is not None)
 
     def left_out(self, view: View) -> tuple[str, ...]:
         """As `Retriever.left_out`; an empty store holds none."""
         return tuple(
-            name for name, (known,) in zip(self.members, self._known([view]), strict=True) if not known
+            name for name, (mine,) in zip(self.members, self._known([view]), strict=True) if mine is None
         )
 
     def search_many(self, *args: Any, **options: Any) -> list[list[Ranking]]:
@@ -141,20 +145,20 @@ class SeveralRetriever(Retriever):
         seconds: Seconds | None = None,
     ) -> list[Ranked]:
         """The k best rows of each query vector [n, d] in each view."""
-        each = setting.each if isinstance(setting, SeveralSettings) else (setting,) * len(self._each)
         known = self._known(views)
         parts: list[list[Ranked]] = [[] for _ in views]
-        for member, start, mine, there in zip(self._each, self._starts[:-1], each, known, strict=True):
-            wanted = [view for view, is_there in zip(views, there, strict=True) if is_there]
+        each = self.settings(setting)
+        for (member, mine), start, there in zip(each, self._starts[:-1], known, strict=True):
+            wanted = [view for view in there if view is not None]
             found = iter(member.rank(vectors, wanted, k, mine, depth, seconds) if wanted else [])
-            for part, is_there in zip(parts, there, strict=True):
-                if is_there:
+            for part, view in zip(parts, there, strict=True):
+                if view is not None:
                     ranked = next(found)
                     part.append(replace(ranked, rows=np.where(ranked.rows < 0, -1, ranked.rows + start)))
         return [_best(part, k) for part in parts]
 
-    def _known(self, views: Sequence[View]) -> list[list[bool]]:
-        """Which views each store can answer: it may lack a domain or a column, all of them may not."""
+    def _known(self, views: Sequence[View]) -> list[list[View | None]]:
+        """The views as each store can answer them: it may lack a domain or a column, all of them may not."""
         return known_views([member.store for member in self._each], views)
 
     def _passages(self, rows: Sequence[int]) -> dict[int, Passage]:
@@ -211,10 +215,10 @@ class _SeveralLexical(Lexical):
         parts: list[list[Candidates]] = [[] for _ in views]
         start = 0
         for part, there in zip(self._parts, known, strict=True):
-            wanted = [view for view, is_there in zip(views, there, strict=True) if is_there]
+            wanted = [view for view in there if view is not None]
             found = iter(part.candidates(queries, wanted, k, frequencies, total) if wanted else [])
-            for several, is_there in zip(parts, there, strict=True):
-                if is_there:
+            for several, view in zip(parts, there, strict=True):
+                if view is not None:
                     one = next(found)
                     several.append(replace(one, rows=one.rows + start))
             start += part.rows

@@ -1,10 +1,10 @@
 """Why a search found fewer passages than it was to, or less surely: a sentence for whoever asked."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import islice
 
 from datastore.invalid import written
-from datastore.store import Datastore
 from datastore.view import View
 from retriever.index import Setting
 from retriever.lexical import tokenize
@@ -15,29 +15,70 @@ from retriever.search import Retriever
 _EXAMPLES = 1000
 
 
-def shortfall(
-    retriever: Retriever,
-    query: str,
-    ranking: Ranking,
-    view: View,
-    nprobe: int,
-    method: Method,
-    filtered: bool,
-) -> str | None:
-    """The sentence; None if nothing is short. `filtered`: hits may have been dropped."""
-    if not ranking.exhausted:
-        return None
-    stores = [one.store for one in retriever.stores.values()]
-    if not any(store.passages for store in stores):
-        return "The store has no passages: all of them are taken down."
-    if ranking.missing:
-        listed = ", ".join(map(str, ranking.missing))
-        return f"Only {len(ranking.hits)}: the searchers of shards {listed} give no answer."
-    examples = [_example(stores, column) for column in view.columns] if not ranking.hits else []
-    why = _why(retriever, query, view, nprobe, method)
-    if filtered:
-        why += " that the filters keep"
-    return f"Only {len(ranking.hits)}: {'; '.join([why, *examples])}."
+class Shortfall:
+    """What one search, of whatever queries, can say of those that it found too little for."""
+
+    def __init__(
+        self, retriever: Retriever, view: View, setting: Setting, method: Method, filtered: bool = False
+    ) -> None:
+        """`filtered`: hits may have been dropped after they were found."""
+        self._retriever = retriever
+        self._view = view
+        self._setting = setting
+        self._method = method
+        self._kept = " that the filters keep" if filtered else ""
+
+    def of(self, query: str, ranking: Ranking) -> str | None:
+        """The sentence about one query; None if it is not short."""
+        if not ranking.exhausted:
+            return None
+        stores = [one.store for one in self._retriever.stores.values()]
+        if not any(store.passages for store in stores):
+            whose = "The store has" if len(stores) == 1 else "The stores have"
+            return f"{whose} no passages: all of them are taken down."
+        found = len(ranking.hits)
+        if ranking.missing:
+            listed = ", ".join(map(str, ranking.missing))
+            return f"Only {found}: the searchers of shards {listed} give no answer."
+        return f"Only {found}: {'; '.join([self._why(query), *([] if found else self._examples)])}."
+
+    def _why(self, query: str) -> str:
+        within = "" if self._view.everything else " in this view"
+        if self._method.name == "bm25":
+            if not any(tokenize([query])[0]):
+                return "BM25 finds no word in the query (stop words and single characters are none)"
+            return f"no other passage{within}{self._kept} holds a word of the query"
+        return f"there are no more{within}{self._kept}{self._unsearched()}"
+
+    def _unsearched(self) -> str:
+        """Where more may be that was not looked at."""
+        each = self._retriever.settings(self._setting)
+        if any(one.index.key.family == "hnsw" for one, _ in each):
+            return " on the paths through the graph"
+        partly = [(mine.nprobe, one.index.nlist) for one, mine in each if 0 < mine.nprobe < one.index.nlist]
+        if not partly:
+            return ""
+        if len(each) > 1:
+            return " in the lists probed (a larger nprobe or recall probes more)"
+        ((nprobe, lists),) = partly
+        return f" in the {'list' if nprobe == 1 else f'{nprobe} lists'} probed (nprobe {lists} probes all)"
+
+    @cached_property
+    def _examples(self) -> Sequence[str]:
+        """What the view's metadata columns hold: an order with what is of another kind is met by nothing."""
+        return [self._example(column) for column in dict.fromkeys(self._view.columns)]
+
+    def _example(self, column: str) -> str:
+        stores = [
+            one.store for one in self._retriever.stores.values() if column in one.store.manifest.columns
+        ]
+        passages = (passage for store in stores for passage in islice(store, _EXAMPLES))
+        values = (passage.metadata.get(column) for passage in passages)
+        value = next((value for value in values if value is not None), None)
+        if value is not None:
+            return f"{column} is {written(value)}, for example"
+        holding = sum(store.manifest.columns[column] for store in stores)
+        return f"{holding:,} passages have {column}"
 
 
 def low_recall(retriever: Retriever, setting: Setting, k: int) -> str | None:
@@ -49,27 +90,4 @@ def low_recall(retriever: Retriever, setting: Setting, k: int) -> str | None:
     return (
         f"No setting of this index reaches the recall {wanted:g} that it was built for, the best has "
         f"{found:.3f}: build with a finer --index-key."
-    )
-
-
-def _why(retriever: Retriever, query: str, view: View, nprobe: int, method: Method) -> str:
-    lists = max(one.index.nlist for one in retriever.stores.values())
-    within = "" if view.everything else " in this view"
-    if method.name == "bm25":
-        if not any(tokenize([query])[0]):
-            return "BM25 finds no word in the query (stop words and single characters are none)"
-        return f"no other passage{within} holds a word of the query"
-    if nprobe < lists:
-        probed = "list" if nprobe == 1 else f"{nprobe} lists"
-        return f"there are no more{within} in the {probed} probed (nprobe {lists} probes all)"
-    return f"there are no more{within}"
-
-
-def _example(stores: Sequence[Datastore], column: str) -> str:
-    """What a metadata column holds: a condition that compares with something else is met by nothing."""
-    passages = (passage for store in stores for passage in islice(store, _EXAMPLES))
-    values = (passage.metadata.get(column) for passage in passages)
-    value = next((value for value in values if value is not None), None)
-    return (
-        f"{column} is {written(value)}, for example" if value is not None else f"few passages have {column}"
     )

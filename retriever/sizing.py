@@ -17,8 +17,8 @@ from datastore.errors import RalmError
 FLAT_ROWS = 262_144
 # FAISS's own bounds: fewer than 39 points a list warns, more than 256 are thrown away.
 POINTS_PER_LIST = 64
-# A product quantizer's 256 centroids a part want as many points each.
-_PQ8_ROWS = 65_536
+# Each of a product quantizer's centroids wants as many points.
+_ROWS_PER_CODE = 256
 # Above this recall@10 the smaller codes need to re-score hundreds of vectors for each query.
 _FINE_RECALL = 0.98
 # Rows a fast-scan list is padded to.
@@ -79,11 +79,10 @@ class IndexKey:
                 f"{self.text} has {self.nlist:,} lists and only {count:,} passages to train on: choose "
                 "fewer lists, or Flat."
             )
-        bits = self._parts[1] if self._parts else 0
-        if self.rotation.startswith("OPQ"):
-            bits = 8  # FAISS learns a rotation with codes of its own.
-        if bits and 2**bits > count:
-            raise RalmError(f"{self.text} learns {2**bits} codes of only {count:,} passages: choose Flat.")
+        if self._learned > count:
+            raise RalmError(
+                f"{self.text} learns {self._learned} codes from only {count:,} passages: choose Flat."
+            )
 
     @property
     def fast_scan(self) -> bool:
@@ -126,10 +125,16 @@ class IndexKey:
         """Passages the quantizer is trained on, if the store has so many."""
         if self.family == "factory":
             return 256 * POINTS_PER_LIST * 4
-        parts = self._parts
-        codebook = 0 if not parts else _PQ8_ROWS if parts[1] == 8 else 256 * 16
+        codebook = _ROWS_PER_CODE * self._learned
         scalar = 4096 if self.code in ("SQ8", "SQ6", "SQ4") else 0
         return max(self.nlist * POINTS_PER_LIST, codebook, scalar)
+
+    @property
+    def _learned(self) -> int:
+        """Codes that a part's centroids are learned for; 0 where none are."""
+        if self.rotation.startswith("OPQ"):
+            return 256  # FAISS learns a rotation with codes of its own.
+        return 2 ** self._parts[1] if self._parts else 0
 
     @cached_property
     def _parts(self) -> tuple[int, int] | None:

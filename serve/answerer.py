@@ -13,7 +13,7 @@ from lm.conditioning import DEFAULT_BUDGET, Message, Source, messages, pack
 from lm.reader import Completion, Reader, Sampling, TextStream
 from retriever.asked import require_text
 from retriever.index import Setting
-from retriever.ranking import Hit, Method
+from retriever.ranking import Hit, Method, Ranking
 from retriever.search import Retriever
 
 DEFAULT_PASSAGES = 3
@@ -136,6 +136,16 @@ def setting_to_json(retriever: Retriever, setting: Setting, k: int, method: Meth
         "nprobe": setting.nprobe,
         "depth": setting.depth,
         "recall": retriever.measured(setting, k),
+    }
+
+
+def ranking_to_json(ranking: Ranking, shortfall: str | None) -> dict[str, Any]:
+    """What a query brought, as the API and `--json` show it. What a missing shard holds, nobody knows."""
+    return {
+        "hits": [hit_to_json(hit) for hit in ranking.hits],
+        "exhausted": ranking.exhausted and not ranking.missing,
+        "shortfall": shortfall,
+        "missing": list(ranking.missing),
     }
 
 

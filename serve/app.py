@@ -55,13 +55,15 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
 
 
 async def _follow(answerer: Answerer, seconds: float) -> None:
-    said = ""
+    said, wait = "", seconds
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(wait)
         try:
             await run_in_threadpool(answerer.refresh)
+            wait = seconds
         except Exception as error:  # noqa: BLE001  (a server that stops looking shows for ever what is taken down)
-            # The generation that is open goes on being served; said once, not every time.
+            # The generation that is open goes on being served. Trying may read much: ever more seldom.
+            wait = min(60.0, 2 * wait)
             if str(error) != said:
                 said = str(error)
                 _log.warning("The store's new generation cannot be opened: %s", said)

@@ -12,10 +12,10 @@ from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
 from lm.reader import Sampling, TextStream
-from retriever.ranking import Method, Ranking, Seconds
+from retriever.ranking import Method, Seconds
 from retriever.search import Retriever
-from retriever.shortfall import shortfall
-from serve.answerer import Answerer, Prepared, hit_to_json, setting_to_json
+from retriever.shortfall import Shortfall
+from serve.answerer import Answerer, Prepared, ranking_to_json, setting_to_json
 from serve.schemas import ChatRequest, SearchReply, SearchRequest
 
 router = APIRouter()
@@ -75,31 +75,22 @@ async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
     """The passages nearest to each query."""
     retriever = _answerer(request).retriever
     assert retriever is not None  # A server always has a store.
-    seconds = Seconds()
-    view, refinement = body.view.to_view(), body.refinement
+    return await run_in_threadpool(_found, retriever, body)
+
+
+def _found(retriever: Retriever, body: SearchRequest) -> dict[str, Any]:
+    view, refinement, seconds = body.view.to_view(), body.refinement, Seconds()
     setting = retriever.setting(body.k, body.recall, body.nprobe, body.depth)
     method = Method(body.method or retriever.method.name, body.fusion, body.weight)
-
-    def found() -> tuple[list[Ranking], list[str | None]]:
-        asked = body.queries, body.k, refinement, view, setting, method, body.answers, seconds
-        rankings = retriever.refine(*asked)
-        return rankings, [
-            shortfall(retriever, query, one, view, setting.nprobe, method, refinement.filters)
-            for query, one in zip(body.queries, rankings, strict=True)
-        ]
-
-    rankings, shortfalls = await run_in_threadpool(found)
+    rankings = retriever.refine(
+        body.queries, body.k, refinement, view, setting, method, answers=body.answers, seconds=seconds
+    )
+    shortfall = Shortfall(retriever, view, setting, method, refinement.filters)
     return {
         "manifest": retriever.hash,
         "results": [
-            {
-                "query": query,
-                "hits": [hit_to_json(hit) for hit in ranking.hits],
-                "exhausted": ranking.exhausted and not ranking.missing,
-                "shortfall": short,
-                "missing": list(ranking.missing),
-            }
-            for query, ranking, short in zip(body.queries, rankings, shortfalls, strict=True)
+            {"query": query, **ranking_to_json(ranking, shortfall.of(query, ranking))}
+            for query, ranking in zip(body.queries, rankings, strict=True)
         ],
         "left_out": list(retriever.left_out(view)),
         "setting": setting_to_json(retriever, setting, body.k, method),

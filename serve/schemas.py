@@ -129,8 +129,8 @@ class HitModel(BaseModel):
 class QueryResult(BaseModel):
     """The hits of one query, best first.
 
-    `exhausted` says that fewer than k exist, `shortfall` why there are so few, `missing` which shards gave no
-    answer: what those hold nobody knows.
+    `exhausted` says that what was searched holds fewer than k, `shortfall` why there are so few, `missing`
+    which shards gave no answer: what those hold nobody knows, and `exhausted` is false.
     """
 
     query: str

@@ -72,6 +72,7 @@ class Estimate:
     index_bytes: int
     index_key: str
     seconds: float
+    doubt: str = ""
 
 
 @dataclass
@@ -139,14 +140,23 @@ def estimate(config: BuildConfig, workers: int) -> Estimate:
     else:
         key = IndexKey.parse(config.index_key)
         key.check(dimension)
-        key.require_passages(passages)
     return Estimate(
         corpus=corpus,
         vector_bytes=passages * dimension * 2,
         index_bytes=key.bytes(passages, dimension),
         index_key=key.text,
         seconds=passages * per_passage / workers,
+        doubt=_doubt(key, passages),
     )
+
+
+def _doubt(key: IndexKey, passages: int) -> str:
+    """What a build would say of the index, if it came to so many passages; empty if nothing."""
+    try:
+        key.require_passages(passages)
+    except RalmError as error:
+        return f"A build that came to so many passages would be refused: {error}"
+    return ""
 
 
 def _take(config: BuildConfig, corpus: Corpus) -> tuple[_Sample, float]:

@@ -96,14 +96,14 @@ class Ingest:
         chunk = self.job.perform(cut)
         last = self._without_repeats(chunk)
         shards = self._number(last)
-        self._require_lists(sum(shard.rows for shard in shards))
+        self._require_learnable(sum(shard.rows for shard in shards))
         stage = EmbedStage(
             self.job.layout, self.config.encoder, self.dtype, shards, self.config.device, self.usage
         )
         return _Cut(chunk, last, shards, tuple(map(only_file, self.job.perform(stage))))
 
-    def _require_lists(self, rows: int) -> None:
-        """Refuse an index of more lists than passages before these are embedded; additions have theirs."""
+    def _require_learnable(self, rows: int) -> None:
+        """Refuse an index that so few cannot teach, before they are embedded; additions have theirs."""
         if self.config.index_key != "auto" and not self.held.first_shard and rows:
             IndexKey.parse(self.config.index_key).require_passages(rows)
 

@@ -26,7 +26,7 @@ def load_questions(path: Path, limit: int | None = None, scored: bool = True) ->
     """Read questions from JSON Lines (plain, .gz, .zst): `question`, `answers` and/or `gold_docs`.
 
     Unless they are to be `scored`, neither answers nor documents are needed. Raises RalmError naming the line
-    that is wrong.
+    that is wrong, or a `limit` below 1.
     """
     if not path.is_file():
         raise RalmError(f"There is no question file {path}.")

@@ -1,7 +1,7 @@
 """What a query brings: passages, or an answer with those it was read from; and who gives it."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,36 +18,9 @@ if TYPE_CHECKING:
 _SHOWN_CHARACTERS = 600
 
 
-def hits(
-    query: str,
-    ranking: "Ranking",
-    manifest: str,
-    setting: Mapping[str, Any] | None,
-    seconds: Mapping[str, float],
-    notes: Sequence[str],
-    left_out: Sequence[str],
-    shortfall: str | None,
-    as_json: bool,
-) -> None:
-    """Print a search's result, and why it is short; of stores `left_out` names in JSON, else `notes`."""
-    if as_json:
-        from serve.answerer import hit_to_json
-
-        found = [hit_to_json(hit) for hit in ranking.hits]
-        print_json(
-            {
-                "query": query,
-                "manifest": manifest,
-                "hits": found,
-                "exhausted": ranking.exhausted,
-                "shortfall": shortfall,
-                "left_out": list(left_out),
-                "setting": setting,
-                "seconds": seconds,
-            }
-        )
-        return
-    for note in [*notes, *([shortfall] if shortfall else [])]:
+def hits(ranking: "Ranking", notes: Sequence[str]) -> None:
+    """Print what a search found, behind notes about it."""
+    for note in notes:
         console.print(note, style="yellow", markup=False)
     for number, hit in enumerate(ranking.hits, 1):
         _passage(number, hit)

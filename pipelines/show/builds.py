@@ -37,8 +37,8 @@ def dry_run(found: "Estimate", workers: int, with_ray: bool) -> None:
         f"[dim]Extrapolated from {found.corpus.sample}. Duplicates are not foreseen, and "
         f"{'starting Ray and ' if with_ray else ''}loading the encoder (some 15 seconds) is not counted."
     )
-    if found.corpus.doubt:
-        console.print(found.corpus.doubt, style="yellow")
+    for doubt in filter(None, (found.corpus.doubt, found.doubt)):
+        console.print(doubt, style="yellow", markup=False)
 
 
 def built(store: Path, manifest: Manifest) -> None:

@@ -51,15 +51,15 @@ def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence[
         f"Taken down: {amount(len(documents), 'documents')}, "
         f"{amount(before.passages - after.passages, 'passages')}. "
         f"Generation {after.generation} has {after.passages:,}. "
-        f"A server that is running shows them for up to a second more. "
+        f"A server that is running leaves them out as soon as it has opened this generation. "
         f"`ralm compact {address_of(store)}` removes them from the disk.",
         markup=False,
     )
 
 
 def would_delete(documents: Sequence["Takedown"]) -> None:
-    """Print what a takedown would hide."""
-    _list(documents)
+    """Print what a takedown would hide: to a file or a pipe, all of it."""
+    _list(documents, _SHOWN_DOCUMENTS if console.is_terminal else len(documents))
     domains = Counter(document.domain for document in documents)
     of = ", ".join(f"{count:,} of {domain}" for domain, count in sorted(domains.items()))
     console.print(
@@ -67,11 +67,11 @@ def would_delete(documents: Sequence["Takedown"]) -> None:
     )
 
 
-def _list(documents: Sequence["Takedown"]) -> None:
-    for document in documents[:_SHOWN_DOCUMENTS]:
+def _list(documents: Sequence["Takedown"], most: int = _SHOWN_DOCUMENTS) -> None:
+    for document in documents[:most]:
         console.print(f"  [cyan]{escape(document.domain)}[/]  {escape(document.doc_id)}")
-    if len(documents) > _SHOWN_DOCUMENTS:
-        console.print(f"  ... and {len(documents) - _SHOWN_DOCUMENTS:,} more")
+    if len(documents) > most:
+        console.print(f"  ... and {len(documents) - most:,} more")
 
 
 def discarded(store: Path, job: str | None) -> None:

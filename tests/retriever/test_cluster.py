@@ -68,12 +68,14 @@ def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster, caplog):
         bound = front.store.manifest.shards[front.groups[1].start].first_row
         assert all(hit.row < bound for ranking in some for hit in ranking.hits)
         assert front.silent() == tuple(front.groups[1])
+        shards = ", ".join(map(str, front.groups[1]))
         assert SeveralRetriever({"a": Retriever.open(store), "b": front}).silent() == tuple(
             len(front.store.manifest.shards) + shard for shard in front.groups[1]
         )
-        assert [record.getMessage() for record in caplog.records if record.name == "retriever.cluster"] == [
-            f"The searcher of shards {', '.join(map(str, front.groups[1]))} gives no answer and is being "
-            "started again."
+        assert front.search(TEXTS, 5) == some
+        said = [record.getMessage() for record in caplog.records if record.name == "retriever.cluster"]
+        assert said == [
+            f"The searcher of shards {shards} gives no answer; if it has died, Ray starts it again."
         ]
         front.partial = False
         with pytest.raises(Unavailable, match=r"searchers of shards .* do not answer.* --partial"):
@@ -84,6 +86,8 @@ def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster, caplog):
         while front.search(TEXTS, 5) != some:
             assert time.monotonic() < deadline
         assert whole != some
+        shards = ", ".join(map(str, front.groups[0]))
+        assert f"The searcher of shards {shards} answers again." in caplog.text
     finally:
         front.close()
 

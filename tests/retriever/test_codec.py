@@ -94,9 +94,9 @@ def test_lists_without_vectors_share_those_of_the_fullest():
     centroids = codec.train_lists(torch.from_numpy(few), 8)
     assert torch.allclose(centroids.norm(dim=1), torch.ones(8))
     assert (torch.from_numpy(few) @ centroids.T).max(1).values.min() > 0.7
-    with pytest.raises(RalmError, match="learns 300 centroids and has only 200"):
+    with pytest.raises(RalmError, match="has 300 lists and only 200 passages"):
         train(IndexKey.parse("IVF300,SQ8"), few, "cpu")
-    with pytest.raises(RalmError, match="learns 256 centroids and has only 200"):
+    with pytest.raises(RalmError, match="learns 256 codes from only 200"):
         train(IndexKey.parse("IVF4,PQ4"), few, "cpu")
 
 

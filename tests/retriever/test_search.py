@@ -227,10 +227,10 @@ def test_lists_of_an_index_without_any_are_refused(tmp_path):
         make_retriever(store, np.ones((1, 8), np.float32)).setting(3, nprobe=2)
 
 
-@pytest.mark.parametrize("queries", [[""], ["0", " \n\t"]])
-def test_a_query_without_text_is_refused(tmp_path, queries):
+@pytest.mark.parametrize(("queries", "which"), [([""], "The query"), (["0", " \n\t"], "Query 2")])
+def test_a_query_without_text_is_refused(tmp_path, queries, which):
     store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
-    with pytest.raises(RalmError, match=r"(The query|Query 2) is empty: give"):
+    with pytest.raises(RalmError, match=f"^{which} is empty: give"):
         make_retriever(store, np.ones((1, 8), np.float32)).search(queries, 3)
 
 

@@ -8,10 +8,13 @@ from retriever.index import Setting
 from retriever.loading import in_memory
 from retriever.ranking import DENSE, Hit, Method, Ranking
 from retriever.search import Retriever
-from retriever.shortfall import low_recall, shortfall
+from retriever.several import SeveralRetriever, SeveralSettings
+from retriever.shortfall import Shortfall, low_recall
 from tests.given import GivenVectors, make_store, random_vectors
 
 BM25 = Method("bm25")
+HALF = View(0.5)
+UNMET = View(where=(Condition("year", ">=", "x"), Condition("year", "<", "y")))
 
 
 def found(count, exhausted=True, missing=()):
@@ -19,39 +22,67 @@ def found(count, exhausted=True, missing=()):
     return Ranking(tuple(Hit(row, 0.5, passage, 1) for row in range(count)), exhausted, missing)
 
 
+def opened(root, key):
+    store = make_store(root, np.arange(100), random_vectors(0, 100), key)
+    return Retriever(store, GivenVectors(random_vectors(1, 1)), in_memory(root, store.manifest))
+
+
 @pytest.fixture
 def retriever(tmp_path):
-    store = make_store(tmp_path, np.arange(100), random_vectors(0, 100), "IVF4,PQ4x4")
-    return Retriever(store, GivenVectors(random_vectors(1, 1)), in_memory(tmp_path, store.manifest))
+    return opened(tmp_path, "IVF4,PQ4x4")
 
 
 @pytest.mark.parametrize(
     ("query", "count", "view", "nprobe", "method", "filtered", "said"),
     [
         ("glass", 2, View(), 4, DENSE, False, "Only 2: there are no more."),
+        ("glass", 2, View(), 0, DENSE, False, "Only 2: there are no more."),
         ("glass", 2, View(), 4, DENSE, True, "Only 2: there are no more that the filters keep."),
-        ("glass", 2, View(0.5), 4, DENSE, False, "Only 2: there are no more in this view."),
-        ("glass", 2, View(0.5), 1, DENSE, False, "in this view in the list probed (nprobe 4 probes all)."),
-        ("glass", 2, View(), 2, DENSE, False, "Only 2: there are no more in the 2 lists probed (nprobe 4 "),
+        ("glass", 2, HALF, 4, DENSE, False, "Only 2: there are no more in this view."),
+        ("glass", 2, HALF, 1, DENSE, False, "more in this view in the list probed (nprobe 4 probes all)."),
+        ("glass", 2, View(), 2, DENSE, True, "keep in the 2 lists probed (nprobe 4 probes all)."),
         ("glass", 2, View(), 1, BM25, False, "Only 2: no other passage holds a word of the query."),
-        ("of the and", 0, View(), 1, BM25, False, "Only 0: BM25 finds no word in the query (stop words "),
+        ("glass", 2, View(), 1, BM25, True, "passage that the filters keep holds a word of the query."),
         (
-            *("glass", 0, View(where=(Condition("year", ">=", "x"),)), 4, DENSE, False),
-            "view; year is 2001, for example.",
+            "of the",
+            0,
+            View(),
+            1,
+            BM25,
+            True,
+            "in the query (stop words and single characters are none).",
         ),
+        ("glass", 0, UNMET, 4, DENSE, False, "no more in this view; year is 2001, for example."),
     ],
 )
 def test_a_shortfall_has_a_reason(retriever, query, count, view, nprobe, method, filtered, said):
-    assert said in shortfall(retriever, query, found(count), view, nprobe, method, filtered)
+    shortfall = Shortfall(retriever, view, Setting(nprobe, 50), method, filtered)
+    assert shortfall.of(query, found(count)).endswith(said)
 
 
 def test_what_is_not_short_has_none(retriever):
-    assert shortfall(retriever, "glass", found(2, exhausted=False), View(), 4, DENSE, False) is None
+    shortfall = Shortfall(retriever, View(), Setting(4, 50), DENSE)
+    assert shortfall.of("glass", found(2, exhausted=False)) is None
 
 
 def test_of_a_lost_searcher_nothing_more_is_known(retriever):
-    said = shortfall(retriever, "glass", found(0, missing=(0, 2)), View(), 4, DENSE, False)
+    said = Shortfall(retriever, View(), Setting(4, 50), DENSE).of("glass", found(0, missing=(0, 2)))
     assert said == "Only 0: the searchers of shards 0, 2 give no answer."
+
+
+def test_a_graph_is_searched_along_paths(tmp_path):
+    said = Shortfall(opened(tmp_path, "HNSW4,SQ8"), HALF, Setting(0, 50), DENSE).of("glass", found(2))
+    assert said == "Only 2: there are no more in this view on the paths through the graph."
+
+
+def test_of_several_stores_one_that_is_searched_in_part_is_said(retriever, tmp_path):
+    several = SeveralRetriever({"a": retriever, "b": opened(tmp_path / "b", "IVF8,PQ4x4")})
+    for nprobe, said in (
+        (8, "there are no more."),
+        (3, "lists probed (a larger nprobe or recall probes more)."),
+    ):
+        setting = SeveralSettings(8, 50, (Setting(4, 50), Setting(nprobe, 50)))
+        assert Shortfall(several, View(), setting, DENSE).of("glass", found(2)).endswith(said)
 
 
 @pytest.mark.parametrize(("best", "low"), [(0.95, False), (0.9, True)])

@@ -65,9 +65,9 @@ def test_what_is_chosen_fits_and_can_be_trained(rows, dimension, recall):
     ("text", "few", "said"),
     [
         ("IVF40,SQ8", 39, "has 40 lists and only 39 passages"),
-        ("IVF8,PQ4x4fs", 15, "learns 16 codes of only 15 passages"),
-        ("IVF8,PQ4", 255, "learns 256 codes of only 255 passages"),
-        ("OPQ4,IVF8,PQ4x4fs", 255, "learns 256 codes of only 255 passages"),
+        ("IVF8,PQ4x4fs", 15, "learns 16 codes from only 15 passages"),
+        ("IVF8,PQ4", 255, "learns 256 codes from only 255 passages"),
+        ("OPQ4,IVF8,PQ4x4fs", 255, "learns 256 codes from only 255 passages"),
     ],
 )
 def test_too_few_passages_to_train_on_are_told_from_enough(text, few, said):

@@ -1,7 +1,8 @@
 from lm.conditioning import WITH_PASSAGES
 from lm.reader import Sampling
+from retriever.ranking import DENSE, Method, Ranking
 from retriever.search import Retriever
-from serve.answerer import Answerer, hit_to_json
+from serve.answerer import Answerer, hit_to_json, ranking_to_json, setting_to_json
 
 
 def test_an_answer_cites_the_passage_it_comes_from(store, reader):
@@ -41,6 +42,23 @@ def test_a_stream_is_the_answer_in_pieces(store, reader):
     streamed = "".join(answerer.stream(prepared, sampling)).strip()
     assert streamed == answerer.ask(question, sampling=sampling).text
     assert any(c.cited for c in answerer.citations(prepared, streamed))
+
+
+def test_what_a_missing_shard_holds_is_not_said_to_be_nothing():
+    whole = ranking_to_json(Ranking((), True), "none")
+    assert whole == {"hits": [], "exhausted": True, "shortfall": "none", "missing": []}
+    assert ranking_to_json(Ranking((), True, (1,)), "lost") == whole | {
+        "exhausted": False,
+        "shortfall": "lost",
+        "missing": [1],
+    }
+
+
+def test_a_setting_as_json_has_the_recall_of_the_card(store):
+    retriever = Retriever.open(store)
+    tried = setting_to_json(retriever, retriever.setting(5), 5, DENSE)
+    assert tried == {"nprobe": 0, "depth": 0, "recall": 1.0}
+    assert setting_to_json(retriever, retriever.setting(5), 5, Method("bm25")) is None
 
 
 def test_a_hit_as_json_names_its_passage_for_good(store):

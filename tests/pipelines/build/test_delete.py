@@ -37,8 +37,9 @@ def test_a_list_of_identities_may_name_what_is_still_to_come(own_store, tmp_path
 def test_an_empty_list_is_said_to_be_one(own_store, tmp_path):
     listed = tmp_path / "gone.jsonl"
     listed.write_text("\n")
-    with pytest.raises(RalmError, match=r"gone\.jsonl lists nothing: write lines of"):
-        Deletion(own_store, ids_file=listed).run()
+    for deletion in (Deletion(own_store, ids_file=listed), Deletion(own_store, (), listed, ("travel",))):
+        with pytest.raises(RalmError, match=r"gone\.jsonl lists nothing: write lines of"):
+            deletion.run()
 
 
 @pytest.mark.parametrize(

@@ -20,25 +20,16 @@ def answered(*cited):
 
 
 def test_a_hit_is_shown_with_its_row_and_a_long_passage_to_a_whole_word(capsys):
-    ranking = Ranking((hit(7, "word " * 200), hit(8, store="other")), exhausted=True)
-    hits("glass", ranking, "hash", {"nprobe": 1}, {}, ["a note"], (), "Only 2: no more.", as_json=False)
+    hits(
+        Ranking((hit(7, "word " * 200), hit(8, store="other")), exhausted=True),
+        ["a note", "Only 2: no more."],
+    )
     out = capsys.readouterr().out
     assert out.startswith("a note\nOnly 2: no more.\n[1] 0.500  travel  [7]\n")
     assert " chunk 0, row 7 " in out
     assert "word …" in out
     assert "[2] 0.500  travel  [8]\n" in out
     assert " chunk 0, other, row 8 " in out
-
-
-def test_hits_as_json_say_how_they_were_found(capsys):
-    ranking, seconds = Ranking((hit(7),), False), {"search": 0.1}
-    hits("glass", ranking, "hash", None, seconds, ["said to people"], ("forum",), "few", as_json=True)
-    found = json.loads(capsys.readouterr().out)
-    assert found["left_out"] == ["forum"]
-    assert found["shortfall"] == "few"
-    assert found["setting"] is None
-    assert [one["row"] for one in found["hits"]] == [7]
-    assert (found["manifest"], found["exhausted"], found["seconds"]) == ("hash", False, {"search": 0.1})
 
 
 def test_an_answer_shows_what_it_cites_else_what_it_should_have(capsys):

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from datastore.sweep import Swept
 from datastore.takedown import Takedown
@@ -43,10 +44,20 @@ def test_of_many_documents_taken_down_the_first_are_named(manifest, capsys):
     assert "Taken down: 12 documents, 4 passages. Generation 2 has 4." in out
     deleted(STORE, manifest, manifest, DOCUMENTS[:1])
     assert "taken down already" in capsys.readouterr().out
+
+
+def test_what_would_be_taken_down_is_listed_whole_but_on_a_terminal(capsys, monkeypatch):
     would_delete(DOCUMENTS)
     out = capsys.readouterr().out
+    assert "[11]" in out
+    assert "12 documents would be taken down (12 of travel); nothing is changed." in out
+    terminal = Console(force_terminal=True, color_system=None, width=80)
+    monkeypatch.setattr("pipelines.show.changes.console", terminal)
+    would_delete(DOCUMENTS)
+    out = capsys.readouterr().out
+    assert "[9]" in out
+    assert "[11]" not in out
     assert "... and 2 more" in out
-    assert "12 documents would be taken down (" in out
 
 
 def test_a_compaction_says_what_it_joined_and_who_still_reads(manifest, capsys):
