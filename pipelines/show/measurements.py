@@ -41,11 +41,13 @@ def card(found: "Card") -> None:
 
 def curve(found: "Curve", output: Path) -> None:
     """Print a scaling study's table."""
-    table = Table(title="Scaling", title_justify="left", box=None)
+    table = Table(title="Scaling", title_justify="left", box=None, padding=(0, 1, 0, 0))
     for name in found.columns():
-        table.add_column(name, justify="right")
+        # Where a line may break: a heading that cannot is cut at 80 columns.
+        heading = name.replace("@", " @").replace("_", " ")
+        table.add_column(heading, justify="right", overflow="fold")
     for row in found.rows_for_people():
-        # The interval under its value: beside it, eight columns do not fit a terminal.
-        table.add_row(*(cell.replace(" [", "\n\\[") for cell in row))
+        # The interval under its value, no wider than a heading: else seven columns do not fit a terminal.
+        table.add_row(*(cell.replace(" [", "\n\\[").replace(", ", "–") for cell in row))
     console.print(table)
     console.print(f"Table and plot: {escape(str(output))}/results.parquet, scaling.png, report.md")

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+from rich.console import Console
+
 from pipelines.evaluate.scaling import Curve, Point, Study
 from pipelines.show.measurements import card, curve
 from retriever.card import Card, Rung
@@ -28,9 +30,23 @@ def test_an_interval_stands_under_its_value(capsys):
     point = Point("recall", 10, 1.0, 1, 40, 0.9, 0.85, 0.95, 20, 0, "hash", "given", "dense", "", "", 0)
     curve(Curve(study, (point,)), Path("[out]"))
     _, heading, values, interval, _ = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["fraction", "passages", "recall@10"]
+    assert heading.split() == ["fraction", "passages", "recall", "@10"]
     assert values.split() == ["1", "40", "90.0"]
-    assert interval.split() == ["[85.0,", "95.0]"]
+    assert interval.split() == ["[85.0–95.0]"]
+
+
+def test_many_metrics_fit_a_terminal_with_whole_headings(capsys, monkeypatch):
+    monkeypatch.setattr("pipelines.show.measurements.console", Console(width=80))
+    study = Study(Path("store"), Path("questions.jsonl"), Path("out"))
+    metrics = [("containment", k) for k in (1, 5, 20)] + [
+        (f"reader_{m}", 0) for m in ("containment", "exact")
+    ]
+    rest = 1.0, 1, 140_821, 0.9, 0.85, 0.95, 20, 0, "hash", "given", "dense", "", "", 0
+    curve(Curve(study, tuple(Point(metric, k, *rest) for metric, k in metrics)), Path("out"))
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert out.count("containment") == 4
+    assert max(map(len, out.splitlines()[:-1])) <= 80
 
 
 def test_a_curve_says_where_its_table_lies(capsys):
