@@ -12,7 +12,7 @@ from tests.corpus import documents, questions, write_lines
 def test_the_command_says_what_it_did_and_what_it_would(ralm, own_store):
     code, out, _ = ralm("delete", own_store, "--where", "year=1412", "--domain", "travel", "--dry-run")
     assert code == 0
-    assert "2 documents would be taken down; nothing is changed" in out
+    assert "2 documents would be taken down (2 of travel); nothing is changed" in out
     assert current(Layout(own_store)).generation == 1
     code, out, _ = ralm("delete", own_store, "--where", "year=1412", "--domain", "travel")
     assert code == 0
