@@ -21,6 +21,8 @@ _BLOCK = 1 << 16
 _SEARCHED = 1 << 22
 # What one block may become at once: bzip2 makes a gigabyte of 50 kilobytes of zeros.
 _MOST_OUTPUT = 1 << 22
+# zstd gives all that a block holds, up to 33,000 times as much; deflate up to 1,000 times.
+_ZSTD_BLOCK = 1 << 11
 # What `zstd --long=31` needs; the memory is taken only by files that ask for it.
 _LONGEST_WINDOW = 2**31
 
@@ -57,6 +59,7 @@ class Decompressed(io.RawIOBase):
     def __init__(self, raw: BinaryIO, codec: str, begin: int = 0, end: int = -1) -> None:
         self._raw = raw
         self._open = CODECS[codec]
+        self._block = _block_of(codec)
         self._end = end
         self._frame: Any = None
         self._input = b""
@@ -86,7 +89,7 @@ class Decompressed(io.RawIOBase):
         if self._damage:
             raise self._damage
         full = self._frame is not None and not getattr(self._frame, "needs_input", True)
-        data = b"" if full else self._input or self._raw.read(_BLOCK)
+        data = b"" if full else self._input or self._raw.read(self._block)
         self._input = b""
         if not data and not full:
             if self._frame is not None:
@@ -132,7 +135,7 @@ class Decompressed(io.RawIOBase):
         self._raw.seek(self._frame_at)
         try:
             while (at := self._raw.tell()) < end:
-                size = max(1, min(_BLOCK, end - _BLOCK - at))
+                size = max(1, min(self._block, end - self._block - at))
                 for piece in _pieces(frame, self._raw.read(size)):
                     found += piece[given:]
                     given = max(0, given - len(piece))
@@ -154,6 +157,11 @@ def _decompress(frame: Any, data: bytes) -> bytes:
     return output
 
 
+def _block_of(codec: str) -> int:
+    """Bytes that a decompressor is given at a time."""
+    return _ZSTD_BLOCK if codec == "zstd" else _BLOCK
+
+
 def _pieces(frame: Any, data: bytes) -> Iterator[bytes]:
     """Feed a block, and take all it gives."""
     yield _decompress(frame, data)
@@ -167,9 +175,9 @@ def open_frames(path: str, codec: str, begin: int = 0, end: int = -1) -> Decompr
     return Decompressed(open_file(path, 0), codec, begin, end)
 
 
-def open_compressed(path: str, codec: str) -> BinaryIO:
-    """Open a compressed file of any number of frames for reading its decompressed bytes."""
-    return io.BufferedReader(open_frames(path, codec), 1 << 20)
+def open_compressed(path: str, codec: str, begin: int = 0) -> BinaryIO:
+    """Open a compressed file for reading its decompressed bytes, from the frame at `begin` on."""
+    return io.BufferedReader(open_frames(path, codec, begin), 1 << 20)
 
 
 def next_frame(path: str, codec: str, begin: int, end: int = -1, starts: bytes = b"") -> int | None:
@@ -218,8 +226,12 @@ def expansion(path: str, codec: str) -> float:
     """Decompressed bytes for each byte of a file, by its beginning; 1 if it cannot be read."""
     with open_short(path) as raw:
         data = raw.read(1 << 20)
+    frame, block = CODECS[codec](), _block_of(codec)
+    found = read = 0
     try:
-        found = sum(map(len, _pieces(CODECS[codec](), data)))
+        while read < len(data) and not frame.eof:
+            found += sum(map(len, _pieces(frame, data[read : read + block])))
+            read += block
     except _FAULTS:
         return 1.0
-    return found / max(1, len(data))
+    return found / max(1, min(read, len(data)))

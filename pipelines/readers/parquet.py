@@ -17,17 +17,31 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
         with for_arrow(segment.path) as opened, pq.ParquetFile(opened) as file:
             end = file.num_row_groups if segment.end < 0 else segment.end
             for group in range(segment.begin, end):
-                found = file.metadata.row_group(group)
-                for batch in file.iter_batches(256, row_groups=[group]):
-                    intake.consumed += found.total_byte_size * batch.num_rows // found.num_rows
-                    for row in range(batch.num_rows):
-                        number += 1
-                        yield _row(batch, row, segment.name, number, intake)
+                yield from _group(file, group, number, segment, intake)
+                number += file.metadata.row_group(group).num_rows
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError):
-            only_damage(error, segment.path)
-        reason = f"the Parquet file cannot be read from here on ({one_line(error)})"
-        yield Unreadable(segment.name, number + 1, reason)
+        yield Unreadable(segment.name, number + 1, _reason("file", error, segment))
+
+
+def _group(
+    file: pq.ParquetFile, group: int, number: int, segment: Segment, intake: Intake
+) -> Iterator[Record]:
+    """The rows of one row group, behind `number` others. Damage in it costs no other group."""
+    found = file.metadata.row_group(group)
+    try:
+        for batch in file.iter_batches(256, row_groups=[group]):
+            intake.consumed += found.total_byte_size * batch.num_rows // found.num_rows
+            for row in range(batch.num_rows):
+                number += 1
+                yield _row(batch, row, segment.name, number, intake)
+    except (pa.ArrowException, OSError) as error:
+        yield Unreadable(segment.name, number + 1, _reason("row group", error, segment))
+
+
+def _reason(what: str, error: Exception, segment: Segment) -> str:
+    if isinstance(error, OSError):
+        only_damage(error, segment.path)
+    return f"the Parquet {what} cannot be read from here on ({one_line(error)})"
 
 
 def _row(batch: pa.RecordBatch, row: int, file: str, number: int, intake: Intake) -> Record:

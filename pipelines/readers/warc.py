@@ -220,5 +220,5 @@ def _decoded(page: bytes, charset: str) -> bytes | str:
     """A page in the charset that the server states, or its bytes, if it is not: the extractor guesses."""
     try:
         return page.decode(charset) if charset else page
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, ValueError):  # Not only what is badly encoded: codecs that decode nothing, too.
         return page

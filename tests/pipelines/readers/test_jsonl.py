@@ -55,7 +55,10 @@ def test_any_ranges_give_the_records_of_the_whole_file(tmp_path_factory, data, s
         (b'{"text": null}', "'text' holds NoneType"),
         (b'{"text": "x", "id": [1]}', "'id' holds list"),
         (b'{"text": "\xc3"}', "invalid UTF-8 at byte 10 of the record"),
-        (b'{"text": "\\ud800"}', "invalid JSON"),
+        (b'{"text": "\\ud800"}', "invalid JSON: no low surrogate"),
+        (b'{"text": NaN}', "invalid JSON: NaN and Infinity are no numbers there"),
+        (b'{"text": "x", "a": ' + b"[" * 2000, "invalid JSON: depth limit exceeded"),
+        (b'{"text": "x", "a": ' + b"[" * 2000 + b"]" * 2000 + b"}", "invalid JSON: depth limit exceeded"),
         (b'{"text": "' + b"x" * 5000 + b'"}', "5,013 bytes and max_record_bytes allows 4,096"),
     ],
 )
@@ -128,6 +131,25 @@ def test_a_truncated_file_gives_what_came_before_and_says_so(tmp_path, suffix, c
     assert isinstance(last, Unreadable)
     assert "breaks off" in last.reason
     assert last.record > len(found)
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst", "bz2", "xz"])
+def test_a_damaged_frame_costs_no_record_of_the_next_one(tmp_path, suffix):
+    texts = [os.urandom(200).hex() for _ in range(300)]
+    lines = [json.dumps({"text": t}).encode() + b"\n" for t in texts]
+    parts = [bytearray(compressed(b"".join(lines[n : n + 100]), suffix)) for n in (0, 100, 200)]
+    parts[1][7:5000] = b"\xff" * 4993
+    path = tmp_path / f"a.jsonl.{suffix}"
+    path.write_bytes(b"".join(parts))
+    found = read(path)
+    # What some codecs give before they see the damage is no record either.
+    *_, last = [number for number, r in enumerate(found) if isinstance(r, Unreadable)]
+    assert "damaged" in found[last].reason
+    assert found[last].record == last + 1
+    kept = [r.text for r in found if isinstance(r, Document)]
+    assert kept == [*texts[: len(kept) - 100], *texts[200:]]
+    assert 200 <= len(kept) < 300
+    assert found[-1].id == f"{path.name}:{len(found)}"
 
 
 def test_a_file_that_is_not_what_its_name_says(tmp_path):

@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -32,6 +33,23 @@ def test_a_broken_parquet_file_says_so(tmp_path):
     path.write_bytes(path.read_bytes()[:-10])
     (found,) = read(path, kind="parquet")
     assert "Parquet file cannot be read" in found.reason
+
+
+def test_damage_in_a_row_group_costs_no_other(tmp_path):
+    path = tmp_path / "a.parquet"
+    table = pa.table({"text": [f"{n} {os.urandom(50).hex()}" for n in range(1000)]})
+    pq.write_table(table, path, row_group_size=100, use_dictionary=False)
+    with pq.ParquetFile(path) as file:
+        page = file.metadata.row_group(3).column(0).data_page_offset
+    data = bytearray(path.read_bytes())
+    data[page : page + 20] = b"\xff" * 20
+    path.write_bytes(data)
+    found = read(path, kind="parquet")
+    (bad,) = [r for r in found if isinstance(r, Unreadable)]
+    assert (bad.record, "row group cannot be read" in bad.reason) == (301, True)
+    numbers = [int(r.text.split()[0]) for r in found if isinstance(r, Document)]
+    assert numbers == [*range(300), *range(400, 1000)]
+    assert found[-1].id == "a.parquet:1000"
 
 
 def test_one_bad_value_of_a_parquet_file_costs_its_row(tmp_path):

@@ -104,6 +104,15 @@ def test_pages_are_unpacked_and_decoded_as_their_headers_say(tmp_path):
     assert all("page Größe says" in text for text in found)
 
 
+@pytest.mark.parametrize("charset", ["none-such", "undefined", "punycode", "base64", "utf-8\0", "utf-8"])
+def test_a_page_in_a_charset_that_is_none_is_read_all_the_same(tmp_path, charset):
+    path = tmp_path / "a.warc"
+    page = PAGE.format("Gr\xf6\xdfe").encode("latin-1")
+    path.write_bytes(response(page, Content_Type=f"text/html; charset={charset}"))
+    (text,) = texts(read(path))
+    assert "page Gr" in text
+
+
 def test_a_page_that_unpacks_to_too_much_is_unreadable(tmp_path):
     path = tmp_path / "a.warc"
     page = gzip.compress(b"<p>" + b"x" * 100_000)
