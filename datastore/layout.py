@@ -23,6 +23,20 @@ from numpy.typing import NDArray
 from datastore.errors import RalmError
 
 TEMPORARY = ".tmp"
+# What generations consist of; manifests, markers and the log of what was removed stay as a record.
+GENERATION_FOLDERS = (
+    "passages",
+    "vectors",
+    "index",
+    "lexical",
+    "documents",
+    "passage-hashes",
+    "line-hashes",
+    "near",
+    "contamination",
+    "takedowns",
+    "deleted",
+)
 _BLOCK = 1 << 22
 # What `atomic_write` calls its files: other people's *.tmp are not ours to clear away.
 _OWN_TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp$")

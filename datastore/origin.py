@@ -33,22 +33,12 @@ import xxhash
 
 from datastore.address import Address
 from datastore.errors import RalmError
-from datastore.layout import atomic_write, checksum, read_json, write_json
+from datastore.layout import GENERATION_FOLDERS, atomic_write, checksum, read_json, write_json
 from datastore.objects import Objects
 
 POINTER = "manifest.json"
 # What a store's objects begin with: anything else under its address is somebody else's.
-FOLDERS = (
-    "manifests",
-    "passages",
-    "vectors",
-    "index",
-    "lexical",
-    "documents",
-    "takedowns",
-    "deleted",
-    "removed",
-)
+FOLDERS = (*GENERATION_FOLDERS, "manifests", "removed")
 _FILE = "origin.json"
 # A path library makes one slash of two.
 _S3 = re.compile(r"^s3:/+")

@@ -14,25 +14,11 @@ import orjson
 
 from datastore.errors import RalmError
 from datastore.generation import at_generation, current, current_hash
-from datastore.layout import TEMPORARY, Layout, held
+from datastore.layout import GENERATION_FOLDERS, TEMPORARY, Layout, held
 from datastore.manifest import Manifest, parse
 from datastore.objects import Listed
 from datastore.origin import Origin, address_of
 
-# What generations consist of; the stages' markers and the manifests themselves stay as a record.
-_FOLDERS = (
-    "passages",
-    "vectors",
-    "index",
-    "lexical",
-    "documents",
-    "deleted",
-    "takedowns",
-    "contamination",
-    "passage-hashes",
-    "line-hashes",
-    "near",
-)
 # A sweep of objects leaves at least the last so many days alone.
 LEAST_DAYS = 1
 _BATCH = 1000
@@ -59,7 +45,7 @@ def sweep(layout: Layout) -> Swept:
                 in_use.append(int(path.stem))
                 needed |= _files(layout, at_generation(layout, int(path.stem)))
         freed = 0
-        for path in (path for folder in _FOLDERS for path in (layout.root / folder).rglob("*")):
+        for path in (path for folder in GENERATION_FOLDERS for path in (layout.root / folder).rglob("*")):
             # What is still being written, such as lists for searching from disk, is not finished yet.
             if path.is_file() and path not in needed and path.suffix != TEMPORARY:
                 freed += path.stat().st_size
@@ -92,7 +78,9 @@ def sweep_objects(layout: Layout, days: float, now: datetime | None = None) -> S
     old = [
         key
         for key, one in sorted(there.items())
-        if key.split("/")[0] in (*_FOLDERS, "removed") and key not in needed and one.modified < bound
+        if key.split("/")[0] in (*GENERATION_FOLDERS, "removed")
+        and key not in needed
+        and one.modified < bound
     ]
     freed = 0
     for at in range(0, len(old), _BATCH):

@@ -8,7 +8,7 @@ its document: domain and metadata. A View never depends on the query.
 import operator
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -72,11 +72,13 @@ class Condition:
 
     column: str
     operator: str
-    value: Scalar
+    value: str  # As it was written: text such as 02139 or 1.10 is another as text than as a number.
+    _scalar: Scalar = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.operator not in _OPERATORS:
             raise RalmError(f"{self.operator!r} is no comparison: use {', '.join(_OPERATORS)}.")
+        object.__setattr__(self, "_scalar", _scalar(self.value))
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
@@ -87,7 +89,7 @@ class Condition:
                 f"{text!r} is no condition: write a metadata column, one of {', '.join(_OPERATORS)}, and a "
                 "value, such as year>=2010."
             )
-        return cls(found[1], found[2].replace("==", "="), _scalar(found[3]))
+        return cls(found[1], found[2].replace("==", "="), found[3])
 
     def __str__(self) -> str:
         return f"{self.column}{self.operator}{self.value}"
@@ -96,11 +98,11 @@ class Condition:
         """Whether a passage with this value of the column meets the condition."""
         if value is None:
             return False
-        if isinstance(self.value, str) != isinstance(value, str):
+        compare = _OPERATORS[self.operator]
+        if isinstance(self._scalar, str) != isinstance(value, str):
             # "2010" in the data is text where --where year>=2010 is a number, and the other way round.
-            value, wanted = str(value), str(self.value)
-            return _OPERATORS[self.operator](value, wanted) if self.operator in ("=", "!=") else False
-        return _OPERATORS[self.operator](value, self.value)
+            return compare(str(value), self.value) if self.operator in ("=", "!=") else False
+        return compare(value, self._scalar)
 
 
 def _scalar(text: str) -> Scalar:

@@ -83,7 +83,7 @@ def test_two_at_once_both_hold(own_store):
 
 def test_matching_finds_documents_by_view_and_id(tmp_path):
     store = make_store(tmp_path, np.arange(30), random_vectors(0, 30))
-    by_year = matching(store, View(where=(Condition("year", "=", 2003),)))
+    by_year = matching(store, View(where=(Condition("year", "=", "2003"),)))
     assert {int(d.doc_id[3:]) for d in by_year.documents} == {3, 17, 24}
     both = matching(store, View(domains=("a",)), ["doc3", "doc4", "doc6"])
     assert both.documents == {Takedown("a", "doc3"), Takedown("a", "doc6")}

@@ -66,10 +66,25 @@ def test_a_share_outside_is_refused(fraction):
         ("licence!=CC0", None, False),
         ("open=true", True, True),
         ("note==a=b", "a=b", True),
+        ("version=1.0", 1, True),
+        ("year>2000", "2010", False),
+        ("name>m", 7, False),
     ],
 )
 def test_a_condition_compares_like_with_like(text, value, met):
     assert Condition.parse(text).meets(value) is met
+
+
+@pytest.mark.parametrize("text", ["02139", "1.10", "true", "0306406152", "123e4567", "1_000", "nan", "x"])
+def test_text_that_looks_like_a_number_is_the_text_as_written(text):
+    """`ralm delete --where zip!=02139` must not take down what lies at 02139."""
+    assert Condition.parse(f"zip={text}").meets(text)
+    assert not Condition.parse(f"zip!={text}").meets(text)
+
+
+def test_conditions_that_texts_tell_apart_are_two():
+    one, other, third = (View(where=(Condition.parse(f"version={text}"),)) for text in ("1", "1.0", "true"))
+    assert len({one, other, third}) == 3
 
 
 @pytest.mark.parametrize("text", ["", "year", "=2010", "year~2010", ">", "year>>3", "year>= <3", "year<=>3"])
@@ -80,4 +95,4 @@ def test_what_is_no_condition_says_how_one_looks(text):
 
 def test_an_unknown_comparison_is_refused():
     with pytest.raises(RalmError, match="is no comparison"):
-        Condition("year", "~", 1)
+        Condition("year", "~", "1")

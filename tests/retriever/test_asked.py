@@ -33,7 +33,7 @@ def paths(tmp_path):
         ({"recall": 0.85, "k": 50}, "its best is 0.800"),
         ({"recall": 0.5, "nprobe": 2}, "give either recall, or those two"),
         ({"view": View(domains=("none",))}, "No passage has the domain 'none'"),
-        ({"view": View(where=(Condition("age", ">", 3),))}, "has the metadata column 'age'"),
+        ({"view": View(where=(Condition("age", ">", "3"),))}, "has the metadata column 'age'"),
         ({"method": Method("bm25")}, "has no BM25 index"),
     ],
 )

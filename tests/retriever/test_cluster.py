@@ -23,8 +23,8 @@ VIEWS = [
     View(),
     View(0.3, 1),
     View(0.05, 2),
-    View(domains=("travel",), where=(Condition("year", "<", 1500),)),
-    View(where=(Condition("year", ">", 3000),)),
+    View(domains=("travel",), where=(Condition("year", "<", "1500"),)),
+    View(where=(Condition("year", ">", "3000"),)),
 ]
 TEXTS = [question["question"] for question in questions()][:3]
 
@@ -116,7 +116,7 @@ def test_a_graph_cannot_be_searched_in_parts(tmp_path, ray_cluster):
 def test_an_unknown_column_is_refused_by_the_front(pair):
     _, front = pair
     with pytest.raises(RalmError, match="metadata column 'age'"):
-        front.search(["x"], 1, View(where=(Condition("age", ">", 1),)))
+        front.search(["x"], 1, View(where=(Condition("age", ">", "1"),)))
 
 
 def test_a_new_generation_is_taken_up_by_the_same_searchers(own_store, tmp_path, ray_cluster):

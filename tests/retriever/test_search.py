@@ -35,8 +35,8 @@ views = st.builds(
     where=st.sampled_from(
         [
             (),
-            (Condition("year", ">=", 2004),),
-            (Condition("licence", "=", "CC0"), Condition("year", "<", 2003)),
+            (Condition("year", ">=", "2004"),),
+            (Condition("licence", "=", "CC0"), Condition("year", "<", "2003")),
         ]
     ),
 )
@@ -165,7 +165,7 @@ def test_a_view_of_one_passage_finds_it(tmp_path):
 def test_an_empty_view_finds_nothing_and_says_so(tmp_path):
     store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
     retriever = make_retriever(store, np.ones((1, 8), np.float32))
-    (ranking,) = retriever.search(["0"], 3, View(where=(Condition("year", ">", 3000),)))
+    (ranking,) = retriever.search(["0"], 3, View(where=(Condition("year", ">", "3000"),)))
     assert not ranking.hits
     assert ranking.exhausted
 
@@ -173,7 +173,7 @@ def test_an_empty_view_finds_nothing_and_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("view", "message"),
     [
-        (View(where=(Condition("yaer", ">", 1),)), "column 'yaer': there are 'licence', 'title', 'year'"),
+        (View(where=(Condition("yaer", ">", "1"),)), "column 'yaer': there are 'licence', 'title', 'year'"),
         (View(domains=("z",)), "domain 'z': there are 'a', 'b', 'c'"),
     ],
 )

@@ -25,7 +25,7 @@ TEXTS = [question["question"] for question in questions()][:4]
     cut=st.integers(1, 59),
     k=st.integers(1, 15),
     view=st.sampled_from(
-        [View(), View(0.3, 1), View(domains=("b",)), View(where=(Condition("year", ">", 2003),))]
+        [View(), View(0.3, 1), View(domains=("b",)), View(where=(Condition("year", ">", "2003"),))]
     ),
     distinct=st.sampled_from([None, 5]),
 )
@@ -86,7 +86,7 @@ def test_a_view_on_what_only_one_store_has_finds_it_there(roots, tmp_path):
     build_store(tmp_path / "c", write_lines(tmp_path / "own.jsonl", [own]))
     several = SeveralRetriever({"a": Retriever.open(roots / "a"), "c": Retriever.open(tmp_path / "c")})
     assert several.left_out(View()) == ()
-    for view in (View(domains=("own",)), View(where=(Condition("shelf", "=", 3),))):
+    for view in (View(domains=("own",)), View(where=(Condition("shelf", "=", "3"),))):
         assert several.left_out(view) == ("a",)
         for method in (Method(), several.method):
             (ranking,) = several.search(["a text"], 3, view, method=method)
@@ -100,7 +100,7 @@ def test_a_view_on_what_only_one_store_has_finds_it_there(roots, tmp_path):
     with pytest.raises(RalmError, match=r"has the domain 'none': there are 'history', 'own', "):
         several.search(["a text"], 3, View(domains=("none",)))
     with pytest.raises(RalmError, match=r"No one of these stores has such a domain .*: 'history', 'shelf'\."):
-        several.search(["a text"], 3, View(domains=("history",), where=(Condition("shelf", "=", 3),)))
+        several.search(["a text"], 3, View(domains=("history",), where=(Condition("shelf", "=", "3"),)))
 
 
 def test_clusters_and_new_generations_of_each_are_searched_too(roots, own_store, ray_cluster):

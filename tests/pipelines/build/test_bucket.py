@@ -181,6 +181,25 @@ def test_a_build_that_is_cut_off_while_it_is_put_goes_on(
     assert current(Layout(on(1, address))).hash == manifest.hash
 
 
+def test_another_machine_may_build_where_one_was_lost_while_it_put_its_files(tmp_path, on, objects, towns):
+    """Whatever a build with all its stages puts is no stranger's, as far as it came."""
+    question = write_lines(tmp_path / "asked.jsonl", [{"question": "Who asked this?", "answers": ["nobody"]}])
+    settings = {
+        "near_duplicates": {},
+        "duplicate_lines": {},
+        "duplicate_passages": "drop",
+        "decontaminate": [str(question)],
+    }
+    bucket = objects.bucket()
+    manifest = build_store(on(0, f"s3://{bucket}/whole"), towns, **settings)
+    whole = {key.removeprefix("whole/"): data for key, data in objects.tree(bucket).items()}
+    for key in whole:
+        if key not in ("manifest.json", "origin.json"):
+            objects.put(bucket, f"part/{key}", whole[key])
+    assert {"near", "contamination", "line-hashes", "passage-hashes"} <= {key.split("/")[0] for key in whole}
+    assert build_store(on(1, f"s3://{bucket}/part"), towns, **settings).hash == manifest.hash
+
+
 def test_an_address_that_is_taken_is_refused(tmp_path, on, objects, address, towns, built):
     other = more(tmp_path, "other", "Another corpus altogether, about windmills.")
     for machine, source, seed in ((1, other, 0), (1, towns, 0), (0, other, 0), (0, towns, 1)):
