@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from datastore.errors import RalmError
+from datastore.errors import RalmError, Unavailable
 from pipelines.build.stage import Stage, perform
 from pipelines.build.task import Done, Task
 
-# Tasks a worker dies of are tried again elsewhere this often: lost nodes, not broken input.
+# Tasks are tried again this often when their worker dies, or when a machine or a connection is at fault: lost
+# nodes, not broken input.
 _RETRIES = 3
 _START_SECONDS = 120
 # How often new room on the cluster is looked for.
@@ -22,7 +23,9 @@ class Calls:
     def __init__(self) -> None:
         self.running: dict[Any, Task] = {}
         self._workers: dict[Any, tuple[Pool, Any]] = {}
-        self._died = Counter[tuple[str, int]]()
+        self._failed = Counter[tuple[str, int]]()
+        # Tasks that are to be done again.
+        self.again: list[Task] = []
         # A stage travels once, not with each of its tasks.
         self._stages: dict[int, tuple[Stage, Any]] = {}
 
@@ -36,16 +39,19 @@ class Calls:
         self.running[call], self._workers[call] = task, (pool, worker)
 
     def after(self, call: Any, done: Done) -> Iterable[Task]:
-        """What is to be done when Ray says that a call has ended: what comes of its task, or that again."""
+        """What comes of a task whose call, says Ray, has ended; nothing of one that is to be done again."""
         if call not in self.running:
             return ()  # A new worker has come: its pool finds it when it looks.
         task = self.running[call]
-        return done(task) if self.end(call) else (task,)
+        if self.end(call):
+            return done(task)
+        self.again.append(task)
+        return ()
 
     def end(self, call: Any) -> bool:
-        """Take back the worker of a call that has ended; False if it is gone and the task not done.
+        """Take back the worker of a call that has ended; False if the task must be done again.
 
-        Raises what the task raised, and RalmError for a task of which too many workers have died.
+        Raises what the task raised, unless a machine may be at fault, and RalmError if that was so too often.
         """
         import ray
         from ray.exceptions import RayError, RayTaskError
@@ -55,22 +61,41 @@ class Calls:
             ray.get(call)
         except RayTaskError as error:
             pool.give(worker)
-            if isinstance(error.cause, RalmError):
-                raise error.cause from None
-            raise
+            self._count(task, _fault(error, task))
+            return False
         except RayError:
             # Its process or its node is gone. Another worker does the task.
             pool.lose(worker)
-            name = (task.stage.name, task.number)
-            self._died[name] += 1
-            if self._died[name] > _RETRIES:
-                raise RalmError(
-                    f"The worker of {task.stage.name} task {task.number} died {_RETRIES + 1} times (out of "
-                    "memory?): run the same command again, with fewer workers."
-                ) from None
+            died = RalmError(
+                f"The worker of {task.stage.name} task {task.number} died {_RETRIES + 1} times (out of "
+                "memory?): run the same command again, with fewer workers."
+            )
+            self._count(task, died)
             return False
         pool.give(worker)
         return True
+
+    def _count(self, task: Task, fault: RalmError) -> None:
+        """Count that a task was not done. Raises the fault if that has been so too often."""
+        name = (task.stage.name, task.number)
+        self._failed[name] += 1
+        if self._failed[name] > _RETRIES:
+            raise fault from None
+
+
+def _fault(error: Any, task: Task) -> RalmError:
+    """What to say if a task goes on failing of what may be its machine's fault. Raises what is not."""
+    cause = error.cause
+    if isinstance(cause, OSError):
+        return Unavailable(
+            f"{task.stage.name} task {task.number} failed {_RETRIES + 1} times ({cause}): mend that and run "
+            "the same command again."
+        )
+    if isinstance(cause, Unavailable):
+        return cause
+    if isinstance(cause, RalmError):
+        raise cause from None
+    raise error
 
 
 def first_ended(calls: list[Any]) -> list[Any]:

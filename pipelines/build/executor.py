@@ -164,6 +164,11 @@ class RayExecutor:
                     calls.begin(queue.popleft(), pool, worker)
             ended = first_ended([*calls.running, *(call for pool in waiting for call in pool.coming)])
             coming = [task for call in ended for task in calls.after(call, done)]
+            for task in calls.again:
+                # In its turn, or last: what it failed of may have passed by then.
+                queue = waiting[self._pool_of(task)]
+                queue.insert(0 if in_order else len(queue), task)
+            calls.again = []
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any
 
 from datastore.errors import RalmError
@@ -25,6 +26,9 @@ from pipelines.build.task import Task
 # What stages hand to each other, and the bytes that tasks write. Raised when a change to the code makes a job
 # that is half done go on wrongly.
 WORK = 3
+# How long a marker of another node may take to be seen here: what NFS knows of a folder holds up to a minute.
+_MARKER_SECONDS = 90.0
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,13 @@ class Job:
 
     def _markers(self, stage: Stage) -> list[Marker]:
         markers = [self.layout.done(stage.name, n) for n in range(len(stage.sizes()))]
+        given_up = monotonic() + _MARKER_SECONDS
+        while None in markers and monotonic() < given_up:
+            # NFS may go on saying for a while that what was not there is not there; listing asks the server.
+            list(self.layout.stages.glob(f"{stage.name}/*"))
+            markers = [found or self.layout.done(stage.name, n) for n, found in enumerate(markers)]
+            if None in markers:
+                sleep(_LOOK_SECONDS)
         if None in markers:
             raise RalmError(
                 f"Task {markers.index(None)} of {stage.name} left no marker in {self.layout.root}: does "

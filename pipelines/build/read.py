@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from datastore.errors import Unavailable
 from datastore.layout import Layout, Marker, save_array
 from datastore.schema import (
     DOCUMENT_SCHEMA,
@@ -126,8 +127,13 @@ class ReadStage:
         """Documents this split may still read. A limited build runs its read tasks in order."""
         if self.config.limit is None:
             return 2**63
-        before = [self.layout.done(self.name, earlier) for earlier in range(number)]
-        return self.config.limit - sum(m.counts["documents"] for m in before if m)
+        left = self.config.limit
+        for earlier in range(number):
+            marker = self.layout.done(self.name, earlier)
+            if marker is None:
+                raise Unavailable(f"Task {earlier} of {self.name} is not done, and --limit reads in order.")
+            left -= marker.counts["documents"]
+        return left
 
 
 def chain_of(config: BuildConfig, source: int, takedowns: Takedowns = NOBODY) -> Chain:

@@ -1,7 +1,7 @@
 """Files by their path, wherever they lie: sizes, listings and reads, on local disks and in object storage.
 
 Local paths go straight to the system. `s3://` and `gs://` go through pyarrow, and whatever fails there is a
-RalmError at once: it is the connection's fault, never a record's, and no task may count it as damage.
+`Unavailable` at once: it is the connection's fault, never a record's, and no task may count it as damage.
 """
 
 import io
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 import pyarrow as pa
 
 from datastore.address import Address
-from datastore.errors import RalmError
+from datastore.errors import RalmError, Unavailable
 
 SCHEMES = ("s3://", "gs://")
 # One request for so much: each takes tens of milliseconds before its first byte.
@@ -54,7 +54,7 @@ def _explained(path: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise RalmError(
+        raise Unavailable(
             f"{path} cannot be read ({reason}): check the bucket, the credentials (AWS_*, or Google's) and "
             "the network, then run the same command again."
         ) from None

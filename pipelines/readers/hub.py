@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
-from datastore.errors import RalmError
+from datastore.errors import RalmError, Unavailable
 from pipelines.readers.formats import Segment
 from pipelines.readers.records import Intake, Record, one_line
 
@@ -23,7 +23,7 @@ def open_hub_dataset(path: str) -> Any:
         )
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise RalmError(f"The data set {path} cannot be opened: {reason}.") from None
+        raise Unavailable(f"The data set {path} cannot be opened: {reason}.") from None
 
 
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:
@@ -36,4 +36,4 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
         for number, fields in enumerate(shard, 1):
             yield intake.from_fields(fields, file, number)
     except (OSError, ValueError, RuntimeError) as error:
-        raise RalmError(f"Reading {segment.path} failed: {one_line(error)}: try again.") from None
+        raise Unavailable(f"Reading {segment.path} failed: {one_line(error)}: try again.") from None

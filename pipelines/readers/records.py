@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from datastore.errors import RalmError
+from datastore.errors import Unavailable
 from datastore.schema import Document, Scalar
 from pipelines.config import SourceConfig
 from pipelines.readers.formats import EXTENSIONS
@@ -152,9 +152,9 @@ def only_damage(error: OSError, path: str) -> None:
         raise failed(error, path) from None
 
 
-def failed(error: OSError, path: str) -> RalmError:
+def failed(error: OSError, path: str) -> Unavailable:
     """What to say of a file that the system cannot read."""
-    return RalmError(
+    return Unavailable(
         f"{path} cannot be read ({error.strerror or error}): mend that and run the same command again."
     )
 

@@ -1,19 +1,29 @@
 """Stages without a corpus: what executors do with their tasks is all that matters."""
 
+import errno
 import os
 import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from datastore.errors import RalmError
+from datastore.errors import RalmError, Unavailable
 from datastore.layout import Layout, Marker
 from pipelines.build.task import Task
+
+FAULTS = {
+    "broken": OSError(errno.ESTALE, "Stale file handle"),
+    "gone": OSError(errno.EIO, "Input/output error"),
+    "unavailable": Unavailable("The bucket does not answer."),
+}
 
 
 @dataclass(frozen=True)
 class Failing:
-    """A stage whose second task fails, by a sentence or by dying (once, or always)."""
+    """A stage whose second task fails: by a sentence, by dying (once, or always), or by the system's fault.
+
+    Of "broken" and "unavailable" files twice, of "gone" ones always.
+    """
 
     layout: Layout
     how: str
@@ -27,6 +37,13 @@ class Failing:
         died = self.layout.root / "died"
         if number == 1 and self.how == "sentence":
             raise RalmError("Task 1 says what to mend.")
+        if number == 1 and self.how in FAULTS:
+            died.mkdir(parents=True, exist_ok=True)
+            tries = len(list(died.iterdir()))
+            if tries < 2 or self.how == "gone":
+                (died / str(tries)).touch()
+                raise FAULTS[self.how]
+            return Marker({"number": number, "tries": tries})
         if number == 1 and (self.how == "always" or not died.exists()):
             died.parent.mkdir(exist_ok=True)
             Path(died).touch()

@@ -29,10 +29,26 @@ def test_a_task_that_always_kills_its_worker_is_a_sentence(tmp_path, ray_cluster
         RayExecutor(1).run(tasks(Failing(Layout(tmp_path), "always"), 0, 1, 2), nothing)
 
 
-def test_tasks_in_order_run_one_after_another(tmp_path, ray_cluster):
+@pytest.mark.parametrize("how", ["broken", "unavailable"])
+def test_a_task_that_fails_of_the_system_is_done_again(tmp_path, ray_cluster, how):
     told = Told()
-    RayExecutor(2).run(tasks(Failing(Layout(tmp_path), "once"), 0, 2), told, in_order=True)
-    assert told.numbers == [0, 2]
+    RayExecutor(2).run(tasks(Failing(Layout(tmp_path), how), 0, 1, 2), told)
+    assert sorted(told.numbers) == [0, 1, 2]
+    assert Layout(tmp_path).done("failing", 1) == Marker({"number": 1, "tries": 2})
+
+
+def test_a_task_that_always_fails_of_the_system_is_a_sentence(tmp_path, ray_cluster):
+    with pytest.raises(
+        RalmError, match=r"failing task 1 failed 4 times .*Input/output error.*: mend that and run"
+    ):
+        RayExecutor(2).run(tasks(Failing(Layout(tmp_path), "gone"), 0, 1, 2), nothing)
+
+
+@pytest.mark.parametrize("how", ["once", "unavailable"])
+def test_tasks_in_order_run_one_after_another_also_those_that_are_done_again(tmp_path, ray_cluster, how):
+    told = Told()
+    RayExecutor(2).run(tasks(Failing(Layout(tmp_path), how), 0, 1, 2), told, in_order=True)
+    assert told.numbers == [0, 1, 2]
 
 
 @pytest.mark.long
