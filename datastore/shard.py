@@ -1,7 +1,11 @@
 """One shard's files, memory-mapped, and what is wrong with a file of a store."""
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError
+from datastore.errors import RalmError, Unavailable
 from datastore.layout import Layout, checksum
 from datastore.manifest import FileEntry, ShardEntry
 from datastore.origin import fetch
@@ -52,21 +56,50 @@ def shard_keys(passages: pa.RecordBatch) -> NDArray[np.uint64]:
 
 def open_passages(path: Path) -> pa.RecordBatch:
     """Memory-map a passage file. Raises RalmError if it is not one."""
-    try:
-        with pa.memory_map(str(path)) as source:
-            return pa.ipc.open_file(source).get_batch(0)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise RalmError(f"{path} is damaged ({error}): {MEND}") from None
+    with _mended(path):
+        return pa.ipc.open_file(_mapped(path)).get_batch(0)
 
 
 def open_array(path: Path) -> NDArray[Any]:
     """Memory-map an array file, such as vectors or codes. Raises RalmError if it is not one."""
+    with _mended(path):
+        buffer = _mapped(path)
+        stream = pa.BufferReader(buffer)
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError("it is no array file of version 1.0")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+        if fortran or dtype.hasobject:
+            raise ValueError("its array is in another order, or of Python's objects")
+        found: NDArray[Any] = np.frombuffer(buffer, dtype, prod(shape), stream.tell()).reshape(shape)
+        return found
+
+
+def _mapped(path: Path) -> pa.Buffer:
+    """A file's bytes, memory-mapped for as long as somebody has the buffer.
+
+    By pyarrow, which closes the file: Python's own maps, and numpy's, keep a descriptor each, of which a
+    process may often have 1,024 only.
+    """
+    with pa.memory_map(str(path)) as source:
+        return source.read_buffer()
+
+
+@contextmanager
+def _mended(path: Path) -> Iterator[None]:
+    """Turn what goes wrong as a file is opened into a sentence."""
     try:
-        # A plain view: numpy's memmap class makes each small access three times as slow.
-        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-    except (ValueError, OSError) as error:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOMEM, errno.EMFILE, errno.ENFILE):
+            raise Unavailable(
+                f"{path} cannot be opened ({error}): allow a process more files and maps (`ulimit -n`, "
+                "`sysctl vm.max_map_count`), or build with larger shards (`passages_per_shard`)."
+            ) from None
+        if error.errno in (None, errno.ENOENT):
+            raise RalmError(f"{path} is damaged ({error}): {MEND}") from None
+        raise Unavailable(f"{path} cannot be read ({error}): mend that and try again.") from None
+    except (ValueError, pa.ArrowInvalid) as error:
         raise RalmError(f"{path} is damaged ({error}): {MEND}") from None
-    return found
 
 
 def open_shard(root: Path, entry: ShardEntry) -> Shard:

@@ -200,7 +200,7 @@ def search(
                 "manifest": retriever.hash,
                 **ranking_to_json(ranking, shortfall),
                 "left_out": list(left_out),
-                "setting": setting_to_json(retriever, chosen, k, how),
+                "setting": setting_to_json(retriever, chosen, k, how, view),
                 "seconds": seconds.stages,
             }
         )

@@ -44,7 +44,7 @@ Filters = Annotated[tuple[AnyRule, ...], BeforeValidator(_spelled_out)]
 
 
 class SourceConfig(_Frozen):
-    """One source: a file, a folder, `s3://BUCKET/PREFIX`, or `hf://NAME?config=...&split=...`.
+    """One source: a file, a folder, `s3://BUCKET/PREFIX`, or `hf://NAME?config=...&split=...&revision=...`.
 
     `domain` overrides the domain that records state; without either, the source's name is taken. `licence`
     overrides theirs and becomes metadata, for views. `reader` reads all files in one format, whatever they

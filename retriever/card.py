@@ -71,7 +71,12 @@ class Card:
         return _setting(max(self.rungs, key=lambda rung: (self._recall(rung, k), -rung.milliseconds)), k)
 
     def measured(self, setting: Setting, k: int) -> float | None:
-        """The recall at k that a setting has at least: the best of those that try no harder; None without."""
+        """The recall at k that a setting has at least: the best of those that try no harder; None without.
+
+        None, too, for a k beyond those that were measured, unless the index is exact.
+        """
+        if k > _DEEPEST and any(rung.depth or rung.nprobe for rung in self.rungs):
+            return None
         below = (r for r in self.rungs if r.nprobe <= setting.nprobe and r.depth <= setting.depth)
         return max((self._recall(rung, k) for rung in below), default=None)
 
@@ -110,6 +115,17 @@ def read_card(layout: Layout, manifest: Manifest) -> Card | None:
             f"{path} belongs to another index: run `ralm card {layout.root}` to measure this one."
         )
     return card
+
+
+def usable_card(layout: Layout, manifest: Manifest) -> Card | None:
+    """The card of a generation that a reader goes over to, none where it is damaged.
+
+    What that generation took down must not be shown any longer for the sake of a card.
+    """
+    try:
+        return read_card(layout, manifest)
+    except RalmError:
+        return None
 
 
 def write_card(path: Path, card: Card) -> None:

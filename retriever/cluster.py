@@ -23,7 +23,7 @@ from datastore.layout import Layout
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
-from retriever.card import read_card
+from retriever.card import read_card, usable_card
 from retriever.checkpoint import moved
 from retriever.encoder import Encoder
 from retriever.index import SearchIndex, Setting, read_trained
@@ -102,7 +102,7 @@ class ClusterRetriever(Retriever):
             Datastore(layout, manifest, hold),
             same or Encoder.open(moved(manifest.encoder, *self._found_at)),
             SearchIndex(trained, key),
-            read_card(layout, manifest),
+            usable_card(layout, manifest) if before else read_card(layout, manifest),
             found_at=self._found_at,
         )
         self._hash = manifest.hash
@@ -117,7 +117,7 @@ class ClusterRetriever(Retriever):
         Until requests to this one have ended, searchers hold both generations; where their shards' codes are
         the same, they hold them once.
         """
-        if current_hash(self.store.layout) == self.store.manifest.hash:
+        if current_hash(self.store.layout) == self.store.hash:
             return self
         found = copy.copy(self)
         found._lost = threading.local()

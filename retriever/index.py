@@ -71,7 +71,7 @@ def _train_lists(index: Any, ivf: Any, sample: NDArray[np.float32]) -> None:
 
     if isinstance(index, faiss.IndexPreTransform):
         step = faiss.downcast_VectorTransform(index.chain.at(0))
-        if not isinstance(step, faiss.RemapDimensionsTransform):
+        if index.chain.size() > 1 or not isinstance(step, faiss.RemapDimensionsTransform):
             raise RalmError(f"A rotation and {ivf.nlist} lists cannot be trained together: leave out one.")
         sample = step.apply(sample)
     first = math.isqrt(ivf.nlist)
@@ -181,7 +181,8 @@ class SearchIndex:
         if self._ivf is None:
             return Assigned(queries, nprobe, None, None)
         if isinstance(self._index, faiss.IndexPreTransform):
-            queries = self._index.chain.at(0).apply(queries)
+            for step in range(self._index.chain.size()):
+                queries = self._index.chain.at(step).apply(queries)
         distances, lists = self._ivf.quantizer.search(queries, min(nprobe or self.nlist, self.nlist))
         return Assigned(queries, nprobe, distances, lists)
 

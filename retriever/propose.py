@@ -143,11 +143,10 @@ class Proposer:
 
     def _share(self, view: View) -> float:
         """About which share of the rows a view keeps; conditions on metadata are not foreseen."""
-        manifest = self._store.manifest
-        share = view.fraction
+        share, rows = view.fraction, max(1, self._store.rows)
         if view.domains:
-            share *= sum(manifest.domains.get(d, 0) for d in view.domains) / max(1, manifest.rows)
-        return max(share, 1 / max(1, manifest.rows))
+            share *= sum(self._store.manifest.domains.get(d, 0) for d in view.domains) / rows
+        return max(share, 1 / rows)
 
     def _search(
         self,

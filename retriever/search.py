@@ -18,7 +18,7 @@ from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
 from retriever.asked import no_card, no_words, require_count, require_effort, require_text
-from retriever.card import Card, identity, read_card
+from retriever.card import Card, identity, read_card, usable_card
 from retriever.checkpoint import moved
 from retriever.encoder import Encoder
 from retriever.fusion import fuse
@@ -91,7 +91,7 @@ class Retriever:
     @property
     def hash(self) -> str:
         """The manifest's hash: names what is searched."""
-        return self.store.manifest.hash
+        return self.store.hash
 
     @property
     def stores(self) -> "dict[str, Retriever]":
@@ -123,7 +123,7 @@ class Retriever:
         Encoder and index are shared where they are the same, as after a takedown; this one stays usable.
         """
         layout, before = self.store.layout, self.store.manifest
-        if current_hash(layout) == before.hash:
+        if current_hash(layout) == self.store.hash:
             return self
         store = Datastore.open(layout.root)
         now = store.manifest
@@ -133,7 +133,7 @@ class Retriever:
             self.index
             if identity(now) == identity(before)
             else load(layout.root, now, self.encoder.device, self._place),
-            read_card(layout, now),
+            usable_card(layout, now),
             LexicalIndex.load(layout.root, store),
             self._place,
             self._found_at,
@@ -177,9 +177,14 @@ class Retriever:
         """What is searched, store by store, with the setting that each is searched by."""
         return [(self, setting)]
 
-    def measured(self, setting: Setting, k: int) -> float | None:
-        """The recall at k that a setting has at least, by the index's card; None if that does not tell."""
-        return self.card.measured(setting, k) if self.card is not None else None
+    def measured(self, setting: Setting, k: int, view: View | None = None) -> float | None:
+        """The recall at k that a setting has at least, by the index's card; None if that does not tell.
+
+        It tells nothing of a view, unless the index is exact: the first ten of a hundredth lie as far out as
+        the first thousand of the whole, in lists that are probed less surely.
+        """
+        whole = view is None or view.everything or self.index.key.exact
+        return self.card.measured(setting, k) if self.card is not None and whole else None
 
     def search(
         self,

@@ -103,9 +103,9 @@ class SeveralRetriever(Retriever):
         each = setting.each if isinstance(setting, SeveralSettings) else (setting,) * len(self._each)
         return list(zip(self._each, each, strict=True))
 
-    def measured(self, setting: Setting, k: int) -> float | None:
+    def measured(self, setting: Setting, k: int, view: View | None = None) -> float | None:
         """The recall at k that every store's own setting has at least."""
-        found = [member.measured(mine, k) for member, mine in self.settings(setting)]
+        found = [member.measured(mine, k, view) for member, mine in self.settings(setting)]
         return None if None in found else min(one for one in found if one is not None)
 
     def left_out(self, view: View) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from datastore.view import View
 from lm.citations import cite, cite_stream, cited
 from lm.conditioning import DEFAULT_BUDGET, Message, Source, messages, pack
 from lm.reader import Completion, Reader, Sampling, TextStream
@@ -41,16 +42,18 @@ class Prepared:
     packed: tuple[str, ...]
     hits: tuple[Hit, ...]
     seconds: dict[str, float] = field(default_factory=dict)
+    missing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer with its markers, the passages the reader saw, and what it took."""
+    """An answer with its markers, the passages the reader saw, what it took, and shards that gave none."""
 
     text: str
     citations: tuple[Citation, ...]
     completion: Completion
     seconds: dict[str, float]
+    missing: tuple[int, ...] = ()
 
 
 class Answerer:
@@ -83,16 +86,16 @@ class Answerer:
         """
         require_text([question])
         started = time.perf_counter()
-        hits: tuple[Hit, ...] = ()
+        found = Ranking((), False)
         retriever = self.retriever  # Once: a new generation may come between two uses of it.
         if retriever is not None and passages > 0:
-            hits = retriever.search([question], passages, method=retriever.method)[0].hits
+            (found,) = retriever.search([question], passages, method=retriever.method)
         seconds = {"search": time.perf_counter() - started}
         # Half of what a small reader holds is left for the question, the template and the answer.
         budget = min(budget, self.reader.context_tokens // 2)
-        packed = pack([source_of(hit) for hit in hits], self.reader.count_tokens, budget)
+        packed = pack([source_of(hit) for hit in found.hits], self.reader.count_tokens, budget)
         prompt = self.reader.prompt(messages(question, packed, history))
-        return Prepared(prompt, tuple(packed), hits[: len(packed)], seconds)
+        return Prepared(prompt, tuple(packed), found.hits[: len(packed)], seconds, found.missing)
 
     def ask(
         self,
@@ -108,7 +111,7 @@ class Answerer:
         (completion,) = self.reader.complete([prepared.prompt], sampling)
         seconds = prepared.seconds | {"read": time.perf_counter() - started}
         text = cite(completion.text, prepared.packed)
-        return Answer(text, self.citations(prepared, text), completion, seconds)
+        return Answer(text, self.citations(prepared, text), completion, seconds, prepared.missing)
 
     def stream(self, prepared: Prepared, sampling: Sampling) -> TextStream:
         """The cited answer to a prepared question, in pieces. A prompt that is too long fails here."""
@@ -128,14 +131,16 @@ def source_of(hit: Hit) -> Source:
     return Source(title if isinstance(title, str) else "", hit.passage.text)
 
 
-def setting_to_json(retriever: Retriever, setting: Setting, k: int, method: Method) -> dict[str, Any] | None:
+def setting_to_json(
+    retriever: Retriever, setting: Setting, k: int, method: Method, view: View
+) -> dict[str, Any] | None:
     """How hard a search tried, as the API and `--json` show it; None for one by words alone."""
     if method.name == "bm25":
         return None
     return {
         "nprobe": setting.nprobe,
         "depth": setting.depth,
-        "recall": retriever.measured(setting, k),
+        "recall": retriever.measured(setting, k, view),
     }
 
 

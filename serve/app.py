@@ -31,8 +31,8 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
     """
 
     @asynccontextmanager
-    async def following(_: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(_follow(answerer, refresh))
+    async def following(app: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(_follow(app, answerer, refresh))
         yield
         task.cancel()
 
@@ -44,6 +44,7 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
     )
     app.state.answerer = answerer
     app.state.reading = Lock()
+    app.state.behind = None  # Why a newer generation than the one served cannot be opened.
     app.include_router(router)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
@@ -54,19 +55,19 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
     return app
 
 
-async def _follow(answerer: Answerer, seconds: float) -> None:
-    said, wait = "", seconds
+async def _follow(app: FastAPI, answerer: Answerer, seconds: float) -> None:
+    wait = seconds
     while True:
         await asyncio.sleep(wait)
         try:
             await run_in_threadpool(answerer.refresh)
-            wait = seconds
+            app.state.behind, wait = None, seconds
         except Exception as error:  # noqa: BLE001  (a server that stops looking shows for ever what is taken down)
             # The generation that is open goes on being served. Trying may read much: ever more seldom.
             wait = min(60.0, 2 * wait)
-            if str(error) != said:
-                said = str(error)
-                _log.warning("The store's new generation cannot be opened: %s", said)
+            if str(error) != app.state.behind:
+                app.state.behind = str(error)
+                _log.warning("The store's new generation cannot be opened: %s", error)
 
 
 def _error(status: int, message: str) -> JSONResponse:

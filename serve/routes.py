@@ -28,15 +28,19 @@ def _answerer(request: Request) -> Answerer:
 
 @router.get("/health")
 async def health(request: Request) -> dict[str, Any]:
-    """What is being served: store, encoder, index, reader; and shards that gave no answer when last asked."""
+    """What is being served: store, encoder, index, reader; and what of it is not as it should be.
+
+    That is shards that gave no answer when last asked, and why a newer generation cannot be opened.
+    """
     answerer = _answerer(request)
     retriever = answerer.retriever
     assert retriever is not None  # A server always has a store.
     stores = [_store_json(name, one) for name, one in retriever.stores.items()]
     silent = list(retriever.silent())
     return {
-        "status": "degraded" if silent else "ok",
+        "status": "degraded" if silent or request.app.state.behind else "ok",
         "missing": silent,
+        "behind": request.app.state.behind,
         "store": stores[0],
         "stores": stores,
         "reader": _reader_json(answerer),
@@ -44,12 +48,13 @@ async def health(request: Request) -> dict[str, Any]:
 
 
 def _store_json(name: str, retriever: Retriever) -> dict[str, Any]:
-    manifest = retriever.store.manifest
+    store = retriever.store
+    manifest = store.manifest
     return {
         "name": name,
-        "manifest": manifest.hash,
+        "manifest": store.hash,
         "generation": manifest.generation,
-        "passages": manifest.passages,
+        "passages": store.passages,
         "index": manifest.index.key,
         "encoder": manifest.encoder.name,
     }
@@ -93,7 +98,7 @@ def _found(retriever: Retriever, body: SearchRequest) -> dict[str, Any]:
             for query, ranking in zip(body.queries, rankings, strict=True)
         ],
         "left_out": list(retriever.left_out(view)),
-        "setting": setting_to_json(retriever, setting, body.k, method),
+        "setting": setting_to_json(retriever, setting, body.k, method, view),
         "seconds": seconds.stages,
     }
 
@@ -135,6 +140,7 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
             "total_tokens": completion.prompt_tokens + completion.tokens,
         },
         "citations": [citation.to_json() for citation in answer.citations],
+        "missing": list(answer.missing),
         "reader": _reader_json(answerer),
         "seconds": answer.seconds,
     }
@@ -183,6 +189,7 @@ def _events(
         | _delta({}, "stop" if stream.finished else "length")
         | {
             "citations": citations,
+            "missing": list(prepared.missing),
             "reader": _reader_json(answerer),
         }
     )

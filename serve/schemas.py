@@ -143,7 +143,8 @@ class QueryResult(BaseModel):
 class SettingModel(BaseModel):
     """How hard the search tried: lists probed (0: the index has none), vectors re-scored.
 
-    `recall`: what of an exact search's hits that finds at least, as the index's card measured it.
+    `recall`: what of an exact search's hits that finds at least, as the index's card measured it; null where
+    that tells nothing: in a view, or for a `k` above 100, unless the index is exact.
     """
 
     nprobe: int

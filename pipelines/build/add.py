@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from datastore.errors import RalmError
 from datastore.generation import current, current_whole, publish, put_files
 from datastore.layout import Layout, read_json
 from datastore.manifest import LINES_COMPARED, PASSAGES_CUT, Device, Manifest, ShardEntry
+from datastore.shard import open_array
 from datastore.takedown import Takedowns, without
 from pipelines.build.card import CardStage
 from pipelines.build.dedup import Held
@@ -169,7 +168,7 @@ def held_by(layout: Layout, manifest: Manifest, takedowns: Sequence[str] = ()) -
 
 def _rows(paths: tuple[Path, ...]) -> int:
     """How many rows arrays have together."""
-    return sum(len(np.load(path, mmap_mode="r")) for path in paths)
+    return sum(len(open_array(path)) for path in paths)
 
 
 def _summable(before: dict[str, int], added: dict[str, int]) -> dict[str, int]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.layout import Layout, Marker, save_array
+from datastore.shard import open_array
 from datastore.takedown import Takedowns
 from pipelines.build.read import load_hashes
 
@@ -102,8 +103,11 @@ class DedupStage:
         positions = [np.empty((0, 2), np.int64)]
         gone = Takedowns.read(self.held.takedowns).hashes
         for split, path in enumerate(self.held.hashes, -len(self.held.hashes)):
-            found = np.load(path, mmap_mode="r")
+            found = open_array(path)
             rows = np.flatnonzero(self._mine(found[:, columns], number))
+            if self.by == "text":
+                # Of what was dropped the text is noted as none.
+                rows = rows[found[rows, columns].any(axis=1)]
             # What is taken down is not in the store: another document may have its text.
             rows = rows[~among(found[rows, :2], gone)]
             hashes.append(found[rows, columns])
@@ -151,8 +155,8 @@ def load_drops(layout: Layout, by: Dropped, split: int, partitions: int) -> NDAr
     """The duplicates of one split over all partitions, by row: int64 [duplicates, 4]."""
     parts = [np.empty((0, 4), np.int64)]
     for partition in range(partitions):
-        found = np.load(drops_path(layout, by, partition), mmap_mode="r")
+        found = open_array(drops_path(layout, by, partition))
         begin, end = np.searchsorted(found[:, 0], [split, split + 1])
-        parts.append(found[begin:end])
+        parts.append(np.array(found[begin:end]))  # The file is let go of: there may be very many.
     drops = np.concatenate(parts)
     return drops[np.argsort(drops[:, 1], kind="stable")]

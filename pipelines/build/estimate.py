@@ -1,7 +1,8 @@
 """What a build would make and take, from a sample of its input: behind `build --dry-run` and `ralm plan`."""
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -77,12 +78,18 @@ class Estimate:
 
 @dataclass
 class _Sample:
-    """The first documents of some splits, filtered and cut, and how many bytes they were read from."""
+    """The first documents of a split, filtered and cut.
+
+    `weight` is how many times the corpus holds what was read of it, 1 if it is not `sized`, for nobody knows.
+    Each split has its own: were bytes and documents of all put together, those of long documents would decide
+    how many there are of short ones.
+    """
 
     read: int = 0
     documents: int = 0
     text_bytes: int = 0
-    consumed: int = 0
+    weight: float = 1.0
+    sized: bool = True
     ids: list[NDArray[np.int32]] = field(default_factory=list)
 
     def add(self, documents: list[Document], chain: Chain, tokenizer: EncoderTokenizer, room: int) -> None:
@@ -94,6 +101,10 @@ class _Sample:
                 self.text_bytes += len(text.encode())
                 self.ids += [one.ids for one in chunk(text, tokenizer, room)]
 
+    @property
+    def tokens(self) -> int:
+        return sum(map(len, self.ids))
+
 
 def foresee(config: BuildConfig) -> Foreseen:
     """Foresee a corpus by reading and chunking a sample. Loads no model and writes nothing.
@@ -102,27 +113,29 @@ def foresee(config: BuildConfig) -> Foreseen:
     be sampled.
     """
     corpus = resolve(config)
-    sample, uncompressed = _take(config, corpus)
-    if not sample.read:
+    samples = _take(config, corpus)
+    read = sum(sample.read for sample in samples)
+    if not read:
         raise RalmError("No document could be read from the beginning of any source: nothing to plan.")
-    if not sample.ids:
-        raise RalmError(
-            f"The filters keep none of the first {amount(sample.read, 'documents')}: nothing to plan."
-        )
-    scale = uncompressed / sample.consumed if sample.consumed else _scale_by_limit(config, sample)
+    if not any(sample.ids for sample in samples):
+        raise RalmError(f"The filters keep none of the first {amount(read, 'documents')}: nothing to plan.")
     if config.limit is not None:
-        scale = min(scale, config.limit / sample.read)
+        _limit(samples, config.limit)
+
+    def whole(count: Callable[[_Sample], int]) -> int:
+        return round(sum(count(sample) * sample.weight for sample in samples))
+
     return Foreseen(
         input_bytes=corpus.bytes,
         splits=len(corpus.splits),
-        read=round(sample.read * scale),
-        documents=round(sample.documents * scale),
-        passages=round(len(sample.ids) * scale),
-        tokens=round(sum(len(one) for one in sample.ids) * scale),
-        text_bytes=round(sample.text_bytes * scale),
-        sampled_documents=sample.documents,
-        sampled_bytes=sample.text_bytes,
-        sampled_ids=tuple(sample.ids),
+        read=whole(lambda sample: sample.read),
+        documents=whole(lambda sample: sample.documents),
+        passages=whole(lambda sample: len(sample.ids)),
+        tokens=whole(lambda sample: sample.tokens),
+        text_bytes=whole(lambda sample: sample.text_bytes),
+        sampled_documents=sum(sample.documents for sample in samples),
+        sampled_bytes=sum(sample.text_bytes for sample in samples),
+        sampled_ids=tuple(_typical(samples)),
     )
 
 
@@ -159,35 +172,56 @@ def _doubt(key: IndexKey, passages: int) -> str:
     return ""
 
 
-def _take(config: BuildConfig, corpus: Corpus) -> tuple[_Sample, float]:
-    """A sample, and the uncompressed bytes of the whole corpus."""
+def _take(config: BuildConfig, corpus: Corpus) -> list[_Sample]:
+    """Samples of some splits, weighted so that together they stand for the whole corpus."""
     tokenizer = load_tokenizer(config.encoder, Towers.find(config).passages.usage)
     room = min(tokenizer.room("passage"), config.chunk_tokens or 2**31)
     step = max(1, len(corpus.splits) // _SAMPLED_SPLITS)
-    sample, ratios = _Sample(), []
-    for split in corpus.splits[::step]:
+    splits = corpus.splits[::step]
+    share = sum(split.bytes for split in splits) / max(1, corpus.bytes)
+    samples = []
+    for split in splits:
         reader = _reader(config, corpus, split)
         records = (record for segment in split.segments for record in reader.read(segment))
         documents = [one for one in islice(records, _SAMPLED_RECORDS) if isinstance(one, Document)]
+        sample = _Sample()
         sample.add(documents, chain_of(config, split.source), tokenizer, room)
-        sample.consumed += reader.consumed
-        path = split.segments[0].path
-        codec = compression(path)
-        ratios.append((split.bytes, split.bytes * (expansion(path, codec) if codec else 1.0)))
-    compressed = sum(a for a, _ in ratios)
-    ratio = sum(b for _, b in ratios) / compressed if compressed else 1.0
-    return sample, corpus.bytes * ratio
+        samples.append(sample)
+        if reader.consumed and split.bytes:
+            sample.weight = _uncompressed(split) / reader.consumed / share
+        elif documents:
+            sample.sized = False
+            if config.limit is None:
+                raise RalmError("Data sets of the hub do not tell their size beforehand: give --limit.")
+    return samples
+
+
+def _uncompressed(split: Split) -> float:
+    """Bytes of a split's records, by how its first file unpacks."""
+    path = split.segments[0].path
+    codec = compression(path)
+    return split.bytes * (expansion(path, codec) if codec else 1.0)
+
+
+def _limit(samples: Sequence[_Sample], limit: int) -> None:
+    """Let the samples stand for so many documents, if they stand for more or nobody knows for how many."""
+    read = sum(sample.read * sample.weight for sample in samples)
+    known = all(sample.sized for sample in samples)
+    for sample in samples:
+        sample.weight *= min(1.0, limit / read) if known else limit / read
+
+
+def _typical(samples: Sequence[_Sample]) -> Iterator[NDArray[np.int32]]:
+    """Some `_EMBEDDED_PASSAGES` passages of the samples, of each in proportion to what it stands for."""
+    passages = sum(len(sample.ids) * sample.weight for sample in samples)
+    for sample in samples:
+        wanted = math.ceil(_EMBEDDED_PASSAGES * len(sample.ids) * sample.weight / passages)
+        yield from sample.ids[:: max(1, len(sample.ids) // max(1, wanted))][:wanted]
 
 
 def _reader(config: BuildConfig, corpus: Corpus, split: Split) -> RecordReader:
     name = corpus.sources[split.source].name
     return RecordReader(config.sources[split.source], name, config.max_record_bytes)
-
-
-def _scale_by_limit(config: BuildConfig, sample: _Sample) -> float:
-    if config.limit is None:
-        raise RalmError("Data sets of the hub do not tell their size beforehand: give --limit.")
-    return config.limit / sample.read
 
 
 def _embedding_cost(config: BuildConfig, ids: Sequence[NDArray[np.int32]]) -> tuple[float, int]:
@@ -196,9 +230,8 @@ def _embedding_cost(config: BuildConfig, ids: Sequence[NDArray[np.int32]]) -> tu
 
     dtype = config.dtype if config.dtype != "auto" else best_dtype(config.device)
     encoder = load_encoder(config.encoder, dtype, config.device, Towers.find(config).passages.usage)
-    sample = ids[:: max(1, len(ids) // _EMBEDDED_PASSAGES)][:_EMBEDDED_PASSAGES]
     with torch_threads(THREADS):
-        encoder.encode_passages(sample)  # The first call also prepares kernels.
+        encoder.encode_passages(ids)  # The first call also prepares kernels.
         started = time.perf_counter()
-        encoder.encode_passages(sample)
-        return (time.perf_counter() - started) / len(sample), encoder.dimension
+        encoder.encode_passages(ids)
+        return (time.perf_counter() - started) / len(ids), encoder.dimension

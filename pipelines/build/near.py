@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.layout import Layout, Marker, save_array
+from datastore.shard import open_array
 from pipelines.build.dedup import NOTHING, By, Held, drops_path, load_drops
 from pipelines.build.minhash import band_keys, jaccard, members, shingles, signatures
 from pipelines.build.read import documents_path, load_hashes
@@ -131,7 +132,8 @@ class PairStage:
         found = signed.keys(split)
         first = int(np.searchsorted(found[:, 0], np.uint64(begin)))
         last = int(np.searchsorted(found[:, 0], np.uint64(end))) if end < 2**64 else len(found)
-        return found[first:last, 0], documents_of(split, found[first:last, 1].astype(np.int64))
+        # The file is let go of: there may be very many.
+        return np.array(found[first:last, 0]), documents_of(split, found[first:last, 1].astype(np.int64))
 
 
 def sharing(keys: NDArray[np.uint64], documents: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -180,9 +182,9 @@ class VerifyStage:
         """The pairs whose later document is in this split, ascending by their earlier one."""
         parts = [np.empty((0, 2), np.int64)]
         for part in range(self.ranges):
-            found = np.load(pairs_path(self.layout, part), mmap_mode="r")
+            found = open_array(pairs_path(self.layout, part))
             begin, end = np.searchsorted(found[:, 0], [first_of(split), first_of(split + 1)])
-            parts.append(found[begin:end])
+            parts.append(np.array(found[begin:end]))
         pairs = _distinct(np.concatenate(parts))
         return pairs[np.argsort(pairs[:, 1], kind="stable")]
 
@@ -224,7 +226,8 @@ class Texts:
 class ClusterStage:
     """Joins the verified pairs of all splits into clusters; all but the first of each are dropped.
 
-    The one task that holds every near-duplicate, 16 bytes each. Writes what `DedupStage` writes.
+    The one task that holds every near-duplicate: 16 bytes each, some 160 while it joins them.
+    Writes what `DedupStage` writes.
     """
 
     name: ClassVar[str] = "near-cluster"

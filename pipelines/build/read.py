@@ -22,6 +22,7 @@ from datastore.schema import (
     identity_hash,
     text_hash,
 )
+from datastore.shard import open_array
 from datastore.takedown import Takedowns
 from pipelines.build.sources import Corpus, Split
 from pipelines.build.stage import RemovedLog
@@ -208,8 +209,7 @@ def batches(
 
 def load_hashes(layout: Layout, split: int) -> NDArray[np.uint64]:
     """A split's hashes, memory-mapped: uint64 [documents, 4]."""
-    found: NDArray[np.uint64] = np.load(hashes_path(layout, split), mmap_mode="r")
-    return found
+    return open_array(hashes_path(layout, split))
 
 
 def read_documents(path: Path) -> Iterator[Document]:

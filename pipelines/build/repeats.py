@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout, Marker, save_array
+from datastore.shard import open_array
 from datastore.takedown import Takedowns
 from pipelines.build.dedup import NOTHING, Held, among, drops_path, duplicates
 
@@ -100,10 +101,9 @@ class RepeatStage:
 
     def _stretch(self, path: Path, number: int) -> NDArray[np.uint64]:
         """The rows of a file whose hash is in this range."""
-        found = np.load(path, mmap_mode="r")
+        found = open_array(path)
         # Widened: the end of the last range is 2^64.
         begin, end = (at * 2**64 // self.ranges for at in (number, number + 1))
         first = int(np.searchsorted(found[:, 0], np.uint64(begin)))
         last = int(np.searchsorted(found[:, 0], np.uint64(end))) if end < 2**64 else len(found)
-        rows: NDArray[np.uint64] = found[first:last]
-        return rows
+        return np.array(found[first:last])  # The file is let go of: there may be very many.

@@ -4,7 +4,9 @@ They stay in the store, so that what is added is compared with all that came bef
 << 32 | row; a negative split is one of those that the store held before.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,6 +22,8 @@ from pipelines.build.repeats import write_sorted
 # after another, each ascending; uint64 [documents, 3], identity and where a document's n-grams end.
 # Of a job: uint64 [near-duplicates, 4], identities of what was dropped and of what stays, ascending.
 _Part = Literal["keys", "grams", "documents", "kept"]
+# A system allows a process some 65,000 maps.
+_OPEN_FILES = 1024
 _ROW_BITS = np.int64(32)
 _ROWS = np.int64((1 << 32) - 1)
 
@@ -40,7 +44,7 @@ def places_of(documents: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[
 
 
 class Signed:
-    """The signed documents of a job, and of the store that it adds to. Files are opened once."""
+    """The signed documents of a job, and of the store that it adds to. The files used last stay open."""
 
     def __init__(self, layout: Layout, held: Held = NOTHING) -> None:
         self._layout, self._held = layout, held
@@ -48,7 +52,7 @@ class Signed:
             part: [path for path in held.near if path.name.endswith(f".{part}.npy")]
             for part in get_args(_Part)
         }
-        self._open: dict[tuple[int, _Part], NDArray[Any]] = {}
+        self._open: OrderedDict[tuple[int, _Part], NDArray[Any]] = OrderedDict()
 
     @property
     def splits_before(self) -> range:
@@ -57,7 +61,7 @@ class Signed:
 
     def keys(self, split: int) -> NDArray[np.uint64]:
         """Band keys and rows of a split, by key: uint64 [keys, 2], memory-mapped."""
-        return self._of(split, "keys")
+        return open_array(self._path(split, "keys"))
 
     def grams(self, document: int) -> NDArray[np.uint32]:
         """The set of a document's n-grams."""
@@ -129,7 +133,13 @@ class Signed:
 
     def _of(self, split: int, part: _Part) -> NDArray[Any]:
         """A part of a split, memory-mapped."""
-        if (split, part) not in self._open:
-            path = self._before[part][split] if split < 0 else self._layout.near(split, part)
-            self._open[split, part] = open_array(path)
-        return self._open[split, part]
+        name = (split, part)
+        if name not in self._open:
+            self._open[name] = open_array(self._path(split, part))
+            if len(self._open) > _OPEN_FILES:
+                self._open.popitem(last=False)
+        self._open.move_to_end(name)
+        return self._open[name]
+
+    def _path(self, split: int, part: _Part) -> Path:
+        return self._before[part][split] if split < 0 else self._layout.near(split, part)

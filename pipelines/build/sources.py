@@ -21,7 +21,7 @@ from pipelines.config import BuildConfig, SourceConfig
 from pipelines.readers import files
 from pipelines.readers.files import Found, each, is_remote
 from pipelines.readers.formats import READABLE, Segment, compression, format_of
-from pipelines.readers.hub import open_hub_dataset
+from pipelines.readers.hub import open_hub_dataset, pinned, revision_of
 
 _END_BYTES = 1 << 16
 # Formats that are cut into byte ranges, and in which compressions: bzip2 where its streams are found again.
@@ -72,7 +72,7 @@ class Corpus:
 def _ends(segment: Segment) -> str:
     """Hash of the first and last bytes of a segment: tells of most edits that keep a file's size."""
     if segment.kind == "hf":
-        return ""
+        return revision_of(segment.path)
     with files.open_short(segment.path) as handle:
         begin = segment.begin if segment.in_bytes else 0
         handle.seek(begin)
@@ -179,9 +179,9 @@ def _row_groups(path: str, label: str, split: int, size: int) -> Iterator[tuple[
 
 
 def _hub_segments(source: SourceConfig) -> Iterator[tuple[Segment, int]]:
-    name = source.path.removeprefix("hf://")
-    for shard in range(open_hub_dataset(source.path).num_shards):
-        yield Segment(source.path, name, "hf", shard, shard + 1), 0
+    name, path = source.path.removeprefix("hf://"), pinned(source.path)
+    for shard in range(open_hub_dataset(path).num_shards):
+        yield Segment(path, name, "hf", shard, shard + 1), 0
 
 
 def _pack(

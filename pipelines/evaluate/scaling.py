@@ -5,7 +5,7 @@ what was found.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,15 @@ from datastore.view import View
 from lm.weights import DEFAULT_QUANTIZATION
 from pipelines.evaluate.metrics import confidence, contains, first_rank
 from pipelines.evaluate.questions import Question, load_questions
+from retriever.index import Setting
 from retriever.ranking import DENSE, Method, Ranking
 from retriever.search import Retriever
 
 # Passages found before any view is applied.
 DEPTH = 1000
 DEPTHS_SHOWN = (1, 5, 20)
+# As many of each ranking as a hybrid search joins, at least.
+_JOINED = 100
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ def run(study: Study) -> Curve:
     retriever = Retriever.open(study.store, study.encoder, query_encoder=study.query_encoder)
     texts = [question.text for question in questions]
     depth = min(DEPTH, retriever.store.rows)
-    rankings = retriever.search_many(texts, views, max(DEPTHS_SHOWN), method=study.method, depth=depth)
+    deepest, setting = max(DEPTHS_SHOWN), exhaustive(retriever)
+    rankings = retriever.search_many(texts, views, deepest, setting, method=study.method, depth=depth)
     sizes = [view_size(retriever.store, view) for view in views]
     points = _retrieval_points(study, questions, views, rankings, sizes, retriever.store)
     answers: list[dict[str, Any]] = []
@@ -137,6 +141,15 @@ def run(study: Study) -> Curve:
     curve = Curve(study, tuple(points))
     write(curve, answers)
     return curve
+
+
+def exhaustive(retriever: Retriever) -> Setting:
+    """A search of all lists.
+
+    A sample's best passages lie further out than the whole store's, so that probing some of the lists finds
+    fewer of them: that would pass for a gain of the larger datastore.
+    """
+    return replace(retriever.setting(_JOINED), nprobe=retriever.index.nlist)
 
 
 def view_size(store: Datastore, view: View) -> int:

@@ -1,9 +1,15 @@
+import errno
+import os
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from datastore.errors import RalmError
 from datastore.generation import current
-from datastore.layout import Layout
+from datastore.layout import Layout, save_array
 from datastore.shard import file_problem, open_array, open_passages, open_shard, shard_keys
 from datastore.store import Datastore
 from tests.conftest import flip
@@ -34,6 +40,60 @@ def test_what_is_wrong_with_a_file_is_said_with_the_mend(own_store):
     path.unlink()
     problem = f"{path} is missing: restore it from a copy, or build again in another folder."
     assert file_problem(layout, vectors, full=False) == problem
+
+
+def test_open_files_keep_no_descriptor(store):
+    """A process may often have 1,024 only, and a store has thousands of shards."""
+    layout = Layout(store)
+    entry = current(layout).shards[0]
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    held = [open_shard(layout.root, entry) for _ in range(20)]
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert {shard.vectors.tobytes() for shard in held} == {np.load(layout.vectors(0)).tobytes()}
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float16, np.uint8, np.int64, np.uint64]),
+        hnp.array_shapes(min_dims=1, max_dims=2, min_side=0),
+    )
+)
+def test_what_is_saved_is_what_is_opened(tmp_path_factory, array):
+    path = tmp_path_factory.mktemp("arrays") / "a.npy"
+    with open(path, "wb") as handle:
+        save_array(handle, array)
+    found = open_array(path)
+    assert (found.dtype, found.shape, found.tobytes()) == (array.dtype, array.shape, array.tobytes())
+    assert np.load(path).tobytes() == array.tobytes()
+    assert not found.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.EMFILE, r"cannot be opened .*ulimit -n"),
+        (errno.ENOMEM, r"cannot be opened .*vm\.max_map_count"),
+        (errno.ESTALE, "cannot be read .*: mend that and try again"),
+        (errno.ENOENT, "is damaged .*: restore it from a copy"),
+    ],
+)
+@pytest.mark.parametrize("opened", [open_array, open_passages])
+def test_a_system_that_opens_no_more_files_is_not_a_damaged_store(
+    tmp_path, monkeypatch, opened, number, sentence
+):
+    def fail(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("datastore.shard.pa.memory_map", fail)
+    with pytest.raises(RalmError, match=sentence):
+        opened(tmp_path / "x")
+
+
+@pytest.mark.parametrize("array", [np.asfortranarray([[1, 2], [3, 4]]), np.array([None, "x"], object)])
+def test_arrays_of_another_kind_are_refused(tmp_path, array):
+    np.save(tmp_path / "x.npy", array, allow_pickle=True)
+    with pytest.raises(RalmError, match=r"is damaged .*another order, or of Python's objects"):
+        open_array(tmp_path / "x.npy")
 
 
 @pytest.mark.parametrize("opened", [open_array, open_passages])

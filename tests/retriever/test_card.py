@@ -3,6 +3,7 @@ import pytest
 
 from datastore.errors import RalmError
 from datastore.layout import read_json
+from datastore.view import View
 from retriever.card import Card, Rung, exact, measure, probes, read_card, write_card
 from retriever.index import Setting
 from retriever.loading import in_memory
@@ -106,6 +107,10 @@ def test_without_a_card_the_default_is_stated_and_with_one_it_reaches_the_recall
     # Between two rungs it is at least the lower one's.
     assert hard.measured(Setting(chosen.nprobe, chosen.depth + 1), 5) == rung.recall_10
     assert Retriever(store, GivenVectors(queries), index).measured(chosen, 5) is None
+    # Of a sample nobody measured it, nor of more hits than a hundred.
+    assert hard.measured(chosen, 5, View()) == rung.recall_10
+    assert hard.measured(chosen, 5, View(0.5)) is None
+    assert (hard.measured(chosen, 100) is None, hard.measured(chosen, 101)) == (False, None)
 
 
 def test_every_power_of_two_of_lists_is_probed():

@@ -58,6 +58,26 @@ def test_flat_finds_what_an_exhaustive_search_finds():
     assert rows.shape == (50, 10)
 
 
+@pytest.mark.parametrize("key", ["PCA12,RR12,IVF8,SQ8", "OPQ4,IVF8,SQ8", "PCA12,RR12,SQ8"])
+def test_a_query_goes_through_all_the_transforms_that_vectors_went_through(key):
+    data = vectors(1000)
+    index = train(IndexKey.parse(key), data)
+    index.add(data)
+    search = SearchIndex(index, IndexKey.parse(key))
+    for found, expected in zip(
+        search.search(search.assign(data[:50]), 5),
+        index.search(
+            data[:50],
+            5,
+            params=faiss.SearchParametersPreTransform(
+                index_params=faiss.SearchParametersIVF(nprobe=8) if "IVF" in key else None
+            ),
+        ),
+        strict=True,
+    ):
+        assert np.allclose(found, expected, atol=1e-5)
+
+
 def test_nprobe_is_per_request():
     data = vectors(1000)
     index = train(IndexKey.parse("IVF32,SQ8"), data)
@@ -96,3 +116,5 @@ def test_many_lists_are_trained_in_two_levels(monkeypatch):
         train(IndexKey.parse("PQ4"), vectors(100))
     with pytest.raises(RalmError, match="leave out one"):
         train(IndexKey.parse("OPQ4,IVF16,PQ4"), vectors(1000))
+    with pytest.raises(RalmError, match="leave out one"):
+        train(IndexKey.parse("RR16,RR16,IVF16,SQ8"), vectors(1000))

@@ -13,7 +13,7 @@ from retriever.checkpoint import Checkpoint
 from retriever.index import Setting
 from retriever.ranking import Seconds
 from retriever.search import Retriever
-from tests.conftest import add_to, delete
+from tests.conftest import add_to, build_store, delete
 from tests.corpus import questions, write_lines
 from tests.given import make_retriever, make_store, passage, random_vectors
 
@@ -120,6 +120,21 @@ def test_a_new_generation_is_taken_up_and_the_old_one_goes_on(own_store, tmp_pat
     assert after.encoder is before.encoder
     assert after.search([asked], 1)[0].hits[0].passage.doc_id == "new"
     assert before.search([asked], 1) == [ranking]
+
+
+def test_a_takedown_is_taken_up_though_a_card_or_what_no_search_reads_is_damaged(tmp_path, corpus):
+    root = tmp_path / "s"
+    build_store(root, corpus, index_key="IVF4,SQ8", passages_per_shard=8)
+    before = Retriever.open(root)
+    assert before.card is not None
+    (hit,) = before.search(["which town makes blue glass?"], 1)[0].hits
+    next(root.glob("documents/*.npy")).unlink()
+    before.store.layout.card("IVF4,SQ8", 0).write_text("{")
+    delete(root, hit.passage.doc_id)
+    after = before.refreshed()
+    assert after.store.manifest.generation == 2
+    assert after.card is None
+    assert hit.row not in {one.row for one in after.search(["which town makes blue glass?"], 5)[0].hits}
 
 
 @settings(max_examples=30)

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+from datastore.view import View
 from lm.conditioning import WITH_PASSAGES
 from lm.reader import Sampling
 from retriever.ranking import DENSE, Method, Ranking
@@ -35,6 +38,16 @@ def test_only_passages_that_fit_are_numbered(store, reader):
     assert part.hits == whole.hits[: len(part.hits)]
 
 
+def test_an_answer_without_some_shards_names_them(store, reader, monkeypatch):
+    answerer = Answerer(Retriever.open(store), reader)
+    whole = answerer.retriever.search(["blue glass"], 3)
+    lacking = [replace(ranking, missing=(1, 2)) for ranking in whole]
+    assert answerer.ask("Which town makes blue glass?", sampling=Sampling(2)).missing == ()
+    monkeypatch.setattr(answerer.retriever, "search", lambda *_, **__: lacking)
+    assert answerer.prepare("Which town makes blue glass?").missing == (1, 2)
+    assert answerer.ask("Which town makes blue glass?", sampling=Sampling(2)).missing == (1, 2)
+
+
 def test_a_stream_is_the_answer_in_pieces(store, reader):
     answerer = Answerer(Retriever.open(store), reader)
     question, sampling = "How is the mayor of Bralgate chosen?", Sampling(40)
@@ -56,9 +69,9 @@ def test_what_a_missing_shard_holds_is_not_said_to_be_nothing():
 
 def test_a_setting_as_json_has_the_recall_of_the_card(store):
     retriever = Retriever.open(store)
-    tried = setting_to_json(retriever, retriever.setting(5), 5, DENSE)
+    tried = setting_to_json(retriever, retriever.setting(5), 5, DENSE, View(0.5))
     assert tried == {"nprobe": 0, "depth": 0, "recall": 1.0}
-    assert setting_to_json(retriever, retriever.setting(5), 5, Method("bm25")) is None
+    assert setting_to_json(retriever, retriever.setting(5), 5, Method("bm25"), View()) is None
 
 
 def test_a_hit_as_json_names_its_passage_for_good(store):

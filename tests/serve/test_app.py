@@ -16,7 +16,8 @@ import openai
 import pytest
 from fastapi.testclient import TestClient
 
-from datastore.errors import Unavailable
+from datastore.errors import RalmError, Unavailable
+from retriever.search import Retriever
 from serve.app import create_app
 from tests.conftest import add_to, compact, delete
 from tests.corpus import write_lines
@@ -108,6 +109,7 @@ def test_curl_gets_an_answer_with_citations(url):
     assert any(c["cited"] and c["doc_id"] == "Bralgate-4" for c in reply["citations"])
     assert reply["reader"]["bytes"] > 1e8
     assert reply["usage"]["total_tokens"] > reply["usage"]["completion_tokens"] > 0
+    assert reply["missing"] == []
 
 
 def test_curl_gets_an_answer_in_pieces(url):
@@ -120,6 +122,7 @@ def test_curl_gets_an_answer_in_pieces(url):
     assert "by lot" in text
     assert last["choices"][0]["finish_reason"] == "stop"
     assert any(c["cited"] for c in last["citations"])
+    assert last["missing"] == []
 
 
 def test_openais_client_gets_an_answer(client):
@@ -212,6 +215,40 @@ def test_health_and_docs_answer(url):
     assert health["store"]["passages"] > 0
     assert "swagger" in httpx.get(f"{url}/docs").text.lower()
     assert "/search" in httpx.get(f"{url}/openapi.json").json()["paths"]
+
+
+class Behind:
+    """An answerer whose store has a generation that cannot be opened, until it is mended."""
+
+    reader = SimpleNamespace(name="none", quantization="none", bytes=0)
+
+    def __init__(self, store):
+        self.retriever, self.mended, self.looked = Retriever.open(store), Event(), Event()
+
+    def refresh(self):
+        try:
+            if not self.mended.is_set():
+                raise RalmError("a file of generation 2 is missing")
+        finally:
+            self.looked.set()
+
+
+def test_health_tells_of_a_generation_that_cannot_be_opened(store):
+    answerer = Behind(store)
+    with TestClient(create_app(answerer, refresh=0.001)) as client:
+
+        def shown(status):
+            for _ in range(1000):
+                health = client.get("/health").json()
+                if health["status"] == status:
+                    return health["behind"]
+                answerer.looked.wait(0.01)
+                answerer.looked.clear()
+            raise AssertionError(health)
+
+        assert shown("degraded") == "a file of generation 2 is missing"
+        answerer.mended.set()
+        assert shown("ok") is None
 
 
 def test_many_at_once_all_get_their_own_answer(url):

@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastore.layout import Layout
-from pipelines.build.dedup import DedupStage, duplicates, load_drops, partition_count
+from datastore.layout import Layout, save_array
+from pipelines.build.dedup import DedupStage, Held, duplicates, load_drops, partition_count
 from pipelines.build.read import hashes_path
 
 
@@ -69,6 +69,25 @@ class PartitionedStage(DedupStage):
     @property
     def partitions(self):
         return self._partitions
+
+
+def test_what_the_store_dropped_has_no_text_and_is_not_compared(tmp_path):
+    """Were it, all of it would fall into the one partition that zero does."""
+    layout = Layout(tmp_path)
+    held = np.zeros((1000, 4), np.uint64)
+    held[:, 0] = held[:, 1] = np.arange(1000)
+    held[7, 2:] = 70
+    with open(tmp_path / "held.npy", "wb") as handle:
+        save_array(handle, held)
+    write_hashes(layout, [[(2000, 70), (2001, 71)]])
+    stage = PartitionedStage(layout, "text", (2,), 2)
+    object.__setattr__(stage, "held", Held(hashes=(tmp_path / "held.npy",), documents=1000))
+    for number in range(2):
+        PartitionedStage(layout, "id", (2,), 2).run(number)
+    assert sum(len(stage._gather(number)[0]) for number in range(2)) == 3
+    for number in range(2):
+        stage.run(number)
+    assert load_drops(layout, "text", 0, 2).tolist() == [[0, 0, -1, 7]]
 
 
 def test_partitions_grow_with_the_corpus():

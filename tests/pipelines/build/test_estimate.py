@@ -1,5 +1,6 @@
 import gzip
 
+import numpy as np
 import pytest
 
 from datastore.errors import RalmError
@@ -34,6 +35,22 @@ def test_a_plan_foresees_what_the_build_makes(tmp_path, suffix):
         assert abs(foreseen / built - 1) < 0.15
     assert found.index_key == manifest.index.key
     assert found.seconds > 0
+
+
+def test_a_plan_foresees_a_corpus_of_long_and_short_documents(tmp_path):
+    """Books beside posts: each source by its own documents and bytes."""
+    words = [f"word{n}" for n in range(500)]
+    books = [{"id": f"b{n}", "text": " ".join(words[n % 7 :] * 4)} for n in range(300)]
+    posts = [{"id": f"p{n}", "text": f"{n} posts " + " ".join(words[n % 400 :][:6])} for n in range(8000)]
+    paths = [write_lines(tmp_path / name, one) for name, one in (("b.jsonl", books), ("p.jsonl", posts))]
+    sources = tuple(SourceConfig(path=str(path)) for path in paths)
+    found = estimate(BuildConfig(sources=sources, limit=8000), workers=1).corpus
+    assert found.documents == 8000
+    found = estimate(BuildConfig(sources=sources, limit=10**6), workers=1).corpus
+    assert abs(found.documents / 8300 - 1) < 0.1
+    # What is embedded to see how fast that is: posts in proportion.
+    short = np.mean([len(ids) < 40 for ids in found.sampled_ids])
+    assert abs(short - 8000 / found.passages) < 0.15
 
 
 def test_a_plan_foresees_the_share_of_a_source(tmp_path):
