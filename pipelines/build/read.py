@@ -132,7 +132,10 @@ class ReadStage:
         for earlier in range(number):
             marker = self.layout.done(self.name, earlier)
             if marker is None:
-                raise Unavailable(f"Task {earlier} of {self.name} is not done, and --limit reads in order.")
+                raise Unavailable(
+                    f"Task {earlier} of {self.name} is not done, and --limit reads in order: run the same "
+                    "command again."
+                )
             left -= marker.counts["documents"]
         return left
 
