@@ -7,8 +7,10 @@ from datastore.store import Datastore
 from datastore.view import View
 from pipelines.evaluate.metrics import contains
 from pipelines.evaluate.questions import load_questions
-from pipelines.evaluate.scaling import Study, run, view_size
+from pipelines.evaluate.scaling import Study, exhaustive, run, view_size
+from retriever.index import Setting
 from retriever.search import Retriever
+from tests.conftest import build_store
 from tests.corpus import questions, write_lines
 
 
@@ -76,3 +78,11 @@ def test_wrong_studies_are_sentences(study):
         run(dataclasses.replace(study, fractions=(0.0, 1.0)))
     with pytest.raises(RalmError, match="at least one fraction"):
         run(dataclasses.replace(study, seeds=0))
+
+
+def test_a_study_probes_all_lists(tmp_path, corpus, monkeypatch):
+    """Some of the lists find less of a sample than of the whole: that would pass for a gain of the whole."""
+    build_store(tmp_path / "s", corpus, index_key="IVF4,SQ8")
+    retriever = Retriever.open(tmp_path / "s")
+    monkeypatch.setattr(retriever, "setting", lambda _: Setting(1, 7))
+    assert exhaustive(retriever) == Setting(4, 7)
