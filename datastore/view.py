@@ -73,12 +73,12 @@ class Condition:
     column: str
     operator: str
     value: str  # As it was written: text such as 02139 or 1.10 is another as text than as a number.
-    _scalar: Scalar = field(init=False, repr=False, compare=False)
+    _parsed: Scalar = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.operator not in _OPERATORS:
             raise RalmError(f"{self.operator!r} is no comparison: use {', '.join(_OPERATORS)}.")
-        object.__setattr__(self, "_scalar", _scalar(self.value))
+        object.__setattr__(self, "_parsed", _scalar(self.value))
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
@@ -99,10 +99,10 @@ class Condition:
         if value is None:
             return False
         compare = _OPERATORS[self.operator]
-        if isinstance(self._scalar, str) != isinstance(value, str):
+        if isinstance(self._parsed, str) != isinstance(value, str):
             # "2010" in the data is text where --where year>=2010 is a number, and the other way round.
             return compare(str(value), self.value) if self.operator in ("=", "!=") else False
-        return compare(value, self._scalar)
+        return compare(value, self._parsed)
 
 
 def _scalar(text: str) -> Scalar:
