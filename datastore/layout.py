@@ -20,7 +20,7 @@ import orjson
 import xxhash
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError
+from datastore.errors import RalmError, Unavailable
 
 TEMPORARY = ".tmp"
 # What generations consist of; manifests, markers and the log of what was removed stay as a record.
@@ -326,7 +326,8 @@ def explain(error: OSError, path: Path) -> Exception:
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return RalmError(f"{path} cannot be a folder: a file stands in its way.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return RalmError(f"{path} cannot be written: choose a folder that you may write to.")
+        # Or one machine has it for reading only: another may do the task.
+        return Unavailable(f"{path} cannot be written: choose a folder that you may write to.")
     return error
 
 

@@ -1,6 +1,7 @@
 """One shard's files, memory-mapped, and what is wrong with a file of a store."""
 
 import errno
+import tokenize
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,10 +96,12 @@ def _mended(path: Path) -> Iterator[None]:
                 f"{path} cannot be opened ({error}): allow a process more files and maps (`ulimit -n`, "
                 "`sysctl vm.max_map_count`), or build with larger shards (`passages_per_shard`)."
             ) from None
-        if error.errno in (None, errno.ENOENT):
+        if error.errno == errno.ENOENT:  # Or one machine does not see the folder.
+            raise Unavailable(f"{path} is missing: {MEND}") from None
+        if error.errno is None:
             raise RalmError(f"{path} is damaged ({error}): {MEND}") from None
         raise Unavailable(f"{path} cannot be read ({error}): mend that and try again.") from None
-    except (ValueError, pa.ArrowInvalid) as error:
+    except (ValueError, SyntaxError, tokenize.TokenError, pa.ArrowInvalid) as error:
         raise RalmError(f"{path} is damaged ({error}): {MEND}") from None
 
 

@@ -4,6 +4,7 @@ It stands beside the index, outside every checksum: recall is a property of the 
 one of the machine that measured them.
 """
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from datastore.store import Datastore
 from retriever.index import SearchIndex, Setting
 from retriever.propose import Candidates
 from retriever.rescore import by_vectors
+
+_log = logging.getLogger(__name__)
 
 # Re-scored vectors a query, from none to what a disk gives in some ten milliseconds.
 DEPTHS = (0, 20, 50, 100, 200, 400, 800)
@@ -124,7 +127,8 @@ def usable_card(layout: Layout, manifest: Manifest) -> Card | None:
     """
     try:
         return read_card(layout, manifest)
-    except RalmError:
+    except RalmError as error:
+        _log.warning("Searched without a card: %s", error)
         return None
 
 

@@ -54,6 +54,8 @@ class SeveralRetriever(Retriever):
                 )
         self.store = first.store
         self.encoder = first.encoder
+        for member in self._each:
+            member.encoder = self.encoder  # One model in memory is enough.
         self.card = None
         self.lexical = None
         if all(member.lexical is not None for member in self._each):

@@ -65,9 +65,10 @@ async def _follow(app: FastAPI, answerer: Answerer, seconds: float) -> None:
         except Exception as error:  # noqa: BLE001  (a server that stops looking shows for ever what is taken down)
             # The generation that is open goes on being served. Trying may read much: ever more seldom.
             wait = min(60.0, 2 * wait)
-            if str(error) != app.state.behind:
-                app.state.behind = str(error)
-                _log.warning("The store's new generation cannot be opened: %s", error)
+            reason = str(error) or type(error).__name__
+            if reason != app.state.behind:
+                app.state.behind = reason
+                _log.warning("The store's new generation cannot be opened: %s", reason)
 
 
 def _error(status: int, message: str) -> JSONResponse:

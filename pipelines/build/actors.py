@@ -15,6 +15,9 @@ _RETRIES = 3
 _START_SECONDS = 120
 # How often new room on the cluster is looked for.
 _LOOK_SECONDS = 2.0
+# How long a worker rests that failed by what may be its machine's fault: twice as long each time in a row. It
+# fails faster than others work, and would take all their tasks.
+_REST_SECONDS, _MOST_REST_SECONDS = 0.5, 60.0
 
 
 class Calls:
@@ -60,7 +63,7 @@ class Calls:
         try:
             ray.get(call)
         except RayTaskError as error:
-            pool.give(worker)
+            pool.rest(worker)
             self._count(task, _fault(error, task))
             return False
         except RayError:
@@ -120,6 +123,9 @@ class Pool:
         self._resource, self._most = resource, most
         self._idle: list[Any] = []
         self._busy: list[Any] = []
+        # Workers that failed, with the time when they are back, and how often in a row.
+        self._resting: dict[Any, float] = {}
+        self._failed = Counter[Any]()
         self.coming: dict[Any, Any] = {}
         self._looked, self._alone_since = 0.0, time.monotonic()
         if not self._room():
@@ -147,12 +153,21 @@ class Pool:
     def give(self, worker: Any) -> None:
         """Take a worker back."""
         self._busy.remove(worker)
+        self._failed.pop(worker, None)
         self._idle.append(worker)
+
+    def rest(self, worker: Any) -> None:
+        """Take a worker back that has failed, and give it nothing for a while."""
+        self._busy.remove(worker)
+        pause = min(_MOST_REST_SECONDS, _REST_SECONDS * 2 ** self._failed[worker])
+        self._failed[worker] += 1
+        self._resting[worker] = time.monotonic() + pause
 
     def lose(self, worker: Any) -> None:
         """Forget a worker that is gone."""
         self._busy.remove(worker)
-        # A node takes all its workers with it: those that rest are asked whether they are there.
+        self._failed.pop(worker, None)
+        # A node takes all its workers with it: the idle ones are asked whether they are there.
         self.coming |= {idle.ready.remote(): idle for idle in self._idle}
         self._idle, self._looked = [], 0.0
 
@@ -173,12 +188,16 @@ class Pool:
                 continue  # Gone before it had begun.
             self._idle.append(worker)
         now = time.monotonic()
+        for worker in [worker for worker, until in self._resting.items() if until <= now]:
+            del self._resting[worker]
+            self._idle.insert(0, worker)  # The others first.
         if now - self._looked > _LOOK_SECONDS:
             self._looked = now
-            for _ in range(self._room() - len(self._idle) - len(self._busy) - len(self.coming)):
+            held = sum(map(len, (self._idle, self._busy, self._resting, self.coming)))
+            for _ in range(self._room() - held):
                 worker = self._actor.remote()
                 self.coming[worker.ready.remote()] = worker
-        if self._idle or self._busy:
+        if self._idle or self._busy or self._resting:
             self._alone_since = now
         elif now - self._alone_since > _START_SECONDS:
             raise RalmError(

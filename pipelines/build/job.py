@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from time import monotonic, sleep
 from typing import Any
 
 from datastore.errors import RalmError
@@ -19,6 +18,7 @@ from datastore.manifest import FileEntry, Manifest
 from datastore.origin import Origin, address_of
 from datastore.sweep import sweep
 from pipelines.build.executor import Executor
+from pipelines.build.markers import markers_of
 from pipelines.build.progress import BuildProgress, Silent
 from pipelines.build.stage import Stage
 from pipelines.build.task import Task
@@ -26,9 +26,6 @@ from pipelines.build.task import Task
 # What stages hand to each other, and the bytes that tasks write. Raised when a change to the code makes a job
 # that is half done go on wrongly.
 WORK = 3
-# How long a marker of another node may take to be seen here: what NFS knows of a folder holds up to a minute.
-_MARKER_SECONDS = 90.0
-_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -118,20 +115,7 @@ class Job:
         progress.finish()
 
     def _markers(self, stage: Stage) -> list[Marker]:
-        markers = [self.layout.done(stage.name, n) for n in range(len(stage.sizes()))]
-        given_up = monotonic() + _MARKER_SECONDS
-        while None in markers and monotonic() < given_up:
-            # NFS may go on saying for a while that what was not there is not there; listing asks the server.
-            list(self.layout.stages.glob(f"{stage.name}/*"))
-            markers = [found or self.layout.done(stage.name, n) for n, found in enumerate(markers)]
-            if None in markers:
-                sleep(_LOOK_SECONDS)
-        if None in markers:
-            raise RalmError(
-                f"Task {markers.index(None)} of {stage.name} left no marker in {self.layout.root}: does "
-                "every node of the cluster see that folder?"
-            )
-        return [marker for marker in markers if marker is not None]
+        return markers_of(self.layout, stage.name, len(stage.sizes()))
 
     def finish(self) -> None:
         """Clear away what stages handed to each other."""

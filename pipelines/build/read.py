@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from datastore.errors import Unavailable
 from datastore.layout import Layout, Marker, save_array
 from datastore.schema import (
     DOCUMENT_SCHEMA,
@@ -24,6 +23,7 @@ from datastore.schema import (
 )
 from datastore.shard import open_array
 from datastore.takedown import Takedowns
+from pipelines.build.markers import markers_of
 from pipelines.build.sources import Corpus, Split
 from pipelines.build.stage import RemovedLog
 from pipelines.config import BuildConfig
@@ -128,16 +128,8 @@ class ReadStage:
         """Documents this split may still read. A limited build runs its read tasks in order."""
         if self.config.limit is None:
             return 2**63
-        left = self.config.limit
-        for earlier in range(number):
-            marker = self.layout.done(self.name, earlier)
-            if marker is None:
-                raise Unavailable(
-                    f"Task {earlier} of {self.name} is not done, and --limit reads in order: run the same "
-                    "command again."
-                )
-            left -= marker.counts["documents"]
-        return left
+        earlier = markers_of(self.layout, self.name, number)
+        return self.config.limit - sum(marker.counts["documents"] for marker in earlier)
 
 
 def chain_of(config: BuildConfig, source: int, takedowns: Takedowns = NOBODY) -> Chain:

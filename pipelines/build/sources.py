@@ -21,7 +21,7 @@ from pipelines.config import BuildConfig, SourceConfig
 from pipelines.readers import files
 from pipelines.readers.files import Found, each, is_remote
 from pipelines.readers.formats import READABLE, Segment, compression, format_of
-from pipelines.readers.hub import open_hub_dataset, pinned, revision_of
+from pipelines.readers.hub import at_commit, open_hub_dataset, revision_of
 
 _END_BYTES = 1 << 16
 # Formats that are cut into byte ranges, and in which compressions: bzip2 where its streams are found again.
@@ -179,7 +179,7 @@ def _row_groups(path: str, label: str, split: int, size: int) -> Iterator[tuple[
 
 
 def _hub_segments(source: SourceConfig) -> Iterator[tuple[Segment, int]]:
-    name, path = source.path.removeprefix("hf://"), pinned(source.path)
+    name, path = source.path.removeprefix("hf://"), at_commit(source.path)
     for shard in range(open_hub_dataset(path).num_shards):
         yield Segment(path, name, "hf", shard, shard + 1), 0
 

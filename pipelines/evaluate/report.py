@@ -45,7 +45,7 @@ def markdown(curve: Curve) -> str:
         )
     short = sum(p.short for p in curve.points if p.k == max(q.k for q in curve.points))
     if short:
-        lines.append(f"- {short} rankings hold fewer than k passages: their view has no more.")
+        lines.append(f"- {short} rankings hold fewer than k passages: their search found no more.")
     lines += ["", "Per cent, with 95% intervals (bootstrap over questions).", ""]
     columns = curve.columns()
     lines += ["| " + " | ".join(columns) + " |", "|" + " ---: |" * len(columns)]

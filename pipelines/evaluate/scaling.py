@@ -62,8 +62,8 @@ class Point:
     """One figure of the curve and all that it depends on; fraction 0 is the LM alone.
 
     `value` is a mean over n questions (and over seeds), with its 95% interval; `k` is the depth of a
-    retrieval metric, or the passages a reader saw. `short` counts the (question, seed) pairs with
-    fewer than k passages in the view.
+    retrieval metric, or the passages a reader saw. `short` counts the (question, seed) pairs whose
+    search found fewer than k passages.
     """
 
     metric: str
@@ -216,7 +216,7 @@ def point(
         high=high,
         n=len(per_question),
         short=short,
-        manifest=store.manifest.hash,
+        manifest=store.hash,
         encoder=store.manifest.encoder.name,
         method=study.method.name,
         reader=(study.reader or "") if reads else "",

@@ -11,6 +11,7 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import zstandard
@@ -225,13 +226,11 @@ def _is_frame(path: str, codec: str, at: int, starts: bytes) -> bool:
 def expansion(path: str, codec: str) -> float:
     """Decompressed bytes for each byte of a file, by its beginning; 1 if it cannot be read."""
     with open_short(path) as raw:
-        data = raw.read(1 << 20)
-    frame, block = CODECS[codec](), _block_of(codec)
-    found = read = 0
-    try:
-        while read < len(data) and not frame.eof:
-            found += sum(map(len, _pieces(frame, data[read : read + block])))
-            read += block
-    except _FAULTS:
-        return 1.0
-    return found / max(1, min(read, len(data)))
+        beginning = io.BytesIO(raw.read(1 << 20))
+    stream = Decompressed(beginning, codec)
+    made = read = 0
+    # The beginning ends in the middle of a block: what gave nothing any more is not counted.
+    with suppress(Damage):
+        while piece := stream.read(_MOST_OUTPUT):
+            made, read = made + len(piece), beginning.tell()
+    return made / read if made else 1.0

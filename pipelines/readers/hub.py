@@ -1,6 +1,8 @@
 """Data sets of the Hugging Face hub, streamed."""
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -11,24 +13,26 @@ from pipelines.readers.records import Intake, Record, one_line
 
 # How long the hub may take to say which commit a set is at.
 _SECONDS = 20.0
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 
-def pinned(path: str) -> str:
-    """The path of a data set as it is today: with the commit as its `revision`, unless it states one.
+def at_commit(path: str) -> str:
+    """The path of a data set with the commit that it, or its branch, is at now as the `revision`.
 
-    A set may be changed while it is read, or before a build goes on. Where the hub cannot be asked, as for a
-    folder or without a network, it stays as it is.
+    A set may be changed while it is read, or before a build goes on. A folder, and any set in offline mode
+    (`HF_HUB_OFFLINE`), stays as it is. Raises Unavailable if the hub does not answer.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 
     name, options = _parts(path)
-    if "revision" in options or Path(name).exists():
+    if _COMMIT.fullmatch(options.get("revision", "")) or Path(name).exists():
         return path
-    try:
-        commit = HfApi().dataset_info(name, timeout=_SECONDS).sha
-    except (OSError, HfHubHTTPError, HFValidationError):
-        return path
+    with _asked(path, "opened"):
+        try:
+            commit = HfApi().dataset_info(name, revision=options.get("revision"), timeout=_SECONDS).sha
+        except (HFValidationError, OfflineModeIsEnabled):
+            return path  # Opening it tells what is wrong with it, if anything is.
     return f"hf://{name}?{urlencode({**options, 'revision': commit})}" if commit else path
 
 
@@ -51,7 +55,7 @@ def open_hub_dataset(path: str) -> Any:
     import datasets
 
     name, options = _parts(path)
-    try:
+    with _asked(path, "opened"):
         return datasets.load_dataset(
             name,
             options.get("config"),
@@ -59,9 +63,6 @@ def open_hub_dataset(path: str) -> Any:
             revision=options.get("revision"),
             streaming=True,
         )
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise Unavailable(f"The data set {path} cannot be opened: {reason}.") from None
 
 
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:
@@ -70,8 +71,18 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     shard = dataset.shard(num_shards=dataset.num_shards, index=segment.begin)
     # Row numbers are known within a shard only, so the shard is part of a default id.
     file = f"{segment.name}/{segment.begin}"
-    try:
+    with _asked(segment.path, "read on"):
         for number, fields in enumerate(shard, 1):
             yield intake.from_fields(fields, file, number)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise Unavailable(f"Reading {segment.path} failed: {one_line(error)}: try again.") from None
+
+
+@contextmanager
+def _asked(path: str, done: str) -> Iterator[None]:
+    """Turn what the hub says, or its silence, into a sentence."""
+    # The hub's library passes on what its client raises, in one version httpx, in another its successor.
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, httpx.HTTPError) as error:
+        raise Unavailable(f"The data set {path} cannot be {done}: {one_line(error)}.") from None

@@ -30,9 +30,9 @@ def _group(
     found = file.metadata.row_group(group)
     try:
         for batch in file.iter_batches(256, row_groups=[group]):
-            intake.consumed += found.total_byte_size * batch.num_rows // found.num_rows
             for row in range(batch.num_rows):
                 number += 1
+                intake.consumed += found.total_byte_size / found.num_rows
                 yield _row(batch, row, segment.name, number, intake)
     except (pa.ArrowException, OSError) as error:
         yield Unreadable(segment.name, number + 1, _reason("row group", error, segment))

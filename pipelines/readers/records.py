@@ -58,7 +58,7 @@ class Intake:
     source: SourceConfig
     name: str
     max_record_bytes: int
-    consumed: int = 0
+    consumed: float = 0
 
     def from_fields(self, fields: Mapping[str, Any], file: str, number: int) -> Record:
         """A document of a record with named fields: its text, id and domain, and the others as metadata."""

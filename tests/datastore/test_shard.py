@@ -74,7 +74,7 @@ def test_what_is_saved_is_what_is_opened(tmp_path_factory, array):
         (errno.EMFILE, r"cannot be opened .*ulimit -n"),
         (errno.ENOMEM, r"cannot be opened .*vm\.max_map_count"),
         (errno.ESTALE, "cannot be read .*: mend that and try again"),
-        (errno.ENOENT, "is damaged .*: restore it from a copy"),
+        (errno.ENOENT, "is missing: restore it from a copy"),
     ],
 )
 @pytest.mark.parametrize("opened", [open_array, open_passages])
@@ -93,6 +93,16 @@ def test_a_system_that_opens_no_more_files_is_not_a_damaged_store(
 def test_arrays_of_another_kind_are_refused(tmp_path, array):
     np.save(tmp_path / "x.npy", array, allow_pickle=True)
     with pytest.raises(RalmError, match=r"is damaged .*another order, or of Python's objects"):
+        open_array(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("damage", [b"{((((", b"{'descr': ]'<i8'"])
+def test_a_damaged_header_is_a_sentence(tmp_path, damage):
+    np.save(tmp_path / "x.npy", np.arange(3))
+    data = bytearray((tmp_path / "x.npy").read_bytes())
+    data[10 : 10 + len(damage)] = damage
+    (tmp_path / "x.npy").write_bytes(data)
+    with pytest.raises(RalmError, match=r"is damaged .*: restore it from a copy"):
         open_array(tmp_path / "x.npy")
 
 

@@ -71,6 +71,7 @@ def test_stores_of_different_indexes_are_searched_together(roots, name):
     whole = Retriever.open(roots / "whole")
     setting = several.setting(5, nprobe=2, depth=30)
     assert [(s.nprobe, s.depth) for s in setting.each] == [(0, 30), (2, 30)]
+    assert all(member.encoder is several.encoder for member in several.members.values())
     mine = several.search(TEXTS, 5, setting=setting, method=Method(name))
     one = whole.search(TEXTS, 5, method=Method(name))
     # BM25 differs by the stores' own mean lengths, and with it what is fused.

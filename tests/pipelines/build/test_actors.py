@@ -6,6 +6,7 @@ import pytest
 
 from datastore.errors import RalmError
 from datastore.layout import Layout, Marker
+from pipelines.build.actors import Pool
 from pipelines.build.executor import RayExecutor
 from tests.conftest import build_store, tree
 from tests.pipelines.build import elastic
@@ -49,6 +50,25 @@ def test_tasks_in_order_run_one_after_another_also_those_that_are_done_again(tmp
     told = Told()
     RayExecutor(2).run(tasks(Failing(Layout(tmp_path), how), 0, 1, 2), told, in_order=True)
     assert told.numbers == [0, 1, 2]
+
+
+def test_a_worker_that_failed_rests_while_others_work(ray_cluster, monkeypatch):
+    """It may be on a node whose disk is gone: it fails at once, and would take all tasks."""
+    monkeypatch.setattr("pipelines.build.actors._REST_SECONDS", 600.0)
+    pool, workers = Pool("CPU", 2, num_cpus=1), []
+    while len(workers) < 2:
+        pool.look()
+        workers += [worker for worker in [pool.take()] if worker is not None]
+    failed, other = workers
+    pool.give(other)
+    pool.rest(failed)
+    pool.look()
+    assert pool.take() == other
+    assert pool.take() is None
+    monkeypatch.setattr("pipelines.build.actors._REST_SECONDS", 0.0)
+    pool.rest(other)
+    pool.look()
+    assert pool.take() == other
 
 
 @pytest.mark.long

@@ -1,10 +1,12 @@
 import gzip
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from datastore.errors import RalmError
-from pipelines.build.estimate import estimate
+from pipelines.build.estimate import estimate, foresee
 from pipelines.config import BuildConfig, SourceConfig
 from tests.conftest import build_store
 from tests.corpus import documents, write_lines
@@ -14,17 +16,24 @@ def config_of(path, **settings):
     return BuildConfig.model_validate({"sources": (SourceConfig(path=str(path)),)} | settings)
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_a_plan_foresees_what_the_build_makes(tmp_path, suffix):
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Documents in a file, and the store that is built of them."""
+    folder = tmp_path_factory.mktemp("built")
     records = [
         d | {"id": f"{d['id']}-{n}", "text": f"{n} {d['text']}"} for n in range(10) for d in documents()
     ]
-    path = write_lines(tmp_path / "a.jsonl", records)
+    path = write_lines(folder / "a.jsonl", records)
+    return path, build_store(folder / "store", path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_plan_foresees_what_the_build_makes(tmp_path, built, suffix):
+    path, manifest = built
     if suffix:
         path = tmp_path / "a.jsonl.gz"
-        path.write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
+        path.write_bytes(gzip.compress(built[0].read_bytes()))
     found = estimate(config_of(path, split_bytes=1 << 20), workers=2)
-    manifest = build_store(tmp_path / "store", path)
     assert found.corpus.sampled_documents < found.corpus.documents
     for foreseen, built in (
         (found.corpus.documents, manifest.counts["documents"]),
@@ -44,44 +53,49 @@ def test_a_plan_foresees_a_corpus_of_long_and_short_documents(tmp_path):
     posts = [{"id": f"p{n}", "text": f"{n} posts " + " ".join(words[n % 400 :][:6])} for n in range(8000)]
     paths = [write_lines(tmp_path / name, one) for name, one in (("b.jsonl", books), ("p.jsonl", posts))]
     sources = tuple(SourceConfig(path=str(path)) for path in paths)
-    found = estimate(BuildConfig(sources=sources, limit=8000), workers=1).corpus
+    found = foresee(BuildConfig(sources=sources, limit=8000))
     assert found.documents == 8000
-    found = estimate(BuildConfig(sources=sources, limit=10**6), workers=1).corpus
+    found = foresee(BuildConfig(sources=sources, limit=10**6))
     assert abs(found.documents / 8300 - 1) < 0.1
     # What is embedded to see how fast that is: posts in proportion.
     short = np.mean([len(ids) < 40 for ids in found.sampled_ids])
     assert abs(short - 8000 / found.passages) < 0.15
 
 
+def test_a_plan_foresees_the_rows_of_a_parquet_file(tmp_path):
+    rows = [{"id": str(n), "text": f"{n} {d['text']}"} for n in range(50) for d in documents()]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    assert abs(foresee(config_of(tmp_path / "a.parquet")).documents / len(rows) - 1) < 0.01
+
+
 def test_a_plan_foresees_the_share_of_a_source(tmp_path):
     records = [d | {"id": f"{d['id']}-{n}"} for n in range(10) for d in documents()]
     path = write_lines(tmp_path / "a.jsonl", records)
     whole, half = (
-        estimate(BuildConfig(sources=(SourceConfig(path=str(path), share=share),)), workers=1)
-        for share in (1.0, 0.5)
+        foresee(BuildConfig(sources=(SourceConfig(path=str(path), share=share),))) for share in (1.0, 0.5)
     )
-    assert abs(half.corpus.documents / whole.corpus.documents - 0.5) < 0.15
+    assert abs(half.documents / whole.documents - 0.5) < 0.15
 
 
 def test_a_plan_foresees_what_filters_keep(tmp_path):
     records = [d | {"id": f"{d['id']}-{n}"} for n in range(10) for d in documents()]
     path = write_lines(tmp_path / "a.jsonl", records)
     length = {"name": "length", "min_chars": 1 + sorted(len(r["text"]) for r in records)[len(records) // 2]}
-    found = estimate(config_of(path, filters=[length]), workers=1).corpus
+    found = foresee(config_of(path, filters=[length]))
     assert 0.2 < found.documents / found.read < 0.6
     with pytest.raises(RalmError, match="The filters keep none of the first"):
-        estimate(config_of(path, filters=[{"name": "length", "min_chars": 10**6}]), workers=1)
+        foresee(config_of(path, filters=[{"name": "length", "min_chars": 10**6}]))
 
 
 def test_nothing_to_read_is_nothing_to_plan(tmp_path):
     (tmp_path / "a.jsonl").write_text("\n\n")
     with pytest.raises(RalmError, match="nothing to plan"):
-        estimate(config_of(tmp_path / "a.jsonl"), workers=1)
+        foresee(config_of(tmp_path / "a.jsonl"))
 
 
 def test_a_hub_data_set_needs_a_limit(tmp_path):
     folder = tmp_path / "set"
     write_lines(folder / "train.jsonl", documents())
     with pytest.raises(RalmError, match="give --limit"):
-        estimate(config_of(f"hf://{folder}"), workers=1)
-    assert estimate(config_of(f"hf://{folder}", limit=20), workers=1).corpus.documents == 20
+        foresee(config_of(f"hf://{folder}"))
+    assert foresee(config_of(f"hf://{folder}", limit=20)).documents == 20

@@ -71,14 +71,6 @@ class Weighing:
         return Marker({"stones": self.weights[number]})
 
 
-class Idle:
-    """Says that every task is done, and does none."""
-
-    def run(self, tasks, done, in_order=False):
-        for task in tasks:
-            done(task)
-
-
 def test_what_is_done_is_neither_done_nor_counted_again(tmp_path):
     layout, told = Layout(tmp_path), Told()
     layout.mark("weigh", 1, Marker({"stones": 70}))
@@ -120,22 +112,6 @@ def test_a_stage_without_work_is_done_and_not_shown(tmp_path):
     layout, told = Layout(tmp_path), Told()
     assert len(Job(layout, LocalExecutor(), told).perform(Weighing(layout, (0, 0)))) == 2
     assert told.heard == []
-
-
-def test_a_marker_that_another_node_wrote_may_be_seen_late(tmp_path, monkeypatch):
-    layout = Layout(tmp_path)
-    layout.mark("weigh", 0, Marker({"stones": 1}))
-    monkeypatch.setattr("pipelines.build.job.sleep", lambda _: layout.mark("weigh", 1, Marker({"stones": 2})))
-    markers = Job(layout, Idle(), Silent()).perform(Weighing(layout, (1, 1)))
-    assert [marker.counts["stones"] for marker in markers] == [1, 2]
-
-
-def test_a_task_that_leaves_no_marker_is_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.build.job._MARKER_SECONDS", 0.0)
-    layout = Layout(tmp_path)
-    layout.mark("weigh", 0, Marker({"stones": 1}))
-    with pytest.raises(RalmError, match="Task 1 of weigh left no marker in"):
-        Job(layout, Idle(), Silent()).perform(Weighing(layout, (1, 1)))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import bz2
 import gzip
 import lzma
 import os
+import random
 import zlib
 
 import pytest
@@ -68,6 +69,10 @@ def test_expansion_is_told_by_the_beginning(tmp_path):
     assert expansion(str(path), "zstd") == expansion(str(path), "bzip2") == expansion(str(path), "xz") == 1.0
     path.write_bytes(bz2.compress(b"x" * 10**7))
     assert expansion(str(path), "bzip2") > 100
+    # A page a frame, as WET files have it, or an empty frame at first, say as much as one of all.
+    pages = [random.Random(n).randbytes(500).hex().encode() * 20 for n in range(400)]
+    path.write_bytes(b"".join(gzip.compress(page) for page in (b"", *pages)))
+    assert abs(expansion(str(path), "gzip") / (sum(map(len, pages)) / path.stat().st_size) - 1) < 0.01
 
 
 # bzip2 and zstd give whole blocks, so of them some frames lie before the damaged one.

@@ -2,10 +2,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from datastore.errors import RalmError
+from datastore.errors import RalmError, Unavailable
 from pipelines.config import SourceConfig
 from pipelines.readers.formats import Segment
-from pipelines.readers.hub import open_hub_dataset, pinned, revision_of
+from pipelines.readers.hub import at_commit, open_hub_dataset, revision_of
 from pipelines.readers.reader import RecordReader
 from tests.pipelines.readers.reading import lines
 
@@ -24,27 +24,44 @@ def test_hub_data_sets_stream_their_rows(tmp_path):
 
 def test_a_set_is_read_as_it_was_when_the_build_began(monkeypatch, tmp_path):
     """The publisher may push to it while it is read."""
-    asked = []
+    asked, commit = [], "c0ffee" + 34 * "0"
 
-    def info(_, name, timeout):
-        asked.append(name)
-        return SimpleNamespace(sha="c0ffee")
+    def info(_, name, revision, timeout):
+        asked.append((name, revision))
+        return SimpleNamespace(sha=commit)
 
     monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", info)
-    path = pinned("hf://owner/set?split=train")
-    assert path == "hf://owner/set?split=train&revision=c0ffee"
-    assert (revision_of(path), revision_of("hf://owner/set")) == ("c0ffee", "")
-    assert pinned(path) == path
-    assert pinned(f"hf://{tmp_path}") == f"hf://{tmp_path}"
-    assert asked == ["owner/set"]
+    path = at_commit("hf://owner/set?split=train")
+    assert path == f"hf://owner/set?split=train&revision={commit}"
+    assert (revision_of(path), revision_of("hf://owner/set")) == (commit, "")
+    assert at_commit(path) == path
+    assert at_commit(f"hf://{tmp_path}") == f"hf://{tmp_path}"
+    # A branch is pushed to as well.
+    assert at_commit("hf://owner/set?revision=main") == f"hf://owner/set?revision={commit}"
+    assert asked == [("owner/set", None), ("owner/set", "main")]
     opened = {}
     monkeypatch.setattr("datasets.load_dataset", lambda *names, **options: opened.update(options))
     open_hub_dataset(path)
-    assert opened == {"split": "train", "revision": "c0ffee", "streaming": True}
+    assert opened == {"split": "train", "revision": commit, "streaming": True}
 
 
-def test_where_the_hub_cannot_be_asked_a_set_is_not_pinned():
-    assert pinned("hf://owner/set") == "hf://owner/set"  # The tests run offline.
+def test_offline_a_set_is_read_as_it_is():
+    assert at_commit("hf://owner/set") == "hf://owner/set"  # The tests run offline.
+
+
+def test_a_hub_that_does_not_answer_is_a_sentence(monkeypatch):
+    """Read at another commit than the next task's, or with a traceback, it must not be."""
+    from huggingface_hub.utils import httpx
+
+    def silent(*_, **__):
+        raise httpx.ConnectTimeout("no answer")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", silent)
+    monkeypatch.setattr("datasets.load_dataset", silent)
+    with pytest.raises(Unavailable, match="owner/set cannot be opened: no answer"):
+        at_commit("hf://owner/set")
+    with pytest.raises(Unavailable, match="owner/set cannot be opened: no answer"):
+        open_hub_dataset("hf://owner/set")
 
 
 def test_a_hub_data_set_that_cannot_be_had_is_a_sentence():
