@@ -7,7 +7,7 @@ processes that only tokenize stay light.
 import hashlib
 import importlib.util
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,9 @@ class Checkpoint:
         files = sorted(self.folder.rglob("*.safetensors")) or sorted(self.folder.rglob("*.bin"))
         if not files:
             raise RalmError(f"{self.folder} holds no weights (*.safetensors or *.bin).")
-        digest = hashlib.sha256()
-        for file in files:
-            with open(file, "rb") as handle:
-                while block := handle.read(1 << 22):
-                    digest.update(block)
-        return digest.hexdigest()
+        stats = map(Path.stat, files)
+        versions = tuple((s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in stats)
+        return _sha256(tuple(files), versions)
 
     @cached_property
     def max_tokens(self) -> int:
@@ -184,6 +181,17 @@ def moved(card: EncoderCard, encoder: str | None, query_encoder: str | None = No
             "build another store."
         )
     return card.at(encoder, query_encoder)
+
+
+@lru_cache(64)
+def _sha256(files: tuple[Path, ...], versions: tuple[tuple[int, ...], ...]) -> str:
+    """SHA-256 over files, one after another. Read once for each version: gigabytes take a while."""
+    digest = hashlib.sha256()
+    for file in files:
+        with open(file, "rb") as handle:
+            while block := handle.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _packaged_folder(name: str) -> Path:

@@ -25,12 +25,19 @@ from lm.weights import DEFAULT_READER
 from pipelines.build.add import Addition
 from pipelines.build.compact import Compaction
 from pipelines.build.delete import Deletion
-from pipelines.build.executor import Executor, LocalExecutor
+from pipelines.build.executor import Executor, LocalExecutor, open_executor
 from pipelines.build.progress import BuildProgress, Silent
 from pipelines.build.run import Build
 from pipelines.config import BuildConfig, SourceConfig
 from tests.corpus import documents, write_lines
+from tests.faults import Builder
 from tests.objects import CuttingProxy, ObjectServer, object_server
+
+# Thousands of small files are written and synced: in memory that takes no time, and kills and cuts are the
+# same.
+_IN_MEMORY = Path("/dev/shm")
+if _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > 8 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 
 # How long an example takes says more of the machine's load than of the code.
 settings.register_profile("ralm", deadline=None)
@@ -108,6 +115,14 @@ def store(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def builder() -> Iterator[Builder]:
+    """What carries out builds that are to be killed."""
+    found = Builder()
+    yield found
+    found.close()
+
+
 @pytest.fixture
 def own_store(tmp_path: Path, store: Path) -> Path:
     """A copy of the store that a test may damage."""
@@ -118,6 +133,13 @@ def own_store(tmp_path: Path, store: Path) -> Path:
 def reader(tmp_path_factory: pytest.TempPathFactory) -> TransformersReader:
     """The packaged language model at its default quantization."""
     return TransformersReader(DEFAULT_READER)
+
+
+@pytest.fixture(scope="session")
+def two_processes() -> Iterator[Executor]:
+    """Two processes that carry out tasks: each takes seconds to import what it needs."""
+    with open_executor("local", 2) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -57,11 +57,11 @@ def test_another_format_version_is_refused(own_store):
         current(layout)
 
 
-def test_no_measurement_and_no_place_is_in_it(store):
+def test_no_measurement_and_no_place_is_in_it(store, tmp_path_factory):
     text = Layout(store).manifest(1).read_text()
     assert "seconds" not in text
     assert str(store) not in text
-    assert "/tmp" not in text
+    assert str(tmp_path_factory.getbasetemp()) not in text
 
 
 def test_what_a_store_has_not_leaves_its_bytes_as_they_were_before_there_was_such(store):

@@ -1,5 +1,10 @@
+from dataclasses import replace
+from functools import partialmethod
+
+from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
 from pipelines import demo
 from pipelines.demo import distributions, standard_library
+from serve.answerer import ONE_PARAGRAPH, Answerer
 
 
 def test_the_standard_library_is_documents_of_some_length():
@@ -16,14 +21,19 @@ def test_installed_distributions_are_documents_once_each():
     assert len(found) == len(set(found))
 
 
-def test_the_demo_builds_asks_and_says_how_to_go_on(tmp_path, monkeypatch, capsys, corpus):
-    """The whole demo over the first documents of each source."""
+def test_the_demo_builds_asks_and_says_how_to_go_on(tmp_path, monkeypatch, capsys, reader):
+    """The whole demo over the first documents of each source, its answers cut short."""
     few = {"textwrap.dedent", "bisect.insort_right", "glob.iglob"}
     documents = [d for d in standard_library() if d.id in few]
     packages = [d for d in distributions() if d.id == "xxhash"]
     monkeypatch.setattr(demo, "standard_library", lambda: iter(documents))
     monkeypatch.setattr(demo, "distributions", lambda: iter(packages))
     monkeypatch.setattr(demo.show.console, "width", 160)
+    monkeypatch.setattr(
+        Answerer, "ask", partialmethod(Answerer.ask, sampling=replace(ONE_PARAGRAPH, max_tokens=8))
+    )
+    readers = {(DEFAULT_READER, DEFAULT_QUANTIZATION): reader}
+    monkeypatch.setattr(demo, "TransformersReader", lambda *which: readers[which])
     demo.run(tmp_path / "store", "local")
     out = capsys.readouterr().out
     assert out.count("Without the datastore:") == 3

@@ -20,7 +20,7 @@ from retriever.ranking import Method
 from retriever.search import Retriever
 from tests.conftest import add_to, build_store, compact, delete, tree
 from tests.corpus import documents, write_lines
-from tests.faults import Builder, Fault
+from tests.faults import Fault
 
 SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8}
 DOCUMENTS = documents()
@@ -38,13 +38,6 @@ def halves(tmp_path_factory):
         {"id": "own copy", "text": DOCUMENTS[30]["text"], "domain": "travel"},
     ]
     return write_lines(folder / "first.jsonl", DOCUMENTS[:25]), write_lines(folder / "second.jsonl", second)
-
-
-@pytest.fixture(scope="module")
-def builder():
-    found = Builder()
-    yield found
-    found.close()
 
 
 def answers(root):

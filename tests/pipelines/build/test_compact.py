@@ -16,7 +16,7 @@ from retriever.ranking import Method
 from retriever.search import Retriever
 from tests.conftest import add_to, build_store, compact, delete, tree
 from tests.corpus import documents, write_lines
-from tests.faults import Builder, Fault
+from tests.faults import Fault
 
 DOCUMENTS = documents()
 QUERIES = ["which town makes blue glass?", "how is the mayor chosen", "the river Mirn"]
@@ -134,13 +134,6 @@ def test_a_store_of_which_nothing_is_left_is_still_a_store(own_store, tmp_path):
     )
     assert add_to(own_store, more)[0].passages == 1
     assert Retriever.open(own_store).search(QUERIES, 3)[0].hits[0].passage.doc_id == "x"
-
-
-@pytest.fixture(scope="module")
-def builder():
-    found = Builder()
-    yield found
-    found.close()
 
 
 POINTS = {

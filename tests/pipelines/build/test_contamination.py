@@ -16,13 +16,12 @@ from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.build.contamination import Contamination, sought
 from pipelines.build.evaluation_texts import make_table
-from pipelines.build.executor import open_executor
 from pipelines.build.status import status
 from pipelines.config import Decontamination
 from retriever.words import containment, ngrams, words
 from tests.conftest import add_to, build_store, compact, delete, flip, tree
 from tests.corpus import documents, write_lines
-from tests.faults import Builder, Fault
+from tests.faults import Fault
 
 SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8, "chunk_tokens": 24}
 QUESTION = "Which keeper of the old lighthouse wrote down the names of all ships that passed in one winter?"
@@ -195,19 +194,11 @@ def test_the_summary_and_the_status_say_what_each_file_cost(clean, planted, aske
     ]
 
 
-def test_no_path_enters_the_bytes_and_workers_change_none(clean, planted, tmp_path):
+def test_no_path_enters_the_bytes_and_workers_change_none(clean, planted, tmp_path, two_processes):
     moved = write_questions(tmp_path / "elsewhere")
-    with open_executor("local", 2) as two:
-        build_store(tmp_path / "s", planted, executor=two, decontaminate=moved, **SETTINGS)
+    build_store(tmp_path / "s", planted, executor=two_processes, decontaminate=moved, **SETTINGS)
     assert tree(tmp_path / "s") == tree(clean[0])
     assert not any(b"elsewhere" in data for data in tree(tmp_path / "s").values())
-
-
-@pytest.fixture(scope="module")
-def builder():
-    found = Builder()
-    yield found
-    found.close()
 
 
 @pytest.mark.parametrize("point", ["contamination/grams.arrow", "removed/contaminated_passage/*.jsonl"])

@@ -31,10 +31,9 @@ def test_ray_with_any_workers_gives_the_bytes_of_this_process(tmp_path, corpus, 
     assert tree(tmp_path / "store") == alone
 
 
-def test_several_processes_give_the_bytes_of_this_one(tmp_path, corpus, alone):
-    with open_executor("local", 2) as executor:
-        assert isinstance(executor, ProcessExecutor)
-        build_store(tmp_path / "store", corpus, executor=executor, **SETTINGS)
+def test_several_processes_give_the_bytes_of_this_one(tmp_path, corpus, alone, two_processes):
+    assert isinstance(two_processes, ProcessExecutor)
+    build_store(tmp_path / "store", corpus, executor=two_processes, **SETTINGS)
     assert tree(tmp_path / "store") == alone
 
 

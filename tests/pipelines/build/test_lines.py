@@ -9,11 +9,10 @@ from datastore.shard import open_array
 from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.build import repeats
-from pipelines.build.executor import open_executor
 from pipelines.build.status import status
 from tests.conftest import add_to, build_store, compact, delete, tree
 from tests.corpus import documents, write_lines
-from tests.faults import Builder, Fault
+from tests.faults import Fault
 
 SETTINGS = {"split_bytes": 2048, "passages_per_shard": 8, "duplicate_lines": {"min_chars": 20}}
 FOOT = "Subscribe to the letter of the library"
@@ -95,9 +94,8 @@ def test_lines_and_documents_are_accounted_for(store):
     assert {"domain": "travel", "id": "only", "line": 3} in listed
 
 
-def test_workers_and_ranges_change_no_byte(store, tmp_path, monkeypatch, ralm):
-    with open_executor("local", 2) as two:
-        build_store(tmp_path / "s", corpus(tmp_path), executor=two, **SETTINGS)
+def test_workers_and_ranges_change_no_byte(store, tmp_path, monkeypatch, ralm, two_processes):
+    build_store(tmp_path / "s", corpus(tmp_path), executor=two_processes, **SETTINGS)
     assert tree(tmp_path / "s") == tree(store)
     monkeypatch.setattr(repeats, "_TEXTS_PER_RANGE", 10)
     build_store(tmp_path / "many", corpus(tmp_path), **SETTINGS)
@@ -106,13 +104,6 @@ def test_workers_and_ranges_change_no_byte(store, tmp_path, monkeypatch, ralm):
     assert found["dedup-line"].done == found["dedup-line"].total > 4
     assert found["lines"].done == found["lines"].total
     assert "repeated lines, left out" in ralm("status", store)[1]
-
-
-@pytest.fixture(scope="module")
-def builder():
-    found = Builder()
-    yield found
-    found.close()
 
 
 @pytest.mark.parametrize("point", ["work/line-hashes/00001.npy", "work/duplicates-line/*"])

@@ -10,18 +10,11 @@ from pipelines.build.progress import Silent
 from pipelines.build.status import status
 from tests.conftest import add_to, build_store, tree
 from tests.corpus import documents, write_lines
-from tests.faults import Builder, Fault
+from tests.faults import Fault
 from tests.pipelines.build.elastic import kill_a_worker
 from tests.pipelines.build.overlap import overlap
 
 SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8, "index_key": "IVF4,SQ8"}
-
-
-@pytest.fixture(scope="module")
-def builder():
-    found = Builder()
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from retriever.index import Setting
 from retriever.search import Retriever
 from tests.conftest import build_store, tree
 from tests.corpus import documents
-from tests.faults import Builder, Fault
+from tests.faults import Fault
 
 # Several splits, several shards, and an index with codes of its own: every stage has work.
 SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8, "index_key": "IVF4,SQ8"}
@@ -42,13 +42,6 @@ FILES = {
     "manifest": "manifests/000001.json",
     "pointer": "manifest.json",
 }
-
-
-@pytest.fixture(scope="module")
-def builder():
-    found = Builder()
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

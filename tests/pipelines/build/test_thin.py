@@ -10,11 +10,10 @@ from datastore.shard import open_array
 from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.build import repeats
-from pipelines.build.executor import open_executor
 from pipelines.build.status import status
 from tests.conftest import add_to, build_store, compact, delete, tree
 from tests.corpus import documents, write_lines
-from tests.faults import Builder, Fault
+from tests.faults import Fault
 
 SETTINGS = {"split_bytes": 2048, "passages_per_shard": 8, "chunk_tokens": 24, "index_key": "Flat"}
 NOTICE = "All rights of this text and of its translation are reserved by the library that keeps it."
@@ -96,9 +95,10 @@ def test_what_is_dropped_is_listed_with_what_is_kept(stores):
         assert dropped != kept
 
 
-def test_workers_and_ranges_change_no_byte(stores, tmp_path, monkeypatch):
-    with open_executor("local", 2) as two:
-        build_store(tmp_path / "s", corpus(tmp_path), executor=two, duplicate_passages="drop", **SETTINGS)
+def test_workers_and_ranges_change_no_byte(stores, tmp_path, monkeypatch, two_processes):
+    build_store(
+        tmp_path / "s", corpus(tmp_path), executor=two_processes, duplicate_passages="drop", **SETTINGS
+    )
     assert tree(tmp_path / "s") == tree(stores[0])
     monkeypatch.setattr(repeats, "_TEXTS_PER_RANGE", 10)
     build_store(tmp_path / "many", corpus(tmp_path), duplicate_passages="drop", **SETTINGS)
@@ -106,13 +106,6 @@ def test_workers_and_ranges_change_no_byte(stores, tmp_path, monkeypatch):
     found = {stage.name: stage for stage in status(tmp_path / "many").stages}
     assert found["dedup-passage"].done == found["dedup-passage"].total > 4
     assert found["thin"].done == found["thin"].total
-
-
-@pytest.fixture(scope="module")
-def builder():
-    found = Builder()
-    yield found
-    found.close()
 
 
 @pytest.mark.parametrize(
