@@ -115,7 +115,7 @@ class Datastore:
         """Where in memory the stored vector of each of these rows begins, while the store is open: [n]."""
         bounds, origins = self._origins
         # As unsigned numbers, negative rows are huge: what is no row falls behind the last shard.
-        numbers = np.searchsorted(bounds, rows.view(np.uint64), side="right")
+        numbers = bounds.searchsorted(rows.view(np.uint64), side="right")
         try:
             found: NDArray[np.int64] = origins[numbers]
         except IndexError:

@@ -132,7 +132,7 @@ class Proposer:
             return None
         # Scores descend: those that tie with the last one wanted stand right behind it.
         chosen = scores >= scores[:, want - 1 : want]
-        if chosen[:, -1].any():
+        if True in chosen[:, -1].tolist():
             return None  # They may go on beyond what was seen; or there are too few, all -1.
         mine = np.where(chosen, rows, _NOBODY)
         order = np.argsort(mine, axis=1) if scored else None

@@ -65,7 +65,7 @@ def _by_vectors(store: Datastore, queries: NDArray[np.float32], found: Candidate
         return _filled_up(np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32), k)
     scan = Scan(queries, found.counts, store.addresses(found.rows))
     # One more than asked, to see whether the last of them ties with the next.
-    values, places = scan.best(min(k + 1, int(found.counts.max())))
+    values, places = scan.best(min(k + 1, scan.most))
     full = places.min(initial=0) >= 0
     ties = values[:, 1:] == values[:, :-1]
     if (ties if full else ties & (places[:, 1:] >= 0)).any():
@@ -142,7 +142,7 @@ class Scan:
     """One FAISS call that scores vectors where they lie in memory: queries [n, d], addresses [m].
 
     To FAISS each vector is a list of its own in one index, and a query probes `counts[q]` of the lists.
-    Good until the same thread makes another one with the same scanner.
+    `most` is the largest of the counts. Good until the same thread makes another one with the same scanner.
     """
 
     def __init__(
@@ -153,12 +153,12 @@ class Scan:
         scanner: Scanner = _SCANNER,
     ) -> None:
         self._queries, self._count = np.ascontiguousarray(queries), len(addresses)
-        probed = int(counts.max(initial=0))
-        self._probed = np.full((len(counts), probed), -1, np.int64)
-        self._probed[np.arange(probed) < counts[:, None]] = np.arange(self._count)
+        self.most = max(counts.tolist(), default=0)
+        self._probed = np.full((len(counts), self.most), -1, np.int64)
+        self._probed[np.arange(self.most) < counts[:, None]] = np.arange(self._count)
         self._distances = np.zeros(self._probed.shape, np.float32)
         self._index, self._lists = scanner.over(addresses, queries.shape[1])
-        self._index.nprobe = probed
+        self._index.nprobe = self.most
 
     def best(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The k largest inner products of each query [n, k] and the places of their addresses, or -1."""
