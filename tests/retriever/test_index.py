@@ -34,6 +34,22 @@ def test_training_gives_the_same_bytes_again():
     assert to_bytes(train(key, data)) == to_bytes(train(key, data))
 
 
+def test_codes_are_numbered_without_annealing_and_find_the_same():
+    """FAISS's factory asks for it, and most of training went into it."""
+    data, queries = vectors(600), vectors(20, seed=1)
+    plain = train(IndexKey.parse("IVF4,PQ4x4"), data)
+    annealed = faiss.index_factory(16, "IVF4,PQ4x4", faiss.METRIC_INNER_PRODUCT)
+    assert (plain.do_polysemous_training, annealed.do_polysemous_training) == (False, True)
+    annealed.train(data)
+    found = []
+    for index in (plain, annealed):
+        index.add(data)
+        index.nprobe = 4
+        found.append(index.search(queries, 30))
+    for one, other in zip(*found, strict=True):
+        assert (one == other).all()
+
+
 def test_more_lists_than_passages_is_a_sentence():
     with pytest.raises(RalmError, match="100 lists and only 50 passages"):
         train(IndexKey.parse("IVF100,SQ8"), vectors(50))
