@@ -38,8 +38,10 @@ def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
             ivf.by_residual = ivf.by_residual and not hasattr(ivf, "pq")
         if ivf.nlist > _TWO_LEVEL_LISTS:
             _train_lists(index, ivf, sample)
-    if hasattr(inner := inner_of(index), "pq"):
+    inner = inner_of(index)
+    if hasattr(inner, "pq"):
         inner.pq.cp.min_points_per_centroid = 1
+    if hasattr(inner, "do_polysemous_training"):
         # FAISS would number codes so that their bits tell of distances too, by simulated annealing: 0.2 s for
         # each number of 4 bits, 3 s for one of 8. No search of ours looks at bits.
         inner.do_polysemous_training = False

@@ -51,20 +51,33 @@ class Builder:
     """The server, from the tests' side."""
 
     def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def build(self, fault: Fault) -> Outcome:
         """Run one build; print, for the log, which point was hit."""
+        try:
+            outcome = self._outcome(fault)
+        except BaseException:
+            # A test that takes too long is interrupted here: the next must not read what became of its build.
+            with self._process:
+                self._process.kill()
+            self._start()
+            raise
+        if outcome.signal:
+            print(f"killed by signal {outcome.signal} {outcome.hit}")
+        return outcome
+
+    def _outcome(self, fault: Fault) -> Outcome:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asdict(fault)) + "\n")
         self._process.stdin.flush()
-        outcome = Outcome(**json.loads(self._process.stdout.readline()))
-        if outcome.signal:
-            print(f"killed by signal {outcome.signal} {outcome.hit}")
-        return outcome
+        return Outcome(**json.loads(self._process.stdout.readline()))
 
     def close(self) -> None:
         assert self._process.stdin is not None

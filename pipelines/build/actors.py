@@ -17,7 +17,7 @@ _START_SECONDS = 120
 _LOOK_SECONDS = 2.0
 # How long a worker rests that failed by what may be its machine's fault: twice as long each time in a row. It
 # fails faster than others work, and would take all their tasks.
-_REST_SECONDS, _MOST_REST_SECONDS = 0.5, 60.0
+_REST_SECONDS, _MOST_DOUBLINGS = 0.5, 7
 
 
 class Calls:
@@ -159,7 +159,7 @@ class Pool:
     def rest(self, worker: Any) -> None:
         """Take a worker back that has failed, and give it nothing for a while."""
         self._busy.remove(worker)
-        pause = min(_MOST_REST_SECONDS, _REST_SECONDS * 2 ** self._failed[worker])
+        pause = _REST_SECONDS * 2 ** min(_MOST_DOUBLINGS, self._failed[worker])
         self._failed[worker] += 1
         self._resting[worker] = time.monotonic() + pause
 
@@ -185,12 +185,14 @@ class Pool:
             try:
                 ray.get(call)
             except RayError:
-                continue  # Gone before it had begun.
-            self._idle.append(worker)
+                self._failed.pop(worker, None)
+                continue  # Gone before it had begun, or while it rested.
+            # One that has failed comes last.
+            self._idle.insert(0 if worker in self._failed else len(self._idle), worker)
         now = time.monotonic()
         for worker in [worker for worker, until in self._resting.items() if until <= now]:
             del self._resting[worker]
-            self._idle.insert(0, worker)  # The others first.
+            self.coming[worker.ready.remote()] = worker  # If its node is still there.
         if now - self._looked > _LOOK_SECONDS:
             self._looked = now
             held = sum(map(len, (self._idle, self._busy, self._resting, self.coming)))

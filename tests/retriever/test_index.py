@@ -50,6 +50,11 @@ def test_codes_are_numbered_without_annealing_and_find_the_same():
         assert (one == other).all()
 
 
+@pytest.mark.parametrize("text", ["PQ4x4fs", "OPQ4,PQ4x4fs", "IVF4,PQ4x4fsr", "PQ4x4", "IVF4_HNSW8,PQ4x4fs"])
+def test_any_index_of_product_codes_can_be_trained(text):
+    assert train(IndexKey.parse(text), vectors(600)).is_trained
+
+
 def test_more_lists_than_passages_is_a_sentence():
     with pytest.raises(RalmError, match="100 lists and only 50 passages"):
         train(IndexKey.parse("IVF100,SQ8"), vectors(50))
