@@ -1,22 +1,26 @@
 """Passages embedded a second: our embed stage beside SentenceTransformer.encode, in one run.
 
-    python benchmarks/embedding.py [SOURCE.jsonl ...] [--passages 512]
+    python benchmarks/embedding.py [SOURCE.jsonl ...] [--passages 512] [--cores 1]
 
-Without a source the passages are the standard library's docstrings. Both sides use the same threads;
-the peer is run in float32 and in our precision, at its best batch size of those tried. The faster
-precision counts only if its top 10 agree with float32's to 0.99.
+Without a source the passages are the standard library's docstrings. Both sides use the same cores: the peer
+as threads of one process, ours as a build does, one process of one thread for each. The peer is run in
+float32 and in our precision, at its best batch size of those tried. The faster precision counts only if its
+top 10 agree with float32's to 0.99.
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
+from datastore.manifest import Dtype
 from pipelines.build.chunk import chunk
 from pipelines.config import SourceConfig
 from pipelines.demo import standard_library
@@ -24,8 +28,9 @@ from pipelines.readers.formats import Segment
 from pipelines.readers.reader import RecordReader
 from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
 from retriever.encoder import Encoder, best_dtype, torch_threads
+from retriever.tokenizer import EncoderTokenizer
 
-PEER_BATCHES = (8, 16, 32)
+PEER_BATCHES = (4, 8, 16, 32)
 _ROUNDS = 3
 
 
@@ -59,36 +64,75 @@ def overlap(one: np.ndarray, other: np.ndarray, depth: int = 10) -> float:
     return float(np.mean([len({*a} & {*b}) / depth for a, b in zip(*best, strict=True)]))
 
 
+class Processes:
+    """Our encoder as a build runs it: in processes of one thread each."""
+
+    def __init__(self, count: int, dtype: Dtype) -> None:
+        self._count = count
+        self._pool = ProcessPoolExecutor(count, get_context("spawn"), _load, (dtype,))
+
+    def encode(self, ids: list[np.ndarray]) -> np.ndarray:
+        """Vectors of passages; each process takes its share of them, of all lengths."""
+        shares = [ids[n :: self._count] for n in range(self._count)]
+        out: np.ndarray | None = None
+        for n, vectors in enumerate(self._pool.map(_embedded, shares)):
+            out = np.empty((len(ids), vectors.shape[1]), vectors.dtype) if out is None else out
+            out[n :: self._count] = vectors
+        assert out is not None
+        return out
+
+
+_encoders: list[Encoder] = []  # A process's own.
+
+
+def _load(dtype: Dtype) -> None:
+    torch.set_num_threads(1)
+    _encoders.append(Encoder(Checkpoint.find(DEFAULT_ENCODER), dtype))
+
+
+def _embedded(ids: list[np.ndarray]) -> np.ndarray:
+    return _encoders[0].encode_passages(ids)
+
+
+def sample(sources: list[Path], count: int) -> tuple[list[str], list[np.ndarray]]:
+    """Texts and token ids of passages spread over the whole of the sources, not their first ones."""
+    tokenizer = EncoderTokenizer(Checkpoint.find(DEFAULT_ENCODER))
+    chunks = [
+        (text[c.start : c.end], c.ids)
+        for text in texts_of(sources)
+        for c in chunk(text, tokenizer, tokenizer.room("passage"))
+    ]
+    taken = chunks[:: max(1, len(chunks) // count)][:count]
+    return [text for text, _ in taken], [ids for _, ids in taken]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sources", nargs="*", type=Path)
     parser.add_argument("--passages", type=int, default=512)
+    parser.add_argument("--cores", type=int, default=1)
     args = parser.parse_args()
     checkpoint = Checkpoint.find(DEFAULT_ENCODER)
     dtype = best_dtype()
-    ours = Encoder(checkpoint, dtype)
-    chunks = [
-        (text[c.start : c.end], c.ids)
-        for text in texts_of(args.sources)
-        for c in chunk(text, ours.tokenizer, ours.tokenizer.room("passage"))
-    ]
-    # A spread over the whole source, not its first passages.
-    step = max(1, len(chunks) // args.passages)
-    texts, ids = zip(*chunks[::step][: args.passages], strict=True)
-    tokens = sum(map(len, ids)) / len(ids)
-    print(f"{len(texts)} passages of {tokens:.0f} tokens on average; {dtype}; 1 thread")
+    texts, ids = sample(args.sources, args.passages)
+    tokens = [len(one) for one in ids]
+    print(
+        f"{len(texts)} passages of {min(tokens)} to {max(tokens)} tokens, {np.mean(tokens):.0f} on average; "
+        f"{dtype}; {args.cores} core(s)"
+    )
+    processes = Processes(args.cores, dtype)
     best, exact = f"ours, {dtype}", None
-    works: dict[str, Callable[[], object]] = {best: lambda: ours.encode_passages(list(ids))}
+    works: dict[str, Callable[[], object]] = {best: lambda: processes.encode(ids)}
     for precision, sizes in {"float32": PEER_BATCHES[-1:], dtype: PEER_BATCHES}.items():
         options = {"dtype": getattr(torch, precision)}
         peer = SentenceTransformer(str(checkpoint.folder), device="cpu", model_kwargs=options)
         exact = exact or peer
         for size in sizes:
             name = f"SentenceTransformer.encode, {precision}, batches of {size}"
-            works[name] = partial(peer.encode, list(texts), batch_size=size)
-    with torch_threads(1):
+            works[name] = partial(peer.encode, texts, batch_size=size)
+    with torch_threads(args.cores):
+        fast, slow = processes.encode(ids), exact.encode(texts)
         results = rates(len(texts), works)
-        fast, slow = ours.encode_passages(list(ids)), exact.encode(list(texts))
     for name, found in results.items():
         print(f"{name:60} {found:8.1f} passages/s   ours is {results[best] / found:.2f} times that")
     print(f"top-10 overlap of ours with float32: {overlap(fast, slow):.4f}")

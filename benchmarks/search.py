@@ -206,7 +206,7 @@ def overhead(bench: Bench, retriever: Retriever, setting: Setting) -> None:
     index, queries = retriever.index, bench.queries[:BATCH]
     _, rows = index.search(index.assign(queries, setting.nprobe), setting.depth)
     addresses = bench.store.addresses(np.sort(rows, axis=1).ravel())
-    scan = Scan(queries, np.full(BATCH, setting.depth), addresses, Scanner())
+    scan = Scan(queries, addresses.reshape(rows.shape), Scanner())
 
     def bare() -> None:
         index.search(index.assign(queries, setting.nprobe), setting.depth + 16)

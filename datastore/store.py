@@ -112,21 +112,21 @@ class Datastore:
         return out.view(np.float16).reshape(-1, dimension)
 
     def addresses(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where in memory the stored vector of each of these rows begins, while the store is open: [n]."""
+        """Where in memory the stored vector of each of these rows begins, while the store is open: [n].
+
+        Below 0 for rows below 0, which stand for none. Raises IndexError for rows beyond the last.
+        """
         bounds, origins = self._origins
-        # As unsigned numbers, negative rows are huge: what is no row falls behind the last shard.
-        numbers = bounds.searchsorted(rows.view(np.uint64), side="right")
+        numbers = bounds.searchsorted(rows, side="right")
         try:
             found: NDArray[np.int64] = origins[numbers]
         except IndexError:
-            raise IndexError(
-                f"rows {rows.min()} to {rows.max()} are not all within 0..{self.rows - 1}"
-            ) from None
+            raise IndexError(f"row {rows.max()} is not within 0..{self.rows - 1}") from None
         found += rows * (2 * self.manifest.encoder.dimension)
         return found
 
     @cached_property
-    def _origins(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    def _origins(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First rows of the shards and the end, and where row 0 would lie by each shard's vectors.
 
         That is: were they those of all rows before it, too. Shard n is between bounds n and n + 1 and is
@@ -136,7 +136,7 @@ class Datastore:
         starts = [self._shard(n).vectors.ctypes.data for n in range(len(self.manifest.shards))]
         origins = np.array([0, *starts], np.int64)
         origins[1:] -= self._first_rows * width
-        return np.array([*self._first_rows, self.rows], np.uint64), origins
+        return np.array([*self._first_rows, self.rows], np.int64), origins
 
     def keys(self, rows: Rows) -> NDArray[np.uint64]:
         """The passage keys of these rows: uint64 [len(rows)]."""

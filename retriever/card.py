@@ -20,7 +20,7 @@ from datastore.layout import Layout, read_json, write_json
 from datastore.manifest import Device, Manifest
 from datastore.store import Datastore
 from retriever.index import SearchIndex, Setting
-from retriever.propose import Candidates
+from retriever.propose import NO_SCORES, Candidates
 from retriever.rescore import by_vectors
 
 _log = logging.getLogger(__name__)
@@ -216,8 +216,7 @@ def _scores(
 
 def _first(rows: NDArray[np.int64], depth: int) -> Candidates:
     """The first `depth` rows found for each query [n, ...], whatever their codes' scores."""
-    mine = np.sort(rows[:, :depth], axis=1)
-    return Candidates(mine[mine >= 0], np.empty(0, np.float32), (mine >= 0).sum(axis=1))
+    return Candidates(np.sort(rows[:, :depth], axis=1), NO_SCORES)
 
 
 def _recall(found: NDArray[np.float32], goal: NDArray[np.float32], k: int) -> float:

@@ -299,19 +299,12 @@ class _ClusterLexical(Lexical):
 
 def _whole(parts: Sequence[Part], queries: int, want: int, rescored: bool) -> Candidates:
     """Of all searchers' candidates, those that one search would have had: `want` of each query, and ties."""
-    if not parts:
-        return Candidates(np.empty(0, np.int64), np.empty(0, np.float32), np.zeros(queries, np.int64))
-    owners = np.concatenate([np.repeat(np.arange(queries), part.found.counts) for part in parts])
-    rows = np.concatenate([part.found.rows for part in parts])
-    codes = np.concatenate([part.found.scores for part in parts])
-    exact = np.concatenate([part.exact for part in parts])
-    order = np.lexsort((-codes, owners))
-    owners, rows, codes, exact = owners[order], rows[order], codes[order], exact[order]
-    counts = np.bincount(owners, minlength=queries)
-    starts = np.cumsum(counts) - counts
-    bound = np.full(queries, -np.inf, np.float32)
-    enough = counts >= want
-    bound[enough] = codes[starts[enough] + want - 1]
-    kept = codes >= bound[owners]
-    values = exact if rescored else codes
-    return Candidates(rows[kept], values[kept], np.bincount(owners[kept], minlength=queries))
+    nobody = np.empty((queries, 0), np.int64), np.empty((queries, 0), np.float32)
+    rows = np.concatenate([nobody[0], *(part.found.rows for part in parts)], axis=1)
+    codes = np.concatenate([nobody[1], *(part.found.scores for part in parts)], axis=1)
+    exact = np.concatenate([nobody[1], *(part.exact for part in parts)], axis=1)
+    codes = np.where(rows < 0, -np.inf, codes)
+    if (more := rows.shape[1] - want) > 0:
+        bound = np.partition(codes, more, axis=1)[:, more, None]
+        rows = np.where(codes >= bound, rows, -1)
+    return Candidates(rows, exact if rescored else codes)

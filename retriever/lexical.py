@@ -257,4 +257,4 @@ def _best(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArr
 
 def _candidates(found: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> Candidates:
     rows, scores = (np.concatenate(part) for part in zip(*found, strict=True))
-    return Candidates(rows, scores, np.array([len(one) for one, _ in found]))
+    return Candidates.of(np.array([len(one) for one, _ in found]), rows, scores)

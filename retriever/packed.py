@@ -88,7 +88,7 @@ def attention(
         found = nn.functional.scaled_dot_product_attention(
             q, k, v, scale=scaling, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1]
         )
-        out[stretch] = found.transpose(1, 2).flatten(0, 1)
+        out[stretch].unflatten(0, (count, length)).copy_(found.transpose(1, 2))
     return out[None], None
 
 
@@ -149,6 +149,17 @@ class GeluLinear(nn.Module):  # type: ignore[misc]
         return found.view(*states.shape[:-1], -1)
 
 
+class GeluInPlace(nn.Module):  # type: ignore[misc]
+    """GELU written over what it is taken of: float32 products are four times as wide as states, and lie in
+    the caches still. For use where nothing else reads them.
+    """
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """[...] to [...], the same memory."""
+        found: torch.Tensor = torch.ops.aten.gelu_(states)
+        return found
+
+
 def gelu_along(linear: nn.Linear, gelu: bool) -> nn.Module:
     """What stands for a linear layer on a GPU: itself, if no GELU follows it."""
     return GeluLinear(linear) if gelu else linear
@@ -178,6 +189,8 @@ class PackedModel:
             _replace(self._body, gelu_along)
         elif self._reordered:
             _replace(self._body, ReorderedLinear)
+        else:
+            _replace_gelu(self._body, GeluInPlace)
 
     def __call__(self, inputs: NDArray[np.int64], lengths: NDArray[np.int64]) -> torch.Tensor:
         """Vectors of passages, float32 [passages, width].
@@ -240,13 +253,23 @@ def _has_reordered() -> bool:
 
 def _replace(body: nn.Module, by: Callable[[nn.Linear, bool], nn.Module]) -> None:
     """Put something in the place of linear layers that, told so, takes the GELU that follows along."""
+    before_gelu = _replace_gelu(body, nn.Identity)
     for module in list(body.modules()):
-        fused = type(getattr(module, "intermediate_act_fn", None)).__name__ == "GELUActivation"
-        if fused:
-            module.intermediate_act_fn = nn.Identity()
         for name, child in list(module.named_children()):
             if type(child) is nn.Linear:
-                setattr(module, name, by(child, fused))
+                setattr(module, name, by(child, module in before_gelu))
+
+
+def _replace_gelu(body: nn.Module, by: Callable[[], nn.Module]) -> set[nn.Module]:
+    """Put something in the place of each GELU of a feed-forward layer; the modules that had one."""
+    found = {
+        module
+        for module in body.modules()
+        if type(getattr(module, "intermediate_act_fn", None)).__name__ == "GELUActivation"
+    }
+    for module in found:
+        module.intermediate_act_fn = by()
+    return found
 
 
 def sent(tensor: torch.Tensor, device: Device) -> torch.Tensor:

@@ -7,8 +7,9 @@ from whether the view was applied before the search or after it.
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
+from typing import Any
 
 import faiss
 import numpy as np
@@ -31,26 +32,38 @@ _DEEPEST_SHARE = 1 / 8
 # Hits held at once, 12 bytes each: a deep search of many queries goes block by block.
 _BLOCK_HITS = 1 << 22
 _SELECTORS = 16
-_NO_SCORES = np.empty(0, np.float32)
-# Greater than any row: sorted, it comes last.
-_NOBODY = np.iinfo(np.int64).max
+NO_SCORES = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The candidates of several queries in one view, query after query.
+    """The candidates of several queries in one view: `rows` [n, width], each query's row ids, ascending.
 
-    `counts` [n] says how many each query has; `rows` are their row ids, ascending, and `scores` those of
-    their codes (none, if nobody asked for them).
+    Somewhere among them -1 stands for none: queries differ in how many they have. `scores` [n, width] are
+    those of the codes; NO_SCORES, if nobody asked for them.
     """
 
     rows: NDArray[np.int64]
     scores: NDArray[np.float32]
-    counts: NDArray[np.int64]
 
-    @property
-    def queries(self) -> int:
-        return len(self.counts)
+    @classmethod
+    def of(
+        cls, counts: NDArray[np.int64], rows: NDArray[np.int64], scores: NDArray[np.float32]
+    ) -> "Candidates":
+        """From rows and scores query after query, the next `counts[q]` of them each query's."""
+        return cls(spread(counts, rows, -1), spread(counts, scores, -np.inf))
+
+    def shifted(self, by: int) -> "Candidates":
+        """The same candidates where as many rows come before."""
+        return replace(self, rows=np.where(self.rows < 0, -1, self.rows + by))
+
+
+def spread(counts: NDArray[np.int64], values: NDArray[Any], filler: float) -> NDArray[Any]:
+    """Values query after query, the next `counts[q]` of them each query's, as a row for each: [n, width]."""
+    there = np.arange(counts.max(initial=0)) < counts[:, None]
+    out = np.full(there.shape, filler, values.dtype)
+    out[there] = values
+    return out
 
 
 class _Found:
@@ -80,7 +93,7 @@ class _Found:
         # One key: sorting by two takes four times as long.
         order = np.argsort(owners * (1 + rows.max(initial=0)) + rows)
         counts = np.bincount(owners, minlength=len(self.missing))
-        return Candidates(rows[order], scores[order], counts)
+        return Candidates.of(counts, rows[order], scores[order])
 
 
 class Proposer:
@@ -134,12 +147,12 @@ class Proposer:
         chosen = scores >= scores[:, want - 1 : want]
         if True in chosen[:, -1].tolist():
             return None  # They may go on beyond what was seen; or there are too few, all -1.
-        mine = np.where(chosen, rows, _NOBODY)
-        order = np.argsort(mine, axis=1) if scored else None
-        mine.sort(axis=1)
-        there = mine != _NOBODY
-        codes = np.take_along_axis(scores, order, axis=1)[there] if order is not None else _NO_SCORES
-        return Candidates(mine[there], codes, there.sum(axis=1))
+        mine = np.where(chosen, rows, -1)
+        if not scored:
+            mine.sort(axis=1)
+            return Candidates(mine, NO_SCORES)
+        order = np.argsort(mine, axis=1)
+        return Candidates(np.take_along_axis(mine, order, axis=1), np.take_along_axis(scores, order, axis=1))
 
     def _share(self, view: View) -> float:
         """About which share of the rows a view keeps; conditions on metadata are not foreseen."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.store import Datastore
-from retriever.propose import Candidates
+from retriever.propose import Candidates, spread
 
 # Scores that FAISS collects at a time; its own choice asks the system for 3 MB a call.
 _COLLECTED = 1024
@@ -35,7 +35,7 @@ class Ranked:
 
 def by_codes(found: Candidates, k: int) -> Ranked:
     """The k best candidates by the scores they were proposed with."""
-    return _best(found.rows, found.scores, found.counts, k)
+    return _best(found.rows, found.scores, k)
 
 
 def by_vectors(
@@ -48,40 +48,46 @@ def by_vectors(
     if len(found) == 1:
         return [_by_vectors(store, queries, found[0], k)]
     # A number for each pair of query and row, ascending as both do.
-    pairs = [np.repeat(np.arange(len(queries)) * store.rows, one.counts) + one.rows for one in found]
+    first = np.arange(len(queries))[:, None] * store.rows
+    pairs = [(first + one.rows)[one.rows >= 0] for one in found]
     ordered = np.sort(np.concatenate(pairs))  # `unique` goes by hashes, ten times as slow here.
     distinct = ordered[np.diff(ordered, prepend=-1) > 0]
     counts = np.bincount(distinct // store.rows, minlength=len(queries))
-    exact = scores(store, queries, counts, distinct % store.rows)
-    return [
-        _best(one.rows, exact[np.searchsorted(distinct, mine)], one.counts, k)
-        for one, mine in zip(found, pairs, strict=True)
-    ]
+    together = spread(counts, distinct % store.rows, -1)
+    exact = scores(store, queries, together)[together >= 0]
+    ranked = []
+    for one, mine in zip(found, pairs, strict=True):
+        values = np.full(one.rows.shape, -np.inf, np.float32)
+        values[one.rows >= 0] = exact[np.searchsorted(distinct, mine)]
+        ranked.append(_best(one.rows, values, k))
+    return ranked
 
 
 def _by_vectors(store: Datastore, queries: NDArray[np.float32], found: Candidates, k: int) -> Ranked:
     """The k best candidates of one view: FAISS's own heap is quicker than sorting all scores."""
-    if not len(found.rows):
-        return _filled_up(np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32), k)
-    scan = Scan(queries, found.counts, store.addresses(found.rows))
+    candidates, width = found.rows.ravel(), found.rows.shape[1]
+    if not len(candidates):
+        return _filled_up(found.rows, np.empty(found.rows.shape, np.float32), k)
+    scan = Scan(queries, store.addresses(candidates).reshape(-1, width))
     # One more than asked, to see whether the last of them ties with the next.
-    values, places = scan.best(min(k + 1, scan.most))
+    values, places = scan.best(min(k + 1, width))
     full = places.min(initial=0) >= 0
     ties = values[:, 1:] == values[:, :-1]
     if (ties if full else ties & (places[:, 1:] >= 0)).any():
         # FAISS leaves open which of equal scores comes first, and which of them comes last at all.
-        return _best(found.rows, scan.scores(), found.counts, k)
-    rows = found.rows[places]
+        return _best(found.rows, scan.scores(), k)
+    rows = candidates[places]
     if not full:
         rows[places < 0], values[places < 0] = -1, -np.inf
     return _filled_up(rows, values, k)
 
 
-def scores(
-    store: Datastore, queries: NDArray[np.float32], counts: NDArray[np.int64], rows: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Inner products of each query [n, d] with its own stored vectors, the next `counts[q]` of `rows`."""
-    return Scan(queries, counts, store.addresses(rows)).scores()
+def scores(store: Datastore, queries: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Inner products of each query [n, d] with its own stored vectors: `rows` [n, ...], -1 for none.
+
+    Of the rows' shape; minus infinity where there is none.
+    """
+    return Scan(queries, store.addresses(rows.ravel()).reshape(rows.shape)).scores()
 
 
 class Scanner(local):
@@ -139,26 +145,21 @@ _SCANNER = Scanner()
 
 
 class Scan:
-    """One FAISS call that scores vectors where they lie in memory: queries [n, d], addresses [m].
+    """One FAISS call that scores vectors where they lie in memory: queries [n, d], addresses [n, width].
 
-    To FAISS each vector is a list of its own in one index, and a query probes `counts[q]` of the lists.
-    `most` is the largest of the counts. Good until the same thread makes another one with the same scanner.
+    To FAISS each vector is a list of its own in one index, and a query probes the lists of its addresses;
+    one below 0 is nowhere. Good until the same thread makes another one with the same scanner.
     """
 
     def __init__(
-        self,
-        queries: NDArray[np.float32],
-        counts: NDArray[np.int64],
-        addresses: NDArray[np.int64],
-        scanner: Scanner = _SCANNER,
+        self, queries: NDArray[np.float32], addresses: NDArray[np.int64], scanner: Scanner = _SCANNER
     ) -> None:
-        self._queries, self._count = np.ascontiguousarray(queries), len(addresses)
-        self.most = max(counts.tolist(), default=0)
-        self._probed = np.full((len(counts), self.most), -1, np.int64)
-        self._probed[np.arange(self.most) < counts[:, None]] = np.arange(self._count)
-        self._distances = np.zeros(self._probed.shape, np.float32)
-        self._index, self._lists = scanner.over(addresses, queries.shape[1])
-        self._index.nprobe = self.most
+        self._queries = np.ascontiguousarray(queries)
+        self._probed = np.arange(addresses.size).reshape(addresses.shape)
+        self._probed[addresses < 0] = -1
+        self._distances = np.zeros(addresses.shape, np.float32)
+        self._index, self._lists = scanner.over(addresses.ravel(), queries.shape[1])
+        self._index.nprobe = addresses.shape[1]
 
     def best(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The k largest inner products of each query [n, k] and the places of their addresses, or -1."""
@@ -172,32 +173,29 @@ class Scan:
         return values, found >> 32  # A label is list and place in it; -1 stays what it is.
 
     def scores(self) -> NDArray[np.float32]:
-        """All inner products, in the addresses' order: float32 [m]."""
-        if not self._count:
-            return np.empty(0, np.float32)
+        """All inner products: [n, width], minus infinity for addresses that are nowhere."""
+        there = self._probed >= 0
+        out = np.full(there.shape, -np.inf, np.float32)
+        if not there.any():
+            return out
         found = faiss.RangeSearchResult(len(self._queries))
         found.buffer_size = _COLLECTED
         arrays = self._queries, self._probed, self._distances
         vectors, probed, distances = map(faiss.swig_ptr, arrays)
         call = self._index.range_search_preassigned_c
         call(len(self._queries), vectors, -np.inf, probed, distances, found, True)
-        collected: NDArray[np.float32] = faiss.rev_swig_ptr(found.distances, self._count).copy()
-        return collected
+        # Query after query, and of each its lists in the order in which it probes them.
+        out[there] = faiss.rev_swig_ptr(found.distances, int(np.count_nonzero(there)))
+        return out
 
 
-def _best(rows: NDArray[np.int64], scores: NDArray[np.float32], counts: NDArray[np.int64], k: int) -> Ranked:
-    """The k best of each query's next `counts[q]` rows, which ascend."""
-    width = int(counts.max(initial=0))
-    there = np.arange(width) < counts[:, None]
-    worst_first = np.full(there.shape, np.inf, np.float32)
-    worst_first[there] = -scores
+def _best(rows: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> Ranked:
+    """The k best of each query's rows [n, width], which ascend but for those that are none (-1)."""
     # Stable: of equal scores the lower row comes first.
-    order = np.argsort(worst_first, axis=1, kind="stable")[:, :k]
-    exists = order < counts[:, None]
-    places = np.where(exists, order + (np.cumsum(counts) - counts)[:, None], 0)
-    if not len(rows):
-        return _filled_up(order, worst_first, k)
-    return _filled_up(np.where(exists, rows[places], -1), np.where(exists, scores[places], -np.inf), k)
+    order = np.argsort(np.where(rows < 0, np.inf, -scores), axis=1, kind="stable")[:, :k]
+    best = np.take_along_axis(rows, order, axis=1)
+    values = np.where(best < 0, -np.inf, np.take_along_axis(scores, order, axis=1))
+    return _filled_up(best, values, k)
 
 
 def _filled_up(rows: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> Ranked:

@@ -5,7 +5,7 @@ Knows nothing of Ray: the same object answers in this process. `cluster.py` join
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -126,8 +126,8 @@ class Searcher:
         for found in group.proposer.propose(assigned, views, want):
             exact = found.scores
             if not group.index.key.exact:
-                exact = scores(group.store, vectors, found.counts, found.rows)
-            parts.append(Part(replace(found, rows=found.rows + group.first), exact))
+                exact = scores(group.store, vectors, found.rows)
+            parts.append(Part(found.shifted(group.first), exact))
         return parts
 
     def frequencies(self, ticket: Ticket, queries: Sequence[str]) -> list[dict[int, int]]:
@@ -149,7 +149,7 @@ class Searcher:
         group = self._open(ticket)
         assert group.lexical is not None
         found = group.lexical.candidates(queries, views, k, frequencies, total)
-        return [replace(one, rows=one.rows + group.first) for one in found]
+        return [one.shifted(group.first) for one in found]
 
     def passages(self, ticket: Ticket, rows: Sequence[int]) -> list[Passage]:
         """The passages of these rows of the whole store."""

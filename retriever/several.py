@@ -222,28 +222,22 @@ class _SeveralLexical(Lexical):
             for several, view in zip(parts, there, strict=True):
                 if view is not None:
                     one = next(found)
-                    several.append(replace(one, rows=one.rows + start))
+                    several.append(one.shifted(start))
             start += part.rows
         return [_joined(several) for several in parts]
 
 
 def _joined(parts: Sequence[Candidates]) -> Candidates:
-    """Candidates of the same queries from several stores, query after query; stores come in row order."""
-    queries = parts[0].queries
-    owners = np.concatenate([np.repeat(np.arange(queries), part.counts) for part in parts])
-    order = np.argsort(owners, kind="stable")
-    rows = np.concatenate([part.rows for part in parts])[order]
-    scores = np.concatenate([part.scores for part in parts])[order]
-    return Candidates(rows, scores, np.bincount(owners, minlength=queries))
+    """Candidates of the same queries from several stores, which come in row order."""
+    rows = np.concatenate([part.rows for part in parts], axis=1)
+    return Candidates(rows, np.concatenate([part.scores for part in parts], axis=1))
 
 
 def _best(parts: Sequence[Ranked], k: int) -> Ranked:
     """The k best of several rankings of the same queries."""
     rows = np.concatenate([part.rows for part in parts], axis=1)
     scores = np.concatenate([part.scores for part in parts], axis=1)
-    counts = (rows >= 0).sum(axis=1)
     # Of each query the rows, ascending, as candidates come.
-    order = np.argsort(np.where(rows < 0, np.iinfo(np.int64).max, rows), axis=1)
+    order = np.argsort(rows, axis=1)
     rows, scores = np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
-    there = np.arange(rows.shape[1]) < counts[:, None]
-    return by_codes(Candidates(rows[there], scores[there], counts), k)
+    return by_codes(Candidates(rows, scores), k)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retriever.propose import Candidates
+from retriever.propose import NO_SCORES, Candidates, spread
 from retriever.rescore import Scan, by_codes, by_vectors, scores
 from tests.given import make_store, random_vectors
 
@@ -24,8 +24,10 @@ def some_queries(count):
 
 
 def candidates(*rows):
-    flat = np.array([row for mine in rows for row in mine], np.int64)
-    return Candidates(flat, np.zeros(len(flat), np.float32), np.array([len(mine) for mine in rows]))
+    counts = np.array([len(mine) for mine in rows])
+    return Candidates(
+        spread(counts, np.array([row for mine in rows for row in mine], np.int64), -1), NO_SCORES
+    )
 
 
 @given(st.lists(st.sets(st.integers(0, 299), max_size=40), min_size=1, max_size=6), st.integers(1, 30))
@@ -46,10 +48,10 @@ def test_each_query_is_scored_against_its_own_vectors(store, chosen, k):
 
 def test_exact_scores_do_not_depend_on_the_company(store):
     queries, rows = some_queries(2), np.arange(300)
-    among = scores(store, queries, np.array([300, 300]), np.tile(rows, 2))
+    among = scores(store, queries, np.stack([rows, rows[::-1]]))
     for row in (0, 7, 69, 70, 299):
-        (alone,) = scores(store, queries[:1], np.array([1]), np.array([row]))
-        assert alone == among[row]
+        alone = scores(store, queries[:1], np.array([[-1, row]]))
+        assert alone.tolist() == [[-np.inf, among[0, row]]]
 
 
 def test_scans_of_several_threads_and_widths_do_not_disturb_each_other():
@@ -63,8 +65,8 @@ def test_scans_of_several_threads_and_widths_do_not_disturb_each_other():
             counts = random.integers(0, 1 + len(vectors) // 3, 3)
             rows = random.integers(0, len(vectors), counts.sum())
             queries = random.standard_normal((3, width)).astype(np.float32)
-            addresses = vectors.ctypes.data + rows * vectors.strides[0]
-            found = Scan(queries, counts, addresses).scores()
+            addresses = spread(counts, vectors.ctypes.data + rows * vectors.strides[0], -1)
+            found = Scan(queries, addresses).scores()[addresses >= 0]
             owners = np.repeat(np.arange(3), counts)
             expected = (queries[owners] * vectors[rows].astype(np.float32)).sum(axis=1)
             np.testing.assert_allclose(found, expected, atol=1e-4)
@@ -84,14 +86,28 @@ def test_a_vector_scores_the_same_in_one_view_and_in_many(store):
 
 
 def test_a_row_outside_the_store_is_an_error_not_a_read_of_other_memory(store):
-    for row in (-1, 300):
-        with pytest.raises(IndexError, match="299"):
-            scores(store, some_queries(1), np.array([1]), np.array([row]))
+    with pytest.raises(IndexError, match="299"):
+        scores(store, some_queries(1), np.array([[0, 300]]))
+    assert scores(store, some_queries(1), np.array([[-1, -1]])).tolist() == [[-np.inf, -np.inf]]
+
+
+@given(st.lists(st.sets(st.integers(0, 299), max_size=9), min_size=1, max_size=6), st.randoms())
+def test_it_does_not_matter_where_among_candidates_there_are_none(store, chosen, random):
+    queries, found = some_queries(len(chosen)), candidates(*map(sorted, chosen))
+    width = 12
+    scattered = np.full((len(chosen), width), -1)
+    for row, mine in zip(scattered, chosen, strict=True):
+        row[sorted(random.sample(range(width), len(mine)))] = sorted(mine)
+    several = by_vectors(store, queries, [found, Candidates(scattered, NO_SCORES)], 5)
+    several += by_vectors(store, queries, [Candidates(scattered, NO_SCORES)], 5)
+    for other in several[1:]:
+        assert (other.rows == several[0].rows).all()
+        assert (other.scores == several[0].scores).all()
 
 
 def test_codes_scores_rank_where_nothing_is_rescored():
-    found = Candidates(
-        np.array([3, 5, 9, 1, 2]), np.array([0.5, 0.9, 0.5, 0.1, 0.1], np.float32), np.array([3, 0, 2])
-    )
-    ranked = by_codes(found, 2)
+    rows = [[3, 5, -1, 9], [-1, -1, -1, -1], [-1, 1, 2, -1]]
+    scores = [[0.5, 0.9, 3, 0.5], [1, 1, 1, 1], [3, 0.1, 0.1, 3]]
+    ranked = by_codes(Candidates(np.array(rows), np.array(scores, np.float32)), 2)
     assert ranked.rows.tolist() == [[5, 3], [-1, -1], [1, 2]]
+    assert np.isneginf(ranked.scores[1]).all()
