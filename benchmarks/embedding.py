@@ -22,12 +22,13 @@ from sentence_transformers import SentenceTransformer
 
 from datastore.manifest import Dtype
 from pipelines.build.chunk import chunk
+from pipelines.build.embed import embed, load_encoder
 from pipelines.config import SourceConfig
 from pipelines.demo import standard_library
 from pipelines.readers.formats import Segment
 from pipelines.readers.reader import RecordReader
 from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
-from retriever.encoder import Encoder, best_dtype, torch_threads
+from retriever.encoder import best_dtype, torch_threads
 from retriever.tokenizer import EncoderTokenizer
 
 PEER_BATCHES = (4, 8, 16, 32)
@@ -68,30 +69,21 @@ class Processes:
     """Our encoder as a build runs it: in processes of one thread each."""
 
     def __init__(self, count: int, dtype: Dtype) -> None:
-        self._count = count
-        self._pool = ProcessPoolExecutor(count, get_context("spawn"), _load, (dtype,))
+        self._dtype, self._count = dtype, count
+        self._pool = ProcessPoolExecutor(count, get_context("spawn"))
 
     def encode(self, ids: list[np.ndarray]) -> np.ndarray:
-        """Vectors of passages; each process takes its share of them, of all lengths."""
+        """Vectors [passages, width]; each process takes its share of the passages, of all lengths."""
         shares = [ids[n :: self._count] for n in range(self._count)]
-        out: np.ndarray | None = None
-        for n, vectors in enumerate(self._pool.map(_embedded, shares)):
-            out = np.empty((len(ids), vectors.shape[1]), vectors.dtype) if out is None else out
+        found = list(self._pool.map(partial(_embedded, self._dtype), shares))
+        out = np.empty((len(ids), found[0].shape[1]), found[0].dtype)
+        for n, vectors in enumerate(found):
             out[n :: self._count] = vectors
-        assert out is not None
         return out
 
 
-_encoders: list[Encoder] = []  # A process's own.
-
-
-def _load(dtype: Dtype) -> None:
-    torch.set_num_threads(1)
-    _encoders.append(Encoder(Checkpoint.find(DEFAULT_ENCODER), dtype))
-
-
-def _embedded(ids: list[np.ndarray]) -> np.ndarray:
-    return _encoders[0].encode_passages(ids)
+def _embedded(dtype: Dtype, ids: list[np.ndarray]) -> np.ndarray:
+    return embed(load_encoder(DEFAULT_ENCODER, dtype), ids)
 
 
 def sample(sources: list[Path], count: int) -> tuple[list[str], list[np.ndarray]]:

@@ -230,7 +230,7 @@ class ClusterRetriever(Retriever):
         with seconds.of("rescore"):
             rescored = bool(setting.depth) and not self.index.key.exact
             return [
-                by_codes(_whole([parts[n] for parts in replies.values()], len(vectors), want, rescored), k)
+                by_codes(joined([parts[n] for parts in replies.values()], len(vectors), want, rescored), k)
                 for n in range(len(views))
             ]
 
@@ -294,17 +294,22 @@ class _ClusterLexical(Lexical):
     ) -> list[Candidates]:
         replies = self._front._ask("lexical", queries, views, k, frequencies, total).values()
         parts = [[Part(one, one.scores) for one in several] for several in replies]
-        return [_whole([part[n] for part in parts], len(queries), k, False) for n in range(len(views))]
+        return [joined([part[n] for part in parts], len(queries), k, False) for n in range(len(views))]
 
 
-def _whole(parts: Sequence[Part], queries: int, want: int, rescored: bool) -> Candidates:
-    """Of all searchers' candidates, those that one search would have had: `want` of each query, and ties."""
-    nobody = np.empty((queries, 0), np.int64), np.empty((queries, 0), np.float32)
-    rows = np.concatenate([nobody[0], *(part.found.rows for part in parts)], axis=1)
-    codes = np.concatenate([nobody[1], *(part.found.scores for part in parts)], axis=1)
-    exact = np.concatenate([nobody[1], *(part.exact for part in parts)], axis=1)
+def joined(parts: Sequence[Part], queries: int, want: int, rescored: bool) -> Candidates:
+    """Of all searchers' candidates, those that one search would have had: `want` of each query, and ties.
+
+    Searchers come in row order. `rescored`: with exact scores in place of those of the codes.
+    """
+    no_rows, no_scores = np.empty((queries, 0), np.int64), np.empty((queries, 0), np.float32)
+    rows = np.concatenate([no_rows, *(part.found.rows for part in parts)], axis=1)
+    codes = np.concatenate([no_scores, *(part.found.scores for part in parts)], axis=1)
+    exact = np.concatenate([no_scores, *(part.exact for part in parts)], axis=1)
     codes = np.where(rows < 0, -np.inf, codes)
-    if (more := rows.shape[1] - want) > 0:
-        bound = np.partition(codes, more, axis=1)[:, more, None]
+    width = rows.shape[1]
+    if width > want:
+        # The want-th largest of each query's, which is the (width - want)-th from the smallest.
+        bound = np.partition(codes, width - want, axis=1)[:, width - want, None]
         rows = np.where(codes >= bound, rows, -1)
     return Candidates(rows, exact if rescored else codes)

@@ -150,8 +150,9 @@ class GeluLinear(nn.Module):  # type: ignore[misc]
 
 
 class GeluInPlace(nn.Module):  # type: ignore[misc]
-    """GELU written over what it is taken of: float32 products are four times as wide as states, and lie in
-    the caches still. For use where nothing else reads them.
+    """GELU written over what it is taken of, on a CPU: the widest states of a layer take one place, not two.
+
+    Where nothing else reads them, as in a feed-forward layer.
     """
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:

@@ -40,7 +40,7 @@ class Candidates:
     """The candidates of several queries in one view: `rows` [n, width], each query's row ids, ascending.
 
     Somewhere among them -1 stands for none: queries differ in how many they have. `scores` [n, width] are
-    those of the codes; NO_SCORES, if nobody asked for them.
+    those of the codes, and mean nothing beside a -1; NO_SCORES, if nobody asked for them.
     """
 
     rows: NDArray[np.int64]
@@ -50,16 +50,21 @@ class Candidates:
     def of(
         cls, counts: NDArray[np.int64], rows: NDArray[np.int64], scores: NDArray[np.float32]
     ) -> "Candidates":
-        """From rows and scores query after query, the next `counts[q]` of them each query's."""
+        """From rows and scores query after query, [sum of counts]: the next `counts[q]` are query q's."""
         return cls(spread(counts, rows, -1), spread(counts, scores, -np.inf))
 
     def shifted(self, by: int) -> "Candidates":
-        """The same candidates where as many rows come before."""
-        return replace(self, rows=np.where(self.rows < 0, -1, self.rows + by))
+        """The same candidates in a store with so many more rows before these."""
+        return replace(self, rows=shifted(self.rows, by))
+
+
+def shifted(rows: NDArray[np.int64], by: int) -> NDArray[np.int64]:
+    """Rows where so many more come before; -1 stays what it is."""
+    return np.where(rows < 0, -1, rows + by)
 
 
 def spread(counts: NDArray[np.int64], values: NDArray[Any], filler: float) -> NDArray[Any]:
-    """Values query after query, the next `counts[q]` of them each query's, as a row for each: [n, width]."""
+    """Values query after query [sum of counts] as a row for each query [n, width], filled up on the right."""
     there = np.arange(counts.max(initial=0)) < counts[:, None]
     out = np.full(there.shape, filler, values.dtype)
     out[there] = values

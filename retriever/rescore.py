@@ -20,6 +20,9 @@ from retriever.propose import Candidates, spread
 
 # Scores that FAISS collects at a time; its own choice asks the system for 3 MB a call.
 _COLLECTED = 1024
+# Addresses up to which those that are nowhere are listed, too: each takes 24 bytes of a thread's for good,
+# and leaving them out takes as long as scoring some hundreds of vectors.
+_LISTED = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class Ranked:
 
     rows: NDArray[np.int64]
     scores: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, parts: "Sequence[Ranked]") -> "Ranked":
+        """The rankings of some queries and of those that come after them."""
+        return cls(np.concatenate([p.rows for p in parts]), np.concatenate([p.scores for p in parts]))
 
 
 def by_codes(found: Candidates, k: int) -> Ranked:
@@ -65,27 +73,27 @@ def by_vectors(
 
 def _by_vectors(store: Datastore, queries: NDArray[np.float32], found: Candidates, k: int) -> Ranked:
     """The k best candidates of one view: FAISS's own heap is quicker than sorting all scores."""
-    candidates, width = found.rows.ravel(), found.rows.shape[1]
-    if not len(candidates):
-        return _filled_up(found.rows, np.empty(found.rows.shape, np.float32), k)
-    scan = Scan(queries, store.addresses(candidates).reshape(-1, width))
+    flat, shape = found.rows.ravel(), found.rows.shape
+    if not len(flat):
+        return _filled_up(found.rows, np.empty(shape, np.float32), k)
+    scan = Scan(queries, store.addresses(flat).reshape(shape))
     # One more than asked, to see whether the last of them ties with the next.
-    values, places = scan.best(min(k + 1, width))
+    values, places = scan.best(min(k + 1, shape[1]))
     full = places.min(initial=0) >= 0
     ties = values[:, 1:] == values[:, :-1]
     if (ties if full else ties & (places[:, 1:] >= 0)).any():
         # FAISS leaves open which of equal scores comes first, and which of them comes last at all.
         return _best(found.rows, scan.scores(), k)
-    rows = candidates[places]
+    rows = flat[places]
     if not full:
         rows[places < 0], values[places < 0] = -1, -np.inf
     return _filled_up(rows, values, k)
 
 
 def scores(store: Datastore, queries: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Inner products of each query [n, d] with its own stored vectors: `rows` [n, ...], -1 for none.
+    """Inner products of each query [n, d] with its own stored vectors: `rows` [n, width], -1 for none.
 
-    Of the rows' shape; minus infinity where there is none.
+    [n, width]; minus infinity where there is none.
     """
     return Scan(queries, store.addresses(rows.ravel()).reshape(rows.shape)).scores()
 
@@ -155,14 +163,24 @@ class Scan:
         self, queries: NDArray[np.float32], addresses: NDArray[np.int64], scanner: Scanner = _SCANNER
     ) -> None:
         self._queries = np.ascontiguousarray(queries)
-        self._probed = np.arange(addresses.size).reshape(addresses.shape)
+        listed = addresses.ravel()
+        self._probed = np.arange(len(listed)).reshape(addresses.shape)
         self._probed[addresses < 0] = -1
+        self._places = None
+        if len(listed) > _LISTED:
+            # Queries differ in how many they have, by thousands where passages repeat.
+            self._places = np.flatnonzero(listed >= 0)
+            listed = listed[self._places]
+            self._probed.flat[self._places] = np.arange(len(listed))
         self._distances = np.zeros(addresses.shape, np.float32)
-        self._index, self._lists = scanner.over(addresses.ravel(), queries.shape[1])
+        self._index, self._lists = scanner.over(listed, queries.shape[1])
         self._index.nprobe = addresses.shape[1]
 
     def best(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The k largest inner products of each query [n, k] and the places of their addresses, or -1."""
+        """The k largest inner products of each query and where in all addresses theirs stand: [n, k] each.
+
+        Where a query has fewer, the rest of its places is -1.
+        """
         shape = len(self._queries), k
         values, found = np.empty(shape, np.float32), np.full(shape, -1, np.int64)
         if k:
@@ -170,7 +188,10 @@ class Scan:
             vectors, probed, distances, out, labels = map(faiss.swig_ptr, arrays)
             call = self._index.search_preassigned_c
             call(len(self._queries), vectors, k, probed, distances, out, labels, True)
-        return values, found >> 32  # A label is list and place in it; -1 stays what it is.
+        found >>= 32  # A label is list and place in it; -1 stays what it is.
+        if self._places is not None:
+            found = np.where(found < 0, -1, self._places[found])
+        return values, found
 
     def scores(self) -> NDArray[np.float32]:
         """All inner products: [n, width], minus infinity for addresses that are nowhere."""

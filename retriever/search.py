@@ -22,7 +22,7 @@ from retriever.card import Card, identity, read_card, usable_card
 from retriever.checkpoint import moved
 from retriever.encoder import Encoder
 from retriever.fusion import fuse
-from retriever.index import CodeIndex, Setting
+from retriever.index import Assigned, CodeIndex, Setting
 from retriever.lexical import Lexical, LexicalIndex
 from retriever.loading import Place, load
 from retriever.propose import Proposer
@@ -36,6 +36,8 @@ _UNMEASURED_LISTS = 1 / 4
 _UNMEASURED_DEPTH = 200
 # Hits of each ranking that a hybrid search joins, at least.
 _FUSED = 100
+# Queries whose candidates are held at once: as many for each as the one with the most ties has.
+_TOGETHER = 1024
 
 
 class Retriever:
@@ -265,7 +267,27 @@ class Retriever:
         seconds = seconds or Seconds()
         with seconds.of("propose"):
             assigned = self.index.assign(vectors, setting.nprobe)
-            rescored = bool(setting.depth) and not self.index.key.exact
+        if len(vectors) <= _TOGETHER:
+            return self._ranked(vectors, assigned, views, k, setting, depth, seconds)
+        parts = [
+            self._ranked(vectors[mine], assigned[mine], views, k, setting, depth, seconds)
+            for mine in (slice(at, at + _TOGETHER) for at in range(0, len(vectors), _TOGETHER))
+        ]
+        return [Ranked.of(several) for several in zip(*parts, strict=True)]
+
+    def _ranked(
+        self,
+        vectors: NDArray[np.float32],
+        assigned: Assigned,
+        views: Sequence[View],
+        k: int,
+        setting: Setting,
+        depth: int,
+        seconds: Seconds,
+    ) -> list[Ranked]:
+        """The k best rows of some queries in each view."""
+        rescored = bool(setting.depth) and not self.index.key.exact
+        with seconds.of("propose"):
             found = self._proposer.propose(assigned, views, max(k, setting.depth), depth, not rescored)
         with seconds.of("rescore"):
             if not rescored:
@@ -332,7 +354,11 @@ class Retriever:
 
 
 def require_finite(vectors: NDArray[np.float32]) -> None:
-    """Raise RalmError for query vectors that nothing can be near to."""
-    # One number first, which tells almost always; squares of very large numbers may overflow.
-    if not isfinite(np.vdot(vectors, vectors)) and not np.isfinite(vectors).all():
-        raise RalmError("A query's vector holds NaN or infinity: is the encoder's checkpoint whole?")
+    """Raise RalmError for query vectors [n, d] that nothing can be near to.
+
+    Too long are those whose squares float32 does not hold: products with stored vectors must stay finite.
+    """
+    if not isfinite(np.vdot(vectors, vectors)):
+        raise RalmError(
+            "A query's vector holds NaN or infinity, or is far too long: is the encoder's checkpoint whole?"
+        )

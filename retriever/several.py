@@ -21,7 +21,7 @@ from datastore.view import View
 from retriever.asked import require_some_lists
 from retriever.index import Setting
 from retriever.lexical import Lexical, add_frequencies
-from retriever.propose import Candidates
+from retriever.propose import Candidates, shifted
 from retriever.ranking import Hit, Ranking, Seconds
 from retriever.rescore import Ranked, by_codes
 from retriever.search import Retriever
@@ -156,7 +156,7 @@ class SeveralRetriever(Retriever):
             for part, view in zip(parts, there, strict=True):
                 if view is not None:
                     ranked = next(found)
-                    part.append(replace(ranked, rows=np.where(ranked.rows < 0, -1, ranked.rows + start)))
+                    part.append(replace(ranked, rows=shifted(ranked.rows, start)))
         return [_best(part, k) for part in parts]
 
     def _known(self, views: Sequence[View]) -> list[list[View | None]]:

@@ -9,10 +9,13 @@ import pytest
 from datastore.errors import RalmError, Unavailable
 from datastore.store import Datastore
 from datastore.view import Condition, View
-from retriever.cluster import ClusterRetriever
+from retriever.cluster import ClusterRetriever, joined
 from retriever.index import Setting
+from retriever.propose import Candidates
 from retriever.ranking import Method
+from retriever.rescore import by_codes
 from retriever.search import Retriever
+from retriever.searcher import Part
 from retriever.several import SeveralRetriever
 from tests.conftest import add_to, build_store, compact, delete
 from tests.corpus import questions, write_lines
@@ -184,3 +187,24 @@ def test_a_cluster_asks_with_the_tower_for_queries(tmp_path, corpus, ray_cluster
         assert elsewhere.search(TEXTS, 5) == mine.search(TEXTS, 5)
     finally:
         elsewhere.close()
+
+
+def part(rows, codes, exact):
+    return Part(Candidates(np.array([rows]), np.array([codes], np.float32)), np.array([exact], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("want", "expected"),
+    [(1, {2, 7}), (2, {2, 7}), (3, {0, 2, 7}), (4, {0, 2, 5, 7}), (9, {0, 2, 5, 7})],
+)
+def test_searchers_candidates_are_joined_to_those_of_one_search(want, expected):
+    """As many as wanted by their codes, and those that tie with the last."""
+    parts = [part([0, -1, 2], [0.3, 9, 0.8], [1, 9, 1]), part([5, 7], [0.1, 0.8], [1, 1])]
+    found = joined(parts, 1, want, True)
+    assert {*found.rows[found.rows >= 0].tolist()} == expected
+    # Of equal exact scores the lower row comes first, whatever the codes say.
+    assert by_codes(found, 2).rows.tolist() == [sorted(expected)[:2]]
+
+
+def test_candidates_of_no_searcher_are_none():
+    assert by_codes(joined([], 2, 3, False), 2).rows.tolist() == [[-1, -1], [-1, -1]]

@@ -94,6 +94,14 @@ def test_packed_passages_get_the_vectors_of_padded_ones(name, lengths):
     assert np.abs(packed(ours, texts) - padded(as_it_comes, texts)).max() < 2e-5
 
 
+def test_gelu_is_taken_in_place_where_onednn_does_not_take_it_along():
+    body = model_of(*BODIES["bert"])
+    PackedModel(body, "cpu")
+    kinds = [type(module).__name__ for module in body.modules()]
+    assert kinds.count("GeluInPlace") == 2
+    assert "GELUActivation" not in kinds
+
+
 @given(lengths=LENGTHS)
 @settings(max_examples=25)
 def test_a_passage_does_not_see_its_neighbours(lengths):

@@ -73,6 +73,8 @@ def test_no_view_and_a_view_of_everything_are_the_same(tmp_path, want):
     store, index, vectors = opened(tmp_path, "IVF4,SQ8")
     proposer, asked = Proposer(store, index), index.assign(vectors[:5], 2)
     (plain,) = proposer.propose(asked, [View()], want)
+    (unscored,) = proposer.propose(asked, [View()], want, scored=False)
+    assert np.array_equal(plain.rows, unscored.rows)
     both = proposer.propose(asked, [View(), View(domains=("a", "b", "c"))], want)
     for other in both:
         for one, its in zip(plain.rows, other.rows, strict=True):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retriever.propose import NO_SCORES, Candidates, spread
-from retriever.rescore import Scan, by_codes, by_vectors, scores
+from retriever.rescore import Scan, Scanner, by_codes, by_vectors, scores
 from tests.given import make_store, random_vectors
 
 WIDTH = 384
@@ -73,6 +73,19 @@ def test_scans_of_several_threads_and_widths_do_not_disturb_each_other():
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(scans, range(6)))
+
+
+def test_one_query_with_many_candidates_takes_no_room_for_the_others(store, monkeypatch):
+    both = candidates([3, 5], range(300))
+    (whole,) = by_vectors(store, some_queries(2), [both], 4)
+    monkeypatch.setattr("retriever.rescore._LISTED", 400)
+    scanner = Scanner()
+    scan = Scan(some_queries(2), store.addresses(both.rows.ravel()).reshape(both.rows.shape), scanner)
+    assert len(scanner._lists[WIDTH]) == 302
+    assert scan.best(2)[1][0].tolist() in ([0, 1], [1, 0])
+    (found,) = by_vectors(store, some_queries(2), [both], 4)
+    assert (found.rows == whole.rows).all()
+    assert (found.scores == whole.scores).all()
 
 
 def test_a_vector_scores_the_same_in_one_view_and_in_many(store):

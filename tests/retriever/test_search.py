@@ -249,10 +249,21 @@ def test_a_query_without_text_is_refused(tmp_path, queries, which):
         make_retriever(store, np.ones((1, 8), np.float32)).search(queries, 3)
 
 
-def test_a_query_without_numbers_is_refused(tmp_path):
+@pytest.mark.parametrize("number", [np.nan, -np.inf, 1e30])
+def test_a_query_without_numbers_is_refused(tmp_path, number):
     store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
     with pytest.raises(RalmError, match="NaN or infinity"):
-        make_retriever(store, np.full((1, 8), np.nan, np.float32)).search(["0"], 3)
+        make_retriever(store, np.full((1, 8), number, np.float32)).search(["0"], 3)
+
+
+@pytest.mark.parametrize("depth", [0, 20])
+def test_many_queries_are_answered_as_few_at_a_time(tmp_path, monkeypatch, depth):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50), "IVF4,SQ8")
+    retriever = make_retriever(store, random_vectors(1, 7).astype(np.float32))
+    asked = [str(n) for n in range(7)], [View(), View(0.3, 1)], 5, Setting(2, depth)
+    together = retriever.search_many(*asked)
+    monkeypatch.setattr("retriever.search._TOGETHER", 3)
+    assert retriever.search_many(*asked) == together
 
 
 def test_each_stage_is_timed(store):
