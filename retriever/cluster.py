@@ -26,12 +26,12 @@ from datastore.view import View
 from retriever.card import read_card, usable_card
 from retriever.checkpoint import moved
 from retriever.encoder import Encoder
-from retriever.index import SearchIndex, Setting, read_trained
+from retriever.index import Assigned, SearchIndex, Setting, read_trained
 from retriever.lexical import Lexical, add_frequencies
 from retriever.propose import Candidates
 from retriever.ranking import Ranking, Seconds
 from retriever.rescore import Ranked, by_codes
-from retriever.search import Retriever, require_finite
+from retriever.search import Retriever
 from retriever.searcher import Part, Searcher, Ticket, groups
 from retriever.sizing import IndexKey
 
@@ -209,23 +209,21 @@ class ClusterRetriever(Retriever):
             found = super().search_many(*args, **options)
         return [[replace(ranking, missing=self.missing()) for ranking in several] for several in found]
 
-    def rank(
+    def _ranked(
         self,
         vectors: NDArray[np.float32],
+        assigned: Assigned,
         views: Sequence[View],
         k: int,
         setting: Setting,
-        depth: int = 0,
-        seconds: Seconds | None = None,
+        depth: int,
+        seconds: Seconds,
     ) -> list[Ranked]:
-        """The k best rows of each query vector [n, d] in each view. `depth` is each searcher's own."""
-        require_finite(vectors)
+        """The k best rows of some queries in each view. `depth` is each searcher's own."""
         for view in views:
             self.store.check(view)
         want = max(k, setting.depth)
-        seconds = seconds or Seconds()
         with seconds.of("propose"):
-            assigned = self.index.assign(vectors, setting.nprobe)
             replies = self._ask("candidates", vectors, assigned, views, want)
         with seconds.of("rescore"):
             rescored = bool(setting.depth) and not self.index.key.exact

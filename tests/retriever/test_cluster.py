@@ -48,13 +48,16 @@ def pair(stores, ray_cluster):
 
 
 @pytest.mark.parametrize("name", ["dense", "bm25", "hybrid"])
-def test_many_searchers_answer_as_one_does(pair, name):
+def test_many_searchers_answer_as_one_does(pair, name, monkeypatch):
     """Law 2 through the cluster: the same rows and scores, in every view."""
     local, front = pair
     for setting in (None, Setting(min(2, local.index.nlist), 0), Setting(local.index.nlist, 7)):
         for k in (3, 100):
             mine = local.search_many(TEXTS, VIEWS, k, setting, Method(name))
             assert front.search_many(TEXTS, VIEWS, k, setting, Method(name)) == mine
+    with monkeypatch.context() as few:
+        few.setattr("retriever.search._TOGETHER", 2)
+        assert front.search_many(TEXTS, VIEWS, k, setting, Method(name)) == mine
 
 
 def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster, caplog):
