@@ -5,7 +5,11 @@ An encoder and an index take seconds to load: what a store cannot answer is refu
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from datastore.generation import current
@@ -27,6 +31,17 @@ def require_text(queries: Sequence[str]) -> None:
             raise RalmError(f"{which} is empty: give it at least one word.")
         if not is_unicode(query):
             raise RalmError(f"{which} holds bytes that are no text: write it in UTF-8.")
+
+
+def require_finite(vectors: NDArray[np.float32]) -> None:
+    """Raise RalmError for query vectors [n, d] that nothing can be near to.
+
+    Too long are those whose squares float32 does not hold: products with stored vectors must stay finite.
+    """
+    if not isfinite(np.vdot(vectors, vectors)):
+        raise RalmError(
+            "A query's vector holds NaN or infinity, or is far too long: is the encoder's checkpoint whole?"
+        )
 
 
 def require_count(k: int) -> None:

@@ -5,7 +5,6 @@ Two tiers: codes in memory propose candidates, the stored vectors score them exa
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from datastore.manifest import Device, Manifest
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
-from retriever.asked import no_card, no_words, require_count, require_effort, require_text
+from retriever.asked import no_card, no_words, require_count, require_effort, require_finite, require_text
 from retriever.card import Card, identity, read_card, usable_card
 from retriever.checkpoint import moved
 from retriever.encoder import Encoder
@@ -351,14 +350,3 @@ class Retriever:
                 replace(ranking, hits=reordered(refinement, query, ranking.hits, k, self._vectors))
                 for query, ranking in zip(queries, in_order, strict=True)
             ]
-
-
-def require_finite(vectors: NDArray[np.float32]) -> None:
-    """Raise RalmError for query vectors [n, d] that nothing can be near to.
-
-    Too long are those whose squares float32 does not hold: products with stored vectors must stay finite.
-    """
-    if not isfinite(np.vdot(vectors, vectors)):
-        raise RalmError(
-            "A query's vector holds NaN or infinity, or is far too long: is the encoder's checkpoint whole?"
-        )
