@@ -5,6 +5,7 @@ smaller fraction is contained in one of a larger fraction with the same seed; an
 its document: domain and metadata. A View never depends on the query.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -58,8 +59,21 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "=": operator.eq,
 }
-# Nothing is larger or smaller than a sign: year>>3 is a slip of the finger.
-_CONDITION = re.compile(r"\s*([^<>=!]+?)\s*((?:>=|<=|>|<)(?!\s*[<>=!])|!=|==|=)\s*(.*?)\s*", re.DOTALL)
+# All the signs that stand together are the comparison: year=>3 does not ask for the text ">3".
+_SIGNS = "<>=!≤≥≠"
+_CONDITION = re.compile(rf"\s*([^{_SIGNS}]+?)\s*([{_SIGNS}](?:\s*[{_SIGNS}])*)\s*(.*?)\s*", re.DOTALL)
+# What is written for a comparison elsewhere, or by a slip of the finger. Two equals signs are taken for one.
+_MEANT = {
+    "=>": ">=",
+    "=<": "<=",
+    "=!": "!=",
+    "<>": "!=",
+    "><": "!=",
+    "≥": ">=",
+    "≤": "<=",
+    "≠": "!=",
+    "==": "=",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,23 @@ class Condition:
         if self.operator not in _OPERATORS:
             raise RalmError(f"{self.operator!r} is no comparison: use {', '.join(_OPERATORS)}.")
         object.__setattr__(self, "_parsed", _scalar(self.value))
+        if self.operator not in ("=", "!="):
+            self._require_order()
+
+    def _require_order(self) -> None:
+        """Raise RalmError for a value that nothing is larger or smaller than."""
+        if not self.value:
+            raise RalmError(f"{str(self)!r} compares with nothing: write a value behind {self.operator}.")
+        if isinstance(self._parsed, float) and not math.isfinite(self._parsed):
+            raise RalmError(
+                f"{str(self)!r} compares with no number: {self.value} has no place among numbers, write one "
+                "that has."
+            )
+        if any(sign in self.value for sign in _SIGNS):
+            raise RalmError(
+                f"{str(self)!r} is several conditions in one: write each by itself, as year>=1990 and as "
+                "year<2000."
+            )
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
@@ -89,7 +120,14 @@ class Condition:
                 f"{text!r} is no condition: write a metadata column, one of {', '.join(_OPERATORS)}, and a "
                 "value, such as year>=2010."
             )
-        return cls(found[1], found[2].replace("==", "="), found[3])
+        signs = "=" if found[2] == "==" else found[2]
+        if signs not in _OPERATORS:
+            near = _MEANT.get("".join(signs.split()), "".join(signs.split()))
+            mend = (
+                f"did you mean {found[1]}{near}{found[3]}?" if near in _OPERATORS else "such as year>=2010."
+            )
+            raise RalmError(f"{text!r}: {signs} is no comparison, use one of {', '.join(_OPERATORS)}: {mend}")
+        return cls(found[1], signs, found[3])
 
     def __str__(self) -> str:
         return f"{self.column}{self.operator}{self.value}"

@@ -1,8 +1,17 @@
 """What requests and replies look like. The chat part follows OpenAI's chat completions API."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from datastore.invalid import is_unicode
 from datastore.view import Condition, View
@@ -28,7 +37,23 @@ def _unicode(text: str) -> str:
 Unicode = Annotated[str, AfterValidator(_unicode)]
 
 
-class ViewModel(BaseModel):
+class Body(BaseModel):
+    """What a client sends: a number is written as one."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: Any, info: ValidationInfo) -> Any:
+        """Keep pydantic from making 1 of true and 5 of "5". Of 5.0 it may: JSON has one kind of number."""
+        assert info.field_name is not None  # Of a field's validator it is there.
+        annotation = cls.model_fields[info.field_name].annotation
+        kinds = {annotation, *get_args(annotation)} & {int, float, bool}
+        for kind in kinds:
+            if isinstance(value, str) or (isinstance(value, bool) != (kind is bool) and value is not None):
+                raise PydanticCustomError(f"{kind.__name__}_type", "Input should be of another type")
+        return value
+
+
+class ViewModel(Body):
     """Which passages count: a sample, domains, and conditions on metadata such as year>=2010."""
 
     model_config = ConfigDict(extra="forbid")
@@ -44,7 +69,7 @@ class ViewModel(BaseModel):
         return View(self.fraction, self.seed, tuple(self.domains), conditions)
 
 
-class DecontaminationModel(BaseModel):
+class DecontaminationModel(Body):
     """Which hits hold the question, or an answer of n words or more, and are dropped.
 
     "containment" of its n-grams (8 words), "overlap" of n words in a row (32), "jaccard" of n-grams (13).
@@ -57,7 +82,7 @@ class DecontaminationModel(BaseModel):
     threshold: float = Field(0.8, gt=0, le=1, description="of containment and jaccard")
 
 
-class SearchRequest(BaseModel):
+class SearchRequest(Body):
     """`POST /search`: one query or several, the k best passages of each."""
 
     model_config = ConfigDict(extra="forbid")
@@ -182,7 +207,7 @@ class ChatMessage(BaseModel):
         return "".join(part.text for part in self.content)
 
 
-class RetrievalOptions(BaseModel):
+class RetrievalOptions(Body):
     """Our addition to the chat API: how many passages to read (0: none), in how many tokens."""
 
     model_config = ConfigDict(extra="forbid")
@@ -191,7 +216,7 @@ class RetrievalOptions(BaseModel):
     budget: int = Field(DEFAULT_BUDGET, ge=1, le=1_000_000)
 
 
-class ChatRequest(BaseModel):
+class ChatRequest(Body):
     """`POST /v1/chat/completions`. Fields of OpenAI's API that are not named here are ignored."""
 
     model: str = "ralm"
@@ -203,7 +228,7 @@ class ChatRequest(BaseModel):
     top_p: float | None = Field(None, gt=0, le=1)
     stop: Unicode | list[Unicode] | None = None
     seed: int | None = Field(None, ge=0, lt=2**63)
-    n: Literal[1] = 1
+    n: int = Field(1, ge=1, le=1)
     retrieval: RetrievalOptions = RetrievalOptions()
 
     @field_validator("messages")

@@ -93,6 +93,50 @@ def test_what_is_no_condition_says_how_one_looks(text):
         Condition.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("signs", "meant"),
+    [
+        *(("=>", ">="), ("=<", "<="), ("=!", "!="), ("<>", "!="), ("><", "!=")),
+        *(("= >", ">="), ("> =", ">="), ("= =", "=="), ("! =", "!="), ("≥", ">="), ("≤", "<="), ("≠", "!=")),
+    ],
+)
+@pytest.mark.parametrize("around", ["", " "])
+def test_a_comparison_that_is_none_is_not_searched_but_mended(signs, meant, around):
+    with pytest.raises(RalmError) as refused:
+        Condition.parse(f"year{around}{signs}{around}2000")
+    assert str(refused.value).endswith(f"did you mean year{meant.replace('==', '=')}2000?")
+
+
+@given(st.text("<>=!≤≥≠ ", min_size=1, max_size=4), st.integers(0, 3000))
+def test_signs_are_one_of_the_comparisons_or_refused(signs, year):
+    """Whatever is taken means what it says: no sign is left at the front of the value."""
+    if signs.strip() in {">=", "<=", "!=", ">", "<", "=", "=="}:
+        found = Condition.parse(f"year{signs}{year}")
+        assert (found.operator, found.value) == (signs.strip().replace("==", "="), str(year))
+    else:
+        with pytest.raises(RalmError, match=r"such as year>=2010\.|did you mean year\S+\?"):
+            Condition.parse(f"year{signs}{year}")
+
+
+@pytest.mark.parametrize("value", ["NaN", "nan", "inf", "-inf", "Infinity", "+nan", "1e999", "9" * 5000])
+@pytest.mark.parametrize("sign", [">=", "<=", ">", "<"])
+def test_what_has_no_place_among_numbers_is_nothing_to_compare_with(sign, value):
+    with pytest.raises(RalmError, match="compares with no number"):
+        Condition.parse(f"year{sign}{value}")
+
+
+@pytest.mark.parametrize("text", ["year>=1990 and year<2000", "year>=1990,year<2000", "year>1990&note=3"])
+def test_two_conditions_in_one_are_refused(text):
+    with pytest.raises(RalmError, match="several conditions in one: write each by itself"):
+        Condition.parse(text)
+
+
+@pytest.mark.parametrize("text", ["year>=", "year> ", "date<"])
+def test_an_order_needs_a_value(text):
+    with pytest.raises(RalmError, match="compares with nothing"):
+        Condition.parse(text)
+
+
 def test_an_unknown_comparison_is_refused():
     with pytest.raises(RalmError, match="is no comparison"):
         Condition("year", "~", "1")

@@ -1,6 +1,9 @@
+import json
+
 import pytest
 from pydantic import ValidationError
 
+from datastore.invalid import sentence
 from retriever.rerank import Decontamination, Refinement
 from serve.schemas import ChatMessage, ChatRequest, SearchRequest
 
@@ -54,6 +57,42 @@ def test_malformed_searches_are_refused(body):
 def test_malformed_chats_are_refused(body):
     with pytest.raises(ValidationError):
         ChatRequest.model_validate(body)
+
+
+NUMBERS = [
+    *((SearchRequest, {"query": "x"}, name) for name in ("k", "nprobe", "depth", "recall", "weight")),
+    *((SearchRequest, {"query": "x"}, name) for name in ("near_duplicates", "diversity")),
+    *((SearchRequest, {"query": "x"}, f"view.{name}") for name in ("fraction", "seed")),
+    *((SearchRequest, {"query": "x"}, f"decontaminate.{name}") for name in ("n", "threshold")),
+    *((ChatRequest, {"messages": [USER]}, name) for name in ("max_tokens", "max_completion_tokens", "n")),
+    *((ChatRequest, {"messages": [USER]}, name) for name in ("temperature", "top_p", "seed")),
+    *((ChatRequest, {"messages": [USER]}, f"retrieval.{name}") for name in ("passages", "budget")),
+]
+
+
+@pytest.mark.parametrize("value", [True, "1", "1.0"])
+@pytest.mark.parametrize(("model", "body", "name"), NUMBERS)
+def test_what_is_no_number_is_not_made_one(model, body, name, value):
+    outer, _, inner = name.partition(".")
+    asked = body | {outer: {inner: value} if inner else value}
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate_json(json.dumps(asked))
+    said = sentence(model, refused.value.errors(), "The request body")
+    assert said.startswith(f"{name} must be ")
+    assert said.endswith(f"not {json.dumps(value).replace(chr(34), chr(39))}.")
+
+
+@pytest.mark.parametrize(("model", "body", "name"), NUMBERS)
+def test_every_number_is_taken_and_described(model, body, name):
+    """JSON has one kind of number, so 1.0 is a whole one."""
+    outer, _, inner = name.partition(".")
+    model.model_validate_json(json.dumps(body | {outer: {inner: 1.0} if inner else 1.0}))
+    assert '"ge"' not in json.dumps(model.model_json_schema())  # A bound that no client knows.
+
+
+def test_a_stream_is_asked_for_by_true():
+    with pytest.raises(ValidationError):
+        ChatRequest.model_validate({"messages": [USER], "stream": "yes"})
 
 
 def test_a_search_says_what_is_to_follow_it():
