@@ -260,22 +260,16 @@ def serve(
     require_quantization(quantization)
     if partial and not searchers:
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
-    import socket
-
     import uvicorn
 
     from lm.reader import TransformersReader
     from pipelines.stores import Opening, open_stores
     from serve.answerer import Answerer
     from serve.app import create_app
+    from serve.listening import listen
 
     # Taken before the models load: a port in use is worth knowing at once.
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except (OSError, OverflowError) as error:
-            raise RalmError(f"{host}:{port} cannot be listened on ({error}): choose --port.") from None
+    with listen(host, port) as listener:
         opening = Opening(as_device(device), as_place(index_in), encoder, query_encoder, searchers, partial)
         retriever = open_stores([store, *(also or [])], opening)
         show.loading(reader)
