@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 from pipelines.readers.files import open_file, size
 from pipelines.readers.formats import Segment
+from pipelines.readers.front_matter import split
 from pipelines.readers.records import BOM, Intake, Record, Unreadable, failed
+
+_MARKDOWN = (".md", ".markdown")
 
 
 def read_text(segment: Segment, intake: Intake) -> Iterator[Record]:
@@ -19,7 +22,9 @@ def read_text(segment: Segment, intake: Intake) -> Iterator[Record]:
         reason = f"invalid UTF-8 at byte {error.start}: convert the file to UTF-8"
         yield Unreadable(segment.name, 1, reason)
         return
-    yield intake.document(segment.name, text, {}, segment.name, 1)
+    # A file is called by its name, whatever `id` stands in it: these are often the same in two folders.
+    metadata, text = split(text) if segment.name.lower().endswith(_MARKDOWN) else ({}, text)
+    yield intake.document(segment.name, text, metadata, segment.name, 1)
 
 
 def read_html(segment: Segment, intake: Intake) -> Iterator[Record]:

@@ -25,3 +25,22 @@ def test_text_that_is_not_utf8_or_too_large_says_how_to_mend_it(tmp_path):
     (tmp_path / "c.html").write_bytes(b"")
     (found,) = read(tmp_path / "c.html", kind="html")
     assert isinstance(found, Unreadable)
+
+
+def test_front_matter_is_metadata_of_markdown_alone(tmp_path):
+    written = "---\ntitle: On bridges\nid: intro\nyear: 1787\n---\n\n# Bridges\n\nStone.\n"
+    for name in ("a.md", "b.Markdown", "c.rst", "d.txt"):
+        (tmp_path / name).write_text("\ufeff" + written)
+    for name in ("a.md", "b.Markdown"):
+        (found,) = read(tmp_path / name, kind="text")
+        assert (found.id, found.text) == (name, "# Bridges\n\nStone.\n")
+        assert found.metadata == {"title": "On bridges", "id": "intro", "year": 1787}
+    for name in ("c.rst", "d.txt"):
+        (found,) = read(tmp_path / name, kind="text")
+        assert (found.text, found.metadata) == (written, {})
+
+
+def test_broken_front_matter_stays_text(tmp_path):
+    (tmp_path / "a.md").write_text("---\ntitle: [broken\n---\nText.")
+    (found,) = read(tmp_path / "a.md", kind="text")
+    assert (found.text, found.metadata) == ("---\ntitle: [broken\n---\nText.", {})
