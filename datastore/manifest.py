@@ -7,7 +7,14 @@ from typing import Any, Literal
 
 import orjson
 import xxhash
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from datastore.errors import RalmError
 from datastore.invalid import sentence
@@ -23,6 +30,10 @@ TAKEN_DOWN = "dropped.taken_down"
 Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "cuda"]
 Pooling = Literal["mean", "cls", "last"]
+
+
+def _absent(value: object) -> bool:
+    return value is None
 
 
 class _Frozen(BaseModel):
@@ -128,11 +139,17 @@ class IndexEntry(_Frozen):
 
 
 class SourceEntry(_Frozen):
-    """One source of the corpus, by the name its documents' default ids begin with."""
+    """One source of the corpus, by the name its documents' default ids begin with.
+
+    `called` is its name without the number that an addition puts behind one that is taken, and
+    `default_domain` the domain of records that state none, where the name does not tell these.
+    """
 
     name: str
     domain: str | None
     bytes: int
+    called: str | None = Field(None, exclude_if=_absent)
+    default_domain: str | None = Field(None, exclude_if=_absent)
 
 
 class Manifest(_Frozen):

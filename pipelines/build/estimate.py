@@ -220,8 +220,8 @@ def _typical(samples: Sequence[_Sample]) -> Iterator[NDArray[np.int32]]:
 
 
 def _reader(config: BuildConfig, corpus: Corpus, split: Split) -> RecordReader:
-    name = corpus.sources[split.source].name
-    return RecordReader(config.sources[split.source], name, config.max_record_bytes)
+    domain = corpus.domains[split.source]
+    return RecordReader(config.sources[split.source], domain, config.max_record_bytes)
 
 
 def _embedding_cost(config: BuildConfig, ids: Sequence[NDArray[np.int32]]) -> tuple[float, int]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import xxhash
 
 from datastore.errors import RalmError
-from pipelines.build.sources import source_names
+from pipelines.build.names import source_names
 from pipelines.build.word_hashes import word_hashes
 from pipelines.config import Decontamination
 from pipelines.evaluate.questions import load_questions

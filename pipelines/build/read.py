@@ -115,8 +115,7 @@ class ReadStage:
 
     def _records(self, split: Split) -> Iterator[tuple[Segment, Record]]:
         source = self.config.sources[split.source]
-        name = self.corpus.sources[split.source].name
-        reader = RecordReader(source, name, self.config.max_record_bytes)
+        reader = RecordReader(source, self.corpus.domains[split.source], self.config.max_record_bytes)
         left = self._limit(split.number)
         for segment in split.segments:
             records = reader.read(segment)

@@ -17,6 +17,7 @@ import xxhash
 
 from datastore.errors import RalmError
 from datastore.manifest import SourceEntry
+from pipelines.build.names import named
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.readers import files
 from pipelines.readers.files import Found, each, is_remote
@@ -45,11 +46,12 @@ class Split:
 
 @dataclass(frozen=True)
 class Corpus:
-    """The sources of a build, resolved."""
+    """The sources of a build, resolved; `domains` are theirs where a record states none."""
 
     sources: tuple[SourceEntry, ...]
     splits: tuple[Split, ...]
     ignored: tuple[str, ...]
+    domains: tuple[str, ...]
 
     @property
     def bytes(self) -> int:
@@ -83,50 +85,30 @@ def _ends(segment: Segment) -> str:
         return xxhash.xxh3_64_hexdigest(first + handle.read(end - handle.tell()))
 
 
-def resolve(config: BuildConfig, taken: Sequence[str] = ()) -> Corpus:
+def resolve(config: BuildConfig, before: Sequence[SourceEntry] = ()) -> Corpus:
     """List a build's files and cut them into splits. Raises RalmError for a source without any.
 
-    `taken` are the names of sources that the store has already.
+    `before` are the sources that the store has already.
     """
-    names = source_names([source.path for source in config.sources], taken)
+    domains = [source.domain or None for source in config.sources]
+    every = named([source.path for source in config.sources], domains, before)
     sources: list[SourceEntry] = []
     splits: list[Split] = []
     ignored: list[str] = []
-    for number, (source, name) in enumerate(zip(config.sources, names, strict=True)):
+    for number, (source, one) in enumerate(zip(config.sources, every, strict=True)):
         if source.path.startswith("hf://"):
             sized = list(_hub_segments(source))
         else:
-            known, unknown = _files(source, name)
+            known, unknown = _files(source, one.name)
             ignored += unknown
             cut = partial(_segments, source=source, split_bytes=config.split_bytes)
             sized = [item for items in each(cut, known, is_remote(source.path)) for item in items]
-        before = len(splits)
+        first = len(splits)
         for segments, size in _pack(sized, config.split_bytes):
             splits.append(Split(len(splits), number, segments, size))
-        domain = source.domain or None
-        size = sum(split.bytes for split in splits[before:])
-        sources.append(SourceEntry(name=name, domain=domain, bytes=size))
-    return Corpus(tuple(sources), tuple(splits), tuple(ignored))
-
-
-def source_names(paths: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
-    """The shortest ends of the paths that tell the sources apart; most often the last part alone.
-
-    Where one of them is `taken`, all end in a number: more of the path would be no name to keep.
-    """
-    whole = [(p,) if p.startswith("hf://") else files.parts(p) for p in paths]
-    if len(set(whole)) < len(whole):
-        twice = next(p for i, p in enumerate(paths) if whole[i] in whole[:i])
-        raise RalmError(f"The source {twice} is given twice: name it once.")
-    length = 1
-    while len({p[-length:] for p in whole}) < len(whole):
-        length += 1
-    names = ["/".join(p[-length:]).removeprefix("hf://").lstrip("/") or "root" for p in whole]
-    found, number = names, 1
-    while set(found) & set(taken):
-        number += 1
-        found = [f"{name}#{number}" for name in names]
-    return found
+        size = sum(split.bytes for split in splits[first:])
+        sources.append(one.entry(domains[number], size))
+    return Corpus(tuple(sources), tuple(splits), tuple(ignored), tuple(one.domain for one in every))
 
 
 def _files(source: SourceConfig, label: str) -> tuple[list[Found], list[str]]:

@@ -6,11 +6,8 @@ document by its nature (`Skipped`, `Blank`) and is counted; a bad one costs noth
 
 import datetime
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,13 +15,10 @@ import orjson
 from datastore.errors import Unavailable
 from datastore.schema import Document, Scalar
 from pipelines.config import SourceConfig
-from pipelines.readers.formats import EXTENSIONS
 
 BOM = b"\xef\xbb\xbf"
 # Dolma calls it `metadata`, RedPajama `meta`: an object of what else is known of a record.
 _NESTED = ("metadata", "meta")
-# What `source_names` puts behind a name that the store has already.
-_ADDED = re.compile(r"#\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +47,13 @@ Record = Document | Unreadable | Skipped | Blank
 
 @dataclass
 class Intake:
-    """What the readers of one source share. `consumed` counts the uncompressed bytes read so far."""
+    """What the readers of one source share.
+
+    `domain` is that of records that state none; `consumed` counts the uncompressed bytes read so far.
+    """
 
     source: SourceConfig
-    name: str
+    domain: str
     max_record_bytes: int
     consumed: float = 0
 
@@ -90,7 +87,7 @@ class Intake:
         """A document, unless it holds what UTF-8 cannot spell: lone surrogates reach us through Parquet, the
         hub and HTML. The source's domain and licence win over the record's."""
         if self.source.domain or not isinstance(domain, str) or not domain:
-            domain = default_domain(self.source, self.name)
+            domain = self.source.domain or self.domain
         if self.source.licence:
             metadata = {**metadata, "licence": self.source.licence}
         try:
@@ -122,25 +119,6 @@ def _scalar(value: object) -> Scalar:
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return str(value)
     return value if isinstance(value, str | int | bool) else None
-
-
-def default_domain(source: SourceConfig, name: str) -> str:
-    """The domain of records that state none: the source's, or its name without known extensions.
-
-    The whole name, with as much of its path as tells it from other sources: were two sources to share
-    a default domain, the second's documents would be taken for duplicates of the first's. One that is added
-    later under the same name has the same domain: what it calls as before is the same document, and stays
-    taken down if it was.
-    """
-    return source.domain or _without_extensions(name)
-
-
-@lru_cache(maxsize=64)
-def _without_extensions(name: str) -> str:
-    path = Path(_ADDED.sub("", name))
-    while path.suffix.lower() in EXTENSIONS and path.stem:
-        path = path.with_suffix("")
-    return str(path)
 
 
 def only_damage(error: OSError, path: str) -> None:

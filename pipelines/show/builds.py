@@ -11,7 +11,7 @@ from datastore.origin import address_of
 from pipelines.build.contamination import sought
 from pipelines.build.measured import of_embedding
 from pipelines.build.progress import amount, duration
-from pipelines.show.counts import dropped, named
+from pipelines.show.counts import dropped, known_ids, named
 from pipelines.show.terminal import console, print_rows
 from pipelines.took import speed
 
@@ -66,6 +66,8 @@ def built(store: Path, manifest: Manifest) -> None:
     print_rows(address_of(store), rows)
     if manifest.contamination:
         _sought(store / manifest.contamination.path)
+    if said := known_ids(counts):
+        console.print(said, style="yellow", markup=False)
     if counts["unreadable"]:
         console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
 

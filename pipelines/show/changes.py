@@ -10,7 +10,7 @@ from rich.markup import escape
 from datastore.manifest import Manifest
 from datastore.origin import Origin, address_of
 from pipelines.build.progress import amount
-from pipelines.show.counts import dropped, named
+from pipelines.show.counts import dropped, known_ids, named
 from pipelines.show.terminal import console, print_rows
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
         ("manifest", manifest.hash),
     ]
     print_rows(address_of(store), rows)
+    if said := known_ids(counts):
+        console.print(said, style="yellow", markup=False)
     if counts["unreadable"]:
         console.print(f"What could not be read: {escape(str(store))}/removed/", style="yellow")
     if not counts["passages"]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from pipelines.build.contamination import BY
 from pipelines.build.lines import REPEATED
+from pipelines.build.progress import amount
 
 
 def named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:
@@ -22,3 +23,14 @@ def dropped(counts: Mapping[str, int]) -> list[tuple[str, str]]:
         *((f"passages dropped: {reason.replace('_', ' ')}", f"{n:,}") for reason, n in reasons.items()),
         *((f"  for {file}", f"{n:,}") for file, n in files.items()),
     ]
+
+
+def known_ids(counts: Mapping[str, int]) -> str:
+    """What to say of documents whose domain and id came before; empty if there are none."""
+    number = counts.get("removed.duplicate_id", 0)
+    if not number:
+        return ""
+    return (
+        f"Left out for a domain and id that came before: {amount(number, 'documents')} "
+        "(removed/.../duplicate_id/ lists them). Are they others, give their source a domain of its own."
+    )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
-from pipelines.build.sources import source_names
+from pipelines.build.names import source_names
 from pipelines.config import BuildConfig, Decontamination, SourceConfig, checked_config, load_config
 
 

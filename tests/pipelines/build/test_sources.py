@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
-from pipelines.build.sources import _pack, resolve, source_names
+from pipelines.build.sources import _pack, resolve
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.readers.formats import Segment, compression
 
@@ -101,17 +101,6 @@ def test_packing_keeps_every_file_in_order_within_the_size(sizes, limit):
     for segments, size in packed:
         assert size == sum(sizes[int(g.path)] for g in segments)
         assert size <= limit or len(segments) == 1
-
-
-def test_sources_of_one_name_are_told_apart_by_their_folders():
-    assert source_names(["/x/2023/data.jsonl", "/x/2024/data.jsonl"]) == [
-        "2023/data.jsonl",
-        "2024/data.jsonl",
-    ]
-    assert source_names(["/x/a.jsonl"]) == ["a.jsonl"]
-    assert source_names(["hf://o/n", "/x/n"]) == ["o/n", "n"]
-    with pytest.raises(RalmError, match="given twice"):
-        source_names(["/x/a", "/x/../x/a"])
 
 
 def test_what_cannot_be_read_is_a_sentence(tmp_path):

@@ -3,6 +3,7 @@
 import json
 from xml.sax.saxutils import escape
 
+from pipelines.build.names import short
 from pipelines.config import SourceConfig
 from pipelines.readers.formats import Segment
 from pipelines.readers.reader import RecordReader
@@ -16,7 +17,7 @@ END = b"</mediawiki>\n"
 
 
 def read(path, kind="jsonl", limit=1 << 20, begin=0, end=-1, first=0, **source):
-    reader = RecordReader(SourceConfig(path=str(path), **source), path.name, limit)
+    reader = RecordReader(SourceConfig(path=str(path), **source), short(path.name), limit)
     return list(reader.read(Segment(str(path), path.name, kind, begin, end, first)))
 
 

@@ -34,7 +34,7 @@ def records_of(corpus):
     found = []
     for split in corpus.splits:
         for g in split.segments:
-            reader = RecordReader(SourceConfig(path=g.path), corpus.sources[split.source].name, 1 << 20)
+            reader = RecordReader(SourceConfig(path=g.path), corpus.domains[split.source], 1 << 20)
             first = count_newlines(g.path, 0, g.begin) if g.kind == "jsonl" else g.first_record
             found += list(reader.read(replace(g, first_record=first)))
     return found

@@ -1,8 +1,6 @@
 import pytest
 
 from datastore.schema import Document
-from pipelines.config import SourceConfig
-from pipelines.readers.records import default_domain
 from tests.pipelines.readers.reading import lines, read
 
 
@@ -29,15 +27,6 @@ def test_without_an_id_a_document_is_named_by_file_and_line(tmp_path):
 def test_a_sources_domain_wins_over_the_records(tmp_path):
     path = lines(tmp_path / "a.jsonl", {"text": "one", "domain": "theirs"})
     assert read(path, domain="mine")[0].domain == "mine"
-
-
-def test_the_domain_is_the_sources_own_or_its_name():
-    assert default_domain(SourceConfig(path="a"), "wiki.jsonl.zst") == "wiki"
-    # What tells two sources apart tells their domains apart, or all of one would be duplicates.
-    assert default_domain(SourceConfig(path="a"), "2023/wiki.jsonl.zst") == "2023/wiki"
-    assert default_domain(SourceConfig(path="a"), "wiki.en.jsonl") == "wiki.en"
-    assert default_domain(SourceConfig(path="a"), "o/wiki?config=20231101.de") == "o/wiki?config=20231101.de"
-    assert default_domain(SourceConfig(path="a", domain="books"), "x.txt") == "books"
 
 
 # One record each as the corpora publish them, shortened.
