@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 
 from datastore.errors import RalmError
+from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.lines import bounded_line, open_stream
 
 _LONGEST = 1 << 24
@@ -59,10 +60,10 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _question(path: Path, number: int, line: bytes, scored: bool) -> Question:
     try:
-        fields = orjson.loads(line)
+        fields = ask(orjson.loads, line)
         text, answers = fields["question"], fields.get("answers") or []
         gold = fields.get("gold_docs") or []
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (Refused, KeyError, TypeError, AttributeError):
         raise RalmError(f'{path}, line {number}: not a JSON object with a "question".') from None
     if not isinstance(text, str) or not _texts(answers) or not _texts(gold):
         raise RalmError(

@@ -16,6 +16,7 @@ from pipelines.filters.length import Length
 from pipelines.filters.personal import PersonalData
 from pipelines.filters.rule import Rejected
 from pipelines.filters.text import Text
+from pipelines.readers.foreign import Refused
 
 NOBODY = Takedowns(frozenset())
 
@@ -77,7 +78,10 @@ class Chain:
 
     def _judged(self, text: Text) -> Text | Removed:
         for rule in self.rules:
-            verdict = rule.judge(text)
+            try:
+                verdict = rule.judge(text)
+            except Refused as error:
+                verdict = Rejected("unjudged", f"the text cannot be judged ({error})")
             if isinstance(verdict, Rejected):
                 return Removed(rule.name, str(verdict))
             text = verdict

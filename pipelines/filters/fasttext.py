@@ -11,6 +11,7 @@ from pydantic import Field
 from datastore.errors import RalmError
 from pipelines.filters.rule import Rejected, Rule, Verdict
 from pipelines.filters.text import Text
+from pipelines.readers.foreign import ask
 
 
 def content_of(path: Path) -> str:
@@ -41,18 +42,23 @@ def load_model(path: str | None, sha256: str | None = None) -> Any:
             f"{path} is not the fastText model that was filtered with (its content differs): give that one."
         )
     try:
-        return fasttext.load_model(path)
+        model = fasttext.load_model(path)
+        model.predict("")  # One that was trained without labels says so.
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise RalmError(
             f"{path} is not a fastText model ({reason}): give the path of a .bin or .ftz."
         ) from None
+    return model
 
 
 def _labels(model: Any, body: str, characters: int, count: int) -> dict[str, float]:
-    """The model's most likely labels for the beginning of a text, and how likely each is."""
+    """The model's most likely labels for the beginning of a text, and how likely each is.
+
+    Raises Refused for a text that it cannot judge.
+    """
     beginning = " ".join(body[:characters].split())  # fastText takes a line feed for the end.
-    labels, shares = model.predict(beginning, k=count)
+    labels, shares = ask(model.predict, beginning, k=count)
     return {
         label.removeprefix("__label__"): min(1.0, float(share))
         for label, share in zip(labels, shares, strict=True)

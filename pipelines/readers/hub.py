@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from datastore.errors import RalmError, Unavailable
+from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment
-from pipelines.readers.records import Intake, Record, one_line
+from pipelines.readers.records import Intake, Record, Unreadable, one_line
 
 # How long the hub may take to say which commit a set is at.
 _SECONDS = 20.0
@@ -71,9 +72,23 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     shard = dataset.shard(num_shards=dataset.num_shards, index=segment.begin)
     # Row numbers are known within a shard only, so the shard is part of a default id.
     file = f"{segment.name}/{segment.begin}"
-    with _asked(segment.path, "read on"):
-        for number, fields in enumerate(shard, 1):
-            yield intake.from_fields(fields, file, number)
+    rows, number = iter(shard), 0
+    while True:
+        number += 1
+        try:
+            fields = ask(_next, rows, segment.path)
+        except Refused as error:
+            yield Unreadable(file, number, f"the rows cannot be read from here on ({error})")
+            return
+        if fields is None:
+            return
+        yield intake.from_fields(fields, file, number)
+
+
+def _next(rows: Iterator[Any], path: str) -> Any:
+    """The next row, None behind the last. Raises Unavailable for what may be the connection's fault."""
+    with _asked(path, "read on"):
+        return next(rows, None)
 
 
 @contextmanager

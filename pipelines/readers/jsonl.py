@@ -7,6 +7,7 @@ from typing import NoReturn
 import orjson
 
 from pipelines.readers.decompress import Damage, next_frame
+from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment, compression
 from pipelines.readers.lines import bounded_line, open_stream, skip_to_line
 from pipelines.readers.records import BOM, Blank, Intake, Record, Unreadable, one_line, only_damage
@@ -57,15 +58,15 @@ def _record(line: bytes | None, length: int, file: str, number: int, intake: Int
     if not line.strip():
         return Blank()
     try:
-        fields = orjson.loads(line.strip())
-    except orjson.JSONDecodeError as error:
+        fields = ask(orjson.loads, line.strip())
+    except Refused as error:
         return Unreadable(file, number, _reason(line, error))
     if not isinstance(fields, dict):
         return Unreadable(file, number, "the record is not a JSON object")
     return intake.from_fields(fields, file, number)
 
 
-def _reason(line: bytes, error: orjson.JSONDecodeError) -> str:
+def _reason(line: bytes, refused: Refused) -> str:
     try:
         line.decode()
     except UnicodeDecodeError as found:
@@ -77,7 +78,10 @@ def _reason(line: bytes, error: orjson.JSONDecodeError) -> str:
         return "invalid JSON: NaN and Infinity are no numbers there"
     except (ValueError, RecursionError):
         pass
-    return f"invalid JSON: {error.msg} at character {error.pos}"
+    error = refused.__cause__
+    if isinstance(error, orjson.JSONDecodeError):
+        return f"invalid JSON: {error.msg} at character {error.pos}"
+    return f"it cannot be read ({refused})"
 
 
 class _NoNumberError(Exception):

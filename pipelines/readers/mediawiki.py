@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 from pipelines.readers.decompress import Damage, Decompressed, next_frame, open_frames
 from pipelines.readers.files import open_file
+from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment, compression
 from pipelines.readers.records import Intake, Record, Skipped, Unreadable, one_line, only_damage
 from pipelines.readers.scanner import Scanner
@@ -125,11 +126,9 @@ def _page(scanner: Scanner, limit: int) -> bytes | _Bad:
 
 
 def _record(page: bytes, file: str, number: int, intake: Intake, unseen: tuple[str, ...]) -> Record:
-    from mwparserfromhell.parser import ParserError
-
     try:
-        tree = ElementTree.fromstring(page)
-    except ElementTree.ParseError as error:
+        tree = ask(ElementTree.fromstring, page)
+    except Refused as error:
         return Unreadable(file, number, f"the page is no valid XML ({error})")
     if tree.findtext("ns", "0") != "0":
         return Skipped("namespace")
@@ -142,8 +141,8 @@ def _record(page: bytes, file: str, number: int, intake: Intake, unseen: tuple[s
         return Skipped("model")
     try:
         text = plain_text(revision.findtext("text") or "", unseen)
-    except ParserError as error:
-        return Unreadable(file, number, f"its wikitext cannot be parsed ({one_line(error)})")
+    except Refused as error:
+        return Unreadable(file, number, f"its wikitext cannot be parsed ({error})")
     known = {"title": tree.findtext("title"), "date": revision.findtext("timestamp")}
     metadata = {name: value for name, value in known.items() if value}
     return intake.document(page_id, text, metadata, file, number)

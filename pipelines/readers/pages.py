@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from pipelines.readers.files import open_file, size
+from pipelines.readers.foreign import Refused
 from pipelines.readers.formats import Segment
 from pipelines.readers.front_matter import split
+from pipelines.readers.html import text_of_html
 from pipelines.readers.records import BOM, Intake, Record, Unreadable, failed
 
 _MARKDOWN = (".md", ".markdown")
@@ -33,18 +35,15 @@ def read_html(segment: Segment, intake: Intake) -> Iterator[Record]:
     if isinstance(data, Unreadable):
         yield data
         return
-    text = text_of_html(data)
+    try:
+        text = text_of_html(data)
+    except Refused as error:
+        yield Unreadable(segment.name, 1, f"the HTML cannot be read ({error})")
+        return
     if not text:
         yield Unreadable(segment.name, 1, "no text is found in the HTML")
         return
     yield intake.document(segment.name, text, {}, segment.name, 1)
-
-
-def text_of_html(page: bytes | str) -> str:
-    """The main text of a page, or all of its text if it has no main part; "" if there is none."""
-    import trafilatura
-
-    return trafilatura.extract(page, include_comments=False) or trafilatura.html2txt(page) or ""
 
 
 def _whole(segment: Segment, intake: Intake) -> bytes | Unreadable:

@@ -15,6 +15,7 @@ import orjson
 from datastore.errors import Unavailable
 from datastore.schema import Document, Scalar
 from pipelines.config import SourceConfig
+from pipelines.readers.foreign import Refused, ask
 
 BOM = b"\xef\xbb\xbf"
 # Dolma calls it `metadata`, RedPajama `meta`: an object of what else is known of a record.
@@ -93,8 +94,8 @@ class Intake:
         try:
             for part in (doc_id, domain, text):
                 part.encode()
-            orjson.dumps(metadata)
-        except (UnicodeEncodeError, TypeError):
+            ask(orjson.dumps, metadata)
+        except (UnicodeEncodeError, Refused):
             return Unreadable(file, number, "the record holds characters that are not Unicode")
         return Document(doc_id, domain, text, metadata)
 

@@ -12,14 +12,14 @@ file the damaged member, in a plain one the record whose length is wrong. warcio
 import io
 import logging
 import re
-import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from pipelines.readers.decompress import Damage, Decompressed, next_frame, open_frames
 from pipelines.readers.files import open_file
+from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment, compression
-from pipelines.readers.pages import text_of_html
+from pipelines.readers.html import text_of_html
 from pipelines.readers.records import Intake, Record, Skipped, Unreadable, one_line, only_damage
 from pipelines.readers.scanner import Scanner
 
@@ -158,23 +158,14 @@ def _record(block: bytes, file: str, number: int, intake: Intake) -> Record:
 
 def _parsed(block: bytes) -> Any:
     """The record as warcio reads it. Raises _BadRecord."""
-    from warcio.exceptions import ArchiveLoadFailed
     from warcio.recordloader import ArcWarcRecordLoader
-    from warcio.statusandheaders import StatusAndHeadersParserException
 
     if not _TARGET.search(block, 0, block.find(_RECORD_END)):
         block = block.replace(b"\r\n", b"\r\nWARC-Target-URI: \r\n", 1)  # warcio fails without it.
     try:
-        return ArcWarcRecordLoader().parse_record_stream(io.BytesIO(block), known_format="warc")
-    except (
-        ArchiveLoadFailed,
-        StatusAndHeadersParserException,
-        EOFError,
-        ValueError,
-        AttributeError,
-    ) as error:
-        # The last where warcio's header ends before ours, at a line of other white space, without that name.
-        raise _BadRecord(f"it cannot be parsed ({one_line(error)})") from None
+        return ask(ArcWarcRecordLoader().parse_record_stream, io.BytesIO(block), known_format="warc")
+    except Refused as error:
+        raise _BadRecord(f"it cannot be parsed ({error})") from None
 
 
 def _text(record: Any) -> str | Skipped:
@@ -198,12 +189,15 @@ def _page(record: Any, limit: int) -> str | Skipped:
     if media not in _HTML:
         return Skipped("content_type")
     try:
-        page: bytes = record.content_stream().read(limit + 1)
-    except (ValueError, zlib.error, OSError, EOFError) as error:
-        raise _BadRecord(f"the page cannot be decoded ({one_line(error)})") from None
+        page: bytes = ask(record.content_stream().read, limit + 1)
+    except Refused as error:
+        raise _BadRecord(f"the page cannot be decoded ({error})") from None
     if len(page) > limit:
         raise _BadRecord(f"the page unpacks to more than the {limit:,} bytes that max_record_bytes allows")
-    text = text_of_html(_decoded(page, charset))
+    try:
+        text = text_of_html(_decoded(page, charset))
+    except Refused as error:
+        raise _BadRecord(f"the HTML cannot be read ({error})") from None
     if not text:
         raise _BadRecord("no text is found in the HTML")
     return text

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pipelines.readers.foreign import Refused, ask
+
 # Names that every wiki knows beside its own.
 _UNSEEN = frozenset(("file", "image", "media", "category"))
 # fmt: off
@@ -28,11 +30,14 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def plain_text(wikitext: str, unseen: Iterable[str] = ()) -> str:
-    """The running text of a page. `unseen` are the wiki's names of files and categories, in small letters."""
+    """The running text of a page. `unseen` are the wiki's names of files and categories, in small letters.
+
+    Raises Refused for a page that cannot be parsed.
+    """
     import mwparserfromhell
 
     # Bold and italics are taken away as text: their parsing is ambiguous and slow, and they leave nothing.
-    code = mwparserfromhell.parse(wikitext, skip_style_tags=True)
+    code = ask(mwparserfromhell.parse, wikitext, skip_style_tags=True)
     text = _MAGIC.sub("", _QUOTES.sub("", "".join(_render(code, _UNSEEN.union(unseen)))))
     lines = (_SPACES.sub(" ", line).strip() for line in _EMPTY_BRACKETS.sub("", text).split("\n"))
     return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
@@ -84,8 +89,8 @@ def _tag(node: Any, unseen: frozenset[str]) -> Iterator[str]:
 def _entity(node: Any) -> str:
     """The character that an entity stands for; the entity if there is no such character."""
     try:
-        found = str(node.normalize())
+        found = str(ask(node.normalize))
         found.encode()
-    except (ValueError, OverflowError):
+    except (Refused, UnicodeEncodeError):
         return str(node)
     return found

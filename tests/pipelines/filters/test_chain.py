@@ -6,6 +6,7 @@ from datastore.takedown import Takedown, Takedowns
 from pipelines.config import checked_config
 from pipelines.filters.c4 import BoilerplateLines
 from pipelines.filters.chain import Chain, Removed, in_share
+from pipelines.filters.fasttext import Language
 from pipelines.filters.gopher import GopherQuality
 from pipelines.filters.length import Length
 
@@ -73,3 +74,17 @@ def test_filters_are_named_or_spelled_out():
 def test_a_filter_that_is_none_is_answered_with_those_there_are(filters, what):
     with pytest.raises(RalmError, match=what):
         checked_config({"sources": [{"path": "a"}], "filters": filters})
+
+
+def test_a_text_that_a_filters_library_cannot_judge_is_removed_with_the_reason(monkeypatch):
+    class Model:
+        def predict(self, text, k):
+            if "odd" in text:
+                raise RuntimeError("no such row")
+            return ("__label__en",), (0.9,)
+
+    monkeypatch.setattr("pipelines.filters.fasttext.load_model", lambda *_: Model())
+    removed, kept = Chain((Language(),)).judge([Document("a", "d", "odd"), Document("b", "d", "even")])
+    assert removed.filter == "language"
+    assert removed.reason == "unjudged: the text cannot be judged (RuntimeError: no such row)"
+    assert kept.document.id == "b"

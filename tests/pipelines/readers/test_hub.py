@@ -7,6 +7,7 @@ from pipelines.config import SourceConfig
 from pipelines.readers.formats import Segment
 from pipelines.readers.hub import at_commit, open_hub_dataset, revision_of
 from pipelines.readers.reader import RecordReader
+from pipelines.readers.records import Unreadable
 from tests.pipelines.readers.reading import lines
 
 
@@ -69,3 +70,19 @@ def test_a_hub_data_set_that_cannot_be_had_is_a_sentence():
         open_hub_dataset("hf://nobody/nothing")
     with pytest.raises(RalmError, match="unknown option colour"):
         open_hub_dataset("hf://nobody/nothing?colour=red")
+
+
+def test_a_row_that_the_hubs_library_cannot_make_is_listed_with_what_lies_behind_it(monkeypatch):
+    class Set:
+        num_shards = 1
+
+        def shard(self, num_shards, index):
+            yield {"text": "one"}
+            raise TypeError("a cast that fails")
+
+    monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: Set())
+    reader = RecordReader(SourceConfig(path="hf://owner/set"), "set", 1 << 20)
+    one, two = reader.read(Segment("hf://owner/set", "set", "hf", 0, 1))
+    assert one.text == "one"
+    reason = "the rows cannot be read from here on (TypeError: a cast that fails)"
+    assert two == Unreadable("set/0", 2, reason)

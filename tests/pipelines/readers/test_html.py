@@ -1,0 +1,41 @@
+import pytest
+
+from pipelines.readers.html import text_of_html
+from pipelines.readers.records import Unreadable
+from tests.conftest import build_store
+from tests.pipelines.readers.reading import read
+
+PAGE = (
+    "<html><body><p>The old stone bridge was built in 1787.</p>"
+    "<p>Page two{} of the book, {}.</p></body></html>"
+)
+SPACES = ["&#12;", "&#x0C;", "&#11;", "&#xb;", "&#0012;", "&#12 "]
+DROPPED = ["&#31;", "&#x1e;", "&#X1F;", "&#1;", "&#xfffe;", "&#xFFFF;", "&#8"]
+
+
+@pytest.mark.parametrize("reference", SPACES + DROPPED)
+def test_a_control_character_written_as_a_number_costs_no_word(reference):
+    for page in (PAGE.format(reference, "é"), PAGE.format(reference, "é").encode()):
+        text = text_of_html(page)
+        assert "built in 1787." in text
+        assert "Page two of the book, é." in text
+
+
+def test_a_control_character_parts_words_as_in_a_browser():
+    assert "two of three" in text_of_html(PAGE.format("&#12;of three", ""))
+    assert "twoof three" in text_of_html(PAGE.format("&#30;of three", ""))
+
+
+@pytest.mark.parametrize("reference", ["&#65;", "&#x41;", "&#" + "0" * 9000 + "65;", "&#1234567;", "&#9;"])
+def test_other_references_stay(reference):
+    text = text_of_html(PAGE.format("", reference))
+    shown = {"&#1234567;": "\ufffd", "&#9;": ""}.get(reference, "A")
+    assert f"of the book, {shown}." in text.replace(",.", ", .")
+
+
+def test_a_page_with_a_control_character_is_read_and_the_store_built(tmp_path):
+    path = tmp_path / "a.html"
+    path.write_text(PAGE.format("&#12;", "&#x1e;"))
+    (page,) = read(path, kind="html")
+    assert not isinstance(page, Unreadable)
+    assert build_store(tmp_path / "s", path).counts["indexed"] == 1
