@@ -12,7 +12,10 @@ import orjson
 from datastore.errors import RalmError
 from datastore.layout import Hold, Layout, atomic_write, checksum, read_json, to_json
 from datastore.manifest import Manifest, parse
-from datastore.origin import Origin, address_of, fetch
+from datastore.origin import CACHE, Origin, address_of, fetch
+
+# Of a file that might tell a store; other people's are not read for it.
+_LARGEST = 1 << 30
 
 
 def publish(layout: Layout, manifest: Manifest) -> None:
@@ -73,6 +76,26 @@ def published(layout: Layout) -> bool:
     """Whether the store has a current generation. Raises RalmError if the pointer to it is lost."""
     origin = Origin.of(layout.root)
     return _has_pointer(layout) if origin is None else origin.pointer() is not None
+
+
+def is_store(folder: Path) -> bool:
+    """Whether a folder holds a datastore, finished or not, or is the cache of one: by what it says itself."""
+    signs: tuple[tuple[str, set[str]], ...] = (
+        ("manifest.json", {"file", "generation", "xxh3"}),
+        ("stages/build.json", {"config", "splits"}),
+        (CACHE, {"address"}),
+        ("manifests/000001.json", {"format_version", "shards"}),
+    )
+    return any(fields <= _fields(folder / name) for name, fields in signs)
+
+
+def _fields(path: Path) -> set[str]:
+    """The fields of an object in a JSON file; none of any other file."""
+    try:
+        found = orjson.loads(path.read_bytes()) if path.stat().st_size < _LARGEST else None
+    except (OSError, orjson.JSONDecodeError):
+        return set()
+    return set(found) if isinstance(found, dict) else set()
 
 
 def _has_pointer(layout: Layout) -> bool:

@@ -39,7 +39,8 @@ from datastore.objects import Objects
 POINTER = "manifest.json"
 # What a store's objects begin with: anything else under its address is somebody else's.
 FOLDERS = (*GENERATION_FOLDERS, "manifests", "removed")
-_FILE = "origin.json"
+# In a cache, it names the address that this mirrors.
+CACHE = "origin.json"
 # A path library makes one slash of two.
 _S3 = re.compile(r"^s3:/+")
 _REQUESTS = 8
@@ -68,8 +69,8 @@ def locate(store: Path | str) -> Path:
     address = str(Address.parse(_S3.sub("s3://", text)))
     name = PurePosixPath(Address.parse(address).inner).name
     root = cache_root() / f"{name}-{xxhash.xxh3_64_hexdigest(address.encode())}"
-    if not (root / _FILE).exists():
-        write_json(root / _FILE, {"address": address})
+    if not (root / CACHE).exists():
+        write_json(root / CACHE, {"address": address})
     return root
 
 
@@ -103,7 +104,7 @@ class Origin:
     @classmethod
     def of(cls, root: Path) -> "Origin | None":
         """The origin of a folder's store, None if it is a store of its own."""
-        path = root / _FILE
+        path = root / CACHE
         return cls(root, Objects(Address.parse(read_json(path)["address"]))) if path.exists() else None
 
     def pointer(self) -> tuple[bytes, str] | None:

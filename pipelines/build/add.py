@@ -61,7 +61,9 @@ class Addition:
             manifest = current_whole(self.layout)  # Another addition may have come before the lock.
             layout = begin(self.layout, manifest, "add")
             job = Job(layout, self.executor, self.progress)
-            corpus = resolve(config, manifest.sources)
+            corpus = resolve(config, manifest.sources, self.layout.root)
+            if corpus.left_out:
+                self.progress.say(corpus.left_out)
             chosen = settings(config, corpus, towers, manifest.encoder.dtype)
             # Of a job that goes on, as of when it was begun.
             takedowns = [entry.path for entry in manifest.takedowns]

@@ -17,8 +17,12 @@ _LINE_SECONDS = 10.0
 
 
 class BuildProgress(Protocol):
-    """Told of stages as they start and advance. `total` and `done` count the stage's unit."""
+    """Told of stages as they start and advance, and what else there is to say between them.
 
+    `total` and `done` count the stage's unit.
+    """
+
+    def say(self, text: str) -> None: ...
     def start(self, stage: str, unit: str, total: int, done: int) -> None: ...
     def advance(self, units: int) -> None: ...
     def finish(self) -> None: ...
@@ -27,6 +31,7 @@ class BuildProgress(Protocol):
 class Silent:
     """Shows nothing."""
 
+    def say(self, text: str) -> None: ...
     def start(self, stage: str, unit: str, total: int, done: int) -> None: ...
     def advance(self, units: int) -> None: ...
     def finish(self) -> None: ...
@@ -59,6 +64,9 @@ class Rate:
 class Lines:
     """A line when a stage starts and ends, and every ten seconds between."""
 
+    def say(self, text: str) -> None:
+        _to_stderr(text)
+
     def start(self, stage: str, unit: str, total: int, done: int) -> None:
         self._stage, self._unit, self._rate = stage, unit, Rate(total, done)
         self._said = time.perf_counter()
@@ -82,8 +90,7 @@ class Lines:
         self._say(f"done in {duration(self._rate.seconds)}, {rate}/s")
 
     def _say(self, text: str) -> None:
-        sys.stderr.write(f"{self._stage:>10}  {text}\n")
-        sys.stderr.flush()
+        _to_stderr(f"{self._stage:>10}  {text}")
 
 
 class Bars:
@@ -91,6 +98,9 @@ class Bars:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+
+    def say(self, text: str) -> None:
+        self._console.print(text, style="yellow", markup=False, highlight=False)
 
     def start(self, stage: str, unit: str, total: int, done: int) -> None:
         self._unit, self._rate = unit, Rate(total, done)
@@ -125,6 +135,11 @@ class Bars:
             amount=f"{done} of {amount(self._rate.total, self._unit)}",
             rate=f"{amount(rate, self._unit)}/s" if rate else "",
         )
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def amount(number: float, unit: str) -> str:

@@ -45,7 +45,9 @@ class Build:
 
         check_target(self.layout)
         config = pinned(self.config)
-        corpus = resolve(config)
+        corpus = resolve(config, store=self.layout.root)
+        if corpus.left_out:
+            self.progress.say(corpus.left_out)
         towers = Towers.find(config)
         device = self.config.device
         dtype = self.config.dtype if self.config.dtype != "auto" else best_dtype(device)

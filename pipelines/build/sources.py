@@ -17,6 +17,7 @@ import xxhash
 
 from datastore.errors import RalmError
 from datastore.manifest import SourceEntry
+from datastore.origin import address_of
 from pipelines.build.names import named
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.readers import files
@@ -46,12 +47,21 @@ class Split:
 
 @dataclass(frozen=True)
 class Corpus:
-    """The sources of a build, resolved; `domains` are theirs where a record states none."""
+    """The sources of a build, resolved.
+
+    `domains` are theirs where a record states none; `stores` lie in them, and are no part of the corpus.
+    """
 
     sources: tuple[SourceEntry, ...]
     splits: tuple[Split, ...]
     ignored: tuple[str, ...]
     domains: tuple[str, ...]
+    stores: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> str:
+        """What to say of the stores; empty if there are none."""
+        return f"Left out, for they are datastores: {', '.join(self.stores)}." if self.stores else ""
 
     @property
     def bytes(self) -> int:
@@ -85,22 +95,24 @@ def _ends(segment: Segment) -> str:
         return xxhash.xxh3_64_hexdigest(first + handle.read(end - handle.tell()))
 
 
-def resolve(config: BuildConfig, before: Sequence[SourceEntry] = ()) -> Corpus:
+def resolve(config: BuildConfig, before: Sequence[SourceEntry] = (), store: Path | None = None) -> Corpus:
     """List a build's files and cut them into splits. Raises RalmError for a source without any.
 
-    `before` are the sources that the store has already.
+    `before` are the sources that the store has already; `store`, its folder, may lie in a source.
     """
     domains = [source.domain or None for source in config.sources]
     every = named([source.path for source in config.sources], domains, before)
     sources: list[SourceEntry] = []
     splits: list[Split] = []
     ignored: list[str] = []
+    stores: list[str] = []
     for number, (source, one) in enumerate(zip(config.sources, every, strict=True)):
         if source.path.startswith("hf://"):
             sized = list(_hub_segments(source))
         else:
-            known, unknown = _files(source, one.name)
+            known, unknown, within = _files(source, one.name, store)
             ignored += unknown
+            stores += within
             cut = partial(_segments, source=source, split_bytes=config.split_bytes)
             sized = [item for items in each(cut, known, is_remote(source.path)) for item in items]
         first = len(splits)
@@ -108,21 +120,26 @@ def resolve(config: BuildConfig, before: Sequence[SourceEntry] = ()) -> Corpus:
             splits.append(Split(len(splits), number, segments, size))
         size = sum(split.bytes for split in splits[first:])
         sources.append(one.entry(domains[number], size))
-    return Corpus(tuple(sources), tuple(splits), tuple(ignored), tuple(one.domain for one in every))
+    defaults = tuple(one.domain for one in every)
+    return Corpus(tuple(sources), tuple(splits), tuple(ignored), defaults, tuple(stores))
 
 
-def _files(source: SourceConfig, label: str) -> tuple[list[Found], list[str]]:
-    """A source's files, `relative` being their names in ids, and the names of files of unknown kinds."""
+def _files(source: SourceConfig, label: str, store: Path | None) -> tuple[list[Found], list[str], list[str]]:
+    """A source's files, `relative` being their names in ids; names of those of unknown kinds, and stores."""
     root = source.path
     if files.is_file(root):
         if format_of(root, source.reader) is None:
             raise RalmError(f"{root} is of a kind ralm does not read: it reads {READABLE}.")
         path = root if is_remote(root) else os.path.abspath(root)  # noqa: PTH100
-        return [Found(path, label, files.size(root))], []
+        return [Found(path, label, files.size(root))], [], []
     if not is_remote(root) and not Path(root).is_dir():
         raise RalmError(f"There is no source {root}: name a file, a folder, s3://BUCKET/PREFIX or hf://NAME.")
     found, unknown = [], []
-    for one in files.walk(root):
+    own = address_of(store) if store is not None and is_remote(root) else str(store or "")
+    listing = files.walk(root, own)
+    if "" in listing.stores:
+        raise RalmError(f"{root} is a datastore, no corpus: name the files or folders that it was built of.")
+    for one in listing.files:
         labelled = replace(one, relative=f"{label}/{one.relative}")
         if format_of(one.path, source.reader) is None:
             unknown.append(labelled.relative)
@@ -131,7 +148,7 @@ def _files(source: SourceConfig, label: str) -> tuple[list[Found], list[str]]:
     if not found:
         what = "prefix" if is_remote(root) else "folder"
         raise RalmError(f"The {what} {root} holds no file that ralm reads: it reads {READABLE}.")
-    return found, unknown
+    return found, unknown, [f"{root.rstrip('/')}/{one}" for one in listing.stores]
 
 
 def _segments(file: Found, source: SourceConfig, split_bytes: int) -> list[tuple[Segment, int]]:

@@ -6,7 +6,8 @@ Local paths go straight to the system. `s3://` and `gs://` go through pyarrow, a
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,11 +19,15 @@ import pyarrow as pa
 
 from datastore.address import Address
 from datastore.errors import RalmError, Unavailable
+from datastore.generation import is_store
+from datastore.origin import CACHE
 
 SCHEMES = ("s3://", "gs://")
 # One request for so much: each takes tens of milliseconds before its first byte.
 _REMOTE_BLOCK = 8 << 20
 _REQUESTS = 16
+# A manifest of a store in object storage, whose objects are called by path and checksum.
+_MANIFEST = re.compile(r"manifests/\d{6}\.json\.[0-9a-f]{32}")
 # Two bytes that UTF-8 never holds.
 _UNLIKELY = (0xF5, 0xFF)
 
@@ -100,31 +105,61 @@ class Found:
     bytes: int
 
 
-def walk(root: str) -> list[Found]:
-    """The files under a folder or prefix, in one order everywhere; hidden ones and links to folders not.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files under a folder or prefix, and the datastores there, whose files are none of them.
 
-    Of each folder its files come first, then its folders. Empty if there is no such folder.
+    Stores are named by their path within it, "" for the folder itself; the one that is made of the files is
+    not named.
     """
-    return _walk_objects(root) if is_remote(root) else list(_walk_folders(root))
+
+    files: tuple[Found, ...]
+    stores: tuple[str, ...]
 
 
-def _walk_folders(root: str) -> Iterator[Found]:
-    for folder, folders, files in os.walk(root, onerror=_unreadable):
+def walk(root: str, own: str = "") -> Listing:
+    """What is under a folder or prefix, in one order everywhere; hidden files and links to folders are not.
+
+    Of each folder its files come first, then its folders. Empty if there is no such folder. `own` is the
+    store that is made of the files: it may lie among them.
+    """
+    return _walk_objects(root, own) if is_remote(root) else _walk_folders(root, own)
+
+
+def _walk_folders(root: str, own: str) -> Listing:
+    found, stores = list[Found](), list[str]()
+    mine = os.path.relpath(os.path.realpath(own), os.path.realpath(root)) if own else None
+    for folder, folders, names in os.walk(root, onerror=_unreadable):
+        within = os.path.relpath(folder, root)
+        if within == mine or (_may_be_store(folders, names) and is_store(Path(folder))):
+            if within == "." or within != mine:
+                stores.append(_spelled("" if within == "." else within))
+            folders.clear()
+            continue
         folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for file in sorted(files):
-            path = Path(folder) / file
-            if not file.startswith(".") and path.is_file():
-                # A name that is no UTF-8 is spelled with escapes: it becomes part of ids.
-                relative = os.fsencode(path.relative_to(root).as_posix()).decode(errors="backslashreplace")
+        for name in sorted(names):
+            path = Path(folder) / name
+            if not name.startswith(".") and path.is_file():
+                relative = _spelled(path.relative_to(root).as_posix())
                 # By its own name, not what it links to: that says what kind of file it is.
-                yield Found(os.path.abspath(path), relative, path.stat().st_size)  # noqa: PTH100
+                found.append(Found(os.path.abspath(path), relative, path.stat().st_size))  # noqa: PTH100
+    return Listing(tuple(found), tuple(stores))
+
+
+def _may_be_store(folders: Sequence[str], names: Sequence[str]) -> bool:
+    return bool({"stages", "manifests"} & {*folders} or {"manifest.json", CACHE} & {*names})
+
+
+def _spelled(relative: str) -> str:
+    """A path with escapes where its name is no UTF-8: it becomes part of ids."""
+    return os.fsencode(relative).decode(errors="backslashreplace")
 
 
 def _unreadable(error: OSError) -> None:
     raise RalmError(f"The folder {error.filename} cannot be read ({error.strerror}): mend its permissions.")
 
 
-def _walk_objects(root: str) -> list[Found]:
+def _walk_objects(root: str, own: str) -> Listing:
     import pyarrow.fs
 
     address = Address.parse(root)
@@ -132,14 +167,24 @@ def _walk_objects(root: str) -> list[Found]:
         selector = pyarrow.fs.FileSelector(address.inner, allow_not_found=True, recursive=True)
         listed = [info for info in _filesystem_of(address).get_file_info(selector) if info.is_file]
     below = len(address.inner) + 1
-    found = [(tuple(info.path[below:].split("/")), info) for info in listed]
+    parts = {info.path: tuple(info.path[below:].split("/")) for info in listed}
+    mine = Address.parse(own).inner if is_remote(own) else None
+    pointers = {names[:-1] for names in parts.values() if names[-1] == "manifest.json"}
+    stores = {n[:-2] for n in parts.values() if _MANIFEST.fullmatch("/".join(n[-2:])) and n[:-2] in pointers}
+    left_out = {tuple(mine[below:].split("/"))} if mine and mine.startswith(f"{address.inner}/") else set()
     # A bucket lists by whole keys; a folder's own files come before its folders.
-    found.sort(key=lambda one: [*((1, part) for part in one[0][:-1]), (0, one[0][-1])])
-    return [
-        Found(str(replace(address, key=info.path[len(address.bucket) + 1 :])), "/".join(parts), info.size)
-        for parts, info in found
-        if not any(part.startswith(".") for part in parts)
-    ]
+    listed.sort(key=lambda info: [*((1, p) for p in parts[info.path][:-1]), (0, parts[info.path][-1])])
+    files = tuple(
+        Found(
+            str(replace(address, key=info.path[len(address.bucket) + 1 :])),
+            "/".join(parts[info.path]),
+            info.size,
+        )
+        for info in listed
+        if not any(part.startswith(".") for part in parts[info.path])
+        and not any(parts[info.path][:n] in stores | left_out for n in range(len(parts[info.path])))
+    )
+    return Listing(files, tuple(sorted("/".join(store) for store in stores - left_out)))
 
 
 def each(function: Callable[[One], Other], items: Iterable[One], remote: bool) -> list[Other]:

@@ -17,6 +17,7 @@ from pipelines.build.compact import Compaction
 from pipelines.build.executor import LocalExecutor
 from pipelines.build.progress import Silent
 from pipelines.build.run import Build
+from pipelines.build.sources import resolve
 from pipelines.build.status import status
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.stores import Opening, open_stores
@@ -232,3 +233,17 @@ def test_a_card_that_is_measured_again_is_put(on, address, built):
     assert measured != before
     Datastore.open(on(0, address))
     assert read_card(Layout(on(0, address)), built) == measured
+
+
+def test_a_store_under_the_prefix_of_its_corpus_is_no_part_of_it(objects, built, address, on, towns):
+    """Nor is another one; what is left is what the corpus was before."""
+    bucket = address.split("/")[2]
+    objects.put(bucket, "towns.jsonl", towns.read_bytes())
+    objects.put(bucket, "store/half/passages/notes.jsonl", b"x")
+    corpus, own = BuildConfig(sources=(SourceConfig(path=f"s3://{bucket}"),)), on(0, address)
+    for found in (resolve(corpus), resolve(corpus, store=own)):
+        assert [g.name for split in found.splits for g in split.segments] == [f"{bucket}/towns.jsonl"]
+        assert found.ignored == ()
+    assert (resolve(corpus).stores, found.stores) == ((address,), ())
+    with pytest.raises(RalmError, match="is a datastore, no corpus"):
+        resolve(BuildConfig(sources=(SourceConfig(path=address),)))

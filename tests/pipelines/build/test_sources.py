@@ -1,3 +1,5 @@
+import shutil
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -5,9 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
+from datastore.store import Datastore
 from pipelines.build.sources import _pack, resolve
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.readers.formats import Segment, compression
+from tests.conftest import build_store, tree
+from tests.faults import Fault
 
 
 def corpus_of(*paths, **settings):
@@ -128,3 +133,84 @@ def test_a_file_name_that_is_no_utf8_is_spelled_with_escapes(tmp_path):
     with open(os.fsencode(tmp_path / "docs") + b"/caf\xe9.txt", "w") as handle:
         handle.write("text")
     assert [g.name for s in corpus_of(tmp_path / "docs").splits for g in s.segments] == ["docs/caf\\xe9.txt"]
+
+
+@pytest.fixture
+def around(tmp_path, corpus, store):
+    """A corpus in whose folder stores lie, one `published` and one `begun`, and folders like stores."""
+    root = tmp_path / "corpus"
+    shutil.copytree(store, root / "old" / "published")
+    shutil.copy(corpus, root / "towns.jsonl")
+    (root / "begun" / "stages").mkdir(parents=True)
+    shutil.copy(store / "stages" / "build.json", root / "begun" / "stages")
+    (root / "begun" / "notes.jsonl").write_text('{"text": "a list of what must not come in"}\n')
+    # Of somebody else's, and kept.
+    (root / "app" / "manifests").mkdir(parents=True)
+    (root / "app" / "manifest.json").write_text('{"text": "a web application that has a manifest"}')
+    (root / "app" / "stages").mkdir()
+    (root / "app" / "stages" / "build.json").write_text("[1]")
+    return root
+
+
+KEPT = ["corpus/towns.jsonl", "corpus/app/manifest.json", "corpus/app/stages/build.json"]
+
+
+def names_of(found):
+    return [g.name for s in found.splits for g in s.segments]
+
+
+def test_stores_in_a_source_are_no_part_of_it_and_named(around):
+    found = corpus_of(around)
+    assert names_of(found) == KEPT
+    assert found.ignored == ()
+    assert found.stores == (f"{around}/begun", f"{around}/old/published")
+    assert found.left_out == f"Left out, for they are datastores: {around}/begun, {around}/old/published."
+    with pytest.raises(RalmError, match="published is a datastore, no corpus"):
+        corpus_of(around / "old" / "published")
+
+
+@pytest.mark.parametrize("name", ["store", "deep/er", "a link/s"])
+def test_the_store_itself_is_left_out_whatever_it_holds_so_far(around, name):
+    listed = BuildConfig(sources=(SourceConfig(path=str(around)),))
+    before = resolve(listed, store=around / name).fingerprint()
+    (around / "real").mkdir()
+    if name.startswith("a link"):
+        (around / "a link").symlink_to(around / "real")
+    # All that is left of a build that was killed before it had fixed its settings.
+    (around / name / "takedowns").mkdir(parents=True)
+    (around / name / "takedowns" / "000000.jsonl").write_text('{"domain": "d", "id": "1"}\n')
+    after = resolve(listed, store=around / name)
+    assert after.fingerprint() == before
+    assert names_of(after) == KEPT
+    assert after.stores == (f"{around}/begun", f"{around}/old/published")
+
+
+def test_a_build_may_be_made_in_the_folder_of_its_corpus(tmp_path, corpus, ralm, monkeypatch):
+    """Begun, run again, and added to from there; with the bytes of one that is made elsewhere."""
+    (tmp_path / "corpus").mkdir()
+    shutil.copy(corpus, tmp_path / "corpus")
+    monkeypatch.chdir(tmp_path / "corpus")
+    local = ("--executor", "local")
+    for _ in range(2):
+        assert ralm("build", ".", *local)[0] == 0
+    build_store(tmp_path / "elsewhere", tmp_path / "corpus")
+    with_more = tree(tmp_path / "corpus" / "store")
+    assert with_more == tree(tmp_path / "elsewhere")
+    (tmp_path / "corpus" / "more.txt").write_text("A note that was written after the build.")
+    shutil.copytree(tmp_path / "elsewhere", "copy")
+    code, out, err = ralm("add", "store", ".", *local)
+    assert (code, "passages added" in out) == (0, True)
+    assert "Left out, for they are datastores: ./copy." in err
+    assert {p.doc_id for p in Datastore.open(tmp_path / "corpus" / "store")} >= {"corpus#2/more.txt"}
+    assert Datastore.open(tmp_path / "corpus" / "store").manifest.counts["unreadable"] == 0
+
+
+def test_a_build_in_the_folder_of_its_corpus_that_is_killed_goes_on(tmp_path, corpus, builder):
+    shutil.copytree(corpus.parent, tmp_path / "corpus", ignore=lambda *_: [])
+    config = {"sources": [{"path": str(tmp_path / "corpus")}], "split_bytes": 4096}
+    root = str(tmp_path / "corpus" / "store")
+    killed = builder.build(Fault(root, config, when="after", point="work/documents/00001.arrow"))
+    assert killed.signal == 9
+    assert builder.build(Fault(root, config)).error == ""
+    assert builder.build(Fault(str(tmp_path / "apart"), config)).error == ""
+    assert tree(tmp_path / "corpus" / "store") == tree(tmp_path / "apart")
