@@ -5,12 +5,15 @@ Knows how a record looks in memory and in an Arrow file, and what identifies it.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import orjson
 import pyarrow as pa
 import xxhash
 
-Scalar = str | int | float | bool | None
+from datastore.numbers import beyond, loads
+
+Scalar = str | int | float | bool | Decimal | None
 
 DOCUMENT_SCHEMA = pa.schema(
     [
@@ -87,14 +90,23 @@ def _halves(digest: int) -> tuple[int, int]:
 
 
 def dump_metadata(metadata: Mapping[str, Scalar]) -> str:
-    """Spell metadata as JSON with sorted keys, so that equal metadata are equal bytes."""
+    """Spell metadata as JSON with sorted keys, so that equal metadata are equal bytes.
+
+    A blank in front says that some number has more digits than 64 bits or a double hold. Raises TypeError
+    for text that is no Unicode.
+    """
     if not metadata:
         return ""
-    return orjson.dumps(dict(metadata), option=orjson.OPT_SORT_KEYS).decode()
+    digits = {name: orjson.Fragment(str(value)) for name, value in metadata.items() if beyond(value)}
+    spelled = orjson.dumps({**metadata, **digits}, option=orjson.OPT_SORT_KEYS).decode()
+    return f" {spelled}" if digits else spelled
 
 
 def load_metadata(text: str) -> dict[str, Scalar]:
     """Read what `dump_metadata` wrote."""
+    if text.startswith(" "):
+        found: dict[str, Scalar] = loads(text)
+        return found
     return orjson.loads(text) if text else {}
 
 

@@ -10,12 +10,14 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
+from datastore.numbers import alike, says
 from datastore.schema import Scalar
 
 # The finalizer of SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number
@@ -140,18 +142,28 @@ class Condition:
         if isinstance(self._parsed, str) != isinstance(value, str):
             # "2010" in the data is text where --where year>=2010 is a number, and the other way round.
             return compare(str(value), self.value) if self.operator in ("=", "!=") else False
-        return compare(value, self._parsed)
+        return compare(*alike(value, self._parsed))
 
 
 def _scalar(text: str) -> Scalar:
     if text in ("true", "false"):
         return text == "true"
-    for kind in (int, float):
+    for kind in (int, _fraction):
         try:
             return kind(text)
         except ValueError:
             continue
     return text
+
+
+def _fraction(text: str) -> float | Decimal:
+    """A number with all of its digits. NaN and infinities, and what is beyond all numbers, stay floats."""
+    near = float(text)
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:
+        return near
+    return near if says(near, exact) or not exact.is_finite() else exact
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ Where retriever and reader meet; the server, the command line and the demo ask t
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
+from datastore.schema import Scalar
 from datastore.view import View
 from lm.citations import cite, cite_stream, cited
 from lm.conditioning import DEFAULT_BUDGET, Message, Source, messages, pack
@@ -166,6 +168,11 @@ def hit_to_json(hit: Hit) -> dict[str, Any]:
         "doc_id": passage.doc_id,
         "chunk": passage.chunk,
         "start": passage.start,
-        "metadata": dict(passage.metadata),
+        "metadata": {name: _shown(value) for name, value in passage.metadata.items()},
         "text": passage.text,
     }
+
+
+def _shown(value: Scalar) -> Scalar:
+    """A value of metadata for others to read: a fraction of more digits than a double's is text to them."""
+    return str(value) if isinstance(value, Decimal) else value

@@ -6,11 +6,11 @@ from asyncio import Lock
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import orjson
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
+from datastore.numbers import dumps
 from lm.reader import Sampling, TextStream
 from retriever.ranking import Method, Seconds
 from retriever.search import Retriever
@@ -205,7 +205,7 @@ async def _as_data(
     try:
         async with reading:
             async for event in iterate_in_threadpool(events):
-                yield {"data": orjson.dumps(event).decode()}
+                yield {"data": dumps(event)}
         yield {"data": "[DONE]"}
     finally:
         # Also when the client has gone: the model must not go on for nobody.

@@ -1,16 +1,29 @@
 """JSON Lines, whole or from a byte range of an uncompressed file."""
 
-import json
+import re
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any
 
 import orjson
 
+from datastore.numbers import NoNumberError, loads
 from pipelines.readers.decompress import Damage, next_frame
 from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment, compression
 from pipelines.readers.lines import bounded_line, open_stream, skip_to_line
-from pipelines.readers.records import BOM, Blank, Intake, Record, Unreadable, one_line, only_damage
+from pipelines.readers.records import (
+    BOM,
+    NESTED,
+    Blank,
+    Intake,
+    Record,
+    Unreadable,
+    one_line,
+    only_damage,
+)
+
+# A number of 16 digits, or with an exponent of three: a double, or 64 bits, hold any other to the digit.
+_LONG_NUMBER = re.compile(rb"[:,\[\s]-?(?:\d(?:\.?\d){15}|[\d.]+[eE][+-]?\d{3})")
 
 
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:
@@ -57,13 +70,48 @@ def _record(line: bytes | None, length: int, file: str, number: int, intake: Int
         line = line.removeprefix(BOM)
     if not line.strip():
         return Blank()
+    return of_object(line.strip(), file, number, intake)
+
+
+def of_object(written: bytes, file: str, number: int, intake: Intake) -> Record:
+    """The record that a JSON object is, or why it is none."""
     try:
-        fields = ask(orjson.loads, line.strip())
+        fields = _fields(written)
     except Refused as error:
-        return Unreadable(file, number, _reason(line, error))
+        return Unreadable(file, number, _reason(written, error))
     if not isinstance(fields, dict):
         return Unreadable(file, number, "the record is not a JSON object")
     return intake.from_fields(fields, file, number)
+
+
+def _fields(written: bytes) -> Any:
+    """What the JSON says. orjson rounds long numbers, and refuses huge ones: those are read again."""
+    try:
+        fields = ask(orjson.loads, written)
+    except Refused:
+        fields = _with_digits(written)
+        if fields is None:
+            raise
+        return fields
+    if isinstance(fields, dict) and _holds_float(fields):
+        return _with_digits(written) or fields
+    return fields
+
+
+def _holds_float(fields: dict[str, Any]) -> bool:
+    """Whether a field that may be kept is a float: orjson makes them of whole numbers of 20 digits, too."""
+    nested = (fields[name] for name in NESTED if isinstance(fields.get(name), dict))
+    return any(isinstance(value, float) for one in (fields, *nested) for value in one.values())
+
+
+def _with_digits(written: bytes) -> Any:
+    """What JSON says that has numbers no double may hold; None if it has none, or is no JSON."""
+    if not _LONG_NUMBER.search(written):
+        return None
+    try:
+        return loads(written.decode())
+    except (ValueError, RecursionError):
+        return None
 
 
 def _reason(line: bytes, refused: Refused) -> str:
@@ -72,8 +120,8 @@ def _reason(line: bytes, refused: Refused) -> str:
     except UnicodeDecodeError as found:
         return f"invalid UTF-8 at byte {found.start} of the record"
     try:
-        json.loads(line, parse_constant=_refuse)
-    except _NoNumberError:
+        loads(line.decode())
+    except NoNumberError:
         # Python writes them unless it is told not to, and reads them: JSON has no such numbers.
         return "invalid JSON: NaN and Infinity are no numbers there"
     except (ValueError, RecursionError):
@@ -82,11 +130,3 @@ def _reason(line: bytes, refused: Refused) -> str:
     if isinstance(error, orjson.JSONDecodeError):
         return f"invalid JSON: {error.msg} at character {error.pos}"
     return f"it cannot be read ({refused})"
-
-
-class _NoNumberError(Exception):
-    """NaN or an infinity stands where JSON wants a number."""
-
-
-def _refuse(name: str) -> NoReturn:
-    raise _NoNumberError(name)

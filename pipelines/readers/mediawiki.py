@@ -1,9 +1,9 @@
 """Dumps of MediaWiki, Wikipedia's `pages-articles` above all: the articles as plain text.
 
 A page of the main namespace is a document, its id the page's id, with metadata `title` and `date` (of its
-last revision); redirects, pages of other namespaces and pages that are no wikitext are counted. Pages are
-found as bytes between <page> and </page>, which nothing else in a dump can spell: text is escaped. So a page
-costs memory for itself alone, and a bad one only itself.
+last revision); redirects (by their tag or their text), pages of other namespaces and pages that are no
+wikitext are counted. Pages are found as bytes between <page> and </page>, which nothing else in a dump can
+spell: text is escaped. So a page costs memory for itself alone, and a bad one only itself.
 
 A plain or bzip2 dump is cut at any byte: a page belongs to the range in which its first byte lies, or the
 beginning of the bzip2 stream that holds this byte. One of a single bzip2 stream is one task in effect.
@@ -20,6 +20,7 @@ from pipelines.readers.files import open_file
 from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment, compression
 from pipelines.readers.records import Intake, Record, Skipped, Unreadable, one_line, only_damage
+from pipelines.readers.redirects import is_redirect
 from pipelines.readers.scanner import Scanner
 from pipelines.readers.wikitext import plain_text
 
@@ -139,8 +140,11 @@ def _record(page: bytes, file: str, number: int, intake: Intake, unseen: tuple[s
         return Unreadable(file, number, "the page has no id or no revision")
     if revision.findtext("model", "wikitext") != "wikitext":
         return Skipped("model")
+    wikitext = revision.findtext("text") or ""
+    if is_redirect(wikitext):
+        return Skipped("redirect")
     try:
-        text = plain_text(revision.findtext("text") or "", unseen)
+        text = plain_text(wikitext, unseen)
     except Refused as error:
         return Unreadable(file, number, f"its wikitext cannot be parsed ({error})")
     known = {"title": tree.findtext("title"), "date": revision.findtext("timestamp")}

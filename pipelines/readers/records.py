@@ -8,18 +8,17 @@ import datetime
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-import orjson
-
 from datastore.errors import Unavailable
-from datastore.schema import Document, Scalar
+from datastore.schema import Document, Scalar, dump_metadata
 from pipelines.config import SourceConfig
 from pipelines.readers.foreign import Refused, ask
 
 BOM = b"\xef\xbb\xbf"
 # Dolma calls it `metadata`, RedPajama `meta`: an object of what else is known of a record.
-_NESTED = ("metadata", "meta")
+NESTED = ("metadata", "meta")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Intake:
             reason = f"the field {text_field!r} holds {type(text).__name__}, not text"
             return Unreadable(file, number, reason)
         stated = fields.get(self.source.id_field)
-        if isinstance(stated, dict | list | float | bool):
+        if isinstance(stated, dict | list | float | bool | Decimal):
             reason = f"the field {self.source.id_field!r} holds {type(stated).__name__}, not an id"
             return Unreadable(file, number, reason)
         doc_id = f"{file}:{number}" if stated is None or stated == "" else str(stated)
@@ -94,7 +93,7 @@ class Intake:
         try:
             for part in (doc_id, domain, text):
                 part.encode()
-            ask(orjson.dumps, metadata)
+            ask(dump_metadata, metadata)
         except (UnicodeEncodeError, Refused):
             return Unreadable(file, number, "the record holds characters that are not Unicode")
         return Document(doc_id, domain, text, metadata)
@@ -106,7 +105,7 @@ def _metadata(fields: Mapping[str, Any], taken: set[str]) -> dict[str, Scalar]:
     A field of the record itself wins over one of the object's.
     """
     found: dict[str, Scalar] = {}
-    nested = [fields[name] for name in _NESTED if isinstance(fields.get(name), dict)]
+    nested = [fields[name] for name in NESTED if isinstance(fields.get(name), dict)]
     for one in (*nested, {name: value for name, value in fields.items() if name not in taken}):
         found |= {name: scalar for name, value in one.items() if (scalar := _scalar(value)) is not None}
     return found
@@ -117,9 +116,7 @@ def _scalar(value: object) -> Scalar:
         return value if math.isfinite(value) else None
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        return str(value)
-    return value if isinstance(value, str | int | bool) else None
+    return value if isinstance(value, str | int | bool | Decimal) else None
 
 
 def only_damage(error: OSError, path: str) -> None:

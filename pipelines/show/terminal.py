@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 
-import orjson
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from datastore.numbers import dumps
 
 console = Console(highlight=False)
 
 
 def print_json(content: object) -> None:
     """Print JSON, indented, as UTF-8."""
-    console.print(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode(), markup=False, soft_wrap=True)
+    console.print(dumps(content, indent=True), markup=False, soft_wrap=True)
 
 
 def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:

@@ -1,6 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datastore.numbers import fraction
 from datastore.schema import (
     Document,
     Passage,
@@ -15,7 +16,10 @@ from datastore.schema import (
 
 # Any text that UTF-8 can spell: lone surrogates are refused when a record is read.
 texts = st.text(st.characters(exclude_categories=["Cs"]))
-scalars = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), texts)
+decimals = st.decimals(allow_nan=False, allow_infinity=False).filter(
+    lambda d: not isinstance(fraction(f"{d:f}e0"), float)
+)
+scalars = st.one_of(st.none(), st.booleans(), st.integers(), decimals, texts)
 metadata = st.dictionaries(texts, scalars, max_size=4)
 
 

@@ -1,9 +1,14 @@
+import operator
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
+from datastore.numbers import loads
+from datastore.schema import dump_metadata, load_metadata
 from datastore.view import Condition, View, mix
 
 keys = st.lists(st.integers(0, 2**64 - 1), max_size=50).map(lambda k: np.array(k, np.uint64))
@@ -118,7 +123,7 @@ def test_signs_are_one_of_the_comparisons_or_refused(signs, year):
             Condition.parse(f"year{signs}{year}")
 
 
-@pytest.mark.parametrize("value", ["NaN", "nan", "inf", "-inf", "Infinity", "+nan", "1e999", "9" * 5000])
+@pytest.mark.parametrize("value", ["NaN", "nan", "inf", "-inf", "Infinity", "+nan"])
 @pytest.mark.parametrize("sign", [">=", "<=", ">", "<"])
 def test_what_has_no_place_among_numbers_is_nothing_to_compare_with(sign, value):
     with pytest.raises(RalmError, match="compares with no number"):
@@ -140,3 +145,27 @@ def test_an_order_needs_a_value(text):
 def test_an_unknown_comparison_is_refused():
     with pytest.raises(RalmError, match="is no comparison"):
         Condition("year", "~", "1")
+
+
+# Numbers near each other, as JSON writes them: what a double or 64 bits would take for the same.
+NEAR = [
+    "0.1",
+    "0.10000000000000000001",
+    "1e20",
+    "100000000000000000001",
+    "1e400",
+    "1.0e400",
+    "-1e400",
+    "1900",
+    "7",
+]
+NEAR += ["9" * 5000, "1900.00000000000000000001", "18446744073709551616"]
+
+
+@pytest.mark.parametrize("bound", NEAR)
+@pytest.mark.parametrize("written", NEAR)
+def test_numbers_are_compared_to_the_last_digit(written, bound):
+    stored = load_metadata(dump_metadata({"n": loads(written)}))["n"]
+    for sign, compare in ((">=", operator.ge), ("<", operator.lt), ("=", operator.eq), ("!=", operator.ne)):
+        wanted = compare(Decimal(written), Decimal(bound))
+        assert Condition.parse(f"n{sign}{bound}").meets(stored) == wanted

@@ -3,14 +3,18 @@ import gzip
 import json
 import lzma
 import os
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datastore.schema import Document
+from datastore.schema import Document, dump_metadata, load_metadata
+from pipelines.config import SourceConfig
+from pipelines.readers.jsonl import of_object
 from pipelines.readers.lines import count_newlines
+from pipelines.readers.reader import RecordReader
 from pipelines.readers.records import Blank, Unreadable
 from tests.pipelines.readers.reading import lines, read
 
@@ -69,6 +73,29 @@ def test_a_bad_record_costs_itself_and_says_where_and_why(tmp_path, line, reason
     assert isinstance(bad, Unreadable)
     assert (bad.file, bad.record) == ("a.jsonl", 2)
     assert reason in bad.reason
+
+
+NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,29})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+
+
+@given(NUMBERS, st.sampled_from(['{"text":"T","n":%s}', '{"text": "T", "meta": {"n": %s}}']))
+def test_any_number_of_a_record_keeps_its_digits(written, record):
+    line = (record % written).encode()
+    found = of_object(line, "a.jsonl", 1, RecordReader(SourceConfig(path="a"), "a", 10**6))
+    (value,) = load_metadata(dump_metadata(found.metadata)).values()
+    assert Decimal(repr(value) if isinstance(value, float) else value) == Decimal(written)
+
+
+def test_an_id_of_thirty_digits_is_an_id(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(
+        b'{"text":"T","id":123456789012345678901234567890}\n{"text":"T","id":-18446744073709551616}\n'
+    )
+    assert [r.id for r in read(path)] == ["123456789012345678901234567890", "-18446744073709551616"]
+    path.write_bytes(
+        b'{"text":"T","id":5.0}\n{"text":"T","id":1.000000000000000000000001}\n{"text":"T","id":1e400}\n'
+    )
+    assert ["not an id" in r.reason for r in read(path)] == [True] * 3
 
 
 def test_blank_lines_are_counted_as_such(tmp_path):
