@@ -170,7 +170,7 @@ def _parsed(block: bytes) -> Any:
 
 def _text(record: Any) -> str | Skipped:
     """The text of a WET file's record."""
-    if _media_type(record.content_type)[0] != "text/plain":
+    if _media_type(record.content_type) != "text/plain":
         return Skipped("content_type")
     data: bytes = record.raw_stream.read()
     try:
@@ -185,8 +185,8 @@ def _page(record: Any, limit: int) -> str | Skipped:
         return Skipped("not_http")
     if record.http_headers.get_statuscode() != "200":
         return Skipped("status")
-    media, charset = _media_type(record.http_headers.get_header("Content-Type"))
-    if media not in _HTML:
+    content_type = record.http_headers.get_header("Content-Type") or ""
+    if _media_type(content_type) not in _HTML:
         return Skipped("content_type")
     try:
         page: bytes = ask(record.content_stream().read, limit + 1)
@@ -195,7 +195,7 @@ def _page(record: Any, limit: int) -> str | Skipped:
     if len(page) > limit:
         raise _BadRecord(f"the page unpacks to more than the {limit:,} bytes that max_record_bytes allows")
     try:
-        text = text_of_html(_decoded(page, charset))
+        text = text_of_html(page, content_type)
     except Refused as error:
         raise _BadRecord(f"the HTML cannot be read ({error})") from None
     if not text:
@@ -203,16 +203,6 @@ def _page(record: Any, limit: int) -> str | Skipped:
     return text
 
 
-def _media_type(value: str | None) -> tuple[str, str]:
-    """Media type and charset of a Content-Type, in small letters; "" for what it does not state."""
-    media, _, rest = (value or "").lower().partition(";")
-    _, _, charset = rest.partition("charset=")
-    return media.strip(), charset.split(";")[0].strip(" \"'")
-
-
-def _decoded(page: bytes, charset: str) -> bytes | str:
-    """A page in the charset that the server states, or its bytes, if it is not: the extractor guesses."""
-    try:
-        return page.decode(charset) if charset else page
-    except (LookupError, ValueError):  # Not only what is badly encoded: codecs that decode nothing, too.
-        return page
+def _media_type(value: str | None) -> str:
+    """The media type of a Content-Type, in small letters; "" if it states none."""
+    return (value or "").partition(";")[0].strip().lower()

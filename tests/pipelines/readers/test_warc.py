@@ -113,6 +113,27 @@ def test_a_page_in_a_charset_that_is_none_is_read_all_the_same(tmp_path, charset
     assert "page Gr" in text
 
 
+@pytest.mark.parametrize(
+    ("charset", "codec", "text"),
+    [
+        ("gbk", "gb18030", "河上的老石桥是一七八七年春天由邻近山谷的石匠建造的"),
+        ("Shift_JIS", "cp932", "川にかかる古い石橋は一七八七年の春に造られた"),
+        ("EUC-JP", "euc_jp", "川にかかる古い石橋は一七八七年の春に造られた"),
+        ("EUC-KR", "cp949", "강 위의 오래된 돌다리는 봄에 이웃 골짜기의 석공들이 지었다"),
+        ("Big5", "big5hkscs", "河上的老石橋是一七八七年春天由鄰近山谷的石匠建造的"),
+        ("ISO-8859-1", "cp1252", "“masons” don’t pay 5 €"),
+    ],
+)
+def test_one_bad_byte_of_the_charset_that_the_server_states_costs_itself_alone(
+    tmp_path, charset, codec, text
+):
+    path = tmp_path / "a.warc"
+    page = PAGE.encode().replace(b"{}", text.encode(codec) + b" \xff " + text.encode(codec))
+    path.write_bytes(response(page, Content_Type=f"text/html; charset={charset}"))
+    (found,) = texts(read(path))
+    assert found.count(text) == 2
+
+
 def test_a_page_that_unpacks_to_too_much_is_unreadable(tmp_path):
     path = tmp_path / "a.warc"
     page = gzip.compress(b"<p>" + b"x" * 100_000)

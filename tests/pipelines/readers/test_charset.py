@@ -1,0 +1,180 @@
+import codecs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.readers.charset import decoded
+
+# A label as pages state it, and the codec in Python that reads what the WHATWG's standard means by it.
+CHARSETS = {
+    "utf-8": "utf-8",
+    "UTF8": "utf-8",
+    "gbk": "gb18030",
+    "gb2312": "gb18030",
+    "GB_2312-80": "gb18030",
+    "gb18030": "gb18030",
+    "Shift_JIS": "cp932",
+    "sjis": "cp932",
+    "x-sjis": "cp932",
+    "windows-31j": "cp932",
+    "EUC-JP": "euc_jp",
+    "x-euc-jp": "euc_jp",
+    "iso-2022-jp": "iso2022_jp",
+    "EUC-KR": "cp949",
+    "ks_c_5601-1987": "cp949",
+    "big5": "big5hkscs",
+    "big5-hkscs": "big5hkscs",
+    "koi8-r": "koi8_r",
+    "koi8-u": "koi8_u",
+    "iso-8859-2": "iso8859_2",
+    "iso-8859-15": "iso8859_15",
+    "iso-8859-8-i": "iso8859_8",
+    "macintosh": "mac_roman",
+    "ibm866": "cp866",
+    "utf-16": "utf-16-le",
+    "utf-16be": "utf-16-be",
+    "hz-gb-2312": "hz",
+    "iso-2022-kr": "iso2022_kr",
+}
+# Of one byte a character: as above, but control characters where Python has none.
+WINDOWS = {
+    "windows-1250": "cp1250",
+    "cp1251": "cp1251",
+    "windows-1252": "cp1252",
+    "iso-8859-1": "cp1252",
+    "latin1": "cp1252",
+    "ISO_8859-1:1987": "cp1252",
+    "latin-1": "cp1252",
+    "us-ascii": "cp1252",
+    "ascii": "cp1252",
+    "iso-8859-9": "cp1254",
+    "windows-1257": "cp1257",
+    "tis-620": "cp874",
+    "iso-8859-11": "cp874",
+}
+TEXTS = {
+    "utf-8": "Le vieux pont de pierre sur la rivière fut bâti au printemps 1787.",
+    "gbk": "河上的老石桥是一七八七年春天由邻近山谷的石匠建造的。",
+    "Shift_JIS": "川にかかる古い石橋は一七八七年の春に隣の谷の石工によって造られた。",
+    "EUC-JP": "川にかかる古い石橋は一七八七年の春に隣の谷の石工によって造られた。",
+    "EUC-KR": "강 위의 오래된 돌다리는 1787년 봄에 이웃 골짜기의 석공들이 지었다. 뷁",
+    "big5": "河上的老石橋是一七八七年春天由鄰近山谷的石匠建造的。",
+    "koi8-r": "Старый каменный мост построили весной 1787 года каменщики.",
+}
+
+
+def expected(page, label):
+    if label not in WINDOWS:
+        return page.decode(CHARSETS[label], "replace")
+    characters = [bytes((byte,)).decode(WINDOWS[label], "replace") for byte in page]
+    return "".join(
+        chr(byte) if one == "\ufffd" and 0x80 <= byte < 0xA0 else one
+        for byte, one in zip(page, characters, strict=True)
+    )
+
+
+def stated(label, page=b""):
+    return decoded(page, f"text/html; charset={label}")
+
+
+@given(st.sampled_from([*CHARSETS, *WINDOWS]), st.binary())
+def test_any_bytes_are_characters_of_the_charset_that_the_server_states(label, page):
+    """Law: never an error, never a guess; a byte order mark alone counts before the header."""
+    if not page.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):
+        assert stated(label, page) == expected(page, label)
+
+
+@given(st.sampled_from([*CHARSETS, *WINDOWS]), st.binary())
+def test_any_bytes_are_characters_of_the_charset_that_the_page_states(label, rest):
+    page = f'<!doctype html><meta charset="{label}">'.encode() + rest
+    # What can be read as ASCII is not UTF-16.
+    read_as = "utf-8" if label.startswith("utf-16") else label
+    assert decoded(page) == expected(page, read_as)
+
+
+@pytest.mark.parametrize("label", TEXTS)
+@pytest.mark.parametrize("bad", [b"\xc3 ", b"\xff ", b"\x80 ", b"\xfe\xff "])
+def test_a_bad_byte_costs_itself_alone(label, bad):
+    text = TEXTS[label]
+    coded = text.encode({"gbk": "gb18030", "EUC-KR": "cp949"}.get(label, label))
+    for page in (
+        stated(label, coded + bad + coded),
+        decoded(f"<meta charset={label}>".encode() + coded + bad),
+    ):
+        assert text in page
+    assert stated(label, coded + bad + coded).endswith(text)
+
+
+def test_latin_1_is_windows_1252():
+    assert stated("ISO-8859-1", b"\x93masons\x94, don\x92t pay 5 \x80") == "“masons”, don’t pay 5 €"
+    assert stated("ISO-8859-1", b"\x81\x8d\x8f\x90\x9d") == "\x81\x8d\x8f\x90\x9d"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "<meta charset=koi8-r>",
+        "<META CharSet='KOI8-R' />",
+        '<meta charset = "koi8-r">',
+        '<meta/charset="koi8-r"/>',
+        '<meta http-equiv="Content-Type" content="text/html; charset=koi8-r">',
+        "<meta content='text/html;charset = \"koi8-r\"' http-equiv=content-type>",
+        '<!-- <meta charset="utf-8"> --><meta charset="koi8-r">',
+        '<a title="<meta charset=utf-8>"><meta charset="koi8-r">',
+        '<meta name="x" content="text/html; charset=utf-8"><meta charset="koi8-r">',
+        '<meta charset="none-such"><meta charset="koi8-r">',
+        '<!-->< meta charset="utf-8"><?php <meta charset=utf-8?><meta charset="koi8-r">',
+        '<?xml version="1.0" encoding="koi8-r"?><html>',
+        '<?xml version="1.0" encoding="utf-8"?><meta charset="koi8-r">',
+        "<script>" + "x" * 3000 + '</script><meta charset="koi8-r">',
+        "<p title=it's><meta charset=koi8-r>",
+    ],
+)
+def test_a_page_states_its_charset_as_browsers_find_it(head):
+    text = TEXTS["koi8-r"]
+    assert decoded(head.encode() + text.encode("koi8-r")).endswith(text)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "<!-- <meta charset=koi8-r>",
+        "<metas charset=koi8-r>",
+        "<meta content='charset=koi8-r'>",
+        "<meta charset>",
+        "<",
+    ],
+)
+def test_what_is_no_statement_is_none(head):
+    assert decoded(f"{head}é".encode()).endswith("é")
+
+
+def test_the_header_counts_before_the_page_and_a_byte_order_mark_before_both():
+    page = '<meta charset="koi8-r">é'
+    assert stated("utf-8", page.encode()) == page
+    assert decoded(codecs.BOM_UTF8 + page.encode(), "text/html; charset=koi8-r") == page
+    for mark, codec in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        assert decoded(mark + page.encode(codec), "text/html; charset=koi8-r") == page
+
+
+@pytest.mark.parametrize(
+    "label", ["none-such", "", "undefined", "punycode", "base64", "utf-8\0", "iso-2022-cn", "é"]
+)
+def test_an_unknown_charset_is_as_none(label):
+    assert stated(label, TEXTS["utf-8"].encode()) == TEXTS["utf-8"]
+
+
+@pytest.mark.parametrize("label", TEXTS)
+def test_without_a_charset_a_page_is_utf_8_all_but_a_bad_byte(label):
+    text = TEXTS[label].encode()
+    assert decoded(text) == TEXTS[label]
+    assert decoded(text + b"\xc3 ") == TEXTS[label] + "\ufffd "
+    # In any other charset it is not taken for UTF-8 with bad bytes.
+    if label != "utf-8":
+        assert decoded(TEXTS[label].encode(CHARSETS[label])).count("\ufffd") == 0
+
+
+def test_a_page_of_tags_without_end_takes_no_time():
+    for page in (b"<a'" * 30_000, b"<meta " * 20_000, b"<!--" * 20_000, b'<a b="' * 20_000, b"<a  " * 30_000):
+        assert decoded(page + b"\xff")
