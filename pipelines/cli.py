@@ -13,7 +13,7 @@ from datastore.errors import RalmError
 from datastore.origin import locate
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError, require_quantization
 from pipelines import show, upkeep
-from pipelines.config import SourceConfig, load_config
+from pipelines.config import load_config
 from pipelines.evaluate.command import scaling
 from pipelines.options import (
     Also,
@@ -24,10 +24,12 @@ from pipelines.options import (
     QueryEncoderPlace,
     ReaderName,
     Store,
+    TextFields,
     Workers,
     as_device,
     as_executor,
     as_place,
+    named_sources,
 )
 from pipelines.plan.command import plan
 from pipelines.readers.formats import READABLE
@@ -52,6 +54,7 @@ def build(
     ] = Path("store"),
     config: Annotated[Path | None, typer.Option(help="a YAML file with these settings and more")] = None,
     domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
+    text_field: TextFields = None,
     encoder: Annotated[str | None, typer.Option(help="packaged name, folder or hub name")] = None,
     query_encoder: Annotated[str | None, typer.Option(help="its tower for queries, if it has two")] = None,
     query_prompt: Annotated[str | None, typer.Option(help="in front of queries; default: its own")] = None,
@@ -88,9 +91,10 @@ def build(
 ) -> None:
     """Build a datastore; run the same command again to resume one that was stopped."""
     chosen = as_executor(executor)
-    listed = [SourceConfig(path=path, domain=domain) for path in sources or []] or None
-    if domain and not listed:
-        raise RalmError("--domain is for sources on the command line: name them, or set it in the file.")
+    listed = named_sources(sources or [], domain, text_field) or None
+    if (domain or text_field) and not listed:
+        option = "--domain" if domain else "--text-field"
+        raise RalmError(f"{option} is for sources on the command line: name them, or set it in the file.")
     if not listed and config is None:
         raise RalmError("Nothing is named to build of: name files or folders, or a --config with `sources`.")
     settings = load_config(

@@ -1,5 +1,6 @@
 """Options that several commands share, and the values that stand behind their names."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,6 +8,7 @@ import typer
 
 from datastore.errors import RalmError
 from datastore.origin import locate
+from pipelines.config import SourceConfig
 
 Store = Annotated[Path, typer.Argument(help="a datastore: its folder, or s3://...", parser=locate)]
 Also = Annotated[
@@ -24,7 +26,21 @@ EncoderPlace = Annotated[
 QueryEncoderPlace = Annotated[
     str | None, typer.Option("--query-encoder", help="where its tower for queries lies now")
 ]
+TextFields = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text-field", help="field or column that holds the text; default: text, contents (repeatable)"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def named_sources(
+    paths: Sequence[str], domain: str | None = None, text_fields: Sequence[str] | None = None
+) -> list[SourceConfig]:
+    """The sources of a command line, all of one domain, their texts in the first of the fields there is."""
+    given = {"text_fields": tuple(text_fields)} if text_fields else {}
+    return [SourceConfig(path=path, domain=domain, **given) for path in paths]
 
 
 def as_executor(name: str) -> Literal["ray", "local"]:

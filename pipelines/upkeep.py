@@ -9,15 +9,16 @@ from typing import Annotated
 import typer
 
 from pipelines import show
-from pipelines.config import SourceConfig
 from pipelines.options import (
     EncoderPlace,
     ExecutorName,
     QueryEncoderPlace,
     Store,
+    TextFields,
     Workers,
     as_device,
     as_executor,
+    named_sources,
 )
 from pipelines.readers.formats import READABLE
 
@@ -29,6 +30,7 @@ def add(
         typer.Argument(help=f"files, folders and s3:// prefixes of {READABLE}; hf://NAME?config=C&split=S"),
     ],
     domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
+    text_field: TextFields = None,
     encoder: EncoderPlace = None,
     query_encoder: QueryEncoderPlace = None,
     model: Annotated[
@@ -47,7 +49,7 @@ def add(
     from pipelines.build.progress import for_terminal
 
     chosen, store = as_executor(executor), store.absolute()
-    listed = tuple(SourceConfig(path=path, domain=domain) for path in sources)
+    listed = tuple(named_sources(sources, domain, text_field))
     current(Layout(store))
     with open_executor(chosen, workers) as running:
         there = as_device(device) if device else None

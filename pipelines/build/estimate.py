@@ -22,6 +22,7 @@ from pipelines.filters.chain import Chain, Removed
 from pipelines.readers.decompress import expansion
 from pipelines.readers.formats import compression
 from pipelines.readers.reader import RecordReader
+from pipelines.readers.records import Unreadable
 from retriever.sizing import IndexKey, choose_key, parse_bytes
 from retriever.tokenizer import EncoderTokenizer
 
@@ -50,6 +51,7 @@ class Foreseen:
     sampled_documents: int
     sampled_bytes: int
     sampled_ids: tuple[NDArray[np.int32], ...]
+    ignored: tuple[str, ...] = ()
 
     @property
     def sample(self) -> str:
@@ -90,6 +92,7 @@ class _Sample:
     text_bytes: int = 0
     weight: float = 1.0
     sized: bool = True
+    unreadable: Unreadable | None = None
     ids: list[NDArray[np.int32]] = field(default_factory=list)
 
     def add(self, documents: list[Document], chain: Chain, tokenizer: EncoderTokenizer, room: int) -> None:
@@ -116,7 +119,9 @@ def foresee(config: BuildConfig) -> Foreseen:
     samples = _take(config, corpus)
     read = sum(sample.read for sample in samples)
     if not read:
-        raise RalmError("No document could be read from the beginning of any source: nothing to plan.")
+        bad = next((sample.unreadable for sample in samples if sample.unreadable), None)
+        why = f" ({bad.file}, record {bad.record}: {bad.reason})" if bad else ""
+        raise RalmError(f"No document could be read from the beginning of any source{why}: nothing to plan.")
     if not any(sample.ids for sample in samples):
         raise RalmError(f"The filters keep none of the first {amount(read, 'documents')}: nothing to plan.")
     if config.limit is not None:
@@ -136,6 +141,7 @@ def foresee(config: BuildConfig) -> Foreseen:
         sampled_documents=sum(sample.documents for sample in samples),
         sampled_bytes=sum(sample.text_bytes for sample in samples),
         sampled_ids=tuple(_typical(samples)),
+        ignored=corpus.ignored,
     )
 
 
@@ -183,8 +189,9 @@ def _take(config: BuildConfig, corpus: Corpus) -> list[_Sample]:
     for split in splits:
         reader = _reader(config, corpus, split)
         records = (record for segment in split.segments for record in reader.read(segment))
-        documents = [one for one in islice(records, _SAMPLED_RECORDS) if isinstance(one, Document)]
-        sample = _Sample()
+        taken = list(islice(records, _SAMPLED_RECORDS))
+        documents = [one for one in taken if isinstance(one, Document)]
+        sample = _Sample(unreadable=next((one for one in taken if isinstance(one, Unreadable)), None))
         sample.add(documents, chain_of(config, split.source), tokenizer, room)
         samples.append(sample)
         if reader.consumed and split.bytes:

@@ -5,7 +5,10 @@ Everything but the training of the index: read, drop what is there already, cut,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
+
+import orjson
 
 from datastore.errors import RalmError
 from datastore.layout import Marker
@@ -207,15 +210,26 @@ def settings(config: BuildConfig, corpus: Corpus, towers: Towers, dtype: Dtype) 
     }
 
 
-def require_passages(embedded: Embedded, where: object) -> None:
+def require_passages(embedded: Embedded, where: Path) -> None:
     """Raise RalmError for a corpus that gives none."""
     counts = embedded.counts
     if not counts["passages"]:
         raise RalmError(
             f"The corpus gives no passage: {amount(counts['records'], 'records')} read, "
             f"{counts['unreadable']:,} unreadable, {amount(counts['documents'], 'documents')}, none left "
-            f"after filtering (see {where})."
+            f"after filtering (see {where}).{_first_unreadable(where)}"
         )
+
+
+def _first_unreadable(where: Path) -> str:
+    """What is wrong with the first record that could not be read, if there is one."""
+    for path in sorted((where / "unreadable").glob("*.jsonl")):
+        with open(path, "rb") as handle:
+            first = orjson.loads(handle.readline())
+        return (
+            f" The first of the unreadable is record {first['record']} of {first['file']}: {first['reason']}."
+        )
+    return ""
 
 
 def _files(markers: Sequence[Marker], folder: str) -> tuple[FileEntry, ...]:

@@ -1,7 +1,7 @@
 """Which files a corpus consists of, and the splits its read tasks take.
 
-Knows names, sizes and kinds; reads nothing but Parquet footers. The same files give the same splits,
-whatever machine or number of workers.
+Knows names, sizes and kinds; reads nothing but the footers of Parquet files and the headers of tables. The
+same files give the same splits, whatever machine or number of workers.
 """
 
 import os
@@ -21,9 +21,11 @@ from datastore.origin import address_of
 from pipelines.build.names import named
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.readers import files
+from pipelines.readers.delimited import require_text
 from pipelines.readers.files import Found, each, is_remote
 from pipelines.readers.formats import READABLE, Segment, compression, format_of
 from pipelines.readers.hub import at_commit, open_hub_dataset, revision_of
+from pipelines.readers.records import Intake
 
 _END_BYTES = 1 << 16
 # Formats that are cut into byte ranges, and in which compressions: bzip2 where its streams are found again.
@@ -111,6 +113,9 @@ def resolve(config: BuildConfig, before: Sequence[SourceEntry] = (), store: Path
             sized = list(_hub_segments(source))
         else:
             known, unknown, within = _files(source, one.name, store)
+            if known[0].relative == one.name and format_of(known[0].path, source.reader) == "csv":
+                # Of a table that is named itself at once; among others it costs itself alone.
+                require_text(known[0].path, Intake(source, one.name, config.max_record_bytes))
             ignored += unknown
             stores += within
             cut = partial(_segments, source=source, split_bytes=config.split_bytes)

@@ -8,8 +8,8 @@ import typer
 
 from datastore.errors import RalmError
 from pipelines import show
-from pipelines.config import SourceConfig, load_config
-from pipelines.options import AsJson
+from pipelines.config import load_config
+from pipelines.options import AsJson, TextFields, named_sources
 from retriever.checkpoint import DEFAULT_ENCODER
 from retriever.sizing import parse_bytes
 
@@ -26,6 +26,7 @@ def plan(
         list[str] | None,
         typer.Argument(help="files, folders and s3:// prefixes to sample, instead of --tokens"),
     ] = None,
+    text_field: TextFields = None,
     tokens: Annotated[str | None, typer.Option(help=_TOKENS)] = None,
     limit: Annotated[int | None, typer.Option(help="read only the first documents of SOURCES")] = None,
     encoder: Annotated[str, typer.Option(help="packaged name, folder or hub name")] = DEFAULT_ENCODER,
@@ -61,6 +62,7 @@ def plan(
     from pipelines.plan.corpus import Corpus, parse_count
     from pipelines.plan.rates import load_rates
     from pipelines.plan.tables import show_plan, to_json
+    from pipelines.show.ignored import ignored
 
     if bool(sources) == bool(tokens):
         raise RalmError("Nothing says what to plan for: give either --tokens 1.4T or files to sample.")
@@ -83,7 +85,7 @@ def plan(
     config = load_config(
         None,
         # A build's settings need a source; of tokens alone there is none to read.
-        sources=[SourceConfig(path=path) for path in sources or ["tokens"]],
+        sources=named_sources(sources or ["tokens"], text_fields=text_field),
         encoder=encoder,
         index_key=index_key,
         index_memory=index_memory,
@@ -91,18 +93,22 @@ def plan(
         limit=limit,
     )
     shape = _shape(encoder, dimension, encoder_parameters, encoder_tokens)
+    unread = ""
     if tokens:
         corpus = Corpus.of_tokens(parse_count(tokens, "--tokens"), shape, rates)
     else:
         from pipelines.build.estimate import foresee
 
-        corpus = Corpus.of_sample(foresee(config))
+        foreseen = foresee(config)
+        corpus, unread = Corpus.of_sample(foreseen), ignored(foreseen.ignored)
     memory = parse_bytes(config.index_memory)
     made = make_plan(corpus, shape, rates, memory, config.index_recall, config.index_key, kind)
     if as_json:
         show.print_json(to_json(made))
     else:
         show_plan(made, show.console)
+        if unread:
+            show.console.print(unread, style="yellow", markup=False)
 
 
 def _shape(name: str, dimension: int | None, parameters: str | None, tokens: int | None) -> "EncoderShape":

@@ -10,14 +10,15 @@ from pipelines.readers.files import last_part
 _FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet"}
 _FORMATS |= dict.fromkeys((".txt", ".text", ".md", ".markdown", ".rst"), "text")
 _FORMATS |= dict.fromkeys((".html", ".htm", ".xhtml"), "html")
+_FORMATS |= {".csv": "csv", ".tsv": "csv"}
 _FORMATS |= {".warc": "warc", ".wet": "warc", ".xml": "mediawiki"}
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 # The others are read whole, or compressed inside.
-_COMPRESSIBLE = ("jsonl", "warc", "mediawiki")
+_COMPRESSIBLE = ("jsonl", "csv", "warc", "mediawiki")
 EXTENSIONS = frozenset(_FORMATS) | frozenset(_COMPRESSIONS)
 READABLE = (
-    "JSONL, WARC, WET and MediaWiki dumps (.xml), each plain, .gz, .zst, .bz2 or .xz; Parquet, text, "
-    "Markdown and HTML"
+    "JSONL, CSV, TSV, WARC, WET and MediaWiki dumps (.xml), each plain, .gz, .zst, .bz2 or .xz; Parquet, "
+    "text, Markdown and HTML"
 )
 
 
@@ -50,6 +51,12 @@ def format_of(path: str, forced: Format | None = None) -> Format | None:
         suffixes.pop()
     found = forced or (_FORMATS.get(suffixes[-1]) if suffixes else None)
     return found if not compressed or found in _COMPRESSIBLE else None
+
+
+def ending(name: str) -> str:
+    """How a name ends, as far as that may tell a format: ".pptx", ".txt.gz"; empty if it does not."""
+    suffixes = [suffix.lower() for suffix in PurePath(name).suffixes]
+    return "".join(suffixes[-2:] if suffixes and suffixes[-1] in _COMPRESSIONS else suffixes[-1:])
 
 
 def compression(path: str) -> str | None:

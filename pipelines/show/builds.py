@@ -12,6 +12,7 @@ from pipelines.build.contamination import sought
 from pipelines.build.measured import of_embedding
 from pipelines.build.progress import amount, duration
 from pipelines.show.counts import dropped, known_ids, named
+from pipelines.show.ignored import ignored, ignored_by
 from pipelines.show.terminal import console, print_rows
 from pipelines.took import speed
 
@@ -37,7 +38,7 @@ def dry_run(found: "Estimate", workers: int, with_ray: bool) -> None:
         f"[dim]Extrapolated from {found.corpus.sample}. Duplicates are not foreseen, and "
         f"{'starting Ray and ' if with_ray else ''}loading the encoder (some 15 seconds) is not counted."
     )
-    for doubt in filter(None, (found.corpus.doubt, found.doubt)):
+    for doubt in filter(None, (ignored(found.corpus.ignored), found.corpus.doubt, found.doubt)):
         console.print(doubt, style="yellow", markup=False)
 
 
@@ -70,6 +71,8 @@ def built(store: Path, manifest: Manifest) -> None:
         console.print(said, style="yellow", markup=False)
     if counts["unreadable"]:
         console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
+    if unread := ignored_by(Layout(store)):
+        console.print(unread, style="yellow", markup=False)
 
 
 def _encoders(card: EncoderCard) -> list[tuple[str, str]]:

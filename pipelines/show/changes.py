@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from datastore.layout import Layout
 from datastore.manifest import Manifest
 from datastore.origin import Origin, address_of
 from pipelines.build.progress import amount
 from pipelines.show.counts import dropped, known_ids, named
+from pipelines.show.ignored import ignored_by
 from pipelines.show.terminal import console, print_rows
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
         console.print(said, style="yellow", markup=False)
     if counts["unreadable"]:
         console.print(f"What could not be read: {escape(str(store))}/removed/", style="yellow")
+    if counts["passages"] and (unread := ignored_by(Layout(store, f"{manifest.edition:04d}-add"))):
+        console.print(unread, style="yellow", markup=False)
     if not counts["passages"]:
         console.print("Nothing is new: the store stays as it was.")
 

@@ -1,7 +1,7 @@
 import pytest
 
 from datastore.errors import RalmError
-from pipelines.options import as_device, as_executor, as_place
+from pipelines.options import as_device, as_executor, as_place, named_sources
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,10 @@ def test_a_name_stands_for_itself_and_an_unknown_one_says_which_there_are(meant,
     assert [meant(name) for name in names] == list(names)
     with pytest.raises(RalmError, match=message):
         meant("none")
+
+
+def test_sources_of_a_command_line_have_one_domain_and_the_fields_that_hold_their_texts():
+    one, two = named_sources(["a.csv", "b"], "law", ["body", "text"])
+    assert (one.path, two.path) == ("a.csv", "b")
+    assert {(s.domain, s.text_fields) for s in (one, two)} == {("law", ("body", "text"))}
+    assert named_sources(["a"])[0].text_fields == ("text", "contents")

@@ -89,7 +89,7 @@ def test_a_plan_foresees_what_filters_keep(tmp_path):
 
 def test_nothing_to_read_is_nothing_to_plan(tmp_path):
     (tmp_path / "a.jsonl").write_text("\n\n")
-    with pytest.raises(RalmError, match="nothing to plan"):
+    with pytest.raises(RalmError, match=r"from the beginning of any source.*: nothing to plan"):
         foresee(config_of(tmp_path / "a.jsonl"))
 
 

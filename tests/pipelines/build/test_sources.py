@@ -214,3 +214,12 @@ def test_a_build_in_the_folder_of_its_corpus_that_is_killed_goes_on(tmp_path, co
     assert builder.build(Fault(root, config)).error == ""
     assert builder.build(Fault(str(tmp_path / "apart"), config)).error == ""
     assert tree(tmp_path / "corpus" / "store") == tree(tmp_path / "apart")
+
+
+def test_a_table_without_a_text_stops_a_build_if_it_is_named_and_costs_itself_in_a_folder(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.csv").write_text("title,body\nA,One.\n")
+    (tmp_path / "docs" / "b.md").write_text("text")
+    assert [g.kind for s in corpus_of(tmp_path / "docs").splits for g in s.segments] == ["csv", "text"]
+    with pytest.raises(RalmError, match="the columns are 'title', 'body'"):
+        corpus_of(tmp_path / "docs" / "a.csv")

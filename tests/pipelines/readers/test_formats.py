@@ -1,7 +1,10 @@
+from pathlib import Path
+from typing import get_args
+
 import pytest
 
-from pipelines.config import SourceConfig, load_config
-from pipelines.readers.formats import compression, format_of
+from pipelines.config import Format, SourceConfig, load_config
+from pipelines.readers.formats import EXTENSIONS, compression, ending, format_of
 
 
 @pytest.mark.parametrize(
@@ -27,6 +30,8 @@ def test_compression_is_told_by_the_name(name, codec):
         ("enwiki-latest-pages-articles.xml.bz2", "mediawiki"),
         ("c4-train.00000-of-01024.json.gz", "jsonl"),
         ("part.jsonl.xz", "jsonl"),
+        ("table.csv", "csv"),
+        ("table.TSV.gz", "csv"),
         ("train-00000.parquet", "parquet"),
         ("notes.txt.gz", None),
         ("table.parquet.gz", None),
@@ -46,5 +51,21 @@ def test_a_source_may_force_a_format_on_files_that_can_be_read_so():
 
 
 def test_every_format_may_be_forced_in_a_configuration():
-    for one in ("jsonl", "parquet", "text", "html", "warc", "mediawiki"):
+    for one in get_args(Format):
         assert load_config(None, sources=(SourceConfig(path="a", reader=one),)).sources[0].reader == one
+
+
+def test_readme_names_every_ending_and_every_ending_has_a_format():
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    table = readme[readme.index("| format | names |") : readme.index("A record's text")]
+    assert {name for name in EXTENSIONS if f"`{name}`" not in table} == set()
+    compressions = {name for name in EXTENSIONS if format_of(f"a{name}") is None}
+    assert compressions == {".gz", ".zst", ".bz2", ".xz"}
+    assert {format_of(f"a{name}") for name in EXTENSIONS - compressions} == set(get_args(Format))
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("a.PNG", ".png"), ("a/b.txt.gz", ".txt.gz"), ("a.b/README", ""), ("a.gz", ".gz")]
+)
+def test_an_ending_is_what_may_tell_a_format(name, found):
+    assert ending(name) == found

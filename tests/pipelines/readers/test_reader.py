@@ -1,13 +1,15 @@
 from pkgutil import resolve_name
+from typing import get_args
 
 import pytest
 
 from datastore.errors import RalmError
 from datastore.schema import Document
+from pipelines.config import Format
 from tests.pipelines.readers.reading import END, HEAD, lines, page, read, record
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "text", "html", "parquet", "warc", "mediawiki"])
+@pytest.mark.parametrize("kind", get_args(Format))
 def test_what_the_system_cannot_read_stops_the_build_and_marks_nothing(tmp_path, kind):
     with pytest.raises(RalmError, match="cannot be read"):
         read(tmp_path / "gone", kind=kind)

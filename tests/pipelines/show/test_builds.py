@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from datastore.layout import Layout, write_json
 from pipelines.build.estimate import Estimate, Foreseen
 from pipelines.show.builds import built, dry_run
 from tests.given import make_store, random_vectors
@@ -53,12 +56,23 @@ def test_a_dry_run_says_for_how_many_workers_and_that_nothing_is_written(capsys)
         sampled_bytes=10**4,
         sampled_ids=(),
     )
+    corpus = replace(corpus, ignored=("docs/a.pptx", "docs/b.pptx"))
     dry_run(Estimate(corpus, 4 * 10**6, 10**6, "Flat", 90.0), 2, with_ray=False)
     out = capsys.readouterr().out
     assert "Plan (nothing is written)" in out
     assert "1.0 MB in 1 split" in out
     assert "time on 2 workers" in out
     assert "2,000" in out
+    assert "2 .pptx" in out
     assert "1,234" in out
     assert "Ray" not in out
     assert "Extrapolated from 10 documents" in out
+
+
+def test_files_of_other_kinds_are_named(given, capsys):
+    root, manifest = given
+    built(root, manifest)
+    assert "Ignored" not in capsys.readouterr().out
+    write_json(Layout(root).build_file, {"ignored": ["docs/a.pptx"]})
+    built(root, manifest)
+    assert "1 .pptx" in capsys.readouterr().out

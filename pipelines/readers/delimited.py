@@ -1,0 +1,222 @@
+"""CSV and its kin: a header and rows, the text in one column.
+
+Rows are read one by one, and a bad one costs itself: a quote that is opened and never closed costs the line
+that it is in, not the rest of the file. So a row ends where its quotes do, if it then has as many fields as
+the header; else it is its first line alone.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import BinaryIO
+
+from datastore.errors import RalmError
+from pipelines.readers.decompress import Damage, next_frame
+from pipelines.readers.files import last_part
+from pipelines.readers.formats import Segment, compression
+from pipelines.readers.records import Blank, Intake, Record, Unreadable, failed, one_line, only_damage
+from pipelines.readers.scalars import as_written
+from pipelines.readers.table_lines import Line, Lines, open_table
+
+_DELIMITERS = ",;\t|"
+_SNIFFED_LINES = 20
+_SHOWN_COLUMNS = 20
+# Of one row: lines that wait take memory however short they are.
+_MOST_LINES = 1 << 16
+# Rows are bounded by max_record_bytes; the library's own bound is 128 KiB a field.
+csv.field_size_limit(2**31 - 1)
+
+
+def read(segment: Segment, intake: Intake) -> Iterator[Record]:
+    """The rows behind the header, numbered by the line that each begins in."""
+    rows, lines = _Rows(segment, intake), Lines(intake)
+    frame: int | None = 0
+    while frame is not None:
+        with _opened(segment.path, frame) as lines.stream:
+            yield from rows.of(lines, behind_damage=frame > 0)
+        if lines.failure is None:
+            return
+        only_damage(lines.failure, segment.path)
+        reason = f"the file breaks off or is damaged after this record ({one_line(lines.failure)})"
+        yield Unreadable(segment.name, lines.number + 1, reason)
+        frame = _behind(segment.path, lines.failure) if rows.header else None
+        lines.failure = None
+
+
+def require_text(path: str, intake: Intake) -> None:
+    """Raise RalmError if the file has no column that holds a text, with its columns and the mend."""
+    lines = Lines(intake)
+    with _opened(path) as lines.stream:
+        if refused := _Rows(Segment(path, path, "csv"), intake).begin(lines):
+            raise RalmError(f"{path}: {refused.reason}.")
+
+
+def _opened(path: str, frame: int = 0) -> BinaryIO:
+    try:
+        return open_table(path, frame)
+    except OSError as error:
+        raise failed(error, path) from None
+
+
+def _behind(path: str, error: OSError) -> int | None:
+    """Where the next frame of a compressed file begins behind a damaged one."""
+    codec = compression(path)
+    return next_frame(path, codec, error.frame + 1) if codec and isinstance(error, Damage) else None
+
+
+@dataclass
+class _Rows:
+    """The rows of a file, once its header is known."""
+
+    segment: Segment
+    intake: Intake
+    header: list[str] = field(default_factory=list)
+    delimiter: str = ","
+    # Up to this line each is a row of its own: together they made none. So each is looked at twice at most.
+    _apart: int = 0
+
+    def of(self, lines: Lines, behind_damage: bool) -> Iterator[Record]:
+        """What the lines hold."""
+        if behind_damage and (line := lines.next()) is not None:
+            yield self._refused(line.number, "the row may have begun in what is damaged before it")
+        if not self.header and (refused := self.begin(lines)):
+            yield refused
+            return
+        while (line := lines.next()) is not None:
+            yield Blank() if line.blank else self._record(line, lines)
+
+    def begin(self, lines: Lines) -> Unreadable | None:
+        """Read the header; why the file has none, or none with a text."""
+        first: list[Line] = []
+        while len(first) < _SNIFFED_LINES and (line := lines.next()) is not None:
+            first += [] if line.blank and not first else [line]
+        if not first:
+            return (
+                None if lines.failure else self._refused(1, "the file has no header that names its columns")
+            )
+        wanted = self.intake.source.text_fields
+        texts = [line.text for line in first if line.text is not None]
+        self.delimiter = _sniff(texts, last_part(self.segment.path), wanted)
+        lines.put_back(first[1:])
+        found = self._fields(first[0], lines)
+        if isinstance(found, str):
+            return self._refused(first[0].number, f"the header cannot be read: {found}")
+        header = _named(found)
+        if not any(name in header for name in wanted):
+            return self._refused(first[0].number, _no_text(header, wanted))
+        self.header = header
+        return None
+
+    def _record(self, line: Line, lines: Lines) -> Record:
+        """The row that begins with a line."""
+        found = self._fields(line, lines, len(self.header))
+        if isinstance(found, str):
+            return self._refused(line.number, found)
+        source = self.intake.source
+        as_text = {*source.text_fields, source.id_field, "domain"}
+        cells = {name: value for name, value in zip(self.header, found, strict=True) if name and value}
+        if not any(name in cells for name in source.text_fields):
+            cells |= {name: "" for name in source.text_fields if name in self.header}
+        fields = {name: value if name in as_text else as_written(value) for name, value in cells.items()}
+        return self.intake.from_fields(fields, self.segment.name, line.number)
+
+    def _refused(self, number: int, reason: str) -> Unreadable:
+        return Unreadable(self.segment.name, number, reason)
+
+    def _fields(self, line: Line, lines: Lines, wanted: int | None = None) -> list[str] | str:
+        """The fields of the row that begins with a line, or why it is none: then the lines behind it wait."""
+        limit = self.intake.max_record_bytes
+        if line.text is None:
+            return f"the record has {line.bytes:,} bytes and max_record_bytes allows {limit:,}"
+        behind: list[Line] = []
+        text = _together(line, lines if line.number > self._apart else None, behind, limit)
+        try:
+            found = next(csv.reader(text, delimiter=self.delimiter, skipinitialspace=True, strict=True))
+            reason = _wrong(found, wanted)
+        except csv.Error as error:
+            found, reason = [], _reason(error)
+        if not reason:
+            return found
+        if behind:
+            self._apart = behind[-1].number - 1
+            lines.put_back(behind)
+        return reason
+
+
+def _together(line: Line, lines: Lines | None, behind: list[Line], limit: int) -> Iterator[str]:
+    """A line and those behind it, as long as more are asked for and they are one record by their size."""
+    yield line.text or ""
+    held = line.bytes
+    while lines and len(behind) < _MOST_LINES and (one := lines.next()) is not None:
+        behind.append(one)
+        held += one.bytes
+        if one.text is None or held > limit:
+            return
+        yield one.text
+
+
+def _wrong(found: list[str], wanted: int | None) -> str:
+    """What is wrong with the fields of a row, if anything is. Empty ones behind the last go."""
+    while wanted is not None and len(found) > wanted and not found[-1]:
+        found.pop()  # Some programs end each line with a delimiter.
+    if wanted is not None and len(found) != wanted:
+        return (
+            f"the row has {len(found):,} fields and the header {wanted:,}: a field that holds the delimiter "
+            "or a line end must stand in quotes"
+        )
+    try:
+        "".join(found).encode()
+    except UnicodeEncodeError:
+        return "invalid UTF-8 in the row: convert the file to UTF-8"
+    return ""
+
+
+def _reason(error: csv.Error) -> str:
+    if "unexpected end" in str(error):
+        return "a quote is opened and not closed within max_record_bytes"
+    if "expected after" in str(error):
+        return "a quote within quotes is not written twice, or one is opened and not closed"
+    return f"the row is no CSV ({one_line(error)})"
+
+
+def _named(header: list[str]) -> list[str]:
+    """The columns' names; of several of one name the first keeps it. A column without one is left out."""
+    names: list[str] = []
+    for name in (one.strip() for one in header):
+        number = 1
+        while name and (name if number == 1 else f"{name}_{number}") in names:
+            number += 1
+        names.append(name if number == 1 else f"{name}_{number}")
+    return names
+
+
+def _no_text(header: list[str], wanted: tuple[str, ...]) -> str:
+    shown = ", ".join(repr(name[:60]) for name in header[:_SHOWN_COLUMNS])
+    more = f" and {len(header) - _SHOWN_COLUMNS:,} more" if len(header) > _SHOWN_COLUMNS else ""
+    return (
+        f"no column is called {' or '.join(map(repr, wanted))}, the columns are {shown}{more}: name the one "
+        "that holds the text by --text-field, or in a configuration by the source's `text_fields: [COLUMN]`"
+    )
+
+
+def _sniff(lines: list[str], name: str, text_fields: tuple[str, ...]) -> str:
+    """The delimiter that finds a column of text, or else makes the most even table of the first lines."""
+
+    def rank(delimiter: str) -> tuple[bool, int, int]:
+        header, *rows = [*_lenient(lines, delimiter)] or [[]]
+        has_text = any(column.strip() in text_fields for column in header)
+        even = sum(len(row) == len(header) for row in rows) if len(header) > 1 else 0
+        return has_text, even, len(header)
+
+    # Of equals the first: a comma, or what the file's name says.
+    return max(
+        sorted(_DELIMITERS, key=lambda one: one != "\t") if ".tsv" in name.lower() else _DELIMITERS, key=rank
+    )
+
+
+def _lenient(lines: list[str], delimiter: str) -> Iterator[list[str]]:
+    try:
+        yield from islice(csv.reader(lines, delimiter=delimiter, skipinitialspace=True), _SNIFFED_LINES)
+    except csv.Error:
+        return

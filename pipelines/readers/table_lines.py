@@ -1,0 +1,111 @@
+"""The lines of a table's file as text, in UTF-8 or UTF-16; lines can be put back."""
+
+import codecs
+import io
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from pipelines.readers.lines import bounded_line, open_stream
+from pipelines.readers.records import BOM, Intake
+
+_BLOCK = 1 << 16
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line, numbered from 1: None if it is too long. Bytes that are no UTF-8 are escaped as surrogates."""
+
+    number: int
+    text: str | None
+    bytes: int
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing stands in it."""
+        return self.text is not None and not self.text.strip()
+
+
+class Lines:
+    """The lines of a stream, up to its end or a `failure` to read on."""
+
+    stream: BinaryIO
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._waiting: deque[Line] = deque()
+        self.number = 0
+        self.failure: OSError | None = None
+
+    def next(self) -> Line | None:
+        """The next line, None behind the last."""
+        if self._waiting:
+            return self._waiting.popleft()
+        try:
+            line, length = bounded_line(self.stream, self._intake.max_record_bytes)
+        except OSError as error:
+            # Told at the end: lines that wait come first.
+            self.failure = error
+            return None
+        if not length:
+            return None
+        self._intake.consumed += length
+        self.number += 1
+        if line is not None and self.number == 1:
+            line = line.removeprefix(BOM)
+        return Line(self.number, None if line is None else line.decode(errors="surrogateescape"), length)
+
+    def put_back(self, lines: list[Line]) -> None:
+        """Let these lines come again."""
+        self._waiting.extendleft(reversed(lines))
+
+
+def open_table(path: str, frame: int = 0) -> BinaryIO:
+    """A file's bytes as UTF-8 with line feeds, decompressed as its name tells, from a frame on.
+
+    Spreadsheets export UTF-16, which a mark begins, and lines that end with a carriage return alone.
+    """
+    stream = open_stream(path, frame)
+    if frame:
+        return stream
+    try:
+        # Never empty but at the end, and all of a line unless that is very long.
+        first = stream.peek(2)  # type: ignore[attr-defined]
+    except OSError:
+        return stream  # Whoever reads it meets the same.
+    alone = b"\r" in first and b"\n" not in first
+    if first[:2] not in _UTF16 and not alone:
+        return stream
+    decoder = codecs.getincrementaldecoder("utf-16")(errors="replace") if first[:2] in _UTF16 else None
+
+    def recode(data: bytes) -> bytes:
+        data = decoder.decode(data).encode() if decoder else data
+        return data.replace(b"\r", b"\n") if alone else data
+
+    return io.BufferedReader(_Recoded(stream, recode), _BLOCK)
+
+
+class _Recoded(io.RawIOBase):
+    """A stream, recoded block by block."""
+
+    def __init__(self, stream: BinaryIO, recode: Callable[[bytes], bytes]) -> None:
+        self._stream, self._recode = stream, recode
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        while not self._left and (data := self._stream.read(_BLOCK)):
+            self._left = self._recode(data)
+        view = memoryview(target)
+        size = min(len(view), len(self._left))
+        view[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
