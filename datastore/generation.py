@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from datastore.errors import RalmError
-from datastore.layout import Hold, Layout, atomic_write, checksum, read_json, to_json
+from datastore.hold import Hold
+from datastore.layout import Layout, atomic_write, checksum, read_json, to_json
 from datastore.manifest import Manifest, parse
 from datastore.origin import CACHE, Origin, address_of, fetch
 

@@ -3,13 +3,12 @@
 Knows where a file lies and how it comes to lie there whole; knows nothing of what is in it.
 """
 
-import errno
 import fcntl
 import os
 import re
 import socket
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,9 @@ import orjson
 import xxhash
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError, Unavailable
+from datastore.errors import RalmError
+from datastore.hold import held
+from datastore.refused import explain
 
 TEMPORARY = ".tmp"
 # What generations consist of; manifests, markers and the log of what was removed stay as a record.
@@ -196,9 +197,11 @@ class Layout:
 
         Apart from `lock`: a takedown must not wait for a build that takes days.
         """
-        self.pointer.with_name("manifests").mkdir(parents=True, exist_ok=True)
-        with open(self.root / "manifests" / "lock", "ab") as handle:
+        with self._open(self.root / "manifests" / "lock") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
+            for folder in ("", "manifests", "takedowns", "deleted"):
+                # A takedown that was killed: no build may come for long that would clear up after it.
+                _clear((self.root / folder).glob(f"*{TEMPORARY}"))
             yield
 
     @contextmanager
@@ -207,7 +210,7 @@ class Layout:
 
         Raises RalmError if another live process holds it.
         """
-        with self._open_lock() as handle:
+        with self._open(self.lock_file) as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -217,9 +220,7 @@ class Layout:
                     "wait for it to end, or stop it."
                 ) from None
             # First, so that a full disk's leftovers make room for the lock's own line.
-            for leftover in self.root.rglob(f"*{TEMPORARY}"):
-                if _OWN_TEMPORARY.search(leftover.name) and not held(leftover):
-                    leftover.unlink(missing_ok=True)
+            _clear(self.root.rglob(f"*{TEMPORARY}"))
             try:
                 handle.truncate(0)
                 handle.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
@@ -227,13 +228,20 @@ class Layout:
                 raise explain(error, self.lock_file) from error
             yield
 
-    def _open_lock(self) -> BinaryIO:
+    def _open(self, lock: Path) -> BinaryIO:
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            lock.parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered: a line that does not fit on the disk must fail here, not when closing.
-            return open(self.lock_file, "ab+", buffering=0)
+            return open(lock, "ab+", buffering=0)
         except OSError as error:
-            raise explain(error, self.root) from error
+            raise explain(error, lock.parent) from error
+
+
+def _clear(leftovers: Iterable[Path]) -> None:
+    """Delete what dead processes have left half-written."""
+    for leftover in leftovers:
+        if _OWN_TEMPORARY.search(leftover.name) and not held(leftover):
+            leftover.unlink(missing_ok=True)
 
 
 def atomic_write(path: Path, fill: Callable[[BinaryIO], object], mode: Literal["wb", "w+b"] = "wb") -> None:
@@ -241,10 +249,10 @@ def atomic_write(path: Path, fill: Callable[[BinaryIO], object], mode: Literal["
 
     Raises RalmError if the disk is full; nothing is left behind then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own: a task that Ray runs twice must not write into its twin's file.
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, mode) as handle:
             # A takedown or a reader may write while another process takes the store's lock and clears up.
             with suppress(OSError):
@@ -254,11 +262,17 @@ def atomic_write(path: Path, fill: Callable[[BinaryIO], object], mode: Literal["
             os.fsync(handle.fileno())
         replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _forget(temporary)
         raise explain(error, path) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _forget(temporary)
         raise
+
+
+def _forget(temporary: Path) -> None:
+    """Delete what a write has left; where even that cannot be done, it is cleared away later."""
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def replace(source: Path, target: Path) -> None:
@@ -273,62 +287,17 @@ def replace(source: Path, target: Path) -> None:
 
 def move(source: Path, target: Path) -> None:
     """Rename that may have happened already in an earlier, killed run."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     if source.exists():
-        replace(source, target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            replace(source, target)
+        except OSError as error:
+            raise explain(error, target) from error
     elif not target.exists():
         raise RalmError(
             f"Neither {source} nor {target} exists: give up what was being added (`ralm discard`), or "
             "build the store again in another folder."
         )
-
-
-class Hold:
-    """Holds a file as one of its readers, for as long as this object lives or until it is released."""
-
-    def __init__(self, path: Path) -> None:
-        self._file: int | None = None
-        self._file = os.open(path, os.O_RDONLY)
-        # A file system that knows no locks has no `held` either.
-        with suppress(OSError):
-            fcntl.flock(self._file, fcntl.LOCK_SH)
-
-    def release(self) -> None:
-        """Hold it no longer."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-    def __del__(self) -> None:
-        self.release()
-
-
-def held(path: Path) -> bool:
-    """Whether somebody, in this process or another, holds a file; True where nobody can say."""
-    try:
-        # Open for writing too: NFS gives no exclusive lock otherwise.
-        with open(path, "r+b") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True  # BlockingIOError, or no locks here: better to keep what may be in use.
-    return False
-
-
-def explain(error: OSError, path: Path) -> Exception:
-    """Turn a full disk or a missing permission into a sentence; any other error stays itself."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return RalmError(
-            f"No space left to write {path}: free some and run the same command again, "
-            "it goes on where it stopped."
-        )
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return RalmError(f"{path} cannot be a folder: a file stands in its way.")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        # Or one machine has it for reading only: another may do the task.
-        return Unavailable(f"{path} cannot be written: choose a folder that you may write to.")
-    return error
 
 
 def save_array(handle: BinaryIO, array: NDArray[Any]) -> None:

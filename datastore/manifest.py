@@ -217,6 +217,11 @@ class Manifest(_Frozen):
         return (self.index.trained, *(file for shard in self.shards for file in shard.files))
 
     @property
+    def deciding(self) -> tuple[FileEntry, ...]:
+        """The small files that decide over all that a search shows."""
+        return (self.index.trained, *self.takedowns, *(s.deleted for s in self.shards if s.deleted))
+
+    @property
     def index_hash(self) -> str:
         """Hash of all files an index consists of: tells one store's from another's."""
         files = [self.index.trained, *(s.codes or s.vectors for s in self.shards)]

@@ -33,6 +33,7 @@ import xxhash
 
 from datastore.address import Address
 from datastore.errors import RalmError
+from datastore.invalid import is_unicode
 from datastore.layout import GENERATION_FOLDERS, atomic_write, checksum, read_json, write_json
 from datastore.objects import Objects
 
@@ -62,6 +63,8 @@ class Stored(Protocol):
 def locate(store: Path | str) -> Path:
     """The folder of a store: itself, or the cache of one in object storage, which begins empty."""
     text = str(store)
+    if "\0" in text or not is_unicode(text):
+        raise RalmError(f"{text!r} can be no store: its name is no UTF-8, choose another one.")
     if text.startswith("gs:/"):
         raise RalmError(f"{text} can be no store: choose a folder, or s3://BUCKET/PREFIX.")
     if not _S3.match(text):

@@ -110,7 +110,7 @@ def open_shard(root: Path, entry: ShardEntry) -> Shard:
     fetch(root, [file for file in (entry.passages, entry.vectors, entry.deleted) if file])
     passages = open_passages(root / entry.passages.path)
     vectors = open_array(root / entry.vectors.path)
-    deleted = open_array(root / entry.deleted.path) if entry.deleted else None
+    deleted = open_deleted(root, entry)
     for path, found in (
         (entry.passages.path, passages.num_rows),
         (entry.vectors.path, len(vectors)),
@@ -118,6 +118,19 @@ def open_shard(root: Path, entry: ShardEntry) -> Shard:
         if found != entry.rows:
             raise RalmError(f"{root / path} has {found} rows where the manifest says {entry.rows}.")
     return Shard(passages, vectors, deleted)
+
+
+def open_deleted(root: Path, entry: ShardEntry) -> NDArray[np.uint8] | None:
+    """Which rows of a shard are taken down, a bit a row; None if none are.
+
+    Raises RalmError if they are not as many as the manifest counts: one that is missing would be shown.
+    """
+    found = None if entry.deleted is None else open_array(root / entry.deleted.path)
+    hidden = 0 if found is None else int(np.bitwise_count(found).sum())
+    if hidden != entry.taken_down:
+        path = root / (entry.deleted or entry.passages).path
+        raise RalmError(f"{path}: other rows are deleted than the manifest counts: {MEND}")
+    return found
 
 
 def file_problem(layout: Layout, entry: FileEntry, full: bool) -> str | None:

@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from datastore.generation import fetch_searched, open_current
-from datastore.layout import Hold, Layout
+from datastore.hold import Hold
+from datastore.layout import Layout
 from datastore.manifest import Manifest
 from datastore.origin import locate
 from datastore.schema import Passage, Scalar, load_metadata, passage_at
-from datastore.shard import Shard, file_problem, open_shard, shard_keys
+from datastore.shard import Shard, file_problem, open_deleted, open_shard, shard_keys
 from datastore.view import View, mix
+from datastore.whole import require_whole
 
-# Up to this size a store's checksums are compared when it is opened (about a tenth of a second);
-# above it only sizes and headers, and `ralm verify` reads everything.
+# Up to this size a store's checksums are compared when it is opened (about a tenth of a second); above it
+# those of the small files that decide what is shown alone, and of the others sizes: `ralm verify` reads all.
 FULL_CHECK_BYTES = 512 * 2**20
 
 
@@ -52,11 +54,7 @@ class Datastore:
         """Open the current generation. Raises RalmError naming the file that is missing or damaged."""
         layout = Layout(locate(path))
         manifest, held = open_current(layout)
-        full = sum(f.bytes for f in manifest.searched) <= FULL_CHECK_BYTES
-        fetch_searched(layout, manifest, full)
-        for entry in manifest.searched:  # `verify` looks at the others.
-            if problem := file_problem(layout, entry, full=full):
-                raise RalmError(problem)
+        require_searchable(layout, manifest)
         return cls(layout, manifest, held)
 
     @cached_property
@@ -235,6 +233,21 @@ class Datastore:
             for row in range(shard.passages.num_rows):
                 if shard.alive is None or shard.alive[row]:
                     yield passage_at(shard.passages, row)
+
+
+def require_searchable(layout: Layout, manifest: Manifest) -> None:
+    """See to it that what a search reads is there. Raises RalmError naming a file that is missing or damaged.
+
+    Takedowns are compared too, whatever the size: what is hidden must not depend on one bit.
+    """
+    full = sum(f.bytes for f in manifest.searched) <= FULL_CHECK_BYTES
+    fetch_searched(layout, manifest, full)
+    for entry in manifest.searched:  # `verify` looks at the others.
+        if problem := file_problem(layout, entry, full=full):
+            raise RalmError(problem)
+    require_whole(layout.root, manifest.deciding)
+    for shard in manifest.shards:
+        open_deleted(layout.root, shard)
 
 
 def known_views(stores: Sequence[Datastore], views: Sequence[View]) -> list[list[View | None]]:

@@ -14,7 +14,8 @@ import orjson
 
 from datastore.errors import RalmError
 from datastore.generation import at_generation, current, current_hash
-from datastore.layout import GENERATION_FOLDERS, TEMPORARY, Layout, held
+from datastore.hold import held
+from datastore.layout import GENERATION_FOLDERS, TEMPORARY, Layout
 from datastore.manifest import Manifest, parse
 from datastore.objects import Listed
 from datastore.origin import Origin, address_of

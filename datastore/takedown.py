@@ -20,11 +20,11 @@ from datastore.errors import RalmError
 from datastore.generation import current, publish
 from datastore.layout import Layout, save_array
 from datastore.manifest import FileEntry, Manifest, ShardEntry
-from datastore.origin import fetch
 from datastore.schema import identity_hash, load_metadata
 from datastore.shard import open_passages, open_shard
 from datastore.store import Datastore
 from datastore.view import View
+from datastore.whole import require_whole
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,8 +65,8 @@ class Takedowns:
 
     @classmethod
     def load(cls, layout: Layout, manifest: Manifest) -> "Takedowns":
-        """All takedowns of a store."""
-        fetch(layout.root, manifest.takedowns)
+        """All takedowns of a store. Raises RalmError if a list is not what it was."""
+        require_whole(layout.root, manifest.takedowns)
         return cls.read(layout.root / entry.path for entry in manifest.takedowns)
 
     def write(self, layout: Layout, generation: int) -> FileEntry:

@@ -117,10 +117,6 @@ def _problems(layout: Layout, manifest: Manifest) -> list[str]:
         if entry.codes and len(open_array(layout.root / entry.codes.path)) != entry.rows:
             problems.append(f"{layout.root / entry.codes.path} has not {entry.rows} rows.")
         alive = np.ones(entry.rows, bool) if shard.alive is None else shard.alive
-        if int((~alive).sum()) != entry.taken_down:
-            problems.append(
-                f"{layout.root / entry.passages.path}: other rows are deleted than the manifest counts."
-            )
         if (takedowns.rows(shard.passages) & alive).any():
             problems.append(f"{layout.root / entry.passages.path} shows passages that are taken down.")
         problems += list(_identity_problems(layout.root / entry.passages.path, shard.passages))

@@ -11,6 +11,7 @@ import typer
 
 from datastore.errors import RalmError
 from datastore.origin import locate
+from datastore.refused import refused
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError, require_quantization
 from pipelines import show, upkeep
 from pipelines.config import load_config
@@ -342,6 +343,9 @@ def main() -> None:
         # The reader of our output has gone, as `ralm search ... | head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        sys.stderr.write(f"ralm: {refused(error)}\n")
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError, Unavailable
-from datastore.generation import current_hash, fetch_searched, open_current
+from datastore.generation import current_hash, open_current
 from datastore.layout import Layout
 from datastore.schema import Passage
-from datastore.store import Datastore
+from datastore.store import Datastore, require_searchable
 from datastore.view import View
 from retriever.card import read_card, usable_card
 from retriever.checkpoint import moved
@@ -90,7 +90,7 @@ class ClusterRetriever(Retriever):
         when they are asked about it."""
         layout = Layout(root.absolute())
         manifest, hold = open_current(layout)
-        fetch_searched(layout, manifest)
+        require_searchable(layout, manifest)
         key = IndexKey.parse(manifest.index.key)
         if key.family == "hnsw":
             raise RalmError(

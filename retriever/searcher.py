@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from datastore.generation import at_generation
-from datastore.layout import Hold, Layout
+from datastore.hold import Hold
+from datastore.layout import Layout
 from datastore.manifest import Manifest
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
+from datastore.whole import require_whole
 from retriever.card import identity
 from retriever.index import Assigned, SearchIndex
 from retriever.lexical import LexicalIndex
@@ -68,6 +70,9 @@ class _Group:
     def __init__(self, layout: Layout, manifest: Manifest, shards: range, index: SearchIndex | None) -> None:
         """`index`, if there is one already, is of just these shards."""
         self.first = manifest.shards[shards.start].first_row
+        require_whole(
+            layout.root, part_of(manifest, shards).deciding
+        )  # This machine's files, not the front's.
         # Held as a whole: what is read of it may be swept away once another generation is current.
         self.store = Datastore(layout, part_of(manifest, shards), Hold(layout.manifest(manifest.generation)))
         self.index = index or in_memory(layout.root, self.store.manifest)

@@ -138,6 +138,8 @@ def _files(source: SourceConfig, label: str, store: Path | None) -> tuple[list[F
         path = root if is_remote(root) else os.path.abspath(root)  # noqa: PTH100
         return [Found(path, label, files.size(root))], [], []
     if not is_remote(root) and not Path(root).is_dir():
+        if Path(root).exists():
+            raise RalmError(f"{root} is no file but a pipe, a socket or a device: write it to a file first.")
         raise RalmError(f"There is no source {root}: name a file, a folder, s3://BUCKET/PREFIX or hf://NAME.")
     found, unknown = [], []
     own = address_of(store) if store is not None and is_remote(root) else str(store or "")

@@ -67,7 +67,14 @@ def _explained(path: str) -> Iterator[None]:
 
 def parts(path: str) -> tuple[str, ...]:
     """The parts of a path, from the outermost on."""
-    return Address.parse(path).parts if is_remote(path) else Path(os.path.abspath(path)).parts  # noqa: PTH100
+    if is_remote(path):
+        return Address.parse(path).parts
+    return tuple(map(spelled, Path(os.path.abspath(path)).parts))  # noqa: PTH100
+
+
+def spelled(name: str) -> str:
+    """A file's name as it becomes part of ids: one that is no UTF-8 is spelled with escapes."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def last_part(path: str) -> str:
@@ -133,14 +140,14 @@ def _walk_folders(root: str, own: str) -> Listing:
         within = os.path.relpath(folder, root)
         if within == mine or (_may_be_store(folders, names) and is_store(Path(folder))):
             if within == "." or within != mine:
-                stores.append(_spelled("" if within == "." else within))
+                stores.append(spelled("" if within == "." else within))
             folders.clear()
             continue
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(names):
             path = Path(folder) / name
             if not name.startswith(".") and path.is_file():
-                relative = _spelled(path.relative_to(root).as_posix())
+                relative = spelled(path.relative_to(root).as_posix())
                 # By its own name, not what it links to: that says what kind of file it is.
                 found.append(Found(os.path.abspath(path), relative, path.stat().st_size))  # noqa: PTH100
     return Listing(tuple(found), tuple(stores))
@@ -148,11 +155,6 @@ def _walk_folders(root: str, own: str) -> Listing:
 
 def _may_be_store(folders: Sequence[str], names: Sequence[str]) -> bool:
     return bool({"stages", "manifests"} & {*folders} or {"manifest.json", CACHE} & {*names})
-
-
-def _spelled(relative: str) -> str:
-    """A path with escapes where its name is no UTF-8: it becomes part of ids."""
-    return os.fsencode(relative).decode(errors="backslashreplace")
 
 
 def _unreadable(error: OSError) -> None:
@@ -214,10 +216,10 @@ def open_short(path: str) -> BinaryIO:
 @contextmanager
 def for_arrow(path: str) -> Iterator[Any]:
     """What pyarrow's readers take: the path of a local file, an open remote one."""
-    if not is_remote(path):
+    if not is_remote(path) and spelled(path) == path:
         yield path
         return
-    with _Object(path) as opened:
+    with open_short(path) as opened:  # pyarrow takes no path that is no UTF-8.
         yield opened
 
 

@@ -1,5 +1,6 @@
 import errno
 import multiprocessing
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,6 @@ from datastore.layout import (
     Marker,
     atomic_write,
     checksum,
-    explain,
     move,
     read_json,
     save_array,
@@ -104,21 +104,41 @@ def test_a_dead_builds_lock_and_leftovers_do_not_stay(tmp_path):
         assert sorted(p.name for p in tmp_path.iterdir()) == ["lock"]
 
 
-def test_a_full_disk_becomes_a_sentence(tmp_path):
-    with (
-        pytest.raises(OSError, match="No space left") as caught,
-        open("/dev/full", "wb", buffering=0) as full,
-    ):
-        full.write(b"x")
-    found = explain(caught.value, tmp_path / "vectors")
-    assert isinstance(found, RalmError)
-    assert "No space left to write" in str(found)
-    assert "vectors" in str(found)
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EDQUOT, errno.EFBIG])
+def test_what_the_disk_refuses_at_the_last_moment_is_a_sentence_and_leaves_nothing(
+    tmp_path, monkeypatch, number
+):
+    def fsync(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(RalmError, match="file"):
+        atomic_write(tmp_path / "file", lambda handle: handle.write(b"new"))
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_other_disk_errors_stay_themselves(tmp_path):
-    error = OSError(errno.EIO, "broken")
-    assert explain(error, tmp_path) is error
+@pytest.mark.parametrize("act", ["lock", "publishing", "write", "move"])
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path, act):
+    (tmp_path / "moved").write_bytes(b"")
+    layout = Layout(Path("/proc/nothing"))
+    acts = {
+        "lock": lambda: layout.lock().__enter__(),
+        "publishing": lambda: layout.publishing().__enter__(),
+        "write": lambda: write_json(layout.root / "a" / "b", {}),
+        "move": lambda: move(tmp_path / "moved", layout.root / "a" / "b"),
+    }
+    with pytest.raises(RalmError, match="/proc/nothing"):
+        acts[act]()
+
+
+def test_a_takedown_clears_away_what_a_killed_one_has_left(tmp_path):
+    layout = Layout(tmp_path)
+    ours = layout.takedowns(2).with_name(f"000002.jsonl.{'0' * 32}.tmp")
+    for path in (ours, layout.takedowns(2).with_name("mine.tmp")):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    with layout.publishing():
+        assert [path.name for path in ours.parent.iterdir()] == ["mine.tmp"]
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (3, 0), (5, 4)])

@@ -17,6 +17,7 @@ from datastore.store import Datastore
 from datastore.sweep import sweep_objects
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.verify import verify
+from tests.conftest import flip
 from tests.given import make_retriever, make_store, random_vectors
 
 ROWS = 20
@@ -59,6 +60,25 @@ def test_a_store_that_is_published_there_opens_on_another_machine(machines, addr
     np.testing.assert_array_equal(found.vectors(range(ROWS)), VECTORS)
     assert address_of(there) == address
     assert verify(address) == []
+
+
+@pytest.mark.parametrize("folder", ["takedowns", "deleted", "index/Flat"])
+def test_a_cached_file_that_decides_what_is_shown_is_fetched_again(machines, address, monkeypatch, folder):
+    monkeypatch.setattr("datastore.store.FULL_CHECK_BYTES", 0)
+    put_store(machines(address))
+    take_down(Layout(machines(address)), gone(4))
+    there = machines(address, 1)
+    shown = texts(there)
+    for path in (there / folder).iterdir():
+        flip(path, -1)  # In place: the proof, a link to it, has the damage too.
+    assert texts(there) == shown
+    assert len(shown) == ROWS - 1
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\udcff"])
+def test_a_name_that_is_no_text_is_no_store(name):
+    with pytest.raises(RalmError, match="can be no store"):
+        locate(name)
 
 
 def test_a_cache_lies_where_the_environment_says(monkeypatch, tmp_path):

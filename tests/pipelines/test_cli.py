@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -237,3 +239,23 @@ def test_a_place_that_is_none_is_a_sentence(ralm, store, monkeypatch, options, m
     code, _, err = ralm("search", store, "blue glass", *options)
     assert code == 2
     assert message in err
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ESTALE, errno.EROFS, errno.ENAMETOOLONG])
+@pytest.mark.parametrize("path", ["deep/file", None])
+def test_what_the_system_refuses_is_one_sentence(ralm, store, monkeypatch, number, path):
+    def refuse(_):
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr("datastore.verify.verify", refuse)
+    code, out, err = ralm("verify", store)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"ralm: {path or 'The system refuses'}")
+    assert err.count("\n") == 1
+
+
+def test_a_pipe_as_a_source_is_one_sentence(ralm, tmp_path):
+    os.mkfifo(tmp_path / "a.jsonl")
+    code, _, err = ralm("build", tmp_path / "a.jsonl", "-o", tmp_path / "s", "--executor", "local")
+    assert code == 2
+    assert "is no file but a pipe" in err

@@ -1,9 +1,11 @@
+import errno
 import json
 import os
 import random
 import subprocess
 import sys
 import time
+from itertools import count
 
 import pytest
 
@@ -210,6 +212,24 @@ def test_a_full_disk_stops_the_build_and_space_lets_it_go_on(small_disk, corpus,
     build_store(small_disk / "store", corpus, **settings)
     assert tree(small_disk / "store") == tree(store)
     assert not Layout(small_disk / "store").work.exists()
+
+
+@pytest.mark.parametrize(("number", "at"), [(errno.EIO, 3), (errno.ESTALE, 12), (errno.EFBIG, 20)])
+def test_a_disk_that_fails_stops_the_build_and_it_goes_on(tmp_path, corpus, store, monkeypatch, number, at):
+    sync, calls = os.fsync, count()
+
+    def fsync(handle):
+        if next(calls) == at:
+            raise OSError(number, os.strerror(number))
+        sync(handle)
+
+    settings = {"split_bytes": 4096, "passages_per_shard": 8}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        with pytest.raises(RalmError, match=f"cannot be .*{os.strerror(number)}"):
+            build_store(tmp_path / "store", corpus, **settings)
+    build_store(tmp_path / "store", corpus, **settings)
+    assert tree(tmp_path / "store") == tree(store)
 
 
 def test_takedowns_made_during_a_build_hold_and_do_not_stop_it(tmp_path, corpus, builder):

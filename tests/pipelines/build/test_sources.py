@@ -1,5 +1,6 @@
 import shutil
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -223,3 +224,18 @@ def test_a_table_without_a_text_stops_a_build_if_it_is_named_and_costs_itself_in
     assert [g.kind for s in corpus_of(tmp_path / "docs").splits for g in s.segments] == ["csv", "text"]
     with pytest.raises(RalmError, match="the columns are 'title', 'body'"):
         corpus_of(tmp_path / "docs" / "a.csv")
+
+
+@pytest.mark.parametrize("where", ["", "docs"])
+def test_a_name_that_is_no_utf_8_is_spelled(tmp_path, where):
+    folder = tmp_path / where
+    folder.mkdir(exist_ok=True)
+    for name in ("\udcff.jsonl", "\udcfe.parquet"):
+        (folder / name).write_text('{"text": "a"}\n')
+    table = pa.table({"text": ["a text"]})
+    with open(folder / "\udcfe.parquet", "wb") as handle:
+        pq.write_table(table, handle)
+    corpus = corpus_of(folder) if where else corpus_of(*sorted(folder.iterdir()))
+    names = [segment.name.removeprefix("docs/") for split in corpus.splits for segment in split.segments]
+    assert names == ["\\xfe.parquet", "\\xff.jsonl"]
+    assert orjson.dumps(corpus.fingerprint())

@@ -1,0 +1,54 @@
+"""Whether files are still what they were when they were written: what a job reads, it compares first.
+
+A flipped bit that a job copies, or goes by, would be given a checksum of its own and never be found again.
+"""
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+from datastore.errors import RalmError
+from datastore.layout import checksum
+from datastore.origin import Origin, Stored
+from datastore.shard import MEND
+
+_AT_A_TIME = 8
+# A file that was changed so lately may change again without its time telling: clocks of file systems tick.
+_SETTLED = 1.0
+
+
+def require_whole(root: Path, files: Iterable[Stored], mend: str = MEND) -> None:
+    """Compare files of a store with their checksums. Raises RalmError naming the first that differs.
+
+    A process compares a file once, unless it has been written to since. Of a store in object storage a file
+    of the cache that differs is fetched again.
+    """
+    listed = list(files)
+    origin = Origin.of(root)
+    if origin is not None:
+        origin.fetch(listed, full=True)
+        return
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:  # Hashing and reading let other threads run.
+        list(pool.map(lambda file: compare(root / file.path, file, mend), listed))
+
+
+def compare(path: Path, file: Stored, mend: str = MEND) -> None:
+    """Compare one file, wherever it lies, with what was written of it. Raises RalmError if it differs."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise RalmError(f"{path} is missing: {mend}") from None
+    if found.st_size != file.bytes:
+        raise RalmError(f"{path} has {found.st_size} bytes instead of {file.bytes}: {mend}")
+    settled = time.time() - found.st_mtime > _SETTLED
+    differs = _differs if settled else _differs.__wrapped__
+    if differs(path, file.xxh3, found.st_size, found.st_mtime_ns, found.st_ino):
+        raise RalmError(f"{path} is corrupted (its checksum differs): {mend}")
+
+
+@lru_cache(maxsize=1 << 16)
+def _differs(path: Path, xxh3: str, size: int, changed: int, number: int) -> bool:
+    """Whether a file's checksum is another one; size, time and number tell its states apart."""
+    return checksum(path) != xxh3
