@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipelines.readers.codings import TooLarge, unpacked
 from pipelines.readers.files import open_file, size
 from pipelines.readers.foreign import Refused
 from pipelines.readers.formats import Segment
@@ -36,7 +37,11 @@ def read_html(segment: Segment, intake: Intake) -> Iterator[Record]:
         yield data
         return
     try:
-        text = text_of_html(data)
+        text = text_of_html(unpacked(data, (), intake.max_record_bytes))
+    except TooLarge:
+        allowed = f"{intake.max_record_bytes:,} bytes that max_record_bytes allows"
+        yield Unreadable(segment.name, 1, f"the page unpacks to more than the {allowed}")
+        return
     except Refused as error:
         yield Unreadable(segment.name, 1, f"the HTML cannot be read ({error})")
         return

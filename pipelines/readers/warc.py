@@ -15,11 +15,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from pipelines.readers.codings import TooLarge
 from pipelines.readers.decompress import Damage, Decompressed, next_frame, open_frames
 from pipelines.readers.files import open_file
 from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment, compression
 from pipelines.readers.html import text_of_html
+from pipelines.readers.http import NoResponse, Response
 from pipelines.readers.records import Intake, Record, Skipped, Unreadable, one_line, only_damage
 from pipelines.readers.scanner import Scanner
 
@@ -27,6 +29,7 @@ _START, _RECORD_END = b"WARC/", b"\r\n\r\n"
 _HEADER_BYTES = 1 << 16
 _TARGET = re.compile(rb"^WARC-Target-URI[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _HTML = ("text/html", "application/xhtml+xml")
+_SCHEMES = ("http:", "https:")
 _KINDS = ("warcinfo", "resource", "request", "metadata", "revisit", "continuation")
 
 # What warcio mends in a header is no news to who builds a datastore.
@@ -157,13 +160,14 @@ def _record(block: bytes, file: str, number: int, intake: Intake) -> Record:
 
 
 def _parsed(block: bytes) -> Any:
-    """The record as warcio reads it. Raises _BadRecord."""
+    """The record as warcio reads it, without what is HTTP in it. Raises _BadRecord."""
     from warcio.recordloader import ArcWarcRecordLoader
 
     if not _TARGET.search(block, 0, block.find(_RECORD_END)):
         block = block.replace(b"\r\n", b"\r\nWARC-Target-URI: \r\n", 1)  # warcio fails without it.
     try:
-        return ask(ArcWarcRecordLoader().parse_record_stream, io.BytesIO(block), known_format="warc")
+        parse = ArcWarcRecordLoader().parse_record_stream
+        return ask(parse, io.BytesIO(block), known_format="warc", no_record_parse=True)
     except Refused as error:
         raise _BadRecord(f"it cannot be parsed ({error})") from None
 
@@ -181,26 +185,35 @@ def _text(record: Any) -> str | Skipped:
 
 def _page(record: Any, limit: int) -> str | Skipped:
     """The text of an HTML page."""
-    if record.http_headers is None:
+    block = record.raw_stream.read()
+    if not block or not record.rec_headers.get_header("WARC-Target-URI").startswith(_SCHEMES):
         return Skipped("not_http")
-    if record.http_headers.get_statuscode() != "200":
+    try:
+        response = Response.parse(block)
+    except NoResponse as error:
+        raise _BadRecord(f"it cannot be parsed ({error})") from None
+    if response.status != 200:
         return Skipped("status")
-    content_type = record.http_headers.get_header("Content-Type") or ""
-    if _media_type(content_type) not in _HTML:
+    if _media_type(response.content_type) not in _HTML:
         return Skipped("content_type")
-    try:
-        page: bytes = ask(record.content_stream().read, limit + 1)
-    except Refused as error:
-        raise _BadRecord(f"the page cannot be decoded ({error})") from None
-    if len(page) > limit:
-        raise _BadRecord(f"the page unpacks to more than the {limit:,} bytes that max_record_bytes allows")
-    try:
-        text = text_of_html(page, content_type)
-    except Refused as error:
-        raise _BadRecord(f"the HTML cannot be read ({error})") from None
+    text = _text_of(response, limit)
     if not text:
         raise _BadRecord("no text is found in the HTML")
     return text
+
+
+def _text_of(response: Response, limit: int) -> str:
+    try:
+        page = response.content(limit)
+    except TooLarge:
+        reason = f"the page unpacks to more than the {limit:,} bytes that max_record_bytes allows"
+        raise _BadRecord(reason) from None
+    except Refused as error:
+        raise _BadRecord(f"the page cannot be unpacked ({error})") from None
+    try:
+        return text_of_html(page, response.content_type)
+    except Refused as error:
+        raise _BadRecord(f"the HTML cannot be read ({error})") from None
 
 
 def _media_type(value: str | None) -> str:

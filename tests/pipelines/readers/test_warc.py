@@ -1,7 +1,9 @@
 import bz2
 import gzip
 import lzma
+import zlib
 
+import brotli
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -102,6 +104,20 @@ def test_pages_are_unpacked_and_decoded_as_their_headers_say(tmp_path):
     found = texts(read(path))
     assert len(found) == 3
     assert all("page Größe says" in text for text in found)
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/2 200", "HTTP/3 200", "HTTP/2 200 OK", "HTTP/1.1 200"])
+@pytest.mark.parametrize(
+    ("coding", "pack"),
+    [("br", brotli.compress), ("zstd", zstandard.compress), ("deflate", zlib.compress), ("gzip", bytes)],
+)
+def test_pages_of_every_protocol_and_coding_are_read(tmp_path, protocol, coding, pack):
+    page = PAGE.format("Größe").encode()
+    head = f"{protocol}\r\nContent-Type: text/html\r\nContent-Encoding: {coding}\r\n\r\n".encode()
+    path = tmp_path / "a.warc"
+    path.write_bytes(record("response", head + pack(page), 0, "application/http"))
+    (text,) = texts(read(path))
+    assert "page Größe says" in text
 
 
 @pytest.mark.parametrize("charset", ["none-such", "undefined", "punycode", "base64", "utf-8\0", "utf-8"])
