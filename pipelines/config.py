@@ -26,7 +26,7 @@ from retriever.checkpoint import DEFAULT_ENCODER
 from retriever.sizing import IndexKey, parse_bytes
 from retriever.usage import Similarity, Usage
 
-Format = Literal["jsonl", "csv", "parquet", "text", "html", "warc", "mediawiki"]
+Format = Literal["jsonl", "csv", "parquet", "text", "html", "pdf", "docx", "epub", "warc", "mediawiki"]
 
 
 class _Frozen(BaseModel):

@@ -174,7 +174,7 @@ def _wrong(found: list[str], wanted: int | None) -> str:
 
 def _reason(error: csv.Error) -> str:
     if "unexpected end" in str(error):
-        return "a quote is opened and not closed within max_record_bytes"
+        return "a quote is opened and not closed"
     if "expected after" in str(error):
         return "a quote within quotes is not written twice, or one is opened and not closed"
     return f"the row is no CSV ({one_line(error)})"

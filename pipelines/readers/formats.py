@@ -11,6 +11,7 @@ _FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "
 _FORMATS |= dict.fromkeys((".txt", ".text", ".md", ".markdown", ".rst"), "text")
 _FORMATS |= dict.fromkeys((".html", ".htm", ".xhtml"), "html")
 _FORMATS |= {".csv": "csv", ".tsv": "csv"}
+_FORMATS |= {".pdf": "pdf", ".docx": "docx", ".epub": "epub"}
 _FORMATS |= {".warc": "warc", ".wet": "warc", ".xml": "mediawiki"}
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 # The others are read whole, or compressed inside.
@@ -18,7 +19,7 @@ _COMPRESSIBLE = ("jsonl", "csv", "warc", "mediawiki")
 EXTENSIONS = frozenset(_FORMATS) | frozenset(_COMPRESSIONS)
 READABLE = (
     "JSONL, CSV, TSV, WARC, WET and MediaWiki dumps (.xml), each plain, .gz, .zst, .bz2 or .xz; Parquet, "
-    "text, Markdown and HTML"
+    "text, Markdown, HTML, PDF, DOCX and EPUB"
 )
 
 

@@ -15,7 +15,7 @@ _MARKDOWN = (".md", ".markdown")
 
 def read_text(segment: Segment, intake: Intake) -> Iterator[Record]:
     """The one document of a text file."""
-    data = _whole(segment, intake)
+    data = whole(segment, intake)
     if isinstance(data, Unreadable):
         yield data
         return
@@ -32,7 +32,7 @@ def read_text(segment: Segment, intake: Intake) -> Iterator[Record]:
 
 def read_html(segment: Segment, intake: Intake) -> Iterator[Record]:
     """The one document of an HTML file."""
-    data = _whole(segment, intake)
+    data = whole(segment, intake)
     if isinstance(data, Unreadable):
         yield data
         return
@@ -51,7 +51,8 @@ def read_html(segment: Segment, intake: Intake) -> Iterator[Record]:
     yield intake.document(segment.name, text, {}, segment.name, 1)
 
 
-def _whole(segment: Segment, intake: Intake) -> bytes | Unreadable:
+def whole(segment: Segment, intake: Intake) -> bytes | Unreadable:
+    """A file's bytes, or why they are too many. Raises RalmError if the system cannot read it."""
     try:
         found = size(segment.path)
         if found > intake.max_record_bytes:

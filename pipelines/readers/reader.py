@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from pipelines.readers import delimited, hub, jsonl, mediawiki, pages, parquet, warc
+from pipelines.readers import delimited, documents, hub, jsonl, mediawiki, pages, parquet, warc
 from pipelines.readers.formats import Segment
 from pipelines.readers.records import Intake, Record
 
@@ -12,6 +12,9 @@ _READERS: dict[str, Callable[[Segment, Intake], Iterator[Record]]] = {
     "parquet": parquet.read,
     "text": pages.read_text,
     "html": pages.read_html,
+    "pdf": documents.read,
+    "docx": documents.read,
+    "epub": documents.read,
     "warc": warc.read,
     "mediawiki": mediawiki.read,
     "hf": hub.read,

@@ -36,7 +36,7 @@ def test_a_file_is_read_and_overrides_win(tmp_path):
         ("{sources: [{path: a, share: 0}]}", r"sources.0.share must be above 0, not 0"),
         ("{sources: [{path: a, share: 1.5}]}", r"sources.0.share must be at most 1, not 1.5"),
         ("{sources: [{path: a, licence: ''}]}", r"sources.0.licence must have at least 1 character"),
-        ("{sources: [{path: a, reader: csv}]}", r"sources.0.reader must be 'jsonl', .* not 'csv'"),
+        ("{sources: [{path: a, reader: xls}]}", r"sources.0.reader must be 'jsonl', .* not 'xls'"),
         (
             "{sources: [{path: 'hf://a/b', reader: jsonl}]}",
             "sources.0: reader is for files: a data set of the hub knows its own format.$",

@@ -1,0 +1,23 @@
+"""Files of word processors, printers and e-books: one document each."""
+
+from collections.abc import Iterator
+
+from pipelines.readers import apart
+from pipelines.readers.extracted import NoDocumentError
+from pipelines.readers.formats import Segment
+from pipelines.readers.pages import whole
+from pipelines.readers.records import Intake, Record, Unreadable
+
+
+def read(segment: Segment, intake: Intake) -> Iterator[Record]:
+    """The one document of a file of the segment's kind: pdf, docx or epub."""
+    data = whole(segment, intake)
+    if isinstance(data, Unreadable):
+        yield data
+        return
+    try:
+        found = apart.extract(segment.kind, data, intake.max_record_bytes)
+    except NoDocumentError as error:
+        yield Unreadable(segment.name, 1, str(error))
+        return
+    yield intake.document(segment.name, found.text, found.metadata, segment.name, 1)

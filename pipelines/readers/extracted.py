@@ -1,0 +1,65 @@
+"""What is taken out of a file of a word processor or a printer: its text and what it says of itself."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datastore.schema import Scalar  # Which loads much that the process that reads such files needs not.
+
+# Neither text nor white space: of fonts without a table of characters, and hyphens for ends of lines.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\ufffe\uffff]")
+_MOST_CHARACTERS = 1000
+
+
+class NoDocumentError(Exception):
+    """Why a file gives no document: a reason for its list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """The text of a file, a paragraph a line, and its metadata."""
+
+    text: str
+    metadata: "dict[str, Scalar]" = field(default_factory=dict)
+
+
+class Paragraphs:
+    """Paragraphs, gathered up to `limit` bytes in all."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._left = limit, limit
+        self._found: list[str] = []
+
+    def add(self, text: str) -> None:
+        """Add one if it is not empty. Raises NoDocumentError if all together become too long."""
+        if text := clean(text):
+            self._left -= len(text.encode()) + 1
+            if self._left < 0:
+                raise NoDocumentError(too_long(self._limit))
+            self._found.append(text)
+
+    def text(self) -> str:
+        """All of them."""
+        return "\n".join(self._found)
+
+
+def too_long(limit: int) -> str:
+    """The reason for a text that is too long."""
+    return f"its text has more than the {limit:,} bytes that max_record_bytes allows"
+
+
+def clean(text: str) -> str:
+    """A text without control characters, lone surrogates and blanks around it."""
+    return _CONTROLS.sub("", text.encode(errors="ignore").decode()).strip()
+
+
+def described(found: "Iterable[tuple[str, str | None]]") -> "dict[str, Scalar]":
+    """Metadata of what is said; several values of one name are joined by commas."""
+    said: dict[str, list[str]] = {}
+    for name, value in found:
+        value = clean(" ".join((value or "").split()))[:_MOST_CHARACTERS]
+        if value and value not in said.setdefault(name, []):
+            said[name].append(value)
+    return {name: ", ".join(values) for name, values in said.items() if values}

@@ -1,0 +1,77 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.readers import apart
+from pipelines.readers import pdf as pdf_reader
+from pipelines.readers.extracted import NoDocumentError
+from tests.pipelines.readers.office import book, pdf, word
+
+LIMIT = 1 << 20
+PAGE = ["The old stone bridge was built in 1787."]
+
+
+def process():
+    return apart._children[0]._process
+
+
+def test_files_of_each_kind_are_taken_apart_by_one_process():
+    assert apart.extract("pdf", pdf(PAGE), LIMIT).text == PAGE[0]
+    first = process().pid
+    assert (
+        apart.extract("docx", word(lambda document: document.add_paragraph("It stands.")), LIMIT).text
+        == "It stands."
+    )
+    assert apart.extract("epub", book("<p>Über Brücken 石</p>"), LIMIT).text == "Über Brücken 石"
+    with pytest.raises(NoDocumentError, match="no zip archive"):
+        apart.extract("docx", b"", LIMIT)
+    assert process().pid == first
+
+
+@pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGABRT])
+def test_a_crash_costs_the_file_alone(how):
+    apart.extract("pdf", pdf(PAGE), LIMIT)
+    gone = process()
+    os.kill(gone.pid, how)
+    gone_by = os.waitid(os.P_PID, gone.pid, os.WEXITED | os.WNOWAIT)
+    assert gone_by.si_status == how
+    with pytest.raises(NoDocumentError, match=rf"crashes the library that reads its format \({how.name}\)"):
+        apart.extract("pdf", pdf(PAGE), LIMIT)
+    assert apart.extract("pdf", pdf(PAGE), LIMIT).text == PAGE[0]
+
+
+def test_what_takes_too_long_is_given_up(monkeypatch):
+    monkeypatch.setattr(apart, "SECONDS", 0.05)
+    long = pdf(*[[f"Line {n} of a page that is full." for n in range(60)]] * 2000)
+    with pytest.raises(NoDocumentError, match=r"takes more than 0\.05 seconds of processor time"):
+        apart.extract("pdf", long, 1 << 26)
+    monkeypatch.undo()
+    assert apart.extract("pdf", pdf(PAGE), LIMIT).text == PAGE[0]
+
+
+def test_a_library_that_is_missing_is_said_with_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    monkeypatch.delitem(sys.modules, "pipelines.readers.pdf", raising=False)
+    assert apart._answer("pdf", b"", LIMIT) == {
+        "lacks": "PDF files are read by pypdfium2: pip install pypdfium2."
+    }
+
+
+def test_a_defect_of_ours_is_no_reason(monkeypatch):
+    monkeypatch.setattr(pdf_reader, "extract", lambda data, limit: data.nothing)
+    assert "AttributeError" in apart._answer("pdf", b"", LIMIT)["defect"]
+
+
+def test_it_ends_with_who_asked():
+    code = (
+        "from pipelines.readers import apart\n"
+        "try: apart.extract('docx', b'', 9)\n"
+        "except Exception as error: print(error, apart._children[0]._process.pid)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "no zip archive" in ended.stdout
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(ended.stdout.split()[-1]), 0)
