@@ -27,9 +27,10 @@ from pipelines.config import SourceConfig
 from pipelines.demo import standard_library
 from pipelines.readers.formats import Segment
 from pipelines.readers.reader import RecordReader
-from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
+from retriever.checkpoint import Checkpoint
 from retriever.encoder import best_dtype, torch_threads
 from retriever.tokenizer import EncoderTokenizer
+from retriever.usage import DEFAULT_ENCODER
 
 PEER_BATCHES = (4, 8, 16, 32)
 _ROUNDS = 3

@@ -33,8 +33,9 @@ from pipelines.build.peaks import peak_flops
 from pipelines.build.progress import Silent
 from pipelines.build.sources import resolve
 from pipelines.config import BuildConfig, SourceConfig
-from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
+from retriever.checkpoint import Checkpoint
 from retriever.encoder import Encoder
+from retriever.usage import DEFAULT_ENCODER
 
 PEER_BATCHES = (64, 256, 1024)
 # NVIDIA's data sheet: H100 SXM and H200, bfloat16, dense.

@@ -42,8 +42,9 @@ from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import View
 from pipelines.build.parts import write_batch
 from pipelines.readers.lines import open_stream
-from retriever.index import Setting, encode, to_bytes, train
+from retriever.index import encode, to_bytes, train
 from retriever.loading import in_memory
+from retriever.ranking import Setting
 from retriever.search import Retriever
 from retriever.sizing import IndexKey
 

@@ -33,7 +33,7 @@ from pipelines.build.read import ReadStage
 from pipelines.build.sources import resolve
 from pipelines.config import BuildConfig, NearDuplicates, SourceConfig, checked_config
 from pipelines.readers.lines import open_stream
-from retriever.checkpoint import DEFAULT_ENCODER
+from retriever.usage import DEFAULT_ENCODER
 
 # What is quick to say no comes first.
 RULES = ["gopher_quality", "c4", "language", "fineweb", "gopher_repetition"]

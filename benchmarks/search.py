@@ -30,10 +30,11 @@ from datastore.manifest import FileEntry, IndexEntry, Manifest
 from datastore.store import Datastore
 from datastore.view import View
 from pipelines.evaluate.questions import load_questions
-from retriever.card import exact
 from retriever.encoder import Encoder
-from retriever.index import Setting, encode, to_bytes, train
+from retriever.index import encode, to_bytes, train
 from retriever.loading import in_memory
+from retriever.measuring import exact
+from retriever.ranking import Setting
 from retriever.rescore import Scan, Scanner
 from retriever.search import Retriever
 from retriever.sizing import IndexKey

@@ -10,11 +10,9 @@ from typing import Annotated
 import typer
 
 from datastore.errors import RalmError
-from datastore.origin import locate
 from datastore.refused import refused
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError, require_quantization
 from pipelines import show, upkeep
-from pipelines.config import load_config
 from pipelines.evaluate.command import scaling
 from pipelines.options import (
     Also,
@@ -30,6 +28,7 @@ from pipelines.options import (
     as_device,
     as_executor,
     as_place,
+    locate,
     named_sources,
 )
 from pipelines.plan.command import plan
@@ -91,6 +90,8 @@ def build(
     workers: Workers = None,
 ) -> None:
     """Build a datastore; run the same command again to resume one that was stopped."""
+    from pipelines.config import load_config
+
     chosen = as_executor(executor)
     listed = named_sources(sources or [], domain, text_field) or None
     if (domain or text_field) and not listed:
@@ -184,18 +185,19 @@ def search(
     how = Method(method or "hybrid", fusion)  # type: ignore[arg-type]
     drops = Decontamination.by(decontaminate) if decontaminate else None
     refinement = Refinement(near_duplicates, drops, cross_encoder, diversity)
-    how_opened = Opening(as_device(device), as_place(index_in), encoder, query_encoder)
+    by_words = method == "bm25"
+    how_opened = Opening(as_device(device), as_place(index_in), encoder, query_encoder, words_only=by_words)
     stores = [store, *(also or [])]
     Asked(k, view, recall, nprobe, depth, how if method else None).check(stores)
     retriever = open_stores(stores, how_opened)
     seconds = Seconds()
-    chosen = retriever.setting(k, recall, nprobe, depth)
+    chosen = None if by_words else retriever.setting(k, recall, nprobe, depth)
     how = how if method else replace(how, name=retriever.method.name)
     (ranking,) = retriever.refine([query], k, refinement, view, chosen, how, seconds=seconds)
     left_out = retriever.left_out(view)
     notes = [f"{name} has no such domain or column: nothing of it is in this view." for name in left_out]
-    by_default = recall is None and nprobe is None and depth is None and how.name != "bm25"
-    if by_default and (low := low_recall(retriever, chosen, k)):
+    by_default = recall is None and nprobe is None and depth is None
+    if chosen is not None and by_default and (low := low_recall(retriever, chosen, k)):
         notes.append(low)
     shortfall = Shortfall(retriever, view, chosen, how, refinement.filters).of(query, ranking)
     if as_json:

@@ -22,9 +22,8 @@ from datastore.errors import RalmError
 from datastore.invalid import sentence
 from datastore.manifest import Device, Pooling
 from pipelines.filters.chain import AnyRule
-from retriever.checkpoint import DEFAULT_ENCODER
 from retriever.sizing import IndexKey, parse_bytes
-from retriever.usage import Similarity, Usage
+from retriever.usage import DEFAULT_ENCODER, Similarity, Usage
 
 Format = Literal["jsonl", "csv", "parquet", "text", "html", "pdf", "docx", "epub", "warc", "mediawiki"]
 

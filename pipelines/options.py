@@ -2,13 +2,22 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from datastore.errors import RalmError
-from datastore.origin import locate
-from pipelines.config import SourceConfig
+
+if TYPE_CHECKING:
+    from pipelines.config import SourceConfig
+
+
+def locate(store: str) -> Path:
+    """The folder of a store: itself, or the cache of one in object storage."""
+    from datastore import origin
+
+    return origin.locate(store)
+
 
 Store = Annotated[Path, typer.Argument(help="a datastore: its folder, or s3://...", parser=locate)]
 Also = Annotated[
@@ -37,8 +46,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 def named_sources(
     paths: Sequence[str], domain: str | None = None, text_fields: Sequence[str] | None = None
-) -> list[SourceConfig]:
+) -> "list[SourceConfig]":
     """The sources of a command line, all of one domain, their texts in the first of the fields there is."""
+    from pipelines.config import SourceConfig
+
     given = {"text_fields": tuple(text_fields)} if text_fields else {}
     return [SourceConfig(path=path, domain=domain, **given) for path in paths]
 

@@ -21,7 +21,8 @@ class Opening:
     """How stores are opened: on which device, with the index where, by how many searchers (0: none).
 
     `encoder` and `query_encoder` are where the stores' own lie, if they have moved.
-    `partial`: a cluster answers without the shards of a lost searcher, and says so.
+    `partial`: a cluster answers without the shards of a lost searcher, and says so. `words_only`: for BM25
+    alone; encoder and index, which take seconds to load, are left until they are needed.
     """
 
     device: Device = "cpu"
@@ -30,28 +31,32 @@ class Opening:
     query_encoder: str | None = None
     searchers: int = 0
     partial: bool = False
+    words_only: bool = False
 
 
 def open_stores(paths: Sequence[Path], how: Opening) -> "Retriever":
     """A retriever of one store, or of several under their folders' names (or whole paths, if alike)."""
+    if len(paths) == 1:
+        found = _open(paths[0], how)
+        return found if how.words_only else found.loaded()
     from retriever.several import SeveralRetriever
 
-    if len(paths) == 1:
-        return _open(paths[0], how)
     names = [Path(address_of(path.absolute()).partition("?")[0]).name for path in paths]
     if len(set(names)) < len(names):
         names = [address_of(path) for path in paths]
     if len(set(names)) < len(names):
         twice = next(name for n, name in enumerate(names) if name in names[:n])
         raise RalmError(f"The store {twice} is given twice: name it once.")
-    return SeveralRetriever({name: _open(path, how) for name, path in zip(names, paths, strict=True)})
+    together = SeveralRetriever({name: _open(path, how) for name, path in zip(names, paths, strict=True)})
+    return together if how.words_only else together.loaded()
 
 
 def _open(path: Path, how: Opening) -> "Retriever":
+    """A retriever of one store, without encoder and index as yet."""
     from retriever.search import Retriever
 
     if not how.searchers:
-        return Retriever.open(path, how.encoder, how.device, how.place, how.query_encoder)
+        return Retriever.open(path, how.encoder, how.device, how.place, how.query_encoder, words_only=True)
     if how.device != "cpu" or how.place != "auto":
         raise RalmError("Searchers of a cluster take no --device and no --index-in: leave them out.")
     import ray

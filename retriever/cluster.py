@@ -23,14 +23,13 @@ from datastore.layout import Layout
 from datastore.schema import Passage
 from datastore.store import Datastore, require_searchable
 from datastore.view import View
+from retriever.candidates import Candidates, Ranked, by_codes
 from retriever.card import read_card, usable_card
 from retriever.checkpoint import moved
 from retriever.encoder import Encoder
-from retriever.index import Assigned, SearchIndex, Setting, read_trained
+from retriever.index import Assigned, SearchIndex, read_trained
 from retriever.lexical import Lexical, add_frequencies
-from retriever.propose import Candidates
-from retriever.ranking import Ranking, Seconds
-from retriever.rescore import Ranked, by_codes
+from retriever.ranking import Ranking, Seconds, Setting
 from retriever.search import Retriever
 from retriever.searcher import Part, Searcher, Ticket, groups
 from retriever.sizing import IndexKey

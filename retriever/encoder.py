@@ -7,7 +7,7 @@ says, or what was given or is known of it (`usage.py`). Knows nothing of files o
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from datastore.manifest import Device, Dtype, EncoderCard
+from retriever.bert import Bert
+from retriever.bert import load as load_bert
 from retriever.checkpoint import Checkpoint
-from retriever.packed import PackedModel, can_pack, sent
+from retriever.packed import PackedModel, Parts, sent
 from retriever.tokenizer import EncoderTokenizer
 
 if TYPE_CHECKING:
@@ -52,19 +54,18 @@ class Encoder:
     def __init__(self, checkpoint: Checkpoint, dtype: Dtype, device: Device = "cpu") -> None:
         """Load it. Raises RalmError if there is no such device, or if it brings code of its own."""
         require(device)
-        quiet_imports()
-
         self.checkpoint = checkpoint
         self.dtype = dtype
         self.device = device
         self.tokenizer = EncoderTokenizer(checkpoint)
-        self._model = _load(checkpoint, dtype, device)
-        self._weights = _weights(self._model)
-        self._packed = PackedModel(self._model, device) if can_pack(self._model, device) else None
-        found = self._model.get_embedding_dimension()
-        if found is None:
-            raise RalmError(f"The encoder {checkpoint.name} does not say the size of its vectors.")
-        self.dimension = int(found)
+        # Without the libraries, if possible: they take longer to import than most searches.
+        parts = load_bert(checkpoint, dtype) if device == "cpu" else None
+        self._model = None if parts else _load(checkpoint, dtype, device)
+        self._config, self._weights, self.dimension = _measured(
+            checkpoint, parts.body if parts else self._model
+        )
+        parts = parts or Parts.of(self._model, device)
+        self._packed = PackedModel(parts, device) if parts else None
 
     @classmethod
     def open(cls, card: EncoderCard, device: Device = "cpu") -> "Encoder":
@@ -100,7 +101,7 @@ class Encoder:
         token of a text that attends to all its tokens. A pooler that a checkpoint has for another task is
         given no vectors.
         """
-        config = self._model[0].auto_model.config
+        config = self._config
         framed = lengths.astype(np.float64) + self.tokenizer.frame_length("passage")
         # Heads may be wider together than the layers are (Qwen3).
         head = getattr(config, "head_dim", None)
@@ -136,7 +137,18 @@ class Encoder:
             # Models that pool without their prompt need to know where it ends.
             "prompt_length": self.tokenizer.prefix_length(kind),
         }
+        assert self._model is not None  # What is loaded without sentence-transformers, is packed.
         return self._model(features)["sentence_embedding"].float()
+
+
+def _measured(checkpoint: Checkpoint, model: Any) -> tuple[Any, int, int]:
+    """A model's configuration, how many weights a token is multiplied with, a vector's components."""
+    if isinstance(model, Bert):
+        return model.config, _weights(model), model.config.hidden_size
+    found = model.get_embedding_dimension()
+    if found is None:
+        raise RalmError(f"The encoder {checkpoint.name} does not say the size of its vectors.")
+    return model[0].auto_model.config, _weights(model), int(found)
 
 
 def _weights(model: torch.nn.Module) -> int:
@@ -174,6 +186,7 @@ def as_float16(vectors: NDArray[np.float32], name: str) -> NDArray[np.float16]:
 
 def _load(checkpoint: Checkpoint, dtype: Dtype, device: Device) -> "SentenceTransformer":
     """The model with its pooling. Raises RalmError if it cannot be loaded as it lies there."""
+    quiet_imports()
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling
 

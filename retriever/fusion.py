@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever.rescore import Ranked
+from retriever.candidates import Ranked
 
 Fusion = Literal["rrf", "weighted"]
 

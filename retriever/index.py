@@ -127,14 +127,6 @@ def encode(trained: Any, vectors: NDArray[np.float16], block: int = 65_536) -> N
     return out
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """How hard a search tries: lists probed (0: all there is), and vectors re-scored exactly (0: none)."""
-
-    nprobe: int
-    depth: int
-
-
 class CodeIndex(Protocol):
     """A loaded index, wherever it lies: codes that propose rows."""
 

@@ -10,6 +10,7 @@ are not those of a store built from its passages alone.
 
 import math
 import os
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,13 +27,18 @@ from datastore.manifest import Manifest
 from datastore.shard import open_array
 from datastore.store import Datastore
 from datastore.view import View
-from retriever.propose import Candidates
-from retriever.rescore import Ranked, by_codes
+from retriever.candidates import Candidates, Ranked, by_codes
 
 # Robertson, Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond"; Lucene's values.
 K1 = 1.2
 B = 0.75
 PARTS = ("tokens", "indptr", "indices", "weights")
+# Of bm25s and of scikit-learn before it: two characters and more; and Lucene's English stop words.
+_WORD = re.compile(r"\b\w\w+\b")
+_STOP_WORDS = (
+    "a an and are as at be but by for if in into is it no not of on or such that the their then there these "
+    "they this to was will with"
+)
 
 
 def _bm25s() -> Any:
@@ -239,11 +245,16 @@ class LexicalIndex(Lexical):
         return [shard.column(token) for shard in self._shards]
 
 
+def query_words(query: str) -> list[str]:
+    """A query's words in order, as `tokenize` finds them: importing bm25s takes longer than most searches."""
+    stop = _STOP_WORDS.split()
+    found = [word for word in _WORD.findall(query.lower()) if word not in stop]
+    return [word for word in _stemmer().stemWords(found) if word]
+
+
 def _hashes(query: str) -> list[int]:
     """The hashes of a query's words, in order."""
-    (ids,), vocabulary = tokenize([query])
-    words = {number: word for word, number in vocabulary.items()}
-    return [token_hash(words[number]) for number in ids]
+    return [token_hash(word) for word in query_words(query)]
 
 
 def _best(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

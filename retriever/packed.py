@@ -166,22 +166,50 @@ def gelu_along(linear: nn.Linear, gelu: bool) -> nn.Module:
     return GeluLinear(linear) if gelu else linear
 
 
-class PackedModel:
-    """A sentence-transformers model that takes passages without padding."""
+@dataclass(frozen=True)
+class Parts:
+    """What a model that packs is made of.
 
-    def __init__(self, model: "SentenceTransformer", device: Device) -> None:
-        """Change the model to take packed passages only. `can_pack` says whether it can."""
+    `body` holds its layers, named as transformers does. `states` takes ids and positions [1, tokens] and
+    places, and gives the last layer's states [1, tokens, width]. `normalizes`: its vectors get length 1.
+    """
+
+    body: nn.Module
+    states: Callable[[torch.Tensor, torch.Tensor, Places], torch.Tensor]
+    pooling: str
+    normalizes: bool
+
+    @classmethod
+    def of(cls, model: "SentenceTransformer", device: Device) -> "Parts | None":
+        """Of a sentence-transformers model, changed to take packed passages only; None if it cannot."""
+        if not can_pack(model, device):
+            return None
         from transformers import AttentionInterface
 
         AttentionInterface.register(_ATTENTION, attention)
+        body = model[0].auto_model
+        body.set_attn_implementation(_ATTENTION)
+
+        def states(ids: torch.Tensor, positions: torch.Tensor, places: Places) -> torch.Tensor:
+            found: torch.Tensor = body(
+                input_ids=ids, position_ids=positions, use_cache=False, places=places
+            ).last_hidden_state
+            return found
+
+        return cls(body, states, model[1].pooling_mode, len(model) > 2)
+
+
+class PackedModel:
+    """A model that takes passages without padding."""
+
+    def __init__(self, parts: Parts, device: Device) -> None:
+        """Take it over, and change its layers to what is quickest here."""
         self._device = device
-        self._body = model[0].auto_model
-        self._body.set_attn_implementation(_ATTENTION)
+        self._body, self._states = parts.body, parts.states
         config = self._body.config
         padding = _FIRST_POSITION[config.model_type] == "padding"
         self._first_position = config.pad_token_id + 1 if padding else 0
-        self._pooling = model[1].pooling_mode
-        self._normalizes = len(model) > 2
+        self._pooling, self._normalizes = parts.pooling, parts.normalizes
         # BERT's own pooler turns the first token's state into what no encoder here uses.
         if hasattr(self._body, "pooler"):
             self._body.pooler = None
@@ -202,12 +230,11 @@ class PackedModel:
         positions = np.arange(tokens) - np.repeat(starts, lengths) + self._first_position
         if self._reordered and tokens >= _ROUNDED:
             inputs, positions = (np.pad(one, (0, -tokens % _MULTIPLE)) for one in (inputs, positions))
-        states = self._body(
-            input_ids=sent(torch.from_numpy(inputs), self._device)[None],
-            position_ids=sent(torch.from_numpy(positions), self._device)[None],
-            use_cache=False,
-            places=Places.of(lengths, self._device),
-        ).last_hidden_state[0, :tokens]
+        states = self._states(
+            sent(torch.from_numpy(inputs), self._device)[None],
+            sent(torch.from_numpy(positions), self._device)[None],
+            Places.of(lengths, self._device),
+        )[0, :tokens]
         vectors = self._pooled(states, starts, lengths)
         return nn.functional.normalize(vectors, dim=1) if self._normalizes else vectors
 
@@ -266,7 +293,7 @@ def _replace_gelu(body: nn.Module, by: Callable[[], nn.Module]) -> set[nn.Module
     found = {
         module
         for module in body.modules()
-        if type(getattr(module, "intermediate_act_fn", None)).__name__ == "GELUActivation"
+        if type(getattr(module, "intermediate_act_fn", None)).__name__ in ("GELUActivation", "GeluInPlace")
     }
     for module in found:
         module.intermediate_act_fn = by()

@@ -7,9 +7,7 @@ from whether the view was applied before the search or after it.
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any
 
 import faiss
 import numpy as np
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from datastore.store import Datastore
 from datastore.view import View
+from retriever.candidates import NO_SCORES, Candidates
 from retriever.index import Assigned, CodeIndex
 
 # How much deeper each further search goes when a view leaves too few rows.
@@ -32,43 +31,6 @@ _DEEPEST_SHARE = 1 / 8
 # Hits held at once, 12 bytes each: a deep search of many queries goes block by block.
 _BLOCK_HITS = 1 << 22
 _SELECTORS = 16
-NO_SCORES = np.empty((0, 0), np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """The candidates of several queries in one view: `rows` [n, width], each query's row ids, ascending.
-
-    Somewhere among them -1 stands for none: queries differ in how many they have. `scores` [n, width] are
-    those of the codes, and mean nothing beside a -1; NO_SCORES, if nobody asked for them.
-    """
-
-    rows: NDArray[np.int64]
-    scores: NDArray[np.float32]
-
-    @classmethod
-    def of(
-        cls, counts: NDArray[np.int64], rows: NDArray[np.int64], scores: NDArray[np.float32]
-    ) -> "Candidates":
-        """From rows and scores query after query, [sum of counts]: the next `counts[q]` are query q's."""
-        return cls(spread(counts, rows, -1), spread(counts, scores, -np.inf))
-
-    def shifted(self, by: int) -> "Candidates":
-        """The same candidates in a store with so many more rows before these."""
-        return replace(self, rows=shifted(self.rows, by))
-
-
-def shifted(rows: NDArray[np.int64], by: int) -> NDArray[np.int64]:
-    """Rows where so many more come before; -1 stays what it is."""
-    return np.where(rows < 0, -1, rows + by)
-
-
-def spread(counts: NDArray[np.int64], values: NDArray[Any], filler: float) -> NDArray[Any]:
-    """Values query after query [sum of counts] as a row for each query [n, width], filled up on the right."""
-    there = np.arange(counts.max(initial=0)) < counts[:, None]
-    out = np.full(there.shape, filler, values.dtype)
-    out[there] = values
-    return out
 
 
 class _Found:

@@ -35,6 +35,14 @@ DENSE = Method()
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """How hard a search tries: lists probed (0: all there is), and vectors re-scored exactly (0: none)."""
+
+    nprobe: int
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A retrieved passage: its row id, its score, and itself.
 

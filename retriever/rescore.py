@@ -7,7 +7,6 @@ mapped: nothing is gathered or copied.
 
 from collections.abc import Sequence
 from ctypes import c_int64
-from dataclasses import dataclass
 from threading import local
 from typing import Any
 
@@ -16,34 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.store import Datastore
-from retriever.propose import Candidates, spread
+from retriever.candidates import Candidates, Ranked, best, filled_up, spread
 
 # Scores that FAISS collects at a time; its own choice asks the system for 3 MB a call.
 _COLLECTED = 1024
 # Addresses up to which those that are nowhere are listed, too: each takes 24 bytes of a thread's for good,
 # and leaving them out takes as long as scoring some hundreds of vectors.
 _LISTED = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """The best rows of each query, best first, of equal scores the lower row: rows and scores [n, k].
-
-    Where a query has fewer than k, the rest of its rows is -1.
-    """
-
-    rows: NDArray[np.int64]
-    scores: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, parts: "Sequence[Ranked]") -> "Ranked":
-        """The rankings of some queries and of those that come after them."""
-        return cls(np.concatenate([p.rows for p in parts]), np.concatenate([p.scores for p in parts]))
-
-
-def by_codes(found: Candidates, k: int) -> Ranked:
-    """The k best candidates by the scores they were proposed with."""
-    return _best(found.rows, found.scores, k)
 
 
 def by_vectors(
@@ -67,7 +45,7 @@ def by_vectors(
     for one, mine in zip(found, pairs, strict=True):
         values = np.full(one.rows.shape, -np.inf, np.float32)
         values[one.rows >= 0] = exact[np.searchsorted(distinct, mine)]
-        ranked.append(_best(one.rows, values, k))
+        ranked.append(best(one.rows, values, k))
     return ranked
 
 
@@ -75,7 +53,7 @@ def _by_vectors(store: Datastore, queries: NDArray[np.float32], found: Candidate
     """The k best candidates of one view: FAISS's own heap is quicker than sorting all scores."""
     flat, shape = found.rows.ravel(), found.rows.shape
     if not len(flat):
-        return _filled_up(found.rows, np.empty(shape, np.float32), k)
+        return filled_up(found.rows, np.empty(shape, np.float32), k)
     scan = Scan(queries, store.addresses(flat).reshape(shape))
     # One more than asked, to see whether the last of them ties with the next.
     values, places = scan.best(min(k + 1, shape[1]))
@@ -83,11 +61,11 @@ def _by_vectors(store: Datastore, queries: NDArray[np.float32], found: Candidate
     ties = values[:, 1:] == values[:, :-1]
     if (ties if full else ties & (places[:, 1:] >= 0)).any():
         # FAISS leaves open which of equal scores comes first, and which of them comes last at all.
-        return _best(found.rows, scan.scores(), k)
+        return best(found.rows, scan.scores(), k)
     rows = flat[places]
     if not full:
         rows[places < 0], values[places < 0] = -1, -np.inf
-    return _filled_up(rows, values, k)
+    return filled_up(rows, values, k)
 
 
 def scores(store: Datastore, queries: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -208,24 +186,3 @@ class Scan:
         # Query after query, and of each its lists in the order in which it probes them.
         out[there] = faiss.rev_swig_ptr(found.distances, int(np.count_nonzero(there)))
         return out
-
-
-def _best(rows: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> Ranked:
-    """The k best of each query's rows [n, width], which ascend but for those that are none (-1)."""
-    # Stable: of equal scores the lower row comes first.
-    order = np.argsort(np.where(rows < 0, np.inf, -scores), axis=1, kind="stable")[:, :k]
-    best = np.take_along_axis(rows, order, axis=1)
-    values = np.where(best < 0, -np.inf, np.take_along_axis(scores, order, axis=1))
-    return _filled_up(best, values, k)
-
-
-def _filled_up(rows: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> Ranked:
-    """The first k of rows and scores [n, ...]; where there are fewer, -1 and minus infinity."""
-    short = k - rows.shape[1]
-    if short > 0:
-        filler = [(0, 0), (0, short)]
-        rows, scores = (
-            np.pad(rows, filler, constant_values=-1),
-            np.pad(scores, filler, constant_values=-np.inf),
-        )
-    return Ranked(rows[:, :k], scores[:, :k])

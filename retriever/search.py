@@ -5,29 +5,23 @@ Two tiers: codes in memory propose candidates, the stored vectors score them exa
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.generation import current_hash
-from datastore.manifest import Device, Manifest
 from datastore.schema import Passage
-from datastore.store import Datastore
 from datastore.view import View
 from retriever.asked import no_card, no_words, require_count, require_effort, require_finite, require_text
-from retriever.card import Card, identity, read_card, usable_card
-from retriever.checkpoint import moved
-from retriever.encoder import Encoder
+from retriever.candidates import Ranked, by_codes
 from retriever.fusion import fuse
-from retriever.index import Assigned, CodeIndex, Setting
-from retriever.lexical import Lexical, LexicalIndex
-from retriever.loading import Place, load
-from retriever.propose import Proposer
-from retriever.ranking import DENSE, Hit, Method, Ranking, Seconds
+from retriever.opened import OpenedStore
+from retriever.ranking import DENSE, Hit, Method, Ranking, Seconds, Setting
 from retriever.rerank import Refinement, filtered, reordered
-from retriever.rescore import Ranked, by_codes, by_vectors
+
+if TYPE_CHECKING:
+    from retriever.index import Assigned
 
 # Without a card: lists and vectors that found 98% of an exhaustive search's first ten in the
 # development corpora.
@@ -39,60 +33,8 @@ _FUSED = 100
 _TOGETHER = 1024
 
 
-class Retriever:
+class Retriever(OpenedStore):
     """A store, the encoder it was built with and its index, loaded once. Safe between threads."""
-
-    def __init__(
-        self,
-        store: Datastore,
-        encoder: Encoder,
-        index: CodeIndex,
-        card: Card | None = None,
-        lexical: Lexical | None = None,
-        place: Place = "auto",
-        found_at: tuple[str | None, str | None] = (None, None),
-    ) -> None:
-        """`found_at`: where its encoder and the tower for queries are, if not where the manifest says."""
-        self.store = store
-        self.encoder = encoder
-        self.index = index
-        self.card = card
-        self.lexical = lexical
-        self._place = place
-        self._found_at = found_at
-        self._proposer = Proposer(store, index)
-
-    @classmethod
-    def open(
-        cls,
-        path: Path | str,
-        encoder: str | None = None,
-        device: Device = "cpu",
-        place: Place = "auto",
-        query_encoder: str | None = None,
-    ) -> "Retriever":
-        """Open a store for searching, on GPUs if `device` says so, with its codes in `place`.
-
-        `encoder` and `query_encoder`, if given, are where to find the encoders it was built with, under
-        whatever names; others are a RalmError.
-        """
-        store = Datastore.open(path)
-        described = moved(store.manifest.encoder, encoder, query_encoder)
-        card = read_card(store.layout, store.manifest)
-        index = load(store.layout.root, store.manifest, device, place)
-        lexical = LexicalIndex.load(store.layout.root, store)
-        found_at = (encoder, query_encoder)
-        return cls(store, Encoder.open(described, device), index, card, lexical, place, found_at)
-
-    @property
-    def rows(self) -> int:
-        """Number of rows that are searched."""
-        return self.store.rows
-
-    @property
-    def hash(self) -> str:
-        """The manifest's hash: names what is searched."""
-        return self.store.hash
 
     @property
     def stores(self) -> "dict[str, Retriever]":
@@ -117,34 +59,6 @@ class Retriever:
     def silent(self) -> tuple[int, ...]:
         """Shards that gave no answer when they were last asked, by whomever; a local store has none."""
         return ()
-
-    def refreshed(self) -> "Retriever":
-        """A retriever of the store's current generation: this one, if it is of that already.
-
-        Encoder and index are shared where they are the same, as after a takedown; this one stays usable.
-        """
-        layout, before = self.store.layout, self.store.manifest
-        if current_hash(layout) == self.store.hash:
-            return self
-        store = Datastore.open(layout.root)
-        now = store.manifest
-        return Retriever(
-            store,
-            self._encoder_of(now),
-            self.index
-            if identity(now) == identity(before)
-            else load(layout.root, now, self.encoder.device, self._place),
-            usable_card(layout, now),
-            LexicalIndex.load(layout.root, store),
-            self._place,
-            self._found_at,
-        )
-
-    def _encoder_of(self, manifest: Manifest) -> Encoder:
-        """The encoder of another generation: this one, if it is the same."""
-        if self.encoder.is_of(manifest.encoder):
-            return self.encoder
-        return Encoder.open(moved(manifest.encoder, *self._found_at), self.encoder.device)
 
     @property
     def method(self) -> Method:
@@ -277,7 +191,7 @@ class Retriever:
     def _ranked(
         self,
         vectors: NDArray[np.float32],
-        assigned: Assigned,
+        assigned: "Assigned",
         views: Sequence[View],
         k: int,
         setting: Setting,
@@ -291,6 +205,8 @@ class Retriever:
         with seconds.of("rescore"):
             if not rescored:
                 return [by_codes(one, k) for one in found]
+            from retriever.rescore import by_vectors
+
             return by_vectors(self.store, vectors, found, k)
 
     def _passages(self, rows: Sequence[int]) -> dict[int, Passage]:

@@ -20,11 +20,12 @@ from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
 from datastore.whole import require_whole
+from retriever.candidates import Candidates
 from retriever.card import identity
 from retriever.index import Assigned, SearchIndex
 from retriever.lexical import LexicalIndex
 from retriever.loading import in_memory
-from retriever.propose import Candidates, Proposer
+from retriever.propose import Proposer
 from retriever.rescore import scores
 
 # Generations that a searcher holds at once.

@@ -7,7 +7,8 @@ which store it is of and its row there.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xxhash
@@ -19,12 +20,13 @@ from datastore.schema import Passage
 from datastore.store import known_views
 from datastore.view import View
 from retriever.asked import require_some_lists
-from retriever.index import Setting
+from retriever.candidates import Candidates, Ranked, by_codes, shifted
 from retriever.lexical import Lexical, add_frequencies
-from retriever.propose import Candidates, shifted
-from retriever.ranking import Hit, Ranking, Seconds
-from retriever.rescore import Ranked, by_codes
+from retriever.ranking import Hit, Ranking, Seconds, Setting
 from retriever.search import Retriever
+
+if TYPE_CHECKING:
+    from retriever.encoder import Encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,26 @@ class SeveralRetriever(Retriever):
                     "way."
                 )
         self.store = first.store
-        self.encoder = first.encoder
-        for member in self._each:
-            member.encoder = self.encoder  # One model in memory is enough.
         self.card = None
         self.lexical = None
         if all(member.lexical is not None for member in self._each):
             self.lexical = _SeveralLexical(self._each)
         self._starts = np.cumsum([0, *(member.store.rows for member in self._each)])
+
+    def loaded(self) -> "SeveralRetriever":
+        """With every store's index loaded, and one encoder for all."""
+        _ = self.encoder
+        for member in self._each:
+            member.loaded()
+        return self
+
+    @cached_property
+    def encoder(self) -> "Encoder":
+        """The first store's: the others' are the same, and one model in memory is enough."""
+        found = self._each[0].encoder
+        for member in self._each:
+            member.encoder = found
+        return found
 
     @property
     def rows(self) -> int:

@@ -6,9 +6,8 @@ from itertools import islice
 
 from datastore.invalid import written
 from datastore.view import View
-from retriever.index import Setting
-from retriever.lexical import tokenize
-from retriever.ranking import Method, Ranking
+from retriever.lexical import query_words
+from retriever.ranking import Method, Ranking, Setting
 from retriever.search import Retriever
 
 # Passages that are looked at for an example of a metadata column.
@@ -19,9 +18,14 @@ class Shortfall:
     """What one search, of whatever queries, can say of those that it found too little for."""
 
     def __init__(
-        self, retriever: Retriever, view: View, setting: Setting, method: Method, filtered: bool = False
+        self,
+        retriever: Retriever,
+        view: View,
+        setting: Setting | None,
+        method: Method,
+        filtered: bool = False,
     ) -> None:
-        """`filtered`: hits may have been dropped after they were found."""
+        """`filtered`: hits may have been dropped after they were found. By words there is no setting."""
         self._retriever = retriever
         self._view = view
         self._setting = setting
@@ -45,13 +49,14 @@ class Shortfall:
     def _why(self, query: str) -> str:
         within = "" if self._view.everything else " in this view"
         if self._method.name == "bm25":
-            if not any(tokenize([query])[0]):
+            if not query_words(query):
                 return "BM25 finds no word in the query (stop words and single characters are none)"
             return f"no other passage{within}{self._kept} holds a word of the query"
         return f"there are no more{within}{self._kept}{self._unsearched()}"
 
     def _unsearched(self) -> str:
         """Where more may be that was not looked at."""
+        assert self._setting is not None  # A search by words looks at all.
         each = self._retriever.settings(self._setting)
         if any(one.index.key.family == "hnsw" for one, _ in each):
             return " on the paths through the graph"

@@ -7,9 +7,12 @@ name: there it is given.
 
 import re
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from datastore.manifest import Pooling
+if TYPE_CHECKING:
+    from datastore.manifest import Pooling
+
+DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
 Similarity = Literal["cosine", "dot"]
 
@@ -24,7 +27,7 @@ class Usage:
 
     query_prompt: str | None = None
     passage_prompt: str | None = None
-    pooling: Pooling | None = None
+    pooling: "Pooling | None" = None
     similarity: Similarity | None = None
 
     def to_json(self) -> dict[str, str | None]:

@@ -13,10 +13,9 @@ from datastore.schema import Scalar
 from datastore.view import View
 from lm.citations import cite, cite_stream, cited
 from lm.conditioning import DEFAULT_BUDGET, Message, Source, messages, pack
-from lm.reader import Completion, Reader, Sampling, TextStream
+from lm.reading import Completion, Reader, Sampling, TextStream
 from retriever.asked import require_text
-from retriever.index import Setting
-from retriever.ranking import Hit, Method, Ranking
+from retriever.ranking import Hit, Method, Ranking, Setting
 from retriever.search import Retriever
 
 DEFAULT_PASSAGES = 3
@@ -134,10 +133,10 @@ def source_of(hit: Hit) -> Source:
 
 
 def setting_to_json(
-    retriever: Retriever, setting: Setting, k: int, method: Method, view: View
+    retriever: Retriever, setting: Setting | None, k: int, method: Method, view: View
 ) -> dict[str, Any] | None:
     """How hard a search tried, as the API and `--json` show it; None for one by words alone."""
-    if method.name == "bm25":
+    if method.name == "bm25" or setting is None:
         return None
     return {
         "nprobe": setting.nprobe,

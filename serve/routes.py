@@ -11,7 +11,7 @@ from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
 from datastore.numbers import dumps
-from lm.reader import Sampling, TextStream
+from lm.reading import Sampling, TextStream
 from retriever.ranking import Method, Seconds
 from retriever.search import Retriever
 from retriever.shortfall import Shortfall

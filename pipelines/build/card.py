@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -21,13 +21,13 @@ from datastore.origin import Origin
 from datastore.store import Datastore
 from datastore.view import View, mix
 from pipelines.build.embed import THREADS, load_encoder
-from retriever.card import Card, measure, write_card
+from retriever.card import Card, write_card
 from retriever.checkpoint import Checkpoint, moved
-from retriever.encoder import Encoder, there_is, torch_threads
-from retriever.index import SearchIndex
-from retriever.loading import in_memory, on_disk
-from retriever.mapped import fits
 from retriever.sizing import IndexKey
+
+if TYPE_CHECKING:
+    from retriever.encoder import Encoder
+    from retriever.index import SearchIndex
 
 QUERIES = 1000
 _SENTENCE = re.compile(r"[^.!?\n]{20,300}[.!?\n]")
@@ -53,6 +53,8 @@ class CardStage:
         return [min(QUERIES, self.manifest.rows)]
 
     def run(self, number: int) -> Marker:
+        from retriever.encoder import there_is  # Here: who only counts stages needs no PyTorch.
+
         store = Datastore(self.layout, self.manifest)
         described = self.manifest.encoder.for_queries.at(self.encoder)
         # A store that a GPU built may be changed where there is none.
@@ -66,8 +68,11 @@ class CardStage:
         return Marker({"queries": card.queries})
 
 
-def make_card(store: Datastore, encoder: Encoder, queries: Sequence[str], keep_lists: bool = True) -> Card:
+def make_card(store: Datastore, encoder: "Encoder", queries: Sequence[str], keep_lists: bool = True) -> Card:
     """Measure a store's index on queries. `keep_lists`: lists that lie on the disk before, stay there."""
+    from retriever.encoder import torch_threads
+    from retriever.measuring import measure
+
     with torch_threads(THREADS):
         vectors = encoder.encode_queries(queries)
     with _opened(store, keep_lists) as index:
@@ -75,11 +80,14 @@ def make_card(store: Datastore, encoder: Encoder, queries: Sequence[str], keep_l
 
 
 @contextmanager
-def _opened(store: Datastore, keep_lists: bool) -> Iterator[SearchIndex]:
+def _opened(store: Datastore, keep_lists: bool) -> Iterator["SearchIndex"]:
     """A store's index; a large one on the disk, so that what a build takes does not grow with its corpus.
 
     Lists on the disk are scanned as fast. They are deleted again, unless a server would lay them out too.
     """
+    from retriever.loading import in_memory, on_disk
+    from retriever.mapped import fits
+
     root, manifest = store.layout.root, store.manifest
     key, dimension = IndexKey.parse(manifest.index.key), manifest.encoder.dimension
     if key.family != "ivf" or key.bytes(manifest.rows, dimension) <= _IN_MEMORY:
@@ -121,6 +129,8 @@ def measure_again(
 
     `encoder` and `query_encoder` are where the store's own lie, if they have moved.
     """
+    from retriever.encoder import Encoder
+
     store = Datastore.open(path)
     if not store.passages:
         raise RalmError(f"{path} has no passages to measure an index with: add some first.")

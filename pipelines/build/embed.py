@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,10 @@ from pipelines.build.parts import read_tokens, tokens_path
 from pipelines.build.peaks import name_of
 from pipelines.build.shards import NumberedShard
 from retriever.checkpoint import Checkpoint
-from retriever.encoder import Encoder, torch_threads
 from retriever.usage import AS_STATED, Usage
+
+if TYPE_CHECKING:
+    from retriever.encoder import Encoder
 
 # Always one thread a worker: how a matrix product is split over threads shows in its last bits,
 # and the same corpus must give the same bytes on any number of workers.
@@ -27,8 +29,10 @@ THREADS = 1
 
 
 @lru_cache(maxsize=1)
-def load_encoder(name: str, dtype: Dtype, device: Device = "cpu", usage: Usage = AS_STATED) -> Encoder:
-    """The encoder, loaded once in each process."""
+def load_encoder(name: str, dtype: Dtype, device: Device = "cpu", usage: Usage = AS_STATED) -> "Encoder":
+    """The encoder, loaded once in each process. Imported here: `ralm status` and a driver need no PyTorch."""
+    from retriever.encoder import Encoder
+
     return Encoder(Checkpoint.find(name, usage), dtype, device)
 
 
@@ -100,8 +104,10 @@ class EarlyEmbedStage:
         return Marker(counts, tuple(file.result() for file in files), work_of(encoder, every))
 
 
-def embed(encoder: Encoder, ids: Sequence[NDArray[np.int32]]) -> NDArray[np.float16]:
+def embed(encoder: "Encoder", ids: Sequence[NDArray[np.int32]]) -> NDArray[np.float16]:
     """Vectors of passages given by their token ids: float16 [passages, dimension]."""
+    from retriever.encoder import torch_threads
+
     with torch_threads(THREADS):
         return encoder.encode_passages(ids)
 
@@ -111,7 +117,7 @@ def write_vectors(layout: Layout, path: Path, vectors: NDArray[np.float16]) -> F
     return layout.write(path, lambda handle: save_array(handle, vectors))
 
 
-def work_of(encoder: Encoder, ids: Sequence[NDArray[np.int32]]) -> dict[str, Any]:
+def work_of(encoder: "Encoder", ids: Sequence[NDArray[np.int32]]) -> dict[str, Any]:
     """What embedding passages took: tokens, operations, and on which device. No business of the bytes."""
     lengths = np.array([len(one) for one in ids], np.int64)
     return {

@@ -41,14 +41,14 @@ class Build:
 
     def run(self) -> Manifest:
         """Build, or go on building, and publish. Raises RalmError for what the user can mend."""
-        from retriever.encoder import best_dtype, require
-
         check_target(self.layout)
         config = pinned(self.config)
         corpus = resolve(config, store=self.layout.root)
         if corpus.left_out:
             self.progress.say(corpus.left_out)
         towers = Towers.find(config)
+        from retriever.encoder import best_dtype, require  # PyTorch takes a second: errors come before it.
+
         device = self.config.device
         dtype = self.config.dtype if self.config.dtype != "auto" else best_dtype(device)
         self._check_device()

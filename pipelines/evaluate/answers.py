@@ -7,7 +7,8 @@ import numpy as np
 
 from datastore.view import View
 from lm.conditioning import DEFAULT_BUDGET, messages, pack
-from lm.reader import Reader, Sampling, TransformersReader
+from lm.reader import TransformersReader
+from lm.reading import Reader, Sampling
 from pipelines.evaluate.metrics import contains, exact_match
 from pipelines.evaluate.questions import Question
 from pipelines.evaluate.scaling import Point, Study, point

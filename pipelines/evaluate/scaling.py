@@ -18,8 +18,7 @@ from datastore.view import View
 from lm.weights import DEFAULT_QUANTIZATION
 from pipelines.evaluate.metrics import confidence, contains, first_rank
 from pipelines.evaluate.questions import Question, load_questions
-from retriever.index import Setting
-from retriever.ranking import DENSE, Method, Ranking
+from retriever.ranking import DENSE, Method, Ranking, Setting
 from retriever.search import Retriever
 
 # Passages found before any view is applied.

@@ -8,10 +8,8 @@ import typer
 
 from datastore.errors import RalmError
 from pipelines import show
-from pipelines.config import load_config
 from pipelines.options import AsJson, TextFields, named_sources
-from retriever.checkpoint import DEFAULT_ENCODER
-from retriever.sizing import parse_bytes
+from retriever.usage import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
     from pipelines.plan.encoder import EncoderShape
@@ -58,11 +56,13 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Foresee a store's bytes, hours, money, energy and carbon, from measured rates; writes nothing."""
+    from pipelines.config import load_config
     from pipelines.plan.arithmetic import make_plan
     from pipelines.plan.corpus import Corpus, parse_count
     from pipelines.plan.rates import load_rates
     from pipelines.plan.tables import show_plan, to_json
     from pipelines.show.ignored import ignored
+    from retriever.sizing import parse_bytes
 
     if bool(sources) == bool(tokens):
         raise RalmError("Nothing says what to plan for: give either --tokens 1.4T or files to sample.")

@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-from pipelines.config import Format
-from pipelines.readers.files import last_part
+if TYPE_CHECKING:
+    from pipelines.config import Format
 
 # C4, OSCAR and others ship JSON Lines as .json.gz, so .json means JSON Lines too.
-_FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet"}
+_FORMATS: dict[str, "Format"] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+}
 _FORMATS |= dict.fromkeys((".txt", ".text", ".md", ".markdown", ".rst"), "text")
 _FORMATS |= dict.fromkeys((".html", ".htm", ".xhtml"), "html")
 _FORMATS |= {".csv": "csv", ".tsv": "csv"}
@@ -44,9 +50,9 @@ class Segment:
         return self.kind in ("jsonl", "mediawiki")
 
 
-def format_of(path: str, forced: Format | None = None) -> Format | None:
+def format_of(path: str, forced: "Format | None" = None) -> "Format | None":
     """The format of a file by its name, or the one that its source forces; None if it cannot be read."""
-    suffixes = [s.lower() for s in PurePath(last_part(path)).suffixes]
+    suffixes = _suffixes(path)
     compressed = compression(path) is not None
     if compressed:
         suffixes.pop()
@@ -62,4 +68,13 @@ def ending(name: str) -> str:
 
 def compression(path: str) -> str | None:
     """The compression a file name tells of: "gzip", "zstd", "bzip2", "xz" or None."""
-    return _COMPRESSIONS.get(PurePath(last_part(path)).suffix.lower())
+    suffixes = _suffixes(path)
+    return _COMPRESSIONS.get(suffixes[-1]) if suffixes else None
+
+
+def _suffixes(path: str) -> list[str]:
+    from pipelines.readers.files import (
+        last_part,  # Here, for the command line names formats before it needs files.
+    )
+
+    return [suffix.lower() for suffix in PurePath(last_part(path)).suffixes]

@@ -1,11 +1,27 @@
-"""What the commands print: tables and passages for people, JSON for programs."""
+"""What the commands print: tables and passages for people, JSON for programs.
 
-from pipelines.show.answers import answer, hits, loading, serving
-from pipelines.show.builds import built, dry_run
-from pipelines.show.changes import added, compacted, deleted, discarded, swept, would_delete
-from pipelines.show.measurements import card, curve
-from pipelines.show.state import status, verified
-from pipelines.show.terminal import console, print_json
+A module of it is imported when something of it is printed: `ralm --help` and errors are to come at once.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipelines.show.answers import answer, hits, loading, serving
+    from pipelines.show.builds import built, dry_run
+    from pipelines.show.changes import added, compacted, deleted, discarded, swept, would_delete
+    from pipelines.show.measurements import card, curve
+    from pipelines.show.state import status, verified
+    from pipelines.show.terminal import console, print_json
+
+_NAMES = {
+    "answers": ("answer", "hits", "loading", "serving"),
+    "builds": ("built", "dry_run"),
+    "changes": ("added", "compacted", "deleted", "discarded", "swept", "would_delete"),
+    "measurements": ("card", "curve"),
+    "state": ("status", "verified"),
+    "terminal": ("console", "print_json"),
+}
 
 __all__ = [
     "added",
@@ -27,3 +43,10 @@ __all__ = [
     "verified",
     "would_delete",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _NAMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,7 +11,7 @@ from pipelines.build.progress import amount
 from pipelines.show.terminal import console, print_json
 
 if TYPE_CHECKING:
-    from lm.reader import Reader
+    from lm.reading import Reader
     from retriever.ranking import Hit, Ranking
     from serve.answerer import Answer
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm.conditioning import messages
-from lm.reader import Sampling, TransformersReader, _until_stop, best_dtype, measured_bytes
+from lm.reader import TransformersReader, _until_stop, best_dtype, measured_bytes
+from lm.reading import Sampling
 from lm.weights import DEFAULT_READER, ReaderError
 
 FRANCE = messages("What is the capital of France?", [])

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -259,3 +260,38 @@ def test_a_pipe_as_a_source_is_one_sentence(ralm, tmp_path):
     code, _, err = ralm("build", tmp_path / "a.jsonl", "-o", tmp_path / "s", "--executor", "local")
     assert code == 2
     assert "is no file but a pipe" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "without"),
+    [
+        (["--help"], "torch numpy pyarrow pydantic"),
+        (["search", "--help"], "torch numpy pyarrow"),
+        (["search", "{store}", "glass", "-k", "0"], "torch faiss scipy bm25s"),
+        (["search", "{store}", "blue glass", "--method", "bm25"], "torch faiss scipy bm25s sklearn"),
+        (
+            ["search", "{store}", "blue glass", "--method", "bm25", "--also", "{other}"],
+            "torch faiss scipy bm25s",
+        ),
+        (["search", "{store}", "blue glass"], "scipy sklearn torch._dynamo sympy"),
+        (["status", "{store}"], "torch"),
+        (["build", "nowhere.jsonl", "-o", "{store}-2"], "torch"),
+    ],
+)
+def test_a_command_imports_what_it_needs(store, tmp_path, command, without):
+    """Seconds of imports are what a short command would take longest for."""
+    shutil.copytree(store, tmp_path / "other")
+    words = [word.format(store=store, other=tmp_path / "other") for word in command]
+    heavy = f"{without} transformers sentence_transformers ray"
+    script = f"""
+import sys
+sys.argv = {["ralm", *words]!r}
+from pipelines.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print(*{{*{heavy.split()!r}}} & {{*sys.modules}}, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == ""

@@ -3,8 +3,8 @@ import shutil
 import pytest
 
 from datastore.errors import RalmError
-from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
-from retriever.usage import Usage
+from retriever.checkpoint import Checkpoint
+from retriever.usage import DEFAULT_ENCODER, Usage
 from tests.encoders import WIDTH, bert, qwen3, with_modules
 
 

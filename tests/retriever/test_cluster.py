@@ -9,11 +9,9 @@ import pytest
 from datastore.errors import RalmError, Unavailable
 from datastore.store import Datastore
 from datastore.view import Condition, View
+from retriever.candidates import Candidates, by_codes
 from retriever.cluster import ClusterRetriever, joined
-from retriever.index import Setting
-from retriever.propose import Candidates
-from retriever.ranking import Method
-from retriever.rescore import by_codes
+from retriever.ranking import Method, Setting
 from retriever.search import Retriever
 from retriever.searcher import Part
 from retriever.several import SeveralRetriever

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from retriever.candidates import Ranked
 from retriever.fusion import fuse
-from retriever.rescore import Ranked
 
 
 def ranked(*pairs):

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from datastore.errors import RalmError
 from datastore.store import Datastore
 from datastore.view import Condition, View
-from retriever.lexical import K1, PARTS, B, LexicalIndex, index_shard, token_hash, tokenize, total_length
+from retriever.lexical import (
+    K1,
+    PARTS,
+    B,
+    LexicalIndex,
+    index_shard,
+    query_words,
+    token_hash,
+    tokenize,
+    total_length,
+)
 from retriever.ranking import Method
 from retriever.search import Retriever
 from tests.conftest import build_store
@@ -37,6 +47,12 @@ def bm25(query, texts):
             length = sum(c.values())
             scores[at] += idf * c[word] / (K1 * (1 - B + B * length / mean) + c[word])
     return scores
+
+
+@given(st.text() | st.text("aI-'_ \u0130\u017fthe.ing\n\u4e2d7", max_size=40) | st.sampled_from(TEXTS))
+def test_words_of_a_query_are_those_that_passages_are_indexed_by(query):
+    assert query_words(query) == words(query)
+    assert not any(query_words(" ".join(bm25s.stopwords.STOPWORDS_EN)))
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +137,13 @@ def test_a_store_without_a_word_index_says_so(tmp_path, corpus):
 def test_an_unknown_method_lists_the_valid_ones(arguments, message):
     with pytest.raises(RalmError, match=message):
         Method(*arguments)
+
+
+def test_a_search_by_words_loads_neither_encoder_nor_index_and_finds_the_same(store):
+    whole, words_only = Retriever.open(store), Retriever.open(store, words_only=True)
+    names = [question["question"] for question in questions()]
+    found = words_only.search(names, 5, method=Method("bm25"))
+    assert not {"encoder", "index"} & {*vars(words_only)}
+    assert found == whole.search(names, 5, method=Method("bm25"))
+    # Asked otherwise, it loads them.
+    assert words_only.search(names, 5) == whole.search(names, 5)

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from datastore.view import View
 from retriever import lists, mapped
-from retriever.index import Setting
 from retriever.loading import in_memory, on_disk
+from retriever.ranking import Setting
 from retriever.search import Retriever
 from tests.conftest import add_to, build_store, compact, delete
 from tests.corpus import documents, write_lines

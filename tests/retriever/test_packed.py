@@ -22,8 +22,9 @@ from transformers import (
     XLMRobertaModel,
 )
 
-from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
-from retriever.packed import GeluLinear, PackedModel, _replace, can_pack, gelu_along
+from retriever.checkpoint import Checkpoint
+from retriever.packed import GeluLinear, PackedModel, Parts, _replace, can_pack, gelu_along
+from retriever.usage import DEFAULT_ENCODER
 
 SIZE = {
     "hidden_size": 32,
@@ -62,7 +63,13 @@ def model_of(kind, config, pooling, *more, dtype=torch.float32, **options) -> Se
 def pair(name: str) -> tuple[SentenceTransformer, PackedModel]:
     """The model as it comes, and packed."""
     assert can_pack(model_of(*BODIES[name]), "cpu")
-    return model_of(*BODIES[name]), PackedModel(model_of(*BODIES[name]), "cpu")
+    return model_of(*BODIES[name]), packed_model(model_of(*BODIES[name]), "cpu")
+
+
+def packed_model(model: SentenceTransformer, device: str) -> PackedModel:
+    parts = Parts.of(model, device)
+    assert parts is not None
+    return PackedModel(parts, device)
 
 
 def texts_of(lengths: list[int]) -> list[np.ndarray]:
@@ -96,7 +103,7 @@ def test_packed_passages_get_the_vectors_of_padded_ones(name, lengths):
 
 def test_gelu_is_taken_in_place_where_onednn_does_not_take_it_along():
     body = model_of(*BODIES["bert"])
-    PackedModel(body, "cpu")
+    packed_model(body, "cpu")
     kinds = [type(module).__name__ for module in body.modules()]
     assert kinds.count("GeluInPlace") == 2
     assert "GELUActivation" not in kinds
@@ -117,7 +124,7 @@ def test_weights_in_onednns_order_multiply_as_before(lengths):
     kind, config, pooling = BODIES["bert"]
     as_it_comes = model_of(kind, config, pooling)
     half = model_of(kind, config, pooling, dtype=torch.bfloat16)
-    ours = PackedModel(half, "cpu")
+    ours = packed_model(half, "cpu")
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():
         kinds = [type(module).__name__ for module in half.modules()]
         assert kinds.count("ReorderedLinear") == 12
@@ -168,7 +175,7 @@ def test_a_gpu_gives_the_same_vectors(name):
     as_it_comes = model_of(kind, config, pooling)
     half = model_of(kind, config, pooling, dtype=torch.bfloat16).to("cuda")
     assert can_pack(half, "cuda")
-    ours = PackedModel(half, "cuda")
+    ours = packed_model(half, "cuda")
     for lengths in ([1, 70, 3, 3, 40, 7], [2], [70] * 40):
         texts = texts_of(lengths)
         with torch.inference_mode():

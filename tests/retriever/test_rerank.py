@@ -4,9 +4,10 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from datastore.errors import RalmError
 from datastore.view import View
-from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
+from retriever.checkpoint import Checkpoint
 from retriever.rerank import Decontamination, Refinement, cross_encoder, diverse, kept
 from retriever.search import Retriever
+from retriever.usage import DEFAULT_ENCODER
 from tests.conftest import build_store
 from tests.corpus import write_lines
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retriever.propose import NO_SCORES, Candidates, spread
-from retriever.rescore import Scan, Scanner, by_codes, by_vectors, scores
+from retriever.candidates import NO_SCORES, Candidates, by_codes, spread
+from retriever.rescore import Scan, Scanner, by_vectors, scores
 from tests.given import make_store, random_vectors
 
 WIDTH = 384

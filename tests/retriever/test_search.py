@@ -10,8 +10,7 @@ from datastore.errors import RalmError
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import Condition, View
 from retriever.checkpoint import Checkpoint
-from retriever.index import Setting
-from retriever.ranking import Seconds
+from retriever.ranking import Seconds, Setting
 from retriever.search import Retriever
 from tests.conftest import add_to, build_store, delete
 from tests.corpus import questions, write_lines

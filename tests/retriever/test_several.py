@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from datastore.errors import RalmError
 from datastore.view import Condition, View
 from retriever.cluster import ClusterRetriever
-from retriever.index import Setting
-from retriever.ranking import Method
+from retriever.ranking import Method, Setting
 from retriever.rerank import Refinement
 from retriever.search import Retriever
 from retriever.several import SeveralRetriever

@@ -4,9 +4,8 @@ import pytest
 from datastore.schema import Passage
 from datastore.view import Condition, View
 from retriever.card import Card, Rung
-from retriever.index import Setting
 from retriever.loading import in_memory
-from retriever.ranking import DENSE, Hit, Method, Ranking
+from retriever.ranking import DENSE, Hit, Method, Ranking, Setting
 from retriever.search import Retriever
 from retriever.several import SeveralRetriever, SeveralSettings
 from retriever.shortfall import Shortfall, low_recall

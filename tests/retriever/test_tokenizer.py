@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
+from retriever.checkpoint import Checkpoint
 from retriever.tokenizer import EncoderTokenizer
+from retriever.usage import DEFAULT_ENCODER
 
 
 @pytest.fixture(scope="module")

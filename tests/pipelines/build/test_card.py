@@ -7,7 +7,7 @@ from datastore.layout import read_json
 from datastore.store import Datastore
 from pipelines.build import card
 from pipelines.build.card import measure_again, sentence, sentences
-from retriever.card import measure
+from retriever.measuring import measure
 from tests.conftest import build_store
 
 
@@ -54,7 +54,9 @@ def test_a_large_index_is_measured_on_the_disk_and_leaves_nothing_there(tmp_path
     lists, found = store.layout.lists("IVF4,SQ8", 0), []
     cards = [measure_again(tmp_path / "s", [])]
     monkeypatch.setattr(card, "_IN_MEMORY", 0)
-    monkeypatch.setattr(card, "measure", lambda *given: found.append(lists.exists()) or measure(*given))
+    monkeypatch.setattr(
+        "retriever.measuring.measure", lambda *given: found.append(lists.exists()) or measure(*given)
+    )
     cards.append(measure_again(tmp_path / "s", []))
     assert (found, lists.exists()) == ([True], False)
     recalls = [[(r.nprobe, r.depth, r.recall_10, r.recall_100) for r in one.rungs] for one in cards]

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from datastore.store import Datastore
 from pipelines.build.chunk import chunk, cuts, load_tokenizer, pieces
-from retriever.checkpoint import DEFAULT_ENCODER
 from retriever.tokenizer import Tokens
+from retriever.usage import DEFAULT_ENCODER
 from tests.conftest import build_store
 from tests.corpus import write_lines
 

@@ -11,8 +11,7 @@ from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.build.compact import plan
 from pipelines.build.status import status
-from retriever.index import Setting
-from retriever.ranking import Method
+from retriever.ranking import Method, Setting
 from retriever.search import Retriever
 from tests.conftest import add_to, build_store, compact, delete, tree
 from tests.corpus import documents, write_lines

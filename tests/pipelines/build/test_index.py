@@ -4,7 +4,7 @@ import pytest
 from datastore.shard import open_array
 from datastore.store import Datastore
 from datastore.verify import verify
-from retriever.index import Setting
+from retriever.ranking import Setting
 from retriever.search import Retriever
 from tests.conftest import build_store
 

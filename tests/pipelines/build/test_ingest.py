@@ -12,7 +12,8 @@ from pipelines.build.ingest import add_counts, named, settings, unnamed
 from pipelines.build.sources import resolve
 from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig, SourceConfig
-from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
+from retriever.checkpoint import Checkpoint
+from retriever.usage import DEFAULT_ENCODER
 from tests.conftest import build_store, tree
 from tests.corpus import documents, write_lines
 

@@ -24,7 +24,8 @@ from tests.given import make_store, random_vectors
 )
 def test_other_settings_than_the_builds_are_refused(own_store, corpus, change, what, tmp_path):
     if "encoder" in change:
-        from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
+        from retriever.checkpoint import Checkpoint
+        from retriever.usage import DEFAULT_ENCODER
 
         change = {"encoder": str(Checkpoint.find(DEFAULT_ENCODER).folder)}
     before = tree(own_store)

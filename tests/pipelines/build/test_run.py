@@ -14,7 +14,7 @@ from datastore.layout import Layout
 from datastore.store import Datastore
 from datastore.verify import verify
 from datastore.view import View
-from retriever.index import Setting
+from retriever.ranking import Setting
 from retriever.search import Retriever
 from tests.conftest import build_store, tree
 from tests.corpus import documents

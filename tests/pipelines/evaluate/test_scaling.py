@@ -8,7 +8,7 @@ from datastore.view import View
 from pipelines.evaluate.metrics import contains
 from pipelines.evaluate.questions import load_questions
 from pipelines.evaluate.scaling import Study, exhaustive, run, view_size
-from retriever.index import Setting
+from retriever.ranking import Setting
 from retriever.search import Retriever
 from tests.conftest import build_store
 from tests.corpus import questions, write_lines

@@ -6,7 +6,8 @@ from safetensors.numpy import save_file
 
 from datastore.errors import RalmError
 from pipelines.plan.encoder import MINILM, EncoderShape
-from retriever.checkpoint import DEFAULT_ENCODER, Checkpoint
+from retriever.checkpoint import Checkpoint
+from retriever.usage import DEFAULT_ENCODER
 
 
 def test_the_packaged_encoder_is_the_one_the_rates_were_measured_with():

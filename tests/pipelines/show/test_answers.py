@@ -2,7 +2,7 @@ import json
 from types import SimpleNamespace
 
 from datastore.schema import Passage
-from lm.reader import Completion
+from lm.reading import Completion
 from pipelines.show.answers import answer, hits, loading, serving
 from retriever.ranking import Hit, Ranking
 from serve.answerer import Answer, Citation
