@@ -72,6 +72,11 @@ class Decompressed(io.RawIOBase):
         self.limit: int | None = None
         raw.seek(begin)
 
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Where in the file the frame begins that was read last, and where its data do in what comes out."""
+        return self._frame_at, self._frame_start
+
     def readable(self) -> bool:
         return True
 

@@ -3,6 +3,7 @@
 Knows nothing of formats. What lies before the window is forgotten, so memory is bounded by what is asked for.
 """
 
+import re
 from typing import Protocol
 
 _BLOCK = 1 << 20
@@ -30,11 +31,24 @@ class Scanner:
         self._window += block or b""
         return not self._ended
 
-    def peek(self, size: int) -> bytes:
-        """The next bytes, fewer only at the end."""
+    def holds(self, size: int) -> bool:
+        """Whether so many bytes are left; they are held then."""
         while len(self._window) < size and self._grow():
             pass
-        return bytes(memoryview(self._window)[:size])
+        return len(self._window) >= size
+
+    def peek(self, size: int, begin: int = 0) -> bytes:
+        """The bytes from `begin` on, counted from here; fewer only at the end."""
+        self.holds(begin + size)
+        return bytes(memoryview(self._window)[begin : begin + size])
+
+    def starts(self, pattern: re.Pattern[bytes]) -> bool:
+        """Whether what is held starts with a pattern."""
+        return pattern.match(self._window) is not None
+
+    def finds(self, pattern: re.Pattern[bytes]) -> bool:
+        """Whether a pattern stands in what is held, behind its first byte."""
+        return pattern.search(self._window, 1) is not None
 
     def take(self, size: int) -> bytes:
         """Read bytes, fewer only at the end."""

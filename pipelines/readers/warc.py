@@ -24,9 +24,8 @@ from pipelines.readers.html import text_of_html
 from pipelines.readers.http import NoResponse, Response
 from pipelines.readers.records import Intake, Record, Skipped, Unreadable, one_line, only_damage
 from pipelines.readers.scanner import Scanner
+from pipelines.readers.warc_records import RECORD_END, START, Ahead, BadRecord, go_to_next, take
 
-_START, _RECORD_END = b"WARC/", b"\r\n\r\n"
-_HEADER_BYTES = 1 << 16
 _TARGET = re.compile(rb"^WARC-Target-URI[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _HTML = ("text/html", "application/xhtml+xml")
 _SCHEMES = ("http:", "https:")
@@ -36,40 +35,36 @@ _KINDS = ("warcinfo", "resource", "request", "metadata", "revisit", "continuatio
 logging.getLogger("warcio.recordloader").setLevel(logging.ERROR)
 
 
-class _BadRecord(Exception):
-    """Why a record is unreadable."""
-
-
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     """Every record of an archive, documents or not."""
     for number, block in enumerate(_blocks(segment, intake), 1):
         try:
-            if isinstance(block, _BadRecord):
+            if isinstance(block, BadRecord):
                 raise block
             yield _record(block, segment.name, number, intake)
-        except _BadRecord as error:
+        except BadRecord as error:
             yield Unreadable(segment.name, number, str(error))
 
 
-def _blocks(segment: Segment, intake: Intake) -> Iterator[bytes | _BadRecord]:
+def _blocks(segment: Segment, intake: Intake) -> Iterator[bytes | BadRecord]:
     """The bytes of every record, reading on behind compressed data that is damaged."""
     codec, begin = compression(segment.path), 0
     while True:
         bad_at = -1
         try:
-            with _open(segment.path, codec, begin) as stream:
-                for at, block in _scan(Scanner(stream), intake):
-                    bad_at = at if isinstance(block, _BadRecord) else -1
+            with _open(segment.path, codec, begin) as stream, Ahead(segment.path, codec, stream) as ahead:
+                for at, block in _scan(Scanner(stream), ahead, intake):
+                    bad_at = at if isinstance(block, BadRecord) else -1
                     yield block
             return
         except OSError as error:
             only_damage(error, segment.path)
             # What the damage makes of a record may have been found bad just before: it counts once.
             if not isinstance(error, Damage) or bad_at < error.start:
-                yield _BadRecord(f"the archive is damaged here ({one_line(error)})")
+                yield BadRecord(f"the archive is damaged here ({one_line(error)})")
             if codec is None or not isinstance(error, Damage):
                 return
-            found = next_frame(segment.path, codec, error.frame + 1, starts=_START)
+            found = next_frame(segment.path, codec, error.frame + 1, starts=START)
             if found is None:
                 return
             begin = found
@@ -82,18 +77,17 @@ def _open(path: str, codec: str | None, begin: int) -> BinaryIO | Decompressed:
     return open_file(path, 0)
 
 
-def _scan(scanner: Scanner, intake: Intake) -> Iterator[tuple[int, bytes | _BadRecord]]:
+def _scan(scanner: Scanner, ahead: Ahead, intake: Intake) -> Iterator[tuple[int, bytes | BadRecord]]:
     """Where in a stream every record lies, and its bytes."""
     while _to_start(scanner):
         at = scanner.position
         try:
-            yield at, _block(scanner, intake.max_record_bytes)
-        except _BadRecord as error:
+            yield at, take(scanner, ahead, intake.max_record_bytes)
+        except BadRecord as error:
             yield at, error
             # Records may lie in what it takes for its own: the next is sought from its first line on.
             if scanner.position == at:
-                scanner.skip(1)
-                scanner.skip_to(b"\n" + _START)
+                go_to_next(scanner)
         intake.consumed += scanner.position - at
 
 
@@ -102,44 +96,6 @@ def _to_start(scanner: Scanner) -> bool:
     while scanner.peek(1) in (b"\r", b"\n"):
         scanner.skip(1)
     return bool(scanner.peek(1))
-
-
-def _block(scanner: Scanner, limit: int) -> bytes:
-    """Take a record, header and content. Raises _BadRecord, having taken nothing, or what is too long."""
-    if scanner.peek(len(_START)) != _START:
-        raise _BadRecord("no WARC record begins here")
-    header = scanner.find(_RECORD_END, _HEADER_BYTES)
-    if header is None:
-        raise _BadRecord("its header does not end")
-    size = header + len(_RECORD_END) + _content_length(scanner.peek(header))
-    if size > limit:
-        scanner.skip(size)
-        raise _BadRecord(f"the record has {size:,} bytes and max_record_bytes allows {limit:,}")
-    if len(scanner.peek(size)) < size:
-        raise _BadRecord("the archive ends in the middle of the record")
-    if not _ends(scanner, size):
-        raise _BadRecord("its Content-Length is wrong: no record begins behind it")
-    return scanner.take(size)
-
-
-def _ends(scanner: Scanner, size: int) -> bool:
-    """Whether a record may end so many bytes on: with two line ends, before another one, or with the file."""
-    try:
-        behind = scanner.peek(size + len(_RECORD_END) + len(_START))[size:]
-    except Damage as error:
-        # The damage of the next member is no fault of this record, that of its own is.
-        if error.start < scanner.position + size:
-            raise
-        return True
-    return behind.startswith(_RECORD_END) or _START.startswith(behind.lstrip(b"\r\n")[: len(_START)])
-
-
-def _content_length(header: bytes) -> int:
-    for line in header.splitlines():
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            return int(value)
-    raise _BadRecord("its header states no Content-Length")
 
 
 def _record(block: bytes, file: str, number: int, intake: Intake) -> Record:
@@ -160,16 +116,16 @@ def _record(block: bytes, file: str, number: int, intake: Intake) -> Record:
 
 
 def _parsed(block: bytes) -> Any:
-    """The record as warcio reads it, without what is HTTP in it. Raises _BadRecord."""
+    """The record as warcio reads it, without what is HTTP in it. Raises BadRecord."""
     from warcio.recordloader import ArcWarcRecordLoader
 
-    if not _TARGET.search(block, 0, block.find(_RECORD_END)):
+    if not _TARGET.search(block, 0, block.find(RECORD_END)):
         block = block.replace(b"\r\n", b"\r\nWARC-Target-URI: \r\n", 1)  # warcio fails without it.
     try:
         parse = ArcWarcRecordLoader().parse_record_stream
         return ask(parse, io.BytesIO(block), known_format="warc", no_record_parse=True)
     except Refused as error:
-        raise _BadRecord(f"it cannot be parsed ({error})") from None
+        raise BadRecord(f"it cannot be parsed ({error})") from None
 
 
 def _text(record: Any) -> str | Skipped:
@@ -180,7 +136,7 @@ def _text(record: Any) -> str | Skipped:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise _BadRecord(f"invalid UTF-8 at byte {error.start} of its text") from None
+        raise BadRecord(f"invalid UTF-8 at byte {error.start} of its text") from None
 
 
 def _page(record: Any, limit: int) -> str | Skipped:
@@ -191,14 +147,14 @@ def _page(record: Any, limit: int) -> str | Skipped:
     try:
         response = Response.parse(block)
     except NoResponse as error:
-        raise _BadRecord(f"it cannot be parsed ({error})") from None
+        raise BadRecord(f"it cannot be parsed ({error})") from None
     if response.status != 200:
         return Skipped("status")
     if _media_type(response.content_type) not in _HTML:
         return Skipped("content_type")
     text = _text_of(response, limit)
     if not text:
-        raise _BadRecord("no text is found in the HTML")
+        raise BadRecord("no text is found in the HTML")
     return text
 
 
@@ -207,13 +163,13 @@ def _text_of(response: Response, limit: int) -> str:
         page = response.content(limit)
     except TooLarge:
         reason = f"the page unpacks to more than the {limit:,} bytes that max_record_bytes allows"
-        raise _BadRecord(reason) from None
+        raise BadRecord(reason) from None
     except Refused as error:
-        raise _BadRecord(f"the page cannot be unpacked ({error})") from None
+        raise BadRecord(f"the page cannot be unpacked ({error})") from None
     try:
         return text_of_html(page, response.content_type)
     except Refused as error:
-        raise _BadRecord(f"the HTML cannot be read ({error})") from None
+        raise BadRecord(f"the HTML cannot be read ({error})") from None
 
 
 def _media_type(value: str | None) -> str:

@@ -1,4 +1,5 @@
 import io
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,9 +48,20 @@ def test_reading_and_passing_over_go_forward_together(data, steps):
     for skips, size in steps:
         rest = data[position : position + size]
         assert scanner.peek(size) == rest
+        assert scanner.peek(3, size) == data[position + size : position + size + 3]
+        assert scanner.holds(size) == (len(rest) == size)
+        assert scanner.position == position
         if skips:
             assert scanner.skip(size) == len(rest)
         else:
             assert scanner.take(size) == rest
         position += len(rest)
         assert scanner.position == position
+
+
+@given(texts, st.integers(0, 70))
+def test_patterns_are_sought_in_what_is_held_alone(data, size):
+    scanner = Scanner(io.BytesIO(data[:size]))
+    scanner.holds(size)
+    assert scanner.starts(re.compile(b"<a>")) == data[:size].startswith(b"<a>")
+    assert scanner.finds(re.compile(b"<a>")) == (data.find(b"<a>", 1, size) >= 0)
