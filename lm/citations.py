@@ -9,13 +9,17 @@ has checked them.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from lm.sentences import CODE, sentence_end
+
 # The share of a sentence's content words that a passage must hold to be cited for it.
 SUPPORT = 0.5
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
-_SENTENCE = re.compile(r"[.!?][\"'”’)\]]*(?=\s)|\n")
 # Not behind a word or a bracket: `items[0]` is code, not a marker.
 _OWN_MARKER = re.compile(r"\s*(?<![\w\])])\[\d+\]")
+# As `_marked` puts it.
+_MARKER = re.compile(r"(?<=\S) \[(\d+)\](?=\s|$)")
+_BLOCK = re.compile(rf"^{CODE}.*?(?:^{CODE}|\Z)", re.DOTALL | re.MULTILINE)
 # What `conditioning.pack` puts before a passage; it would support any sentence that holds the number.
 _NUMBER = re.compile(r"^\[\d+\] ")
 _STOPWORDS = frozenset(
@@ -61,14 +65,19 @@ def cite_stream(pieces: Iterable[str], passages: Sequence[str]) -> Iterator[str]
     held = ""
     for piece in pieces:
         held += piece
-        while found := _SENTENCE.search(held):
-            yield _marked(held[: found.end()], words)
-            held = held[found.end() :]
+        while (end := sentence_end(held)) is not None:
+            yield _marked(held[:end], words)
+            held = held[end:]
+    while (end := sentence_end(held, whole=True)) is not None:
+        yield _marked(held[:end], words)
+        held = held[end:]
     if held.strip():
         yield _marked(held, words)
 
 
 def _marked(sentence: str, passages: Sequence[set[str]]) -> str:
+    if sentence.lstrip().startswith(("#", CODE)):
+        return sentence  # A heading claims nothing, and in code a marker would be code.
     sentence = _OWN_MARKER.sub("", sentence)
     number = supporting(sentence, passages)
     if number is None:
@@ -78,5 +87,5 @@ def _marked(sentence: str, passages: Sequence[set[str]]) -> str:
 
 
 def cited(answer: str) -> list[int]:
-    """The numbers that an answer cites, each once, in order of appearance."""
-    return list(dict.fromkeys(int(n) for n in re.findall(r"\[(\d+)\]", answer)))
+    """The numbers that an answer cites, each once, in order of appearance: `items[0]` cites nothing."""
+    return list(dict.fromkeys(int(n) for n in _MARKER.findall(_BLOCK.sub("", answer))))

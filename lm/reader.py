@@ -13,7 +13,14 @@ from jinja2 import TemplateError
 
 from lm.conditioning import Message
 from lm.reading import Completion, Sampling, TextStream
-from lm.weights import DEFAULT_QUANTIZATION, ReaderError, Weights, require_quantization, unknown_reader
+from lm.weights import (
+    DEFAULT_QUANTIZATION,
+    ReaderError,
+    ReaderStopped,
+    Weights,
+    require_quantization,
+    unknown_reader,
+)
 
 
 class TransformersReader:
@@ -36,6 +43,14 @@ class TransformersReader:
         self._ends = set(end) if isinstance(end, list) else {end}
         # Generation is one user's at a time: two at once would share the same cores, and seeds.
         self._busy = Lock()
+        self._end = _End()
+
+    def stop(self) -> None:
+        """Let what is being generated end after its next token, and whoever asks for more be refused.
+
+        Those get a ReaderStopped. For a process that is to end: in a thread that computes it would crash.
+        """
+        self._end.come()
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without special ones."""
@@ -60,6 +75,7 @@ class TransformersReader:
         width = inputs["input_ids"].shape[1]
         with self._busy:
             out = self._generate(inputs, sampling)
+        self._end.check()
         lengths = inputs["attention_mask"].sum(dim=1).tolist()
         return [
             self._completion(row[width:].tolist(), int(length), sampling)
@@ -80,7 +96,7 @@ class TransformersReader:
             # be left standing between two pieces for ever, by a client that went away.
             try:
                 with self._busy:
-                    self._generate(inputs, sampling, streamer=streamer, stopping_criteria=[watch])
+                    self._generate(inputs, sampling, watch, streamer=streamer)
             except BaseException as error:  # noqa: BLE001  (raised again by whoever reads)
                 failures.append(error)
                 streamer.end()
@@ -93,6 +109,7 @@ class TransformersReader:
             finally:
                 watch.trip()
             thread.join()
+            self._end.check()
             stream.finished = not watch.cut_off
             if failures:
                 raise failures[0]
@@ -111,7 +128,10 @@ class TransformersReader:
             )
         return inputs
 
-    def _generate(self, inputs: Any, sampling: Sampling, **extra: Any) -> torch.Tensor:
+    def _generate(
+        self, inputs: Any, sampling: Sampling, watch: "_Watch | None" = None, **extra: Any
+    ) -> torch.Tensor:
+        self._end.check()
         if sampling.seed is not None:
             torch.manual_seed(sampling.seed)
         if sampling.temperature > 0:
@@ -124,6 +144,7 @@ class TransformersReader:
                 max_new_tokens=sampling.max_tokens,
                 do_sample=sampling.temperature > 0,
                 pad_token_id=self._tokenizer.pad_token_id,
+                stopping_criteria=[one for one in (watch, self._end) if one],
                 **extra,
             )
         return found
@@ -134,6 +155,24 @@ class TransformersReader:
         cut = "".join(_until_stop([text], sampling.stop))
         finished = length < sampling.max_tokens or cut != text
         return Completion(cut.strip(), prompt_tokens, length, finished)
+
+
+class _End:
+    """A stopping criterion that holds for all that a reader generates, once it has come."""
+
+    def __init__(self) -> None:
+        self._come = False
+
+    def come(self) -> None:
+        self._come = True
+
+    def check(self) -> None:
+        """Raise ReaderStopped if it has come."""
+        if self._come:
+            raise ReaderStopped("The reader is being stopped: ask again when it runs.")
+
+    def __call__(self, ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        return torch.full((ids.shape[0],), self._come, dtype=torch.bool, device=ids.device)
 
 
 class _Watch:

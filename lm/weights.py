@@ -26,6 +26,10 @@ class ReaderError(Exception):
     """A reader that cannot be had as asked; the message names it and the mend."""
 
 
+class ReaderStopped(ReaderError):
+    """A reader that has been told to stop, in the middle of an answer or before it."""
+
+
 def require_quantization(name: str) -> None:
     """Raise ReaderError for what is no quantization."""
     if name not in get_args(Quantization):

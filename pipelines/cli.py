@@ -33,6 +33,7 @@ from pipelines.options import (
 )
 from pipelines.plan.command import plan
 from pipelines.readers.formats import READABLE
+from pipelines.stopping import Stoppable, end
 
 # Torch, FAISS and Ray take seconds to import: each command imports what it needs.
 app = typer.Typer(
@@ -267,13 +268,12 @@ def serve(
     require_quantization(quantization)
     if partial and not searchers:
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
-    import uvicorn
-
     from lm.reader import TransformersReader
     from pipelines.stores import Opening, open_stores
     from serve.answerer import Answerer
     from serve.app import create_app
     from serve.listening import listen
+    from serve.server import Server
 
     # Taken before the models load: a port in use is worth knowing at once.
     with listen(host, port) as listener:
@@ -283,8 +283,8 @@ def serve(
         answerer = Answerer(retriever, TransformersReader(reader, quantization))
         del retriever  # Under this name the generation of the start would stay open for as long as we serve.
         show.serving(host, listener.getsockname()[1])
-        server = uvicorn.Server(uvicorn.Config(create_app(answerer), log_level="warning"))
-        server.run(sockets=[listener])
+        Server(create_app(answerer), answerer.reader).run(sockets=[listener])
+    end(0)
 
 
 def demo(
@@ -336,18 +336,19 @@ def ralm(
 def main() -> None:
     """Run the command line: what the user can mend is one sentence and exit code 2."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        app()
-    except (RalmError, ReaderError) as error:
-        sys.stderr.write(f"ralm: {error}\n")
-        sys.exit(2)
-    except BrokenPipeError:
-        # The reader of our output has gone, as `ralm search ... | head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except OSError as error:
-        sys.stderr.write(f"ralm: {refused(error)}\n")
-        sys.exit(2)
+    with Stoppable(sys.argv[1:]):
+        try:
+            app()
+        except (RalmError, ReaderError) as error:
+            sys.stderr.write(f"ralm: {error}\n")
+            sys.exit(2)
+        except BrokenPipeError:
+            # The reader of our output has gone, as `ralm search ... | head` does.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        except OSError as error:
+            sys.stderr.write(f"ralm: {refused(error)}\n")
+            sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ TextFields = Annotated[
         "--text-field", help="field or column that holds the text; default: text, contents (repeatable)"
     ),
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask: for scripts")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 

@@ -16,6 +16,7 @@ from pipelines.options import (
     Store,
     TextFields,
     Workers,
+    Yes,
     as_device,
     as_executor,
     named_sources,
@@ -76,15 +77,22 @@ def delete(
         list[str] | None, typer.Option(help="only what has it so: year<2010 (repeatable)")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would go, change nothing")] = False,
+    yes: Yes = False,
 ) -> None:
     """Take documents down at once, by domain and id; later adds keep them out, `build --takedowns` too."""
     from pipelines.build.delete import Deletion
 
     deletion = Deletion(store, tuple(ids or ()), ids_file, tuple(domain or ()), tuple(where or ()))
+    meant = deletion.meant()
     if dry_run:
-        show.would_delete(deletion.found())
-    else:
-        show.deleted(store, *deletion.run())
+        show.would_delete(meant)
+        return
+    show.to_delete(meant)
+    if not show.confirmed("Take them down? There is no way back.", yes):
+        show.console.print("Nothing is taken down.")
+        raise typer.Exit(1)
+    before, after, documents = deletion.run(meant.documents)
+    show.deleted(store, before, after, documents)
 
 
 def compact(
@@ -108,15 +116,21 @@ def compact(
         show.compacted(store, before, *job.run())
 
 
-def discard(store: Store) -> None:
+def discard(store: Store, yes: Yes = False) -> None:
     """Give up an `add` or `compact` that was begun and not finished, and delete what it wrote."""
     from datastore.generation import current
     from datastore.layout import Layout
     from pipelines.build.job import discard as give_up
+    from pipelines.build.status import unfinished_work
 
     layout = Layout(store)
     current(layout)  # Before the lock makes a folder of a mistyped name.
     with layout.lock():
+        if work := unfinished_work(layout, current(layout)):
+            show.to_discard(work)
+            if not show.confirmed("Give it up? There is no way back.", yes):
+                show.console.print("Nothing is given up.")
+                raise typer.Exit(1)
         job = give_up(layout, current(layout))
     show.discarded(store, job)
 

@@ -12,6 +12,7 @@ from sse_starlette.sse import EventSourceResponse
 
 from datastore.numbers import dumps
 from lm.reading import Sampling, TextStream
+from lm.weights import ReaderStopped
 from retriever.ranking import Method, Seconds
 from retriever.search import Retriever
 from retriever.shortfall import Shortfall
@@ -207,6 +208,10 @@ async def _as_data(
             async for event in iterate_in_threadpool(events):
                 yield {"data": dumps(event)}
         yield {"data": "[DONE]"}
+    except ReaderStopped as stopped:
+        # No [DONE]: the client sees that the answer is cut off, and why.
+        error = {"message": str(stopped), "type": "server_error", "code": 503}
+        yield {"data": dumps({"error": error})}
     finally:
         # Also when the client has gone: the model must not go on for nobody.
         stream.close()

@@ -1,16 +1,34 @@
 """Taking documents down: which ones are meant, and the generation without them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
 
 from datastore.errors import RalmError
 from datastore.generation import current
 from datastore.layout import Layout
 from datastore.manifest import Manifest
 from datastore.origin import address_of, locate
+from datastore.schema import load_metadata
+from datastore.shard import open_passages
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, matching, take_down
 from datastore.view import Condition, View
+
+# Titles are for people, who read no thousand of them.
+_TITLED = 10
+
+
+@dataclass(frozen=True)
+class Meant:
+    """The documents that a deletion means, the passages that it hides, and the titles of the first few."""
+
+    documents: tuple[Takedown, ...]
+    passages: int
+    titles: Mapping[Takedown, str]
 
 
 @dataclass(frozen=True)
@@ -52,9 +70,29 @@ class Deletion:
             raise RalmError(f"No document of {address_of(self.store)} is meant by that: nothing is deleted.")
         return found
 
-    def run(self) -> tuple[Manifest, Manifest, list[Takedown]]:
-        """Take them down: the manifests before and after, and the documents."""
+    def meant(self) -> Meant:
+        """What `found` finds, with what a person wants to see of it before it goes."""
         documents = self.found()
+        store = Datastore.open(self.store)
+        shown, all_of_them = store.mask(View()), Takedowns(frozenset(documents))
+        first, passages, titles = Takedowns(frozenset(documents[:_TITLED])), 0, dict[Takedown, str]()
+        for entry in store.manifest.shards:
+            batch = open_passages(store.layout.root / entry.passages.path)
+            alive = shown[entry.first_row : entry.first_row + entry.rows]
+            passages += int((all_of_them.rows(batch) & alive).sum())
+            rows = batch.take(pa.array(np.flatnonzero(first.rows(batch) & alive)))
+            for row in rows.select(["domain", "doc_id", "metadata"]).to_pylist():
+                title = load_metadata(row["metadata"]).get("title")
+                if isinstance(title, str) and title != row["doc_id"]:
+                    titles[Takedown(row["domain"], row["doc_id"])] = title
+        return Meant(tuple(documents), passages, titles)
+
+    def run(self, confirmed: Sequence[Takedown] | None = None) -> tuple[Manifest, Manifest, list[Takedown]]:
+        """Take them down: the manifests before and after, and the documents.
+
+        `confirmed` are the documents that somebody has said yes to: what has come since then stays.
+        """
+        documents = self.found() if confirmed is None else list(confirmed)
         layout = Layout(locate(self.store))
         before = current(layout)
         return before, take_down(layout, Takedowns(frozenset(documents))), documents

@@ -2,12 +2,13 @@
 
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import Any, Literal, Protocol
 
 from datastore.errors import RalmError
@@ -74,7 +75,8 @@ class ProcessExecutor:
         try:
             while coming or mine or running:
                 mine.extend(task for task in coming if task.on_gpu)
-                running |= {self._pool.submit(perform, *task): task for task in coming if not task.on_gpu}
+                with _signals_held():
+                    running |= {self._pool.submit(perform, *task): task for task in coming if not task.on_gpu}
                 if mine:
                     mine[0].perform()
                 ended = wait(running, timeout=0 if mine else None, return_when=FIRST_COMPLETED).done
@@ -95,6 +97,24 @@ class ProcessExecutor:
     def close(self) -> None:
         """End the processes."""
         self._pool.shutdown(cancel_futures=True)
+
+    def kill(self) -> None:
+        """End them in the middle of what they do."""
+        for process in multiprocessing.active_children():
+            process.kill()
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Have processes that are started meanwhile take no notice of Ctrl-C, which a terminal sends to all.
+
+    This process hears it and ends them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent() -> None:
@@ -185,6 +205,9 @@ def open_executor(name: ExecutorName, workers: int | None = None) -> Iterator[Ex
         processes = ProcessExecutor(workers or 1)
         try:
             yield processes
+        except KeyboardInterrupt:
+            processes.kill()
+            raise
         finally:
             processes.close()
         return
@@ -210,6 +233,7 @@ def start_ray(workers: int | None = None) -> None:
             "num_cpus": workers or os.cpu_count(),
         }
     )
+    on_term = signal.getsignal(signal.SIGTERM)
     # The driver's environment holds for workers too: which models are at hand must not differ.
     environment = {n: v for n in _FOR_WORKERS if (v := os.environ.get(n))}
     try:
@@ -226,3 +250,5 @@ def start_ray(workers: int | None = None) -> None:
         raise RalmError(
             f"{where} cannot be reached ({reason}): check RAY_ADDRESS, or use --executor local."
         ) from None
+    if current_thread() is main_thread():
+        signal.signal(signal.SIGTERM, on_term)  # Ray has put its own in its place.

@@ -111,7 +111,11 @@ class Job:
         # A stage without work, such as training a Flat index, is done but not shown.
         progress = self.progress if sum(sizes) and left else Silent()
         progress.start(stage.name, stage.unit, sum(sizes), sum(sizes) - sum(sizes[n] for n in left))
-        yield lambda number: progress.advance(sizes[number])
+        try:
+            yield lambda number: progress.advance(sizes[number])
+        except BaseException:
+            progress.stop()
+            raise
         progress.finish()
 
     def _markers(self, stage: Stage) -> list[Marker]:

@@ -19,13 +19,14 @@ _LINE_SECONDS = 10.0
 class BuildProgress(Protocol):
     """Told of stages as they start and advance, and what else there is to say between them.
 
-    `total` and `done` count the stage's unit.
+    `total` and `done` count the stage's unit; `stop` is told of a stage that ends before it is finished.
     """
 
     def say(self, text: str) -> None: ...
     def start(self, stage: str, unit: str, total: int, done: int) -> None: ...
     def advance(self, units: int) -> None: ...
     def finish(self) -> None: ...
+    def stop(self) -> None: ...
 
 
 class Silent:
@@ -35,6 +36,7 @@ class Silent:
     def start(self, stage: str, unit: str, total: int, done: int) -> None: ...
     def advance(self, units: int) -> None: ...
     def finish(self) -> None: ...
+    def stop(self) -> None: ...
 
 
 class Rate:
@@ -89,6 +91,8 @@ class Lines:
         rate = amount(self._rate.per_second, self._unit)
         self._say(f"done in {duration(self._rate.seconds)}, {rate}/s")
 
+    def stop(self) -> None: ...
+
     def _say(self, text: str) -> None:
         _to_stderr(f"{self._stage:>10}  {text}")
 
@@ -124,6 +128,10 @@ class Bars:
 
     def finish(self) -> None:
         self._progress.update(self._task, completed=max(self._rate.total, 1))
+        self._progress.stop()
+
+    def stop(self) -> None:
+        """Give the terminal back as it was: the cursor, above all."""
         self._progress.stop()
 
     def _show(self) -> None:

@@ -17,7 +17,7 @@ from pipelines.build.dedup import NOTHING, Held, partition_count
 from pipelines.build.ingest import add_counts
 from pipelines.build.job import pending
 from pipelines.build.lines import REPEATED
-from pipelines.build.measured import Measured, made, made_file, of_stage, of_store
+from pipelines.build.measured import Measured, made, made_file, of_stage, of_store, total
 from pipelines.build.near import PairStage
 from pipelines.build.repeats import RepeatStage
 from pipelines.config import BuildConfig
@@ -94,6 +94,25 @@ def status(path: Path) -> Status:
     counts = manifest.counts if manifest and not job else _chunked(layout)
     others = tuple(_finished(layout, manifest)) if manifest else ()
     return Status(job, stages, manifest, of_store(layout.root), _dropped(counts), others)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is done of a job that is not finished: its command, tasks, and the seconds that they took."""
+
+    job: str
+    tasks: int
+    seconds: float
+
+
+def unfinished_work(layout: Layout, manifest: Manifest) -> Work | None:
+    """What would be lost if the job that is not finished were given up; None if it has done nothing yet."""
+    begun = pending(layout, manifest)
+    stages = tuple(_recorded(begun)) if begun else ()
+    if begun is None or not stages:
+        return None
+    took = total(stage.took for stage in stages)
+    return Work(begun.job.partition("-")[2], sum(stage.done for stage in stages), took.seconds)
 
 
 def _finished(shown: Layout, manifest: Manifest) -> Iterator[JobStatus]:

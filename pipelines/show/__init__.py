@@ -8,16 +8,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipelines.show.answers import answer, hits, loading, serving
+    from pipelines.show.asking import confirmed
     from pipelines.show.builds import built, dry_run
-    from pipelines.show.changes import added, compacted, deleted, discarded, swept, would_delete
+    from pipelines.show.changes import (
+        added,
+        compacted,
+        deleted,
+        discarded,
+        swept,
+        to_delete,
+        to_discard,
+        would_delete,
+    )
     from pipelines.show.measurements import card, curve
     from pipelines.show.state import status, verified
     from pipelines.show.terminal import console, print_json
 
 _NAMES = {
     "answers": ("answer", "hits", "loading", "serving"),
+    "asking": ("confirmed",),
     "builds": ("built", "dry_run"),
-    "changes": ("added", "compacted", "deleted", "discarded", "swept", "would_delete"),
+    "changes": (
+        "added",
+        "compacted",
+        "deleted",
+        "discarded",
+        "swept",
+        "to_delete",
+        "to_discard",
+        "would_delete",
+    ),
     "measurements": ("card", "curve"),
     "state": ("status", "verified"),
     "terminal": ("console", "print_json"),
@@ -29,6 +49,7 @@ __all__ = [
     "built",
     "card",
     "compacted",
+    "confirmed",
     "console",
     "curve",
     "deleted",
@@ -40,6 +61,8 @@ __all__ = [
     "serving",
     "status",
     "swept",
+    "to_delete",
+    "to_discard",
     "verified",
     "would_delete",
 ]

@@ -49,12 +49,15 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
         )
         return
     console.print(Panel(escape(found.text or "(no answer)"), title=escape(question), border_style="green"))
-    # An answer that cites nothing is shown with the passage it should have come from.
-    shown = [c for c in found.citations if c.cited] or list(found.citations[:1])
+    shown = [c for c in found.citations if c.cited]
+    others = "Read, not cited"
+    if not shown and found.citations:
+        console.print("No passage holds most of a sentence's words: nothing is cited. The nearest one read:")
+        shown, others = list(found.citations[:1]), "Read too"
     for citation in shown:
         _passage(citation.number, citation.hit)
-    if read := [str(c.number) for c in found.citations if not c.cited]:
-        console.print(f"[dim]Read, not cited: {', '.join(read)} (`ralm ask --json` shows them).")
+    if read := [str(c.number) for c in found.citations if c not in shown]:
+        console.print(f"[dim]{others}: {', '.join(read)} (`ralm ask --json` shows them).")
     console.print(
         f"[dim]{escape(reader.name)}, {reader.quantization}, {amount(reader.bytes, 'bytes')}; "
         f"search {found.seconds['search']:.2f}s, reading {found.seconds['read']:.2f}s"

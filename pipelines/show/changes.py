@@ -10,7 +10,7 @@ from rich.markup import escape
 from datastore.layout import Layout
 from datastore.manifest import Manifest
 from datastore.origin import Origin, address_of
-from pipelines.build.progress import amount
+from pipelines.build.progress import amount, duration
 from pipelines.show.counts import dropped, known_ids, named
 from pipelines.show.ignored import ignored_by
 from pipelines.show.terminal import console, print_rows
@@ -18,8 +18,11 @@ from pipelines.show.terminal import console, print_rows
 if TYPE_CHECKING:
     from datastore.sweep import Swept
     from datastore.takedown import Takedown
+    from pipelines.build.delete import Meant
+    from pipelines.build.status import Work
 
 _SHOWN_DOCUMENTS = 10
+_SHOWN_DOMAINS = 5
 
 
 def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
@@ -49,7 +52,6 @@ def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
 
 def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence["Takedown"]) -> None:
     """Print what a takedown hid."""
-    _list(documents)
     if after.generation == before.generation:
         console.print("All of them were taken down already: the store stays as it was.")
         return
@@ -63,21 +65,48 @@ def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence[
     )
 
 
-def would_delete(documents: Sequence["Takedown"]) -> None:
+def would_delete(meant: "Meant") -> None:
     """Print what a takedown would hide: to a file or a pipe, all of it."""
-    _list(documents, _SHOWN_DOCUMENTS if console.is_terminal else len(documents))
-    domains = Counter(document.domain for document in documents)
-    of = ", ".join(f"{count:,} of {domain}" for domain, count in sorted(domains.items()))
+    _list(meant, _SHOWN_DOCUMENTS if console.is_terminal else len(meant.documents))
+    console.print(f"{_amounts(meant)} would be taken down{_of(meant)}; nothing is changed.", markup=False)
+
+
+def to_delete(meant: "Meant") -> None:
+    """Print what a takedown is about to hide."""
+    _list(meant, _SHOWN_DOCUMENTS)
+    console.print(f"{_amounts(meant)} are to be taken down{_of(meant)}.", markup=False)
+
+
+def _amounts(meant: "Meant") -> str:
+    return f"{amount(len(meant.documents), 'documents')} with {amount(meant.passages, 'passages')}"
+
+
+def _of(meant: "Meant") -> str:
+    domains = Counter(document.domain for document in meant.documents)
+    shown = [f"{count:,} of {domain}" for domain, count in domains.most_common(_SHOWN_DOMAINS)]
+    others = len(domains) - len(shown)
+    return f" ({', '.join([*shown, *([f'{others:,} domains more'] if others else [])])})"
+
+
+def _list(meant: "Meant", most: int) -> None:
+    for document in meant.documents[:most]:
+        title = f"  [dim]{escape(title)}[/]" if (title := meant.titles.get(document)) else ""
+        console.print(
+            f"  [cyan]{escape(document.domain)}[/]  {escape(document.doc_id)}{title}",
+            no_wrap=console.is_terminal,
+            overflow="ellipsis",
+        )
+    if len(meant.documents) > most:
+        console.print(f"  ... and {len(meant.documents) - most:,} more")
+
+
+def to_discard(work: "Work") -> None:
+    """Print what giving up a job is about to lose."""
     console.print(
-        f"{amount(len(documents), 'documents')} would be taken down ({of}); nothing is changed.", markup=False
+        f"`ralm {work.job}` is not finished: {amount(work.tasks, 'tasks')} of it are done, "
+        f"{duration(work.seconds)} of work. The same command again would go on with it.",
+        markup=False,
     )
-
-
-def _list(documents: Sequence["Takedown"], most: int = _SHOWN_DOCUMENTS) -> None:
-    for document in documents[:most]:
-        console.print(f"  [cyan]{escape(document.domain)}[/]  {escape(document.doc_id)}")
-    if len(documents) > most:
-        console.print(f"  ... and {len(documents) - most:,} more")
 
 
 def discarded(store: Path, job: str | None) -> None:

@@ -41,11 +41,41 @@ def test_a_tie_goes_to_the_better_ranked_passage():
     assert supporting("the of and", [{"blue"}]) is None
 
 
-@given(st.text("Blue gs.!?\n12[] Mirn", max_size=80), st.data())
+def test_a_sentence_that_is_wrapped_has_one_marker():
+    passage = (
+        "[1] dedent removes white space that every line begins with, to match the given object's docstring."
+    )
+    answer = (
+        "It removes white space to match the given object's\ndocstring, from the\nbeginning of every line."
+    )
+    assert cite(answer, [passage]) == f"{answer} [1]"
+
+
+def test_headings_and_code_have_no_markers_and_list_entries_have_their_own():
+    code = "```\nx = [1]  # Blue glass.\n```"
+    answer = f"# Blue glass\nDunmarrow is known for:\n- blue glass\n- pots\n{code}\nThe river Mirn"
+    marked = (
+        f"# Blue glass\nDunmarrow is known for: [2]\n- blue glass [2]\n- pots\n{code}\nThe river Mirn [1]"
+    )
+    assert cite(answer, PASSAGES) == marked
+
+
+@given(st.text("Blue gs.!?\n12[] Mirn`-#|*etc \r", max_size=80), st.data())
 def test_a_stream_is_cited_as_the_whole_is(answer, data):
     at = sorted(data.draw(st.lists(st.integers(0, len(answer)), max_size=5)))
     pieces = [answer[a:b] for a, b in zip([0, *at], [*at, len(answer)], strict=True)]
     assert "".join(cite_stream(pieces, PASSAGES)) == cite(answer, PASSAGES)
+
+
+@given(st.text("Blue gs.!?\n12[] Mirn`-#|*etc ", max_size=80))
+def test_what_is_cited_is_what_was_marked(answer):
+    marked = cite(answer, PASSAGES)
+    assert set(cited(marked)) <= {1, 2}
+    assert bool(cited(marked)) == (marked.count(" [1]") + marked.count(" [2]") > answer.count(" ["))
+
+
+def test_an_index_is_no_citation():
+    assert cited("Use items[0] and a[1]. [2]\n```\nx = y [1]\n```\n") == [2]
 
 
 def test_cited_numbers_come_once_in_order():

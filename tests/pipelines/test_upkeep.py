@@ -1,5 +1,7 @@
 import json
 import re
+import sys
+from io import StringIO
 
 import pytest
 
@@ -9,14 +11,22 @@ from tests.conftest import tree
 from tests.corpus import documents, questions, write_lines
 
 
+class Terminal(StringIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_the_command_says_what_it_did_and_what_it_would(ralm, own_store):
     code, out, _ = ralm("delete", own_store, "--where", "year=1412", "--domain", "travel", "--dry-run")
     assert code == 0
-    assert "2 documents would be taken down (2 of travel); nothing is changed" in out
+    assert "2 documents with 2 passages would be taken down (2 of travel); nothing is changed" in out
     assert current(Layout(own_store)).generation == 1
-    code, out, _ = ralm("delete", own_store, "--where", "year=1412", "--domain", "travel")
+    code, out, _ = ralm("delete", own_store, "--where", "year=1412", "--domain", "travel", "--yes")
     assert code == 0
-    assert "2 documents, 2 passages" in out
+    assert "2 documents with 2 passages are to be taken down (2 of travel)." in out
+    assert "Taken down: 2 documents, 2 passages" in out
     assert "Generation 2" in out
     code, out, _ = ralm("status", own_store)
     assert "Taken down and still on disk: 2 passages" in out
@@ -32,9 +42,47 @@ def test_the_command_says_what_it_did_and_what_it_would(ralm, own_store):
 
 def test_one_is_not_called_several(ralm, own_store):
     (one, *_) = documents()
-    assert "1 document would be taken down" in ralm("delete", own_store, "--ids", one["id"], "--dry-run")[1]
-    assert "Taken down: 1 document, 1 passage. " in ralm("delete", own_store, "--ids", one["id"])[1]
+    _, out, _ = ralm("delete", own_store, "--ids", one["id"], "--dry-run")
+    assert "1 document with 1 passage would be taken down" in out
+    assert "Taken down: 1 document, 1 passage. " in ralm("delete", own_store, "--ids", one["id"], "--yes")[1]
     assert "Taken down and still on disk: 1 passage " in ralm("status", own_store)[1]
+
+
+def test_nothing_is_taken_down_unasked(ralm, own_store):
+    before = tree(own_store)
+    (one, *_) = documents()
+    code, out, err = ralm("delete", own_store, "--ids", one["id"])
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert one["id"] in out
+    assert "Nobody is at a terminal to be asked, so nothing is done: give --yes" in err
+    assert tree(own_store) == before
+
+
+@pytest.mark.parametrize(("said", "code", "left"), [("y", 0, 39), ("n", 1, 40), ("", 1, 40)])
+def test_a_person_is_asked_and_sees_what_goes(ralm, own_store, monkeypatch, said, code, left):
+    monkeypatch.setattr(sys, "stdin", Terminal(f"{said}\n"))
+    (one, *_) = documents()
+    found, out, err = ralm("delete", own_store, "--ids", one["id"])
+    assert found == code
+    assert one["id"] in out
+    assert one["title"] in out
+    assert "Take them down? There is no way back. [y/N]" in err + out
+    assert current(Layout(own_store)).passages == left
+
+
+def test_a_job_that_has_done_work_is_not_given_up_unasked(ralm, own_store, monkeypatch):
+    begun = own_store / "stages" / "0001-add"
+    (begun / "read").mkdir(parents=True)
+    (begun / "build.json").write_text("{}")
+    (begun / "read" / "00000.json").write_text("{}")
+    code, out, err = ralm("discard", own_store)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "`ralm add` is not finished: 1 task of it" in out
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    assert ralm("discard", own_store)[0] == 1
+    assert begun.exists()
+    assert ralm("discard", own_store, "--yes")[0] == 0
+    assert not begun.exists()
 
 
 def test_a_damaged_store_fails_verification(own_store, ralm):

@@ -34,6 +34,21 @@ def test_a_list_of_identities_may_name_what_is_still_to_come(own_store, tmp_path
     assert before.passages - after.passages == 1
 
 
+def test_what_is_meant_is_shown_before_it_goes_and_no_more_goes_than_was_shown(own_store, tmp_path):
+    meant = Deletion(own_store, domains=("travel",)).meant()
+    of_travel = [d for d in DOCUMENTS if d["domain"] == "travel"]
+    assert [one.doc_id for one in meant.documents] == sorted(d["id"] for d in of_travel)
+    assert meant.passages == len(of_travel)
+    titles = {d["id"]: d["title"] for d in of_travel}
+    assert {one.doc_id: title for one, title in meant.titles.items()} == {
+        one.doc_id: titles[one.doc_id] for one in meant.documents[:10]
+    }
+    Deletion(own_store, domains=("travel",)).run(meant.documents[:1])
+    assert len(shown(own_store)) == len(DOCUMENTS) - 1
+    # What is taken down already hides nothing more.
+    assert Deletion(own_store, domains=("travel",)).meant().passages == len(of_travel) - 1
+
+
 def test_an_empty_list_is_said_to_be_one(own_store, tmp_path):
     listed = tmp_path / "gone.jsonl"
     listed.write_text("\n")

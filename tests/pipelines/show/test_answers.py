@@ -43,6 +43,14 @@ def test_an_answer_shows_what_it_cites_else_what_it_should_have(capsys):
     out = capsys.readouterr().out
     assert "row 1" in out
     assert "row 2" not in out
+    assert "nothing is cited" in out
+    assert "Read too: 2 " in out  # What is shown is not said to be hidden.
+    answer("How?", answered(True, True), READER, as_json=False)
+    out = capsys.readouterr().out
+    assert "Read" not in out
+    assert "nothing is cited" not in out
+    answer("How?", answered(), READER, as_json=False)
+    assert "nothing is cited" not in capsys.readouterr().out
 
 
 def test_an_answer_as_json_names_all_that_was_read(capsys):

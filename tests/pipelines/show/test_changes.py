@@ -6,11 +6,13 @@ from rich.console import Console
 
 from datastore.sweep import Swept
 from datastore.takedown import Takedown
-from pipelines.show.changes import added, compacted, deleted, discarded, swept, would_delete
+from pipelines.build.delete import Meant
+from pipelines.show.changes import added, compacted, deleted, discarded, swept, to_delete, would_delete
 from tests.given import make_store, random_vectors
 
 STORE = Path("/stores/towns")
 DOCUMENTS = tuple(Takedown("travel", f"[{n}]") for n in range(12))
+MEANT = Meant(DOCUMENTS, 30, {DOCUMENTS[0]: "The [old] bridge"})
 
 
 @pytest.fixture
@@ -37,26 +39,31 @@ def test_an_addition_of_nothing_new_says_so(manifest, capsys):
 def test_of_many_documents_taken_down_the_first_are_named(manifest, capsys):
     shards = (manifest.shards[0],)
     deleted(STORE, manifest, after(manifest, shards=shards), DOCUMENTS)
+    to_delete(MEANT)
     out = capsys.readouterr().out
+    assert "[0]  The [old] bridge" in out
     assert "[9]" in out
     assert "[10]" not in out
     assert "... and 2 more" in out
+    assert "12 documents with 30 passages are to be taken down (12 of travel)." in out
     assert "Taken down: 12 documents, 4 passages. Generation 2 has 4." in out
     deleted(STORE, manifest, manifest, DOCUMENTS[:1])
     assert "taken down already" in capsys.readouterr().out
 
 
 def test_what_would_be_taken_down_is_listed_whole_but_on_a_terminal(capsys, monkeypatch):
-    would_delete(DOCUMENTS)
+    would_delete(MEANT)
     out = capsys.readouterr().out
     assert "[11]" in out
-    assert "12 documents would be taken down (12 of travel); nothing is changed." in out
+    assert "12 documents with 30 passages would be taken down (12 of travel); nothing is changed." in out
     terminal = Console(force_terminal=True, color_system=None, width=80)
     monkeypatch.setattr("pipelines.show.changes.console", terminal)
-    would_delete(DOCUMENTS)
+    titled = Meant(DOCUMENTS, 30, {DOCUMENTS[0]: "A bridge " * 20})
+    would_delete(titled)
     out = capsys.readouterr().out
     assert "[9]" in out
     assert "[11]" not in out
+    assert max(map(len, out.splitlines()[:-1])) <= 80
     assert "... and 2 more" in out
 
 

@@ -1,0 +1,42 @@
+"""uvicorn's server, which a signal ends at once: what is being generated, too."""
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from lm.reading import Reader
+
+# How long replies that have begun may take to end, in seconds, and connections to close.
+_GRACE_SECONDS = 2
+
+
+class Server(uvicorn.Server):
+    """Serves an application until SIGINT or SIGTERM; `run` returns then, and nothing generates any more."""
+
+    def __init__(self, app: FastAPI, reader: Reader) -> None:
+        super().__init__(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_SECONDS))
+        self._reader = reader
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take signals as they come, and raise none again: whoever runs the server ends the process."""
+
+        # No method: sse-starlette looks for uvicorn's behind the handler, and would cut streams off before
+        # they have said why they end.
+        def stop(number: int, frame: FrameType | None) -> None:
+            self.should_exit = True
+            self._reader.stop()
+            # What could not end in time is no error: the process does.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
