@@ -19,7 +19,7 @@ from datastore.origin import Origin, address_of
 from datastore.sweep import sweep
 from pipelines.build.executor import Executor
 from pipelines.build.markers import markers_of
-from pipelines.build.progress import BuildProgress, Silent
+from pipelines.build.progress import BuildProgress, Silent, shown
 from pipelines.build.stage import Stage
 from pipelines.build.task import Task
 
@@ -110,13 +110,8 @@ class Job:
         sizes, left = stage.sizes(), self._left(stage)
         # A stage without work, such as training a Flat index, is done but not shown.
         progress = self.progress if sum(sizes) and left else Silent()
-        progress.start(stage.name, stage.unit, sum(sizes), sum(sizes) - sum(sizes[n] for n in left))
-        try:
+        with shown(progress, stage.name, stage.unit, sum(sizes), sum(sizes) - sum(sizes[n] for n in left)):
             yield lambda number: progress.advance(sizes[number])
-        except BaseException:
-            progress.stop()
-            raise
-        progress.finish()
 
     def _markers(self, stage: Stage) -> list[Marker]:
         return markers_of(self.layout, stage.name, len(stage.sizes()))

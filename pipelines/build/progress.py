@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -27,6 +29,18 @@ class BuildProgress(Protocol):
     def advance(self, units: int) -> None: ...
     def finish(self) -> None: ...
     def stop(self) -> None: ...
+
+
+@contextmanager
+def shown(progress: BuildProgress, stage: str, unit: str, total: int, done: int = 0) -> Iterator[None]:
+    """Show a stage for as long as it runs: finished, or left off where it is cut short."""
+    progress.start(stage, unit, total, done)
+    try:
+        yield
+    except BaseException:
+        progress.stop()
+        raise
+    progress.finish()
 
 
 class Silent:

@@ -5,15 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from datastore.view import View
+from datastore.store import Datastore
 from lm.conditioning import DEFAULT_BUDGET, messages, pack
-from lm.reader import TransformersReader
 from lm.reading import Reader, Sampling
+from pipelines.build.progress import BuildProgress, Silent, shown
 from pipelines.evaluate.metrics import contains, exact_match
 from pipelines.evaluate.questions import Question
 from pipelines.evaluate.scaling import Point, Study, point
 from retriever.ranking import Ranking
-from retriever.search import Retriever
 from serve.answerer import source_of
 
 _BATCH = 8
@@ -23,21 +22,22 @@ _SAMPLING = Sampling(max_tokens=32, stop=("\n",))
 def reader_points(
     study: Study,
     questions: Sequence[Question],
-    views: Sequence[View],
     rankings: Sequence[Sequence[Ranking]],
     sizes: Sequence[int],
-    retriever: Retriever,
+    store: Datastore,
+    reader: Reader,
+    progress: BuildProgress,
 ) -> tuple[list[Point], list[dict[str, Any]]]:
     """Exact match and containment of the reader's answers at each fraction, and for the LM alone.
 
     Takes the first questions that have answers; also returns each answer, for whoever doubts.
     """
-    reader = TransformersReader(study.reader or "", study.quantization)
+    views = study.views
     asked = [i for i, q in enumerate(questions) if q.answers][: study.reader_questions]
     prompts = {-1: [_prompt(reader, questions[i], None, study) for i in asked]}
     for number, ranking in enumerate(rankings):
         prompts[number] = [_prompt(reader, questions[i], ranking[i], study) for i in asked]
-    answers = answer_once(reader, [prompt for several in prompts.values() for prompt in several])
+    answers = answer_once(reader, [prompt for several in prompts.values() for prompt in several], progress)
 
     points: list[Point] = []
     for fraction in (0.0, *study.fractions):
@@ -57,7 +57,7 @@ def reader_points(
                 ]
             )
             k = study.reader_passages if fraction else 0
-            points.append(point(study, retriever.store, metric, k, fraction, values, size, 0, reader.bytes))
+            points.append(point(study, store, metric, k, fraction, values, size, 0, reader.bytes))
     log = [
         {
             "id": questions[i].id,
@@ -79,12 +79,17 @@ def _prompt(reader: Reader, question: Question, ranking: Ranking | None, study: 
     return reader.prompt(messages(question.text, packed))
 
 
-def answer_once(reader: Reader, prompts: Sequence[str]) -> dict[str, str]:
+def answer_once(
+    reader: Reader, prompts: Sequence[str], progress: BuildProgress | None = None
+) -> dict[str, str]:
     """Answers by prompt. Prompts of like length share a batch, so little of it is padding."""
+    progress = progress or Silent()
     distinct = sorted(set(prompts), key=lambda prompt: (-len(prompt), prompt))
     answers: dict[str, str] = {}
-    for at in range(0, len(distinct), _BATCH):
-        batch = distinct[at : at + _BATCH]
-        for prompt, completion in zip(batch, reader.complete(batch, _SAMPLING), strict=True):
-            answers[prompt] = completion.text
+    with shown(progress, "answer", "prompts", len(distinct)):
+        for at in range(0, len(distinct), _BATCH):
+            batch = distinct[at : at + _BATCH]
+            for prompt, completion in zip(batch, reader.complete(batch, _SAMPLING), strict=True):
+                answers[prompt] = completion.text
+            progress.advance(len(batch))
     return answers

@@ -21,11 +21,15 @@ def scaling(
     quantization: QuantizationName = DEFAULT_QUANTIZATION,
     reader_questions: Annotated[int, typer.Option(help="questions the LM answers at most")] = 100,
     limit: Annotated[int | None, typer.Option(help="take only the first questions")] = None,
-    method: Annotated[str, typer.Option(help="dense, bm25 or hybrid")] = "dense",
+    method: Annotated[
+        str,
+        typer.Option(help="dense, in which a share is searched as if it were the whole store; bm25; hybrid"),
+    ] = "dense",
     encoder: EncoderPlace = None,
     query_encoder: QueryEncoderPlace = None,
 ) -> None:
     """Draw how retrieval and answers improve as the datastore grows."""
+    from pipelines.build.progress import for_terminal
     from pipelines.evaluate.scaling import Study
     from pipelines.evaluate.scaling import run as run_study
     from retriever.ranking import Method
@@ -48,4 +52,7 @@ def scaling(
         encoder=encoder,
         query_encoder=query_encoder,
     )
-    show.curve(run_study(study), output)
+    show.study_of(study.method.name)
+    if reader:
+        show.loading(reader)
+    show.curve(run_study(study, for_terminal()), output)

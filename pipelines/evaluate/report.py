@@ -30,11 +30,13 @@ def write(curve: Curve, answers: Sequence[dict[str, Any]]) -> None:
 def markdown(curve: Curve) -> str:
     """The study as a Markdown page."""
     first = curve.points[0]
+    alone = " (embeddings alone: a share is searched as if the store had been built of it)"
+    method = first.method + (alone if first.method == "dense" else "")
     reader = next((p for p in curve.points if p.reader), None)
     lines = [
         "# Scaling curve",
         "",
-        f"- store: manifest `{first.manifest}`, encoder {first.encoder}, {first.method}",
+        f"- store: manifest `{first.manifest}`, encoder {first.encoder}, {method}",
         f"- questions: {Path(curve.study.questions).name}, n = {first.n}",
         f"- samples at each fraction below 1: {curve.study.seeds}",
     ]

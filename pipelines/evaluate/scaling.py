@@ -7,7 +7,7 @@ what was found.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,22 @@ from datastore.errors import RalmError
 from datastore.store import Datastore
 from datastore.view import View
 from lm.weights import DEFAULT_QUANTIZATION
+from pipelines.build.progress import BuildProgress, Silent, shown
 from pipelines.evaluate.metrics import confidence, contains, first_rank
 from pipelines.evaluate.questions import Question, load_questions
 from retriever.ranking import DENSE, Method, Ranking, Setting
 from retriever.search import Retriever
+
+if TYPE_CHECKING:
+    from lm.reading import Reader
 
 # Passages found before any view is applied.
 DEPTH = 1000
 DEPTHS_SHOWN = (1, 5, 20)
 # As many of each ranking as a hybrid search joins, at least.
 _JOINED = 100
+# Questions that are searched for between two words of how far it has come.
+_TOGETHER = 128
 
 
 @dataclass(frozen=True)
@@ -116,8 +122,9 @@ def _cell(point: Point | None) -> str:
     return f"{100 * point.value:.1f} [{100 * point.low:.1f}, {100 * point.high:.1f}]"
 
 
-def run(study: Study) -> Curve:
+def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     """Measure the curve and write results.parquet, scaling.png, report.md (and answers.jsonl)."""
+    progress = progress or Silent()
     from pipelines.evaluate.report import write
 
     if study.seeds < 1 or not study.fractions:
@@ -125,21 +132,47 @@ def run(study: Study) -> Curve:
     views = study.views  # Refuses a fraction outside (0, 1] before anything is loaded.
     questions = load_questions(study.questions, study.limit)
     retriever = Retriever.open(study.store, study.encoder, query_encoder=study.query_encoder)
-    texts = [question.text for question in questions]
-    depth = min(DEPTH, retriever.store.rows)
-    deepest, setting = max(DEPTHS_SHOWN), exhaustive(retriever)
-    rankings = retriever.search_many(texts, views, deepest, setting, method=study.method, depth=depth)
+    # Before the search, which may take hours: what is wrong with a reader is said at once.
+    reader = _reader(study)
+    rankings = _search(study, questions, retriever, progress)
     sizes = [view_size(retriever.store, view) for view in views]
     points = _retrieval_points(study, questions, views, rankings, sizes, retriever.store)
     answers: list[dict[str, Any]] = []
-    if study.reader:
+    if reader:
         from pipelines.evaluate.answers import reader_points
 
-        found, answers = reader_points(study, questions, views, rankings, sizes, retriever)
+        found, answers = reader_points(study, questions, rankings, sizes, retriever.store, reader, progress)
         points += found
     curve = Curve(study, tuple(points))
     write(curve, answers)
     return curve
+
+
+def _reader(study: Study) -> "Reader | None":
+    if not study.reader:
+        return None
+    from lm.reader import TransformersReader
+
+    return TransformersReader(study.reader, study.quantization)
+
+
+def _search(
+    study: Study, questions: Sequence[Question], retriever: Retriever, progress: BuildProgress
+) -> list[list[Ranking]]:
+    """What each view finds for each question: [views][questions]."""
+    texts = [question.text for question in questions]
+    found: list[list[Ranking]] = [[] for _ in study.views]
+    depth, setting = min(DEPTH, retriever.store.rows), exhaustive(retriever)
+    with shown(progress, "search", "questions", len(texts)):
+        for at in range(0, len(texts), _TOGETHER):
+            some = texts[at : at + _TOGETHER]
+            views = retriever.search_many(
+                some, study.views, max(DEPTHS_SHOWN), setting, method=study.method, depth=depth
+            )
+            for rankings, of_some in zip(found, views, strict=True):
+                rankings += of_some
+            progress.advance(len(some))
+    return found
 
 
 def exhaustive(retriever: Retriever) -> Setting:

@@ -4,9 +4,26 @@ import orjson
 
 from lm.reading import Completion
 from lm.weights import DEFAULT_READER
+from pipelines.build.progress import Silent
 from pipelines.evaluate.answers import answer_once
 from pipelines.evaluate.scaling import Study, run
 from tests.corpus import questions, write_lines
+
+
+class Told(Silent):
+    """Progress that remembers what it was told."""
+
+    def __init__(self):
+        self.heard = []
+
+    def start(self, *what):
+        self.heard.append(what)
+
+    def advance(self, units):
+        self.heard.append(units)
+
+    def finish(self):
+        self.heard.append("finished")
 
 
 class Counting:
@@ -22,7 +39,9 @@ class Counting:
 
 def test_the_same_prompt_is_answered_once():
     reader = Counting()
-    assert answer_once(reader, ["b", "a", "b", "ccc", "a"]) == {"a": "A", "b": "B", "ccc": "CCC"}
+    told = Told()
+    assert answer_once(reader, ["b", "a", "b", "ccc", "a"], told) == {"a": "A", "b": "B", "ccc": "CCC"}
+    assert told.heard == [("answer", "prompts", 3, 0), 3, "finished"]
     assert sorted(reader.asked) == ["a", "b", "ccc"]
 
 

@@ -1,9 +1,13 @@
+import re
+
 from tests.corpus import questions, write_lines
 
 
-def test_a_curve_from_the_command_line(tmp_path, store, ralm):
+def test_a_curve_from_the_command_line(tmp_path, store, ralm, monkeypatch):
+    monkeypatch.setattr("pipelines.evaluate.scaling._TOGETHER", 5)
+    monkeypatch.setattr("pipelines.build.progress._LINE_SECONDS", 0.0)
     asked = write_lines(tmp_path / "q.jsonl", questions())
-    code, out, _ = ralm(
+    code, out, err = ralm(
         "eval",
         "scaling",
         store,
@@ -17,5 +21,9 @@ def test_a_curve_from_the_command_line(tmp_path, store, ralm):
         1,
     )
     assert code == 0
+    # A line for each part as it begins, goes on and ends.
+    assert re.search(r"search  8 questions\n +search  5 questions of 8 questions, .* left\n", err)
+    assert "search  done in" in err
+    assert "embeddings alone (dense)" in err
     assert out.split()[:5] == ["Scaling", "fraction", "passages", "recall", "@1"]
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"results.parquet", "report.md", "scaling.png"}

@@ -5,6 +5,7 @@ import pytest
 from datastore.errors import RalmError
 from datastore.store import Datastore
 from datastore.view import View
+from lm.weights import ReaderError
 from pipelines.evaluate.metrics import contains
 from pipelines.evaluate.questions import load_questions
 from pipelines.evaluate.scaling import Study, exhaustive, run, view_size
@@ -78,6 +79,20 @@ def test_wrong_studies_are_sentences(study):
         run(dataclasses.replace(study, fractions=(0.0, 1.0)))
     with pytest.raises(RalmError, match="at least one fraction"):
         run(dataclasses.replace(study, seeds=0))
+
+
+def test_a_study_of_many_questions_is_that_of_them_all(study, monkeypatch):
+    whole = run(study)
+    monkeypatch.setattr("pipelines.evaluate.scaling._TOGETHER", 3)
+    assert run(study).points == whole.points
+
+
+def test_a_reader_that_there_is_not_is_said_before_the_search(study, monkeypatch):
+    import dataclasses
+
+    monkeypatch.setattr(Retriever, "search_many", lambda *_, **__: pytest.fail("searched"))
+    with pytest.raises(ReaderError, match="no reader 'no/such'"):
+        run(dataclasses.replace(study, reader="no/such"))
 
 
 def test_a_study_probes_all_lists(tmp_path, corpus, monkeypatch):
