@@ -21,7 +21,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from datastore.manifest import Dtype
-from pipelines.build.chunk import chunk
+from pipelines.build.cut import chunk
 from pipelines.build.embed import embed, load_encoder
 from pipelines.config import SourceConfig
 from pipelines.demo import standard_library

@@ -26,7 +26,7 @@ import numpy as np
 import orjson
 
 from datastore.layout import Layout, save_array
-from pipelines.build.chunk import chunk, load_tokenizer
+from pipelines.build.cut import chunk, load_tokenizer
 from pipelines.build.dedup import drops_path
 from pipelines.build.near import SignStage
 from pipelines.build.read import ReadStage

@@ -22,6 +22,9 @@ from retriever.card import read_card
 from retriever.ranking import Method
 from retriever.sizing import IndexKey
 
+# Of queries that are refused, so many are named.
+_NAMED = 10
+
 
 def require_text(queries: Sequence[str]) -> None:
     """Raise RalmError for a query of white space alone, to which all is near, or that is no Unicode."""
@@ -42,6 +45,26 @@ def require_finite(vectors: NDArray[np.float32]) -> None:
         raise RalmError(
             "A query's vector holds NaN or infinity, or is far too long: is the encoder's checkpoint whole?"
         )
+
+
+def require_known(known: NDArray[np.bool_], encoder: str, words: bool) -> None:
+    """Raise RalmError for queries of nothing but unknown tokens: to these all such text is equally near.
+
+    `known` [n] says which are not; `words`: those of the others stand in no passage either.
+    """
+    unknown = [number for number, one in enumerate(known.tolist(), 1) if not one]
+    if not unknown:
+        return
+    listed = ", ".join(map(str, unknown[:_NAMED])) + (", ..." if len(unknown) > _NAMED else "")
+    which = "The query holds" if len(known) == 1 else f"Query {listed} holds"
+    if len(unknown) > 1:
+        which = f"Queries {listed} hold"
+    also = ", and no passage has its words" if words else ""
+    mend = "" if words else "search by words (bm25), or "
+    raise RalmError(
+        f"{which} nothing that the encoder {encoder} knows{also}: {mend}build with an encoder of that "
+        "language."
+    )
 
 
 def require_count(k: int) -> None:

@@ -87,6 +87,10 @@ class Encoder:
         """Vectors of queries: [len(queries), dimension], float32."""
         return self._encode(self.tokenizer.query_ids(queries), "query")
 
+    def knows(self, queries: Sequence[str]) -> NDArray[np.bool_]:
+        """Whether each query holds anything that is in the encoder's vocabulary: [len(queries)]."""
+        return np.array([self.tokenizer.knows(query) for query in queries], bool)
+
     def encode_passages(self, ids: Sequence[NDArray[np.int32]]) -> NDArray[np.float16]:
         """Vectors of passages given by their own token ids: [len(ids), dimension], float16.
 

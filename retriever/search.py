@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from datastore.errors import RalmError
 from datastore.schema import Passage
 from datastore.view import View
-from retriever.asked import no_card, no_words, require_count, require_effort, require_finite, require_text
+from retriever.asked import (
+    no_card,
+    no_words,
+    require_count,
+    require_effort,
+    require_finite,
+    require_known,
+    require_text,
+)
 from retriever.candidates import Ranked, by_codes
 from retriever.fusion import fuse
 from retriever.opened import OpenedStore
@@ -152,8 +160,12 @@ class Retriever(OpenedStore):
         if method.name != "dense" and self.lexical is None:
             raise no_words(self.store.layout.root)
         each = max(k, _FUSED) if method.name == "hybrid" else k
+        known = np.ones(len(queries), bool)
         if method.name != "bm25":
             with seconds.of("encode"):
+                known = self.encoder.knows(queries)
+                if method.name == "dense":
+                    self._require_known(known, words=False)
                 vectors = self.encoder.encode_queries(queries)
             dense = self.rank(vectors, views, each, setting or self.setting(each), depth, seconds)
         if method.name == "dense" or self.lexical is None:
@@ -163,8 +175,14 @@ class Retriever(OpenedStore):
         if method.name == "bm25":
             return lexical
         with seconds.of("fuse"):
+            # What the encoder does not know, words alone may find.
+            named = np.any([(one.rows >= 0).any(axis=1) for one in lexical], axis=0)
+            self._require_known(known | named, words=True)
             pairs = zip(dense, lexical, strict=True)
-            return [fuse(one, other, k, method.fusion, method.weight) for one, other in pairs]
+            return [fuse(one, other, k, method.fusion, method.weight, known) for one, other in pairs]
+
+    def _require_known(self, known: NDArray[np.bool_], words: bool) -> None:
+        require_known(known, self.store.manifest.encoder.for_queries.name, words)
 
     def rank(
         self,

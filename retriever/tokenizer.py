@@ -49,6 +49,7 @@ class EncoderTokenizer:
         }
         self._suffix = after
         self.pad_id = self._pad_id()
+        self.unknown_id = self._unknown_id()
 
     def _frame(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         bare = self._ids("a")
@@ -70,6 +71,30 @@ class EncoderTokenizer:
             if found is not None:
                 return int(found)
         return 0  # Never attended to: the attention mask covers it.
+
+    def _unknown_id(self) -> int | None:
+        """The id of what the vocabulary does not hold; None if there is none, as where it holds all bytes."""
+        # A unigram model does not tell its own.
+        for token in (getattr(self._tokenizer.model, "unk_token", None), "[UNK]", "<unk>"):
+            found = self._tokenizer.token_to_id(token) if token else None
+            if found is not None:
+                return int(found)
+        return None
+
+    def unknown(self, ids: NDArray[np.int32]) -> int:
+        """How many of a text's own ids stand for what the vocabulary does not hold."""
+        return 0 if self.unknown_id is None else int(np.count_nonzero(ids == self.unknown_id))
+
+    def knows(self, query: str) -> bool:
+        """Whether a query holds a token that is known; punctuation counts where there are no unknown ones."""
+        found = self._tokenizer.encode(query, add_special_tokens=False)
+        room = self.room("query")
+        unknown = [one == self.unknown_id for one in found.ids[:room]]
+        if not any(unknown):
+            return bool(found.ids)
+        # By the pieces themselves: the mark of a word's beginning may be one, and lie where its letter does.
+        pieces = zip(unknown, found.tokens[:room], strict=True)
+        return any(not one and any(map(str.isalnum, piece)) for one, piece in pieces)
 
     def room(self, kind: str) -> int:
         """How many ids fit into the frame of a "query" or a "passage"."""

@@ -30,6 +30,9 @@ class GivenVectors:
     def is_of(self, card):
         return True
 
+    def knows(self, queries):
+        return np.ones(len(queries), bool)
+
     def encode_queries(self, queries):
         return self.vectors[[int(query) for query in queries]]
 

@@ -3,12 +3,9 @@
 Token ids are kept beside the passages (`parts.py`), so that embedding does not tokenize again.
 """
 
-import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,97 +17,23 @@ from datastore.layout import FileInfo, Layout, Marker, save_array
 from datastore.manifest import PASSAGES_CUT
 from datastore.schema import Document, Passage, identity_hash, text_hash
 from pipelines.build.contamination import Contaminated
+from pipelines.build.cut import Chunk, chunk, load_tokenizer
 from pipelines.build.dedup import By, among, load_drops
 from pipelines.build.lines import RepeatedLines
 from pipelines.build.parts import CUT, WHOLE, ShardWriter
 from pipelines.build.read import batches, documents_path, load_hashes, read_documents
 from pipelines.build.repeats import write_texts
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
+from pipelines.build.unknown import UNKNOWN
 from pipelines.config import BuildConfig
-from retriever.checkpoint import Checkpoint
-from retriever.tokenizer import EncoderTokenizer, Tokens
 from retriever.usage import AS_STATED, Usage
 
-# A sentence ends at . ! ? (or the ideographic ones), with closing quotes or brackets, before
-# white space; or at a line's end.
-_SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*(?=\s)|[。！？]|\n")
-# Tokenizers hold some 100 bytes a character while they work; long documents go piece by piece.
-_PIECE_CHARACTERS = 200_000
 _REASONS: dict[By, str] = {"id": "duplicate_id", "text": "duplicate_text", "near": "near_duplicate"}
 _DUPLICATE = {
     "duplicate_id": "an earlier document has this domain and id",
     "duplicate_text": "an earlier document has this text",
     "near_duplicate": "an earlier document has nearly this text",
 }
-
-
-@lru_cache(maxsize=2)
-def load_tokenizer(encoder: str, usage: Usage = AS_STATED) -> EncoderTokenizer:
-    """The tokenizer of an encoder, loaded once in each process."""
-    return EncoderTokenizer(Checkpoint.find(encoder, usage))
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A stretch [start, end) of a text, in characters, and its token ids."""
-
-    start: int
-    end: int
-    ids: NDArray[np.int32]
-
-
-def pieces(text: str, limit: int = _PIECE_CHARACTERS) -> Iterator[tuple[int, int]]:
-    """Cut a text into stretches of at most `limit` characters, at white space where there is any."""
-    begin = 0
-    while len(text) - begin > limit:
-        newline = text.rfind("\n", begin + limit // 2, begin + limit)
-        space = newline if newline >= 0 else text.rfind(" ", begin + limit // 2, begin + limit)
-        end = space + 1 if space >= 0 else begin + limit
-        yield begin, end
-        begin = end
-    yield begin, len(text)
-
-
-def cuts(text: str, tokens: Tokens, room: int) -> list[int]:
-    """Where chunks of at most `room` tokens begin: token positions, the number of tokens last.
-
-    A chunk ends at a sentence's end if one lies in its second half, else before a word, else
-    (one word longer than a chunk) anywhere.
-    """
-    ends = np.array([m.end() for m in _SENTENCE_END.finditer(text)], np.int64)
-    # Token i begins a sentence if a sentence ended between the start of token i-1 and its own.
-    begins = np.zeros(len(tokens.ids) + 1, bool)
-    begins[np.searchsorted(tokens.starts, ends)] = True
-    found, at, total = [0], 0, len(tokens.ids)
-    while total - at > room:
-        window = slice(at + 1 + room // 2, at + room + 1)
-        for marks in (begins[window], tokens.word_starts[window]):
-            if (last := np.flatnonzero(marks)).size:
-                at += 1 + room // 2 + int(last[-1])
-                break
-        else:
-            at += room
-        found.append(at)
-    return [*found, total]
-
-
-def chunk(text: str, tokenizer: EncoderTokenizer, room: int) -> Iterator[Chunk]:
-    """Cut a text into chunks of at most `room` tokens; together they hold every token of it."""
-    spans = list(pieces(text))
-    for (begin, end), tokens in zip(spans, tokenizer.tokenize([text[b:e] for b, e in spans]), strict=True):
-        bounds = cuts(text[begin:end], tokens, room)
-        for first, last in pairwise(bounds):
-            if first == last:
-                continue
-            # Up to the next chunk's first token: what a tokenizer drops stays in the text.
-            stop = end if last == len(tokens.ids) else begin + int(tokens.starts[last])
-            yield _stripped(text, begin + int(tokens.starts[first]), stop, tokens.ids[first:last])
-
-
-def _stripped(text: str, start: int, end: int, ids: NDArray[np.int32]) -> Chunk:
-    body = text[start:end]
-    start += len(body) - len(body.lstrip())
-    return Chunk(start, start + len(body.strip()), ids)
 
 
 def _passage(document: Document, number: int, one: Chunk) -> Passage:
@@ -146,6 +69,8 @@ class ChunkStage:
     # In which repeated lines were looked for; 0 if they stay.
     line_ranges: int = 0
     usage: Usage = AS_STATED
+    # The name of each split's source.
+    sources: tuple[str, ...] = ()
 
     def sizes(self) -> Sequence[int]:
         return self.documents
@@ -178,7 +103,7 @@ class ChunkStage:
                 if not kept:
                     removed.add(*_nothing_left(document, len(every)))
                     continue
-                self._count(counts, document, [ids for _, ids in kept])
+                self._count(counts, number, document, [ids for _, ids in kept])
                 for passage, ids in kept:
                     shards.add(passage, ids)
                     if self.config.drops_passages:
@@ -204,15 +129,21 @@ class ChunkStage:
         chunks = chunk(document.text, tokenizer, min(room, self.config.chunk_tokens or room))
         return [(_passage(document, number, one), one.ids) for number, one in enumerate(chunks)]
 
-    def _count(self, counts: dict[str, int], document: Document, ids: list[NDArray[np.int32]]) -> None:
+    def _count(
+        self, counts: dict[str, int], number: int, document: Document, ids: list[NDArray[np.int32]]
+    ) -> None:
         """Add a document of which some passages stay."""
-        room = load_tokenizer(self.config.encoder, self.usage).room("passage")
+        tokenizer = load_tokenizer(self.config.encoder, self.usage)
+        room = tokenizer.room("passage")
         counts["indexed"] += 1
         counts["passages"] += len(ids)
         counts["tokens"] += sum(map(len, ids))
         counts["truncated"] += sum(len(one) > room for one in ids)
         for name in (f"domain.{document.domain}", *(f"column.{c}" for c in document.metadata)):
             counts[name] = counts.get(name, 0) + len(ids)
+        if self.sources and (unknown := sum(tokenizer.unknown(one) for one in ids)):
+            name = f"{UNKNOWN}{self.sources[number]}"
+            counts[name] = counts.get(name, 0) + unknown
 
     def _hashes(self, number: int, lost: list[tuple[int, int]]) -> FileInfo:
         """Keep what a later addition is compared with: every identity, and every text that the store has.

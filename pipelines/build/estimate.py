@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from datastore.schema import Document
-from pipelines.build.chunk import chunk, load_tokenizer
+from pipelines.build.cut import chunk, load_tokenizer
 from pipelines.build.embed import THREADS, load_encoder
 from pipelines.build.progress import amount
 from pipelines.build.read import chain_of

@@ -29,6 +29,7 @@ from pipelines.build.shards import NumberedShard, number_shards, take_places
 from pipelines.build.sources import Corpus
 from pipelines.build.thin import ThinStage
 from pipelines.build.towers import Towers
+from pipelines.build.unknown import totals
 from pipelines.config import BuildConfig
 from retriever.sizing import IndexKey
 from retriever.usage import AS_STATED, Usage
@@ -81,12 +82,18 @@ class Ingest:
         documents = tuple(marker.counts["kept"] for marker in read)
         unique, signed = self._compare(documents)
         lines, compared = self._repeated_lines(documents, unique)
-        cut = ChunkStage(layout, config, documents, unique, self.held.contamination, lines, self.usage)
+        sources = tuple(corpus.sources[split.source].name for split in corpus.splits)
+        cut = ChunkStage(
+            layout, config, documents, unique, self.held.contamination, lines, self.usage, sources
+        )
         done = self._cut_while_embedding(cut) if config.embeds_early else self._cut_then_embed(cut)
         return Embedded(
             done.shards,
             done.vectors,
-            add_counts([*read, *done.last]) | compared | {"ignored_files": len(corpus.ignored)},
+            add_counts([*read, *done.last])
+            | compared
+            | totals(sources, done.last)
+            | {"ignored_files": len(corpus.ignored)},
             _files(done.last, "documents/"),
             _files(done.last, "passage-hashes/"),
             _files(done.chunk, "line-hashes/"),

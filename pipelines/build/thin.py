@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 
 from datastore.layout import Layout, Marker, save_array
 from datastore.schema import Passage, identity_hash, passage_at, text_hash
-from pipelines.build.chunk import ChunkStage, cut_documents_path, load_tokenizer, without_texts
+from pipelines.build.chunk import ChunkStage, cut_documents_path, without_texts
+from pipelines.build.cut import load_tokenizer
 from pipelines.build.dedup import load_drops
 from pipelines.build.parts import CUT, ShardWriter, part_path, read_tokens, tokens_path
 from pipelines.build.repeats import write_sorted
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
+from pipelines.build.unknown import UNKNOWN
 from pipelines.config import BuildConfig
 from retriever.usage import AS_STATED, Usage
 
+_SHOWN_IF_ANY = ("domain.", "column.", UNKNOWN)
 # Counts the passages dropped.
 DUPLICATE = "dropped.duplicate"
 
@@ -75,7 +78,7 @@ class ThinStage:
         path = self.layout.documents(number)
         compared = self.layout.write(path, lambda handle: save_array(handle, documents))
         # A domain that has lost its last passage is none of the store's.
-        shown = {name: n for name, n in counts.items() if n or not name.startswith(("domain.", "column."))}
+        shown = {name: n for name, n in counts.items() if n or not name.startswith(_SHOWN_IF_ANY)}
         return Marker(shown, (*shards.finish(), compared, known, *removed.write(), *listed.write()))
 
     def _rows(self, number: int) -> Iterator[_Row]:
@@ -94,12 +97,17 @@ class ThinStage:
 
     def _discount(self, counts: Counter[str], dropped: list[_Row], listed: RemovedLog) -> None:
         """Take passages of one document out of the counts and, some of them, into the list."""
-        room = load_tokenizer(self.config.encoder, self.usage).room("passage")
+        tokenizer = load_tokenizer(self.config.encoder, self.usage)
+        room = tokenizer.room("passage")
+        # A split is of one source.
+        unknown = next((name for name in counts if name.startswith(UNKNOWN)), None)
         for passage, ids, first in dropped:
             names = (f"domain.{passage.domain}", *(f"column.{name}" for name in passage.metadata))
             counts.subtract(dict.fromkeys(("passages", *names), 1))
             counts["tokens"] -= len(ids)
             counts["truncated"] -= len(ids) > room
+            if unknown is not None:
+                counts[unknown] -= tokenizer.unknown(ids)
             counts[DUPLICATE] += 1
             line: dict[str, Any] = {"domain": passage.domain, "id": passage.doc_id, "chunk": passage.chunk}
             if first is not None and counts[DUPLICATE] <= REMOVED_SAMPLE:

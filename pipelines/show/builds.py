@@ -11,7 +11,7 @@ from datastore.origin import address_of
 from pipelines.build.contamination import sought
 from pipelines.build.measured import of_embedding
 from pipelines.build.progress import amount, duration
-from pipelines.show.counts import dropped, known_ids, named
+from pipelines.show.counts import dropped, known_ids, named, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored, ignored_by
 from pipelines.show.terminal import console, print_rows
 from pipelines.took import speed
@@ -57,6 +57,7 @@ def built(store: Path, manifest: Manifest) -> None:
         *dropped(counts),
         ("passages", f"{counts['passages']:,}"),
         ("tokens", f"{counts['tokens']:,}"),
+        *unknown_tokens(counts, manifest.encoder.name),
         *_encoders(manifest.encoder),
         ("index", manifest.index.key),
         ("on disk", amount(size, "bytes")),
@@ -67,6 +68,7 @@ def built(store: Path, manifest: Manifest) -> None:
     print_rows(address_of(store), rows)
     if manifest.contamination:
         _sought(store / manifest.contamination.path)
+    warn_of_unknown(counts, manifest.encoder.name)
     if said := known_ids(counts):
         console.print(said, style="yellow", markup=False)
     if counts["unreadable"]:

@@ -11,7 +11,7 @@ from datastore.layout import Layout
 from datastore.manifest import Manifest
 from datastore.origin import Origin, address_of
 from pipelines.build.progress import amount, duration
-from pipelines.show.counts import dropped, known_ids, named
+from pipelines.show.counts import dropped, known_ids, named, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored_by
 from pipelines.show.terminal import console, print_rows
 
@@ -35,11 +35,13 @@ def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
         ("documents added", f"{counts['indexed']:,}"),
         *dropped(counts),
         ("passages added", f"{counts['passages']:,}"),
+        *unknown_tokens(counts, manifest.encoder.name),
         ("passages in all", f"{manifest.passages:,}"),
         ("generation", f"{manifest.generation}"),
         ("manifest", manifest.hash),
     ]
     print_rows(address_of(store), rows)
+    warn_of_unknown(counts, manifest.encoder.name)
     if said := known_ids(counts):
         console.print(said, style="yellow", markup=False)
     if counts["unreadable"]:

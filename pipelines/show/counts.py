@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pipelines.build.contamination import BY
 from pipelines.build.lines import REPEATED
 from pipelines.build.progress import amount
+from pipelines.build.unknown import unknown
+from pipelines.show.terminal import console
 
 
 def named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:
@@ -34,3 +36,16 @@ def known_ids(counts: Mapping[str, int]) -> str:
         f"Left out for a domain and id that came before: {amount(number, 'documents')} "
         "(removed/.../duplicate_id/ lists them). Are they others, give their source a domain of its own."
     )
+
+
+def unknown_tokens(counts: Mapping[str, int], encoder: str) -> list[tuple[str, str]]:
+    """A row for each source of which the encoder does not know some tokens, from a thousandth on."""
+    found = unknown(counts, encoder)
+    return [(f"unknown tokens: {one.source}", f"{one.share:.1%}") for one in found if one.share >= 1e-3]
+
+
+def warn_of_unknown(counts: Mapping[str, int], encoder: str) -> None:
+    """Print what there is to say of sources with many unknown tokens."""
+    for one in unknown(counts, encoder):
+        if one.warning:
+            console.print(one.warning, style="yellow", markup=False)

@@ -9,7 +9,7 @@ from rich.table import Table
 from datastore.origin import address_of
 from pipelines.build.measured import total as total_of
 from pipelines.build.progress import amount
-from pipelines.show.counts import dropped
+from pipelines.show.counts import dropped, unknown_tokens, warn_of_unknown
 from pipelines.show.terminal import console
 from pipelines.took import notes, speed, worked
 
@@ -32,6 +32,9 @@ def status(store: Path, found: "Status") -> None:
         console.print(
             f"Published: generation {m.generation}, {amount(m.passages, 'passages')}, manifest {m.hash}."
         )
+        for what, share in unknown_tokens(m.counts, m.encoder.name):
+            console.print(f"{what}: {share}", markup=False)
+        warn_of_unknown(m.counts, m.encoder.name)
         if hidden := m.rows - m.passages:
             console.print(
                 f"Taken down and still on disk: {amount(hidden, 'passages')} (`ralm compact` frees the disk)."

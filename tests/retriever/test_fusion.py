@@ -31,3 +31,10 @@ def test_one_empty_ranking_leaves_the_other():
     for how in ("rrf", "weighted"):
         assert fuse(DENSE, nothing, 3, how).rows.tolist() == [[7, 3, 5]]
         assert fuse(nothing, nothing, 2, how).rows.tolist() == [[-1, -1]]
+
+
+def test_of_a_query_that_the_encoder_does_not_know_words_decide_whatever_the_weight():
+    for how, weight in (("rrf", 0.5), ("weighted", 0.5), ("weighted", 1.0)):
+        found = fuse(DENSE, LEXICAL, 3, how, weight, known=np.array([False]))
+        assert found.rows.tolist() == [[3, 8, -1]]
+        assert found.scores[0, :2].tolist() == [12.0, 6.0]

@@ -7,6 +7,7 @@ from transformers import AutoTokenizer
 from retriever.checkpoint import Checkpoint
 from retriever.tokenizer import EncoderTokenizer
 from retriever.usage import DEFAULT_ENCODER
+from tests import encoders
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +87,39 @@ def test_texts_are_framed_each_and_laid_end_to_end(tokenizer, texts):
     inputs, lengths = tokenizer.packed([np.array(ids, np.int32) for ids in texts], "passage")
     assert inputs.tolist() == [token for ids in texts for token in (101, *ids, 102)]
     assert lengths.tolist() == [len(ids) + 2 for ids in texts]
+
+
+THAI = "แมวดำนั่งอยู่บนสะพานหินเก่า"
+
+
+@pytest.mark.parametrize(
+    ("query", "known"),
+    [
+        ("the old bridge", True),
+        (THAI, False),
+        (f"{THAI} {THAI}?!", False),  # Punctuation says nothing of what is asked.
+        ("\N{SNOWMAN WITHOUT SNOW}\U0001f9ff", False),
+        (f"{THAI} bridge", True),
+        (f"{THAI} 1787", True),
+        ("???", True),  # Known, if hardly a question.
+        ("\u200b", False),  # No token at all.
+        (THAI + " word" * 500, True),
+        ((THAI + " ") * 300 + "word", False),  # Behind the longest query.
+    ],
+)
+def test_whether_a_query_holds_anything_known(tokenizer, query, known):
+    assert tokenizer.knows(query) is known
+
+
+def test_unknown_tokens_are_counted_where_a_vocabulary_has_one(tokenizer, tmp_path):
+    (tokens,) = tokenizer.tokenize([f"the bridge {THAI} and {THAI}."])
+    assert tokenizer.unknown(tokens.ids) == 2
+    unigram = EncoderTokenizer(Checkpoint.find(str(encoders.xlm_roberta(tmp_path / "unigram"))))
+    (tokens,) = unigram.tokenize([THAI])
+    assert unigram.unknown(tokens.ids) >= 1
+    assert not unigram.knows(THAI)
+    # What holds every byte knows everything.
+    of_bytes = EncoderTokenizer(Checkpoint.find(str(encoders.qwen3(tmp_path / "bytes"))))
+    (tokens,) = of_bytes.tokenize([THAI])
+    assert of_bytes.unknown(tokens.ids) == 0
+    assert of_bytes.knows(THAI)

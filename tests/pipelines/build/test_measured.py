@@ -5,7 +5,7 @@ from datastore.layout import Layout, read_json, write_json
 from datastore.store import Datastore
 from datastore.sweep import sweep
 from datastore.verify import verify
-from pipelines.build.chunk import load_tokenizer
+from pipelines.build.cut import load_tokenizer
 from pipelines.build.measured import Measured, of_embedding, of_stage, of_store, total, write_measured
 from pipelines.build.status import status
 from pipelines.plan.encoder import MINILM

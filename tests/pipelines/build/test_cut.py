@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datastore.store import Datastore
-from pipelines.build.chunk import chunk, cuts, load_tokenizer, pieces
+from pipelines.build.cut import chunk, cuts, load_tokenizer, longest_text, pieces
 from retriever.tokenizer import Tokens
 from retriever.usage import DEFAULT_ENCODER
 from tests.conftest import build_store
@@ -79,3 +79,47 @@ def test_passages_say_where_they_stand_in_their_document(tmp_path):
     assert all(text[p.start : p.start + len(p.text)] == p.text for p in passages)
     assert all(p.metadata == {"year": 1999} for p in passages)
     assert len(passages) > 20
+
+
+ENDLESS = [
+    "a" * 50_000,
+    ("x" * 3_000 + " ") * 9,
+    "an ordinary beginning. " + "y" * 30_000 + " and an end",
+    "word" + " " * 40_000 + "another",
+    "ก" * 9_000 + "1" * 9_000 + "-" * 9_000 + "z" * 9_000,
+]
+
+
+@pytest.mark.parametrize("room", [8, 32, 254])
+@pytest.mark.parametrize("text", ENDLESS, ids=range(len(ENDLESS)))
+def test_no_passage_is_of_endless_length_and_nothing_is_lost(tokenizer, text, room):
+    chunks = list(chunk(text, tokenizer, room))
+    assert all(c.end - c.start <= longest_text(room) for c in chunks)
+    assert all(0 < len(c.ids) <= room for c in chunks)
+    at = 0
+    for c in chunks:
+        assert not text[at : c.start].strip()
+        at = c.end
+    assert not text[at:].strip()
+    # Their ids are those of their own text: of the lonely ones, which are cut by characters.
+    for c in chunks:
+        (alone,) = tokenizer.tokenize([text[c.start : c.end]])
+        assert alone.ids.tolist() == c.ids.tolist() or len(c.ids) == room
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["a" * 1_999, "b" * 2_001, "c.", "\n", "ก" * 700, " " * 2_500]), max_size=9))
+def test_bounded_passages_hold_all_that_is_no_white_space(tokenizer, parts):
+    text = " ".join(parts)
+    chunks = list(chunk(text, tokenizer, 8))
+    assert all(c.end - c.start <= 2_000 for c in chunks)
+    assert "".join("".join(text[c.start : c.end].split()) for c in chunks) == "".join(text.split())
+
+
+def test_an_endless_word_makes_passages_that_are_bounded(tmp_path):
+    source = write_lines(tmp_path / "a.jsonl", [{"id": "x", "text": "a" * 300_000}])
+    manifest = build_store(tmp_path / "s", source)
+    passages = list(Datastore.open(tmp_path / "s"))
+    assert "".join(p.text for p in passages) == "a" * 300_000
+    assert max(len(p.text) for p in passages) == longest_text(254) == 12_700
+    assert manifest.counts["unknown_tokens.a.jsonl"] == manifest.counts["tokens"] == len(passages)
