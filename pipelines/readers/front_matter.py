@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from datastore.schema import Scalar
+from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.scalars import as_written
 
 # Blocks are a few lines; PyYAML takes a second for so many characters.
@@ -45,7 +46,7 @@ def split(text: str) -> tuple[dict[str, Scalar], str]:
 def _parsed(parse: Callable[[str], dict[str, Scalar] | None], block: str) -> dict[str, Scalar] | None:
     try:
         return parse(block)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (Refused, ValueError, RecursionError):
         return None
 
 
@@ -55,7 +56,7 @@ def _yaml(block: str) -> dict[str, Scalar] | None:
     As nodes, which are text: YAML makes False of the language `no` and 5445 of `1:30:45`, and aliases in
     aliases have no end.
     """
-    node = yaml.compose(block, Loader=yaml.SafeLoader)
+    node = ask(yaml.compose, block, Loader=yaml.SafeLoader)
     if not isinstance(node, yaml.MappingNode):
         return None if block.strip() else {}  # `# A heading` between thematic breaks is a YAML comment.
     pairs = ((key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode))
@@ -76,7 +77,7 @@ def _of_node(node: yaml.Node) -> Scalar:
 
 
 def _toml(block: str) -> dict[str, Scalar] | None:
-    found: Mapping[str, Any] = tomllib.loads(block, parse_float=as_written)
+    found: Mapping[str, Any] = ask(tomllib.loads, block, parse_float=as_written)
     if not found and block.strip():
         return None
     return {key: scalar for key, value in found.items() if (scalar := _of_toml(value)) is not None}

@@ -1,7 +1,7 @@
 """Data sets of the Hugging Face hub, streamed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def at_commit(path: str) -> str:
     name, options = _parts(path)
     if _COMMIT.fullmatch(options.get("revision", "")) or Path(name).exists():
         return path
-    with _asked(path, "opened"):
+    with _asked(path, "opened", ValueError, RuntimeError):
         try:
             commit = HfApi().dataset_info(name, revision=options.get("revision"), timeout=_SECONDS).sha
         except (HFValidationError, OfflineModeIsEnabled):
@@ -56,7 +56,7 @@ def open_hub_dataset(path: str) -> Any:
     import datasets
 
     name, options = _parts(path)
-    with _asked(path, "opened"):
+    with _asked(path, "opened", ValueError, RuntimeError):
         return datasets.load_dataset(
             name,
             options.get("config"),
@@ -68,36 +68,73 @@ def open_hub_dataset(path: str) -> Any:
 
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     """The rows of one shard of a data set."""
-    dataset = open_hub_dataset(segment.path)
+    dataset = _without_media(open_hub_dataset(segment.path))
     shard = dataset.shard(num_shards=dataset.num_shards, index=segment.begin)
     # Row numbers are known within a shard only, so the shard is part of a default id.
     file = f"{segment.name}/{segment.begin}"
-    rows, number = iter(shard), 0
-    while True:
-        number += 1
-        try:
-            fields = ask(_next, rows, segment.path)
-        except Refused as error:
-            yield Unreadable(file, number, f"the rows cannot be read from here on ({error})")
-            return
-        if fields is None:
-            return
-        yield intake.from_fields(fields, file, number)
+    for number, fields in enumerate(_rows(shard, segment.path), 1):
+        if isinstance(fields, Refused):
+            yield Unreadable(file, number, f"the row cannot be read ({fields})")
+        else:
+            yield intake.from_fields(fields, file, number)
+
+
+def _without_media(dataset: Any) -> Any:
+    """A data set without pictures, sound and the like: they are no metadata, and one may be broken."""
+    import datasets
+    from datasets.features.features import require_decoding
+
+    features = dataset.features or {}
+    read = [n for n, f in features.items() if isinstance(f, dict | datasets.Json) or not require_decoding(f)]
+    return dataset if len(read) == len(features) else dataset.select_columns(read)
+
+
+def _rows(shard: Any, path: str) -> Iterator[Mapping[str, Any] | Refused]:
+    """Every row, or why there is none.
+
+    The library makes a row's values on its way, and comes to an end at one that has none in Python. What is
+    left is read as rows of Arrow then, and the values of each are made alone.
+    """
+    from datasets.formatting import get_formatter
+
+    read, rows = 0, iter(shard)
+    try:
+        while (fields := ask(_next, rows, path)) is not None:
+            read += 1
+            yield fields
+        return
+    except Refused:
+        formatter = get_formatter("python", features=shard.features)
+    rows = iter(shard.with_format("arrow").skip(read))
+    try:
+        while (row := ask(_next, rows, path)) is not None:
+            yield _values(formatter, row)
+    except Refused as error:
+        yield Refused(f"nor what lies behind it: {error}")
+
+
+def _values(formatter: Any, row: Any) -> Mapping[str, Any] | Refused:
+    try:
+        values: Mapping[str, Any] = ask(formatter.format_row, row)
+    except Refused as error:
+        return error
+    return values
 
 
 def _next(rows: Iterator[Any], path: str) -> Any:
     """The next row, None behind the last. Raises Unavailable for what may be the connection's fault."""
-    with _asked(path, "read on"):
+    with _asked(path, "read on", RuntimeError):
         return next(rows, None)
 
 
 @contextmanager
-def _asked(path: str, done: str) -> Iterator[None]:
+def _asked(path: str, done: str, *faults: type[Exception]) -> Iterator[None]:
     """Turn what the hub says, or its silence, into a sentence."""
     # The hub's library passes on what its client raises, in one version httpx, in another its successor.
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
+    kinds: tuple[type[Exception], ...] = (OSError, httpx.HTTPError, *faults)
     try:
         yield
-    except (OSError, ValueError, RuntimeError, httpx.HTTPError) as error:
+    except kinds as error:
         raise Unavailable(f"The data set {path} cannot be {done}: {one_line(error)}.") from None

@@ -1,8 +1,12 @@
 from types import SimpleNamespace
 
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from datastore.errors import RalmError, Unavailable
+from datastore.schema import Document
 from pipelines.config import SourceConfig
 from pipelines.readers.formats import Segment
 from pipelines.readers.hub import at_commit, open_hub_dataset, revision_of
@@ -72,17 +76,36 @@ def test_a_hub_data_set_that_cannot_be_had_is_a_sentence():
         open_hub_dataset("hf://nobody/nothing?colour=red")
 
 
-def test_a_row_that_the_hubs_library_cannot_make_is_listed_with_what_lies_behind_it(monkeypatch):
-    class Set:
-        num_shards = 1
+def rows_of(folder):
+    path = f"hf://{folder}"
+    reader = RecordReader(SourceConfig(path=path), "set", 1 << 20)
+    return list(reader.read(Segment(path, "set", "hf", 0, 1)))
 
-        def shard(self, num_shards, index):
-            yield {"text": "one"}
-            raise TypeError("a cast that fails")
 
-    monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: Set())
-    reader = RecordReader(SourceConfig(path="hf://owner/set"), "set", 1 << 20)
-    one, two = reader.read(Segment("hf://owner/set", "set", "hf", 0, 1))
-    assert one.text == "one"
-    reason = "the rows cannot be read from here on (TypeError: a cast that fails)"
-    assert two == Unreadable("set/0", 2, reason)
+def test_rows_that_the_hubs_library_cannot_make_cost_themselves(tmp_path):
+    """No date of Python's is so late; the library comes to an end there."""
+    times = pa.array([1, 2**60, 3, 4, 2**60], pa.timestamp("us"))
+    pq.write_table(
+        pa.table({"text": [f"text {n}" for n in range(5)], "at": times}), tmp_path / "train.parquet"
+    )
+    found = rows_of(tmp_path)
+    assert [r.record for r in found if isinstance(r, Unreadable)] == [2, 5]
+    assert all("OverflowError" in r.reason for r in found if isinstance(r, Unreadable))
+    assert [r.text for r in found if isinstance(r, Document)] == ["text 0", "text 2", "text 3"]
+    assert found[2].metadata == {"at": "1970-01-01T00:00:00.000003"}
+
+
+def test_a_file_that_the_hubs_library_cannot_read_on_is_listed(tmp_path):
+    (tmp_path / "train.jsonl").write_bytes(b'{"text": "one"}\n{"text": "two"}\n{broken\n')
+    *_, last = rows_of(tmp_path)
+    assert "nor what lies behind it" in last.reason
+
+
+def test_a_picture_that_is_none_costs_no_row(tmp_path):
+    """Data sets of pictures have texts, too."""
+    features = datasets.Features({"text": datasets.Value("string"), "picture": datasets.Image()})
+    pictures = [{"bytes": b"no picture", "path": None}] * 3
+    datasets.Dataset.from_dict({"text": ["a", "b", "c"], "picture": pictures}, features).to_parquet(
+        tmp_path / "train.parquet"
+    )
+    assert [r.text for r in rows_of(tmp_path)] == ["a", "b", "c"]
