@@ -241,9 +241,9 @@ def train(key: IndexKey, sample: NDArray[np.float32], device: torch.device | str
     The same sample gives the same bytes again on the same kind of device.
     """
     key.check(sample.shape[1])
+    key.require_passages(len(sample), sample.shape[1])
     index = untrained(key, sample.shape[1])
     ivf = lists_of(index)
-    key.require_passages(len(sample))
     for step in steps(index):
         step.train(sample)
         sample = step.apply(sample)

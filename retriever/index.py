@@ -6,6 +6,7 @@ has no such codes; it is one file that one task builds.
 """
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,7 +28,7 @@ _TWO_LEVEL_LISTS = 16_384
 def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
     """Train an empty index on a sample: float32 [n, dimension]. Flat needs none."""
     key.check(sample.shape[1])
-    key.require_passages(len(sample))
+    key.require_passages(len(sample), sample.shape[1])
     index = untrained(key, sample.shape[1])
     ivf = lists_of(index)
     if ivf is not None:
@@ -41,19 +42,27 @@ def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
     inner = inner_of(index)
     if hasattr(inner, "pq"):
         inner.pq.cp.min_points_per_centroid = 1
-    if hasattr(inner, "do_polysemous_training"):
+    codes = faiss.downcast_index(inner.storage) if isinstance(inner, faiss.IndexHNSW) else inner
+    if hasattr(codes, "do_polysemous_training"):
         # FAISS would number codes so that their bits tell of distances too, by simulated annealing: 0.2 s for
         # each number of 4 bits, 3 s for one of 8. No search of ours looks at bits.
-        inner.do_polysemous_training = False
+        codes.do_polysemous_training = False
     try:
         index.train(sample)
-    except RuntimeError as error:
-        if "should be at least as large as" not in str(error):
-            raise
+    except (RuntimeError, MemoryError) as error:
+        few = f"{len(sample):,} passage{'s' * (len(sample) != 1)} to train on"
+        if "should be at least as large as" in str(error):
+            raise RalmError(f"{key.text} learns more codes than the {few}: choose Flat.") from None
         raise RalmError(
-            f"{key.text} learns more codes than the {len(sample)} passages to train on: choose Flat."
+            f"FAISS trains no index {key.text} on the {few} ({reason(error)}): choose Flat."
         ) from None
     return index
+
+
+def reason(error: BaseException) -> str:
+    """What FAISS says, without where in its sources it says so."""
+    last = (str(error) or type(error).__name__).splitlines()[-1]
+    return re.sub(r"^Error in .* at \S+:\d+: (Error: '.*' failed: )?", "", last).strip()[:200]
 
 
 def untrained(key: IndexKey, dimension: int) -> Any:
@@ -115,8 +124,7 @@ def read_trained(path: Path) -> Any:
     try:
         return faiss.deserialize_index(np.fromfile(path, np.uint8))
     except (RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[-1]
-        raise RalmError(f"{path} is not a FAISS index ({reason}): build the store again.") from None
+        raise RalmError(f"{path} is not a FAISS index ({reason(error)}): build the store again.") from None
 
 
 def encode(trained: Any, vectors: NDArray[np.float16], block: int = 65_536) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from datastore.errors import RalmError
 from datastore.layout import Layout
 from datastore.manifest import Device, Manifest
 from datastore.shard import open_array
-from retriever.index import CodeIndex, SearchIndex, as_fast_scan, inner_of, lists_of, read_trained
+from retriever.index import CodeIndex, SearchIndex, as_fast_scan, has_codec, inner_of, lists_of, read_trained
 from retriever.lists import ListedCodes, fill
 from retriever.mapped import attach, fits, lay_out
 from retriever.sizing import IndexKey
@@ -41,7 +41,7 @@ def in_memory(root: Path, manifest: Manifest) -> SearchIndex:
     """Load the quantizer and every shard's codes into memory."""
     key = IndexKey.parse(manifest.index.key)
     index = read_trained(root / manifest.index.trained.path)
-    if lists_of(index) is not None:
+    if lists_of(index) is not None and has_codec(index):
         return _with_lists(index, key, root, manifest, in_memory=True)
     if not index.ntotal:
         _add_codes(index, root, manifest, key)
@@ -55,7 +55,7 @@ def on_disk(root: Path, manifest: Manifest) -> SearchIndex:
     """
     key = IndexKey.parse(manifest.index.key)
     index = read_trained(root / manifest.index.trained.path)
-    if lists_of(index) is None:
+    if lists_of(index) is None or not has_codec(index):
         raise RalmError(f"The index {key.text} has no lists that could stay on disk: load it into memory.")
     return _with_lists(index, key, root, manifest, in_memory=False)
 

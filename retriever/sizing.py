@@ -33,11 +33,14 @@ VALID_KEYS = (
 Family = Literal["flat", "ivf", "hnsw", "factory"]
 
 _IVF = re.compile(
-    r"(?:MRL(?P<first>[1-9]\d*),|(?P<rotation>(?:OPQ|RR)\d+(?:_(?P<rotated>\d+))?),)?"
+    r"(?:MRL(?P<first>[1-9]\d*),|(?P<rotation>RR(?P<turned>[1-9]\d*)|OPQ[1-9]\d*(?:_(?P<rotated>\d+))?),)?"
     r"IVF(?P<nlist>[1-9]\d*),(?P<code>[A-Za-z]\w*)"
 )
 _CODE = re.compile(r"SQfp16|SQ8|SQ6|SQ4|RaBitQ(?:fs)?|PQ([1-9]\d*)(?:x(4|8))?(fs)?")
-_HNSW = re.compile(r"HNSW([1-9]\d*)[,_](SQ8|SQfp16)")
+# A graph of one neighbour or none is no graph: FAISS crashes.
+_HNSW = re.compile(r"HNSW([2-9]|[1-9]\d+)[,_](SQ8|SQfp16)")
+# Numbers with which FAISS crashes while it makes an index of them, or takes gigabytes for its tables.
+_ABSURD = re.compile(r"(?<!\d)0+(?!\d)|HNSW1(?!\d)|x(1[7-9]|[2-9]\d|\d{3,})(?![\dx])|\d{8,}")
 
 
 @dataclass(frozen=True)
@@ -66,22 +69,31 @@ class IndexKey:
             return cls(text, "hnsw", code=found[2], neighbours=int(found[1]))
         found = _IVF.fullmatch(text)
         if found and (code := _CODE.fullmatch(found["code"])) and (not code[3] or code[2] == "4"):
-            reduced = int(found["first"] or found["rotated"] or 0)
+            reduced = int(found["first"] or found["rotated"] or found["turned"] or 0)
             return cls(text, "ivf", int(found["nlist"]), found["code"], found["rotation"] or "", reduced)
-        if "IVF0" in text or not re.fullmatch(r"[\w,()\[\]:]+", text) or _faiss_index(text, 64) is None:
+        spelled = re.fullmatch(r"[\w,()\[\]:]+", text) and not _ABSURD.search(text)
+        if not spelled or all(_faiss_index(text, one) is None for one in _dimensions(text)):
             raise RalmError(f"Unknown index key {text!r}: valid keys are {VALID_KEYS}.")
         return cls(text, "factory")
 
-    def require_passages(self, count: int) -> None:
-        """Raise RalmError for fewer passages to train on than it has lists, or codes of a part."""
+    def require_passages(self, count: int, dimension: int = 0) -> None:
+        """Raise RalmError for fewer passages to train on than it needs: for its lists, codes or rotation.
+
+        `dimension` of the vectors, 0 if nobody knows it yet: then nothing is asked for a rotation's sake.
+        """
+        few = f"only {count:,} passage{'s' * (count != 1)}"
         if self.nlist > count:
             raise RalmError(
-                f"{self.text} has {self.nlist:,} lists and only {count:,} passages to train on: choose "
-                "fewer lists, or Flat."
+                f"{self.text} has {self.nlist:,} lists and {few} to train on: choose fewer lists, or Flat."
             )
         if self._learned > count:
+            raise RalmError(f"{self.text} learns {self._learned} codes from {few}: choose Flat.")
+        # FAISS would read behind the end of what so few vectors span (faiss issue 4038).
+        turned = (self.reduced or dimension) if self.rotation.startswith("OPQ") else 0
+        if turned > count:
             raise RalmError(
-                f"{self.text} learns {self._learned} codes from only {count:,} passages: choose Flat."
+                f"{self.text} learns a rotation to {turned} dimensions from {few}: choose one without OPQ, "
+                "or Flat."
             )
 
     @property
@@ -184,14 +196,25 @@ class IndexKey:
         if self.reduced > dimension:
             raise RalmError(f"{self.text}: vectors have {dimension} dimensions, not {self.reduced} or more.")
         dimension = self.reduced or dimension
-        if self._parts and dimension % self._parts[0]:
-            near = max(m for m in range(1, self._parts[0] + 1) if dimension % m == 0)
-            raise RalmError(
-                f"{self.text}: {dimension} dimensions cannot be cut into {self._parts[0]} equal parts: "
-                f"PQ{near} can."
-            )
+        turned = re.match(r"OPQ(\d+)", self.rotation)
+        for name, count in (
+            ("OPQ", int(turned[1]) if turned else 1),
+            ("PQ", self._parts[0] if self._parts else 1),
+        ):
+            if dimension % count:
+                near = max(m for m in range(1, count + 1) if dimension % m == 0)
+                raise RalmError(
+                    f"{self.text}: {dimension} dimensions cannot be cut into {count} equal parts: "
+                    f"{name}{near} can."
+                )
         if self.family == "factory" and _faiss_index(self.text, dimension) is None:
             raise RalmError(f"FAISS makes no index {self.text!r} for {dimension} dimensions.")
+
+
+def _dimensions(text: str) -> list[int]:
+    """Dimensions that FAISS may make an index of a factory string for: those that its parts divide."""
+    parts = [int(found) for found in re.findall(r"PQ(\d+)", text)]
+    return [64, *(8 * one for one in parts if one <= 512)]
 
 
 def _faiss_index(text: str, dimension: int) -> Any | None:
@@ -200,7 +223,7 @@ def _faiss_index(text: str, dimension: int) -> Any | None:
 
     try:
         return faiss.index_factory(dimension, text, faiss.METRIC_INNER_PRODUCT)
-    except RuntimeError:
+    except (RuntimeError, MemoryError):
         return None
 
 

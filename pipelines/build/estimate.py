@@ -165,14 +165,14 @@ def estimate(config: BuildConfig, workers: int) -> Estimate:
         index_bytes=key.bytes(passages, dimension),
         index_key=key.text,
         seconds=passages * per_passage / workers,
-        doubt=_doubt(key, passages),
+        doubt=_doubt(key, passages, dimension),
     )
 
 
-def _doubt(key: IndexKey, passages: int) -> str:
+def _doubt(key: IndexKey, passages: int, dimension: int) -> str:
     """What a build would say of the index, if it came to so many passages; empty if nothing."""
     try:
-        key.require_passages(passages)
+        key.require_passages(passages, dimension)
     except RalmError as error:
         return f"A build that came to so many passages would be refused: {error}"
     return ""

@@ -68,12 +68,12 @@ class TrainStage:
         return [total if self.key.family == "hnsw" else min(total, self.key.training_rows)]
 
     def run(self, number: int) -> Marker:
-        from retriever.index import has_codec, to_bytes, train, training_sample
+        from retriever.index import has_codec, to_bytes, training_sample
 
         wanted = self.key.training_rows or 1
         sample = training_sample(self._shards(), wanted, sum(self.rows))
         with _one_thread():
-            index = self._train_on_gpu(sample) if self._on_gpu else train(self.key, sample)
+            index = self._trained(sample)
             if not has_codec(index):
                 # A graph is one file: links lead from every shard to every other.
                 for _, vectors in self._shards():
@@ -87,6 +87,15 @@ class TrainStage:
     def _on_gpu(self) -> bool:
         # An exact index learns nothing, wherever it is.
         return self.device == "cuda" and not self.key.exact
+
+    def _trained(self, sample: NDArray[np.float32]) -> Any:
+        from retriever.index import train
+        from retriever.probation import train_apart
+
+        if self._on_gpu:
+            return self._train_on_gpu(sample)
+        # What FAISS cannot do with an index of its own it may say by a crash.
+        return train_apart(self.key, sample) if self.key.family == "factory" else train(self.key, sample)
 
     def _train_on_gpu(self, sample: NDArray[np.float32]) -> Any:
         from retriever import codec

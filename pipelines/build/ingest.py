@@ -31,6 +31,7 @@ from pipelines.build.thin import ThinStage
 from pipelines.build.towers import Towers
 from pipelines.build.unknown import totals
 from pipelines.config import BuildConfig
+from retriever.checkpoint import Checkpoint
 from retriever.sizing import IndexKey
 from retriever.usage import AS_STATED, Usage
 
@@ -115,7 +116,8 @@ class Ingest:
     def _require_learnable(self, rows: int) -> None:
         """Refuse an index that so few cannot teach, before they are embedded; additions have theirs."""
         if self.config.index_key != "auto" and not self.held.first_shard and rows:
-            IndexKey.parse(self.config.index_key).require_passages(rows)
+            dimension = Checkpoint.find(self.config.encoder, self.usage).dimension or 0
+            IndexKey.parse(self.config.index_key).require_passages(rows, dimension)
 
     def _cut_while_embedding(self, cut: ChunkStage) -> "_Cut":
         """Cores cut while a GPU embeds what is cut: neither waits for the other."""

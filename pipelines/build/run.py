@@ -51,7 +51,7 @@ class Build:
 
         device = self.config.device
         dtype = self.config.dtype if self.config.dtype != "auto" else best_dtype(device)
-        self._check_device()
+        self._check_index(towers)
         if not isinstance(self.executor, RayExecutor):  # A cluster's GPUs may be elsewhere.
             require(device)
         chosen = settings(config, corpus, towers, dtype)
@@ -114,11 +114,14 @@ class Build:
             if problem := file_problem(self.layout, entry, full=False):
                 raise RalmError(problem)
 
-    def _check_device(self) -> None:
-        """Refuse an index that a GPU does not train before anything is embedded for it."""
-        if self.config.device == "cpu" or self.config.index_key == "auto":
+    def _check_index(self, towers: Towers) -> None:
+        """Refuse an index that cannot be made of such vectors, or not there, before any are."""
+        if self.config.index_key == "auto":
             return
-        if not IndexKey.parse(self.config.index_key).on_gpu:
+        key = IndexKey.parse(self.config.index_key)
+        if towers.passages.dimension is not None:
+            key.check(towers.passages.dimension)
+        if self.config.device != "cpu" and not key.on_gpu:
             raise RalmError(
                 f"{self.config.index_key} is not trained on a GPU: choose Flat, or IVF with PQ, SQ8 or "
                 "SQfp16 codes, or --device cpu."
