@@ -221,6 +221,11 @@ class Datastore:
         for number in range(len(self.manifest.shards)):
             yield self._shard(number).vectors
 
+    def shard_alive(self) -> Iterator[NDArray[np.bool_] | None]:
+        """Which rows of each shard are not taken down, shard by shard: bool [rows]; None if all of them."""
+        for number in range(len(self.manifest.shards)):
+            yield self._shard(number).alive
+
     def shard_keys(self) -> Iterator[NDArray[np.uint64]]:
         """The passage keys of all rows, shard by shard, without a copy."""
         for number in range(len(self.manifest.shards)):

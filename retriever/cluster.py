@@ -275,8 +275,8 @@ class _ClusterLexical(Lexical):
         self._front = front
 
     @property
-    def rows(self) -> int:
-        return self._front.store.rows
+    def passages(self) -> int:
+        return self._front.store.passages
 
     def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
         return add_frequencies(self._front._ask("frequencies", queries).values(), len(queries))

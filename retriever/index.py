@@ -153,10 +153,14 @@ class CodeIndex(Protocol):
 class SearchIndex:
     """A loaded index over all shards of a store. Searching is safe from several threads."""
 
-    def __init__(self, index: Any, key: IndexKey, laid_out: bool = False) -> None:
-        """Take over a filled index; its lists are laid out in blocks if the key says so, unless they are."""
+    def __init__(self, index: Any, key: IndexKey, laid_out: bool = False, mapped: Path | None = None) -> None:
+        """Take over a filled index; its lists are laid out in blocks if the key says so, unless they are.
+
+        `mapped` is the file that they lie in, if they stay on disk.
+        """
         index = as_fast_scan(index) if key.fast_scan and not laid_out else index
         self.key = key
+        self._mapped = mapped
         self._index = index
         self._ivf = lists_of(index)
 
@@ -225,6 +229,11 @@ class SearchIndex:
         vectors, lists, distances, out, ids = (faiss.swig_ptr(np.ascontiguousarray(a)) for a in arrays)
         assert self._ivf is not None  # Only it assigns lists.
         self._ivf.search_preassigned_c(count, vectors, k, lists, distances, out, ids, False, parameters)
+        if self._mapped is not None and rows.size and not -1 <= rows.min() <= rows.max() < self.rows:
+            # Too large to be compared when it was opened. It is derived: it need not be restored.
+            raise RalmError(
+                f"{self._mapped} is damaged: delete it and open the store again, which writes it anew."
+            )
         return scores, rows
 
 

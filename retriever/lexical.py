@@ -4,8 +4,9 @@ bm25s bakes a collection's own statistics into each index. Ours are made to comp
 term weights only, computed with the store's mean length, and a query brings the inverse document
 frequencies, counted over all shards. So a shard is indexed once, alone, and stays right when others come.
 
-A view is searched with the statistics of the whole store: unlike a dense index, BM25 scores in a view
-are not those of a store built from its passages alone.
+What is taken down counts in no statistics, so that a compaction changes no score. A view is searched with the
+statistics of the whole store: unlike a dense index, BM25 scores in a view are not those of a store built from
+its passages alone.
 """
 
 import math
@@ -109,6 +110,32 @@ def index_shard(texts: Sequence[str], mean_length: float) -> dict[str, NDArray[A
     }
 
 
+def join_shards(
+    parts: Sequence[tuple[Mapping[str, NDArray[Any]], NDArray[np.bool_]]],
+) -> dict[str, NDArray[Any]]:
+    """The index of one shard of those rows of several that stay: of each its arrays, and which rows do.
+
+    Weights are copied. Computed anew they would differ in their last bits, and hits that tie in their order.
+    """
+    found: list[tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.float32]]] = []
+    first = 0
+    for arrays, alive in parts:
+        rows = np.cumsum(alive) - 1 + first
+        kept = alive[arrays["indices"]]
+        tokens = np.repeat(np.asarray(arrays["tokens"]), np.diff(arrays["indptr"]))
+        found.append((tokens[kept], rows[arrays["indices"][kept]], arrays["weights"][kept]))
+        first += int(np.count_nonzero(alive))
+    tokens, rows, weights = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.lexsort((rows, tokens))
+    unique, counts = np.unique(tokens, return_counts=True)
+    return {
+        "tokens": unique,
+        "indptr": np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)]),
+        "indices": rows[order].astype(np.int32),
+        "weights": weights[order],
+    }
+
+
 def _no_words() -> dict[str, NDArray[Any]]:
     empty = (np.empty(0, np.uint64), np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
     return dict(zip(PARTS, empty, strict=True))
@@ -128,6 +155,14 @@ class _Shard:
     indptr: NDArray[np.int64]
     indices: NDArray[np.int32]
     weights: NDArray[np.float32]
+    alive: NDArray[np.bool_] | None  # None: all rows count.
+
+    def frequency(self, token: int) -> int:
+        """In how many passages that are not taken down a token stands."""
+        column = self.column(token)
+        if self.alive is None:
+            return column.stop - column.start
+        return int(np.count_nonzero(self.alive[self.indices[column]]))
 
     def column(self, token: int) -> slice:
         """Where a token's passages lie; empty if no passage holds it."""
@@ -142,8 +177,8 @@ class Lexical(ABC):
 
     @property
     @abstractmethod
-    def rows(self) -> int:
-        """Number of passages that frequencies are counted in."""
+    def passages(self) -> int:
+        """Number of passages that frequencies are counted in: those that are not taken down."""
 
     @abstractmethod
     def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
@@ -166,7 +201,7 @@ class Lexical(ABC):
     def rank(self, queries: Sequence[str], views: Sequence[View], k: int) -> list[Ranked]:
         """The k best rows of each query in each view; passages without any of its words are no hits."""
         counted = self.frequencies(queries)
-        return [by_codes(found, k) for found in self.candidates(queries, views, k, counted, self.rows)]
+        return [by_codes(found, k) for found in self.candidates(queries, views, k, counted, self.passages)]
 
 
 def add_frequencies(parts: Iterable[Sequence[Mapping[int, int]]], queries: int) -> list[dict[int, int]]:
@@ -192,14 +227,14 @@ class LexicalIndex(Lexical):
         if not manifest.has_words:
             return None
         shards = []
-        for shard in manifest.shards:
+        for shard, alive in zip(manifest.shards, store.shard_alive(), strict=True):
             arrays = [open_array(root / file.path) for file in shard.lexical or ()]
-            shards.append(_Shard(shard.rows, *arrays))
+            shards.append(_Shard(shard.rows, *arrays, alive=alive))
         return cls(store, shards)
 
     @property
-    def rows(self) -> int:
-        return self._store.rows
+    def passages(self) -> int:
+        return self._store.passages
 
     def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
         return [self._frequencies(query) for query in queries]
@@ -221,8 +256,7 @@ class LexicalIndex(Lexical):
         return [_candidates(several) for several in found]
 
     def _frequencies(self, query: str) -> dict[int, int]:
-        columns = {token: self._columns(token) for token in _hashes(query)}
-        return {token: sum(c.stop - c.start for c in several) for token, several in columns.items()}
+        return {token: sum(s.frequency(token) for s in self._shards) for token in _hashes(query)}
 
     def scores(
         self, query: str, frequencies: Mapping[int, int] | None = None, total: int | None = None
@@ -233,7 +267,7 @@ class LexicalIndex(Lexical):
         for token in _hashes(query):
             if not frequencies.get(token):
                 continue
-            idf = np.float32(inverse_frequency(frequencies[token], total or self._store.rows))
+            idf = np.float32(inverse_frequency(frequencies[token], total or self.passages))
             first = 0
             for shard, column in zip(self._shards, self._columns(token), strict=True):
                 # A passage stands once in a column, so a plain addition misses none.

@@ -68,22 +68,24 @@ def _with_lists(index: Any, key: IndexKey, root: Path, manifest: Manifest, in_me
     if blocks:
         index = as_fast_scan(index)
     inner = inner_of(index)
+    path = None
     if in_memory:
         fill(inner, codes, each, blocks)
     else:
-        attach(inner, lay_out(Layout(root), codes, inner, each, blocks), each, blocks)
+        path = lay_out(Layout(root), codes, inner, each, blocks)
+        attach(inner, path, each, blocks)
     index.ntotal = inner.ntotal
     if key.fast_scan and in_memory and not blocks:
         index = as_fast_scan(index)
-    loaded = _checked(index, key, manifest)
+    loaded = _checked(index, key, manifest, path)
     _give_back_memory()
     return loaded
 
 
-def _checked(index: Any, key: IndexKey, manifest: Manifest) -> SearchIndex:
+def _checked(index: Any, key: IndexKey, manifest: Manifest, mapped: Path | None = None) -> SearchIndex:
     if index.ntotal != manifest.rows:
         raise RalmError(f"The index has {index.ntotal} rows, the manifest {manifest.rows}.")
-    return SearchIndex(index, key, laid_out=True)
+    return SearchIndex(index, key, laid_out=True, mapped=mapped)
 
 
 def _add_codes(index: Any, root: Path, manifest: Manifest, key: IndexKey) -> None:

@@ -1,8 +1,9 @@
 """Lists of codes that stay on disk, memory-mapped: for stores whose codes do not fit into memory.
 
 Beside the index lies one file with the codes of all shards, list after list, derived from the shards' files
-and in no checksum. A search touches the pages of the lists that it probes; memory holds the centroids, and
-whatever of the file the system has room to keep.
+and in no checksum of the store's. It ends with its own, and is written again where that does not fit. A
+search touches the pages of the lists that it probes; memory holds the centroids, and whatever of the file the
+system has room to keep.
 """
 
 import os
@@ -11,15 +12,20 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from datastore.layout import Layout, atomic_write
+from datastore.store import FULL_CHECK_BYTES
 from retriever.card import identity
 from retriever.lists import ListedCodes, Plan, give
 from retriever.sizing import IndexKey
 
 # An index that takes more of the memory at hand than this is left on disk.
 _SHARE = 0.8
+# What stands at the end of a file: the name of the index, and checksums.
+_NAME_BYTES, _SUM_BYTES = 32, 16
+_BLOCK = 1 << 22
 
 
 def lay_out(layout: Layout, codes: ListedCodes, ivf: Any, each: int, blocks: bool) -> Path:
@@ -27,14 +33,15 @@ def lay_out(layout: Layout, codes: ListedCodes, ivf: Any, each: int, blocks: boo
     manifest = codes.manifest
     path = layout.lists(manifest.index.key, manifest.edition)
     name = identity(manifest).encode()
-    if not path.exists() or _read_end(path, codes.nlist)[1] != name:
+    if not path.exists() or not _whole(path, codes.nlist, name):
         plan = Plan(codes.sizes(), each, blocks)
 
         def write(handle: BinaryIO) -> None:
             os.ftruncate(handle.fileno(), plan.bytes)
             plan.fill(_File(handle.fileno()), codes, ivf)
             handle.seek(0, os.SEEK_END)
-            handle.write(plan.sizes.astype(np.uint64).tobytes() + name)
+            end = plan.sizes.astype(np.uint64).tobytes() + name
+            handle.write(end + _sum(handle, plan.bytes) + _digest(end))
 
         # Read as well as written: codes are laid into blocks where they are.
         atomic_write(path, write, "w+b")
@@ -43,7 +50,7 @@ def lay_out(layout: Layout, codes: ListedCodes, ivf: Any, each: int, blocks: boo
 
 def attach(ivf: Any, path: Path, each: int, blocks: bool) -> None:
     """Give an empty IVF index, of fast-scan codes if they lie in blocks, the lists of a file."""
-    sizes, _ = _read_end(path, ivf.nlist)
+    sizes, _, _ = _read_end(path, ivf.nlist)
     lists = Plan(sizes.astype(np.int64), each, blocks).lists()
     lists.filename = str(path)
     if lists.totsize:
@@ -67,15 +74,46 @@ class _File:
         return np.frombuffer(os.pread(self.number, count, at), np.uint8)
 
 
-def _read_end(path: Path, nlist: int) -> tuple[NDArray[np.uint64], bytes]:
-    """The sizes of the lists, and the name of the index that they are of; nothing if the file is cut."""
+def _sum(handle: BinaryIO, count: int) -> bytes:
+    """Checksum of the first bytes of an open file, 16 bytes; its position stays."""
+    digest, at = xxhash.xxh3_128(), 0
+    while at < count:
+        block = os.pread(handle.fileno(), min(_BLOCK, count - at), at)
+        if not block:
+            break
+        digest.update(block)
+        at += len(block)
+    return digest.digest()
+
+
+def _digest(end: bytes) -> bytes:
+    return xxhash.xxh3_128_digest(end)
+
+
+def _whole(path: Path, nlist: int, name: bytes) -> bool:
+    """Whether a file is the one that this index wants: its end always, all of it if it is not large."""
+    sizes, found, expected = _read_end(path, nlist)
+    if found != name:
+        return False
+    count = path.stat().st_size - len(sizes.tobytes()) - len(name) - 2 * _SUM_BYTES
+    if count > FULL_CHECK_BYTES:
+        return True
+    with open(path, "rb") as handle:
+        return _sum(handle, count) == expected
+
+
+def _read_end(path: Path, nlist: int) -> tuple[NDArray[np.uint64], bytes, bytes]:
+    """Sizes of the lists, name of the index that they are of, their checksum; nothing if it is damaged."""
+    length = 8 * nlist + _NAME_BYTES + 2 * _SUM_BYTES
     with open(path, "rb") as handle:
         size = path.stat().st_size
-        handle.seek(max(0, size - 8 * nlist - 32))
+        handle.seek(max(0, size - length))
         end = handle.read()
-    if len(end) != 8 * nlist + 32:
-        return np.zeros(nlist, np.uint64), b""
-    return np.frombuffer(end[: 8 * nlist], np.uint64).copy(), end[8 * nlist :]
+    name = 8 * nlist
+    if len(end) != length or _digest(end[: name + _NAME_BYTES]) != end[-_SUM_BYTES:]:
+        return np.zeros(nlist, np.uint64), b"", b""
+    sizes = np.frombuffer(end[:name], np.uint64).copy()
+    return sizes, end[name : name + _NAME_BYTES], end[-2 * _SUM_BYTES : -_SUM_BYTES]
 
 
 def fits(key: IndexKey, rows: int, dimension: int) -> bool:

@@ -213,8 +213,8 @@ class _SeveralLexical(Lexical):
         self._parts = [member.lexical for member in members if member.lexical is not None]
 
     @property
-    def rows(self) -> int:
-        return sum(part.rows for part in self._parts)
+    def passages(self) -> int:
+        return sum(part.passages for part in self._parts)
 
     def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
         return add_frequencies((part.frequencies(queries) for part in self._parts), len(queries))
@@ -230,14 +230,14 @@ class _SeveralLexical(Lexical):
         known = known_views([member.store for member in self._members], views)
         parts: list[list[Candidates]] = [[] for _ in views]
         start = 0
-        for part, there in zip(self._parts, known, strict=True):
+        for member, part, there in zip(self._members, self._parts, known, strict=True):
             wanted = [view for view in there if view is not None]
             found = iter(part.candidates(queries, wanted, k, frequencies, total) if wanted else [])
             for several, view in zip(parts, there, strict=True):
                 if view is not None:
                     one = next(found)
                     several.append(one.shifted(start))
-            start += part.rows
+            start += member.store.rows
         return [_joined(several) for several in parts]
 
 

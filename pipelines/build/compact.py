@@ -1,7 +1,7 @@
 """Compacting a store: shards that hold rows taken down, or few rows, are written anew without them.
 
 Codes and vectors of a passage do not depend on its neighbours: they are copied, not made again, and a search
-finds the same. BM25 weights are computed anew, with the same mean length.
+finds the same. So are BM25 weights, which depend on the mean length that the store was built with.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from pipelines.build.add import require_codec
 from pipelines.build.card import CardStage
 from pipelines.build.executor import Executor
 from pipelines.build.job import Job, begin, require_turn
-from pipelines.build.lexical import write_lexical
+from pipelines.build.lexical import copy_lexical
 from pipelines.build.measured import write_made, write_measured
 from pipelines.build.parts import write_batch
 from pipelines.build.progress import BuildProgress
@@ -127,7 +127,7 @@ class CompactStage:
             path = layout.codes(manifest.index.key, number)
             files.append(layout.write(path, lambda handle: save_array(handle, codes)))
         if manifest.mean_words is not None:
-            files += write_lexical(layout, number, passages.column("text").to_pylist(), manifest.mean_words)
+            files += copy_lexical(layout, number, entries, alive)
         return files
 
 

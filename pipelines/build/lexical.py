@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout, Marker, save_array
-from datastore.shard import open_passages
+from datastore.manifest import ShardEntry
+from datastore.shard import open_array, open_passages
 from pipelines.build.shards import NumberedShard
 
 
@@ -56,9 +60,25 @@ def write_lexical(
     layout: Layout, shard: int, texts: Sequence[str], mean_length: float
 ) -> tuple[FileInfo, ...]:
     """Index the texts of one shard for BM25."""
-    from retriever.lexical import PARTS, index_shard
+    from retriever.lexical import index_shard
 
-    arrays = index_shard(texts, mean_length)
+    return _written(layout, shard, index_shard(texts, mean_length))
+
+
+def copy_lexical(
+    layout: Layout, shard: int, entries: Sequence[ShardEntry], alive: Sequence[NDArray[np.bool_]]
+) -> tuple[FileInfo, ...]:
+    """Write one shard's BM25 index out of those of several: of the rows of each that stay, bool [rows]."""
+    from retriever.lexical import PARTS, join_shards
+
+    opened = [[open_array(layout.root / file.path) for file in entry.lexical or ()] for entry in entries]
+    parts = [dict(zip(PARTS, arrays, strict=True)) for arrays in opened]
+    return _written(layout, shard, join_shards(list(zip(parts, alive, strict=True))))
+
+
+def _written(layout: Layout, shard: int, arrays: dict[str, NDArray[Any]]) -> tuple[FileInfo, ...]:
+    from retriever.lexical import PARTS
+
     return tuple(
         layout.write(layout.lexical(shard, part), partial(save_array, array=arrays[part])) for part in PARTS
     )

@@ -16,6 +16,7 @@ from retriever.lexical import (
     B,
     LexicalIndex,
     index_shard,
+    join_shards,
     query_words,
     token_hash,
     tokenize,
@@ -23,7 +24,7 @@ from retriever.lexical import (
 )
 from retriever.ranking import Method
 from retriever.search import Retriever
-from tests.conftest import build_store
+from tests.conftest import build_store, delete
 from tests.corpus import documents, questions
 
 TEXTS = [d["text"] for d in documents()]
@@ -147,3 +148,38 @@ def test_a_search_by_words_loads_neither_encoder_nor_index_and_finds_the_same(st
     assert found == whole.search(names, 5, method=Method("bm25"))
     # Asked otherwise, it loads them.
     assert words_only.search(names, 5) == whole.search(names, 5)
+
+
+def test_what_is_taken_down_counts_in_no_frequency(tmp_path, corpus):
+    root = tmp_path / "s"
+    build_store(root, corpus, passages_per_shard=8)
+    gone = [d["id"] for d in documents()[::3]]
+    delete(root, *gone)
+    before = Retriever.open(root)
+    queries = [q["question"] for q in questions()] + ["blue glass", "library of Bralgate"]
+    kept = [passage.text for passage in before.store]
+    frequencies = before.lexical.frequencies(queries)
+    for query, counted in zip(queries, frequencies, strict=True):
+        assert counted == {token_hash(w): sum(w in words(text) for text in kept) for w in words(query)}
+    assert before.lexical.passages == len(kept)
+
+
+@given(
+    shards=st.lists(
+        st.lists(st.tuples(st.sampled_from([*TEXTS, "!!!"]), st.booleans()), min_size=1, max_size=6),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_the_index_of_rows_that_stay_is_that_of_their_texts(shards):
+    mean = 12.5
+    parts = [
+        (index_shard([text for text, _ in shard], mean), np.array([stays for _, stays in shard]))
+        for shard in shards
+    ]
+    joined = join_shards(parts)
+    made = index_shard([text for shard in shards for text, stays in shard if stays] or ["!!!"], mean)
+    for part in ("tokens", "indptr", "indices"):
+        assert (joined[part] == made[part]).all()
+        assert joined[part].dtype == made[part].dtype
+    assert joined["weights"] == pytest.approx(made["weights"], abs=1e-6)

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datastore.errors import RalmError
 from datastore.view import View
 from retriever import lists, mapped
 from retriever.loading import in_memory, on_disk
@@ -88,6 +89,40 @@ def test_a_file_of_another_index_or_a_cut_one_is_written_again(tmp_path):
         paths[0].write_bytes(wrong)
         on_disk(one.layout.root, one.manifest)
         assert paths[0].read_bytes() == right
+
+
+@settings(max_examples=25)
+@given(
+    at=st.floats(0, 1, exclude_max=True),
+    bit=st.integers(0, 7),
+    key=st.sampled_from(["IVF4,SQ8", "IVF4,PQ4x4fs"]),
+)
+def test_a_flipped_bit_is_mended_when_the_file_is_opened(tmp_path_factory, at, bit, key):
+    root = tmp_path_factory.mktemp("flipped")
+    store = make_store(root, np.arange(60), random_vectors(0, 60), key)
+    on_disk(root, store.manifest)
+    path = store.layout.lists(key, 0)
+    right = path.read_bytes()
+    wrong = bytearray(right)
+    wrong[int(at * len(wrong))] ^= 1 << bit
+    path.write_bytes(wrong)
+    on_disk(root, store.manifest)
+    assert path.read_bytes() == right
+
+
+def test_a_large_file_is_not_compared_and_its_damage_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(mapped, "FULL_CHECK_BYTES", 0)
+    store = make_store(tmp_path, np.arange(60), random_vectors(0, 60), "IVF4,SQ8")
+    on_disk(tmp_path, store.manifest)
+    path = store.layout.lists("IVF4,SQ8", 0)
+    data = bytearray(path.read_bytes())
+    # The ids of the first list stand behind its codes: one becomes another's, far beyond the last row.
+    first = int(np.frombuffer(data[-(4 * 8 + 64) :][:8], np.uint64)[0])
+    data[first * 8 + 6] = 1
+    path.write_bytes(data)
+    index = on_disk(tmp_path, store.manifest)
+    with pytest.raises(RalmError, match=r"lists\.0\.bin is damaged: delete it and open the store again"):
+        index.search(index.assign(random_vectors(1, 3).astype(np.float32)), 60)
 
 
 def test_this_machine_says_how_much_memory_it_has():
