@@ -19,7 +19,7 @@ from datastore.errors import RalmError
 from datastore.generation import fetch_searched, open_current
 from datastore.hold import Hold
 from datastore.layout import Layout
-from datastore.manifest import Manifest
+from datastore.manifest import FileEntry, Manifest
 from datastore.origin import locate
 from datastore.schema import Passage, Scalar, load_metadata, passage_at
 from datastore.shard import Shard, file_problem, open_deleted, open_shard, shard_keys
@@ -71,6 +71,17 @@ class Datastore:
     def passages(self) -> int:
         """Number of passages that count."""
         return self.manifest.passages
+
+    @cached_property
+    def lost_words(self) -> Path | None:
+        """The first file of the BM25 index that is gone, None if all are there or there is no such index."""
+        lost = _lost_words(self.layout, self.manifest)
+        return self.layout.root / lost[0].path if lost else None
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there is a BM25 index, and all of it."""
+        return self.manifest.has_words and self.lost_words is None
 
     def keeps_all(self, view: View) -> bool:
         """Whether every row of the store is in a view."""
@@ -247,12 +258,21 @@ def require_searchable(layout: Layout, manifest: Manifest) -> None:
     """
     full = sum(f.bytes for f in manifest.searched) <= FULL_CHECK_BYTES
     fetch_searched(layout, manifest, full)
+    lost = {entry.path for entry in _lost_words(layout, manifest)}
     for entry in manifest.searched:  # `verify` looks at the others.
+        if entry.path in lost:
+            continue  # What remains is searched without it.
         if problem := file_problem(layout, entry, full=full):
             raise RalmError(problem)
     require_whole(layout.root, manifest.deciding)
     for shard in manifest.shards:
         open_deleted(layout.root, shard)
+
+
+def _lost_words(layout: Layout, manifest: Manifest) -> list[FileEntry]:
+    """The files of the BM25 index that are gone."""
+    files = (file for shard in manifest.shards for file in shard.lexical or ())
+    return [file for file in files if not (layout.root / file.path).exists()]
 
 
 def known_views(stores: Sequence[Datastore], views: Sequence[View]) -> list[list[View | None]]:

@@ -105,8 +105,14 @@ def no_card(root: Path) -> RalmError:
     )
 
 
-def no_words(root: Path) -> RalmError:
+def no_words(store: Datastore) -> RalmError:
     """Says that a search by words cannot be made."""
+    root = store.layout.root
+    if store.lost_words is not None:
+        return RalmError(
+            f"{store.lost_words} is missing, so {root} cannot be searched by words: restore it from a copy, "
+            "or search dense."
+        )
     return RalmError(f"{root} has no BM25 index: build it with `lexical: true`, or search dense.")
 
 
@@ -137,8 +143,8 @@ class Asked:
             require_effort(key.text, key.nlist, self.recall, nprobe, self.depth)
             if self.recall is not None:
                 _require_recall(store, self.recall, self.k)
-            if self.method is not None and self.method.name != "dense" and not store.manifest.has_words:
-                raise no_words(store.layout.root)
+            if self.method is not None and self.method.name != "dense" and not store.has_words:
+                raise no_words(store)
 
 
 def _unopened(path: Path) -> Datastore:

@@ -107,7 +107,7 @@ class ClusterRetriever(Retriever):
         self._hash = manifest.hash
         self.groups = groups(manifest, len(self.searchers))
         self._starts = np.array([manifest.shards[group.start].first_row for group in self.groups], np.int64)
-        if manifest.has_words:
+        if self.store.has_words:
             self.lexical = _ClusterLexical(weakref.proxy(self))  # No cycle: it is to go with its store.
 
     def refreshed(self) -> "ClusterRetriever":

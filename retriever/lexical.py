@@ -9,6 +9,7 @@ statistics of the whole store: unlike a dense index, BM25 scores in a view are n
 its passages alone.
 """
 
+import logging
 import math
 import os
 import re
@@ -29,6 +30,8 @@ from datastore.shard import open_array
 from datastore.store import Datastore
 from datastore.view import View
 from retriever.candidates import Candidates, Ranked, by_codes
+
+_log = logging.getLogger(__name__)
 
 # Robertson, Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond"; Lucene's values.
 K1 = 1.2
@@ -151,18 +154,18 @@ class _Shard:
     """One shard's memory-mapped arrays."""
 
     rows: int
+    alive: NDArray[np.bool_] | None  # Rows that are not taken down; None: all of them.
     tokens: NDArray[np.uint64]
     indptr: NDArray[np.int64]
     indices: NDArray[np.int32]
     weights: NDArray[np.float32]
-    alive: NDArray[np.bool_] | None  # None: all rows count.
 
     def frequency(self, token: int) -> int:
         """In how many passages that are not taken down a token stands."""
         column = self.column(token)
         if self.alive is None:
-            return column.stop - column.start
-        return int(np.count_nonzero(self.alive[self.indices[column]]))
+            return len(range(column.start, column.stop))
+        return int(self.alive[self.indices[column]].sum())
 
     def column(self, token: int) -> slice:
         """Where a token's passages lie; empty if no passage holds it."""
@@ -222,14 +225,16 @@ class LexicalIndex(Lexical):
 
     @classmethod
     def load(cls, root: Path, store: Datastore) -> "LexicalIndex | None":
-        """Open a store's BM25 index; None if it was built without one."""
+        """Open a store's BM25 index; None if it was built without one, or has lost some of it."""
         manifest: Manifest = store.manifest
-        if not manifest.has_words:
+        if store.lost_words is not None:
+            _log.warning("Searched without words: %s is missing, restore it from a copy.", store.lost_words)
+        if not store.has_words:
             return None
         shards = []
         for shard, alive in zip(manifest.shards, store.shard_alive(), strict=True):
             arrays = [open_array(root / file.path) for file in shard.lexical or ()]
-            shards.append(_Shard(shard.rows, *arrays, alive=alive))
+            shards.append(_Shard(shard.rows, alive, *arrays))
         return cls(store, shards)
 
     @property

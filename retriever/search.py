@@ -158,7 +158,7 @@ class Retriever(OpenedStore):
     ) -> list[Ranked]:
         """The k best rows by embeddings, by words, or by both."""
         if method.name != "dense" and self.lexical is None:
-            raise no_words(self.store.layout.root)
+            raise no_words(self.store)
         each = max(k, _FUSED) if method.name == "hybrid" else k
         known = np.ones(len(queries), bool)
         if method.name != "bm25":

@@ -47,10 +47,11 @@ class Lives:
 def _live(text, rows, dimension, root):
     """Train, write, load, search whole and in a view, re-score, measure: as builds and searches do."""
     from datastore.view import View
-    from retriever.card import measure
-    from retriever.index import Setting, to_bytes, train
+    from retriever.index import to_bytes, train
     from retriever.loading import on_disk
+    from retriever.measuring import measure
     from retriever.probation import train_apart
+    from retriever.ranking import Setting
     from retriever.sizing import IndexKey
     from tests import given
 
@@ -105,7 +106,7 @@ def _apart(text, rows, dimension):
 
 if __name__ == "__main__":
     # Once, before there are children: it takes longer than most of their lives.
-    for module in ("retriever.card", "retriever.loading", "retriever.probation", "tests.given"):
+    for module in ("retriever.measuring", "retriever.loading", "retriever.probation", "tests.given"):
         importlib.import_module(module)
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_apart(*json.loads(line))) + "\n")

@@ -1,4 +1,5 @@
 import math
+import shutil
 from collections import Counter
 
 import bm25s
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 
 from datastore.errors import RalmError
 from datastore.store import Datastore
+from datastore.verify import verify
 from datastore.view import Condition, View
+from retriever.asked import Asked
 from retriever.lexical import (
     K1,
     PARTS,
@@ -148,6 +151,23 @@ def test_a_search_by_words_loads_neither_encoder_nor_index_and_finds_the_same(st
     assert found == whole.search(names, 5, method=Method("bm25"))
     # Asked otherwise, it loads them.
     assert words_only.search(names, 5) == whole.search(names, 5)
+
+
+def test_a_store_that_has_lost_its_word_index_is_searched_without_and_says_so(own_store, caplog):
+    question = questions()[0]["question"]
+    expected = Retriever.open(own_store).search([question], 5)
+    shutil.rmtree(own_store / "lexical")
+    retriever = Retriever.open(own_store)
+    assert "Searched without words" in caplog.text
+    assert "00000.tokens.npy is missing" in caplog.text
+    assert retriever.method.name == "dense"
+    assert retriever.search([question], 5) == expected
+    for method in (Method("bm25"), Method("hybrid")):
+        with pytest.raises(RalmError, match=r"tokens\.npy is missing, so .* restore it"):
+            retriever.search([question], 5, method=method)
+        with pytest.raises(RalmError, match="cannot be searched by words"):
+            Asked(5, View(), method=method).check([own_store])
+    assert any("tokens.npy is missing" in problem for problem in verify(own_store))
 
 
 def test_what_is_taken_down_counts_in_no_frequency(tmp_path, corpus):
