@@ -37,6 +37,14 @@ def says(near: float, exact: Decimal) -> bool:
     return math.isfinite(near) and Decimal(repr(near)) == exact
 
 
+def simplest(exact: Decimal) -> int | float | Decimal:
+    """A finite number without a fraction as an int, one that a float says as a float, any other as it is."""
+    if exact.as_tuple().exponent == 0 and len(exact.as_tuple().digits) <= _MOST_DIGITS:
+        return int(exact)
+    near = float(exact)
+    return near if says(near, exact) else exact
+
+
 def beyond(value: object) -> bool:
     """Whether JSON's usual readers would round a number."""
     if isinstance(value, int):

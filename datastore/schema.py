@@ -3,7 +3,7 @@
 Knows how a record looks in memory and in an Arrow file, and what identifies it. Knows no paths.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -14,6 +14,9 @@ import xxhash
 from datastore.numbers import beyond, loads
 
 Scalar = str | int | float | bool | Decimal | None
+
+# What Arrow's strings with offsets of 32 bits hold.
+_MOST_BYTES = 2**31 - 2
 
 DOCUMENT_SCHEMA = pa.schema(
     [
@@ -135,10 +138,36 @@ def passages_to_batch(passages: Iterable[Passage]) -> pa.RecordBatch:
         (p.text, p.domain, p.doc_id, p.chunk, p.start, dump_metadata(p.metadata), p.key) for p in passages
     ]
     columns = list(zip(*rows, strict=True)) or [()] * len(PASSAGE_SCHEMA)
-    return pa.record_batch(
-        [pa.array(c, f.type) for c, f in zip(columns, PASSAGE_SCHEMA, strict=True)],
-        schema=PASSAGE_SCHEMA,
-    )
+    sizes = {
+        field.name: _size(column)
+        for field, column in zip(PASSAGE_SCHEMA, columns, strict=True)
+        if field.type == pa.string()
+    }
+    schema = _passage_schema(sizes)
+    return pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+
+
+def _size(texts: Sequence[str]) -> int:
+    """Bytes of texts; of few characters at least not fewer than that."""
+    most = 4 * sum(map(len, texts))
+    return most if most <= _MOST_BYTES else sum(len(text.encode()) for text in texts)
+
+
+def _passage_schema(sizes: Mapping[str, int]) -> pa.Schema:
+    """`PASSAGE_SCHEMA`, in which columns of more bytes than 32 bits count are wide."""
+    wide = {name for name, size in sizes.items() if size > _MOST_BYTES}
+    return pa.schema([f.with_type(pa.large_string()) if f.name in wide else f for f in PASSAGE_SCHEMA])
+
+
+def join_passages(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Passages of several record batches as one."""
+    sizes = {
+        field.name: sum(batch.column(field.name).nbytes for batch in batches)
+        for field in PASSAGE_SCHEMA
+        if field.type == pa.string()
+    }
+    schema = _passage_schema(sizes)
+    return pa.concat_batches([batch.cast(schema) for batch in batches])
 
 
 def passage_at(batch: pa.RecordBatch, row: int) -> Passage:

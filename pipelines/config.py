@@ -25,6 +25,9 @@ from pipelines.filters.chain import AnyRule
 from retriever.sizing import IndexKey, parse_bytes
 from retriever.usage import DEFAULT_ENCODER, Similarity, Usage
 
+# A passage carries its document's metadata: what a document has of them is there as often as it has passages.
+MAX_METADATA_BYTES = 16 * 2**10
+
 Format = Literal["jsonl", "csv", "parquet", "text", "html", "pdf", "docx", "epub", "warc", "mediawiki"]
 
 
@@ -136,9 +139,9 @@ def _files_alone(settings: Any) -> Any:
     return {"files": settings} if isinstance(settings, list | tuple) else settings
 
 
-def _later(description: str, default: Any = None) -> Any:
+def _later(description: str, default: Any = None, ge: int | None = None) -> Any:
     """A setting that early builds did not have: left out where it is not made, so that those go on."""
-    return Field(default, description=description, exclude_if=lambda value: value == default)
+    return Field(default, ge=ge, description=description, exclude_if=lambda value: value == default)
 
 
 class BuildConfig(_Frozen):
@@ -157,6 +160,9 @@ class BuildConfig(_Frozen):
         "of passages with the same text, keep all or the first", "keep"
     )
     max_record_bytes: int = Field(64 * 2**20, ge=1024, description="longer records are unreadable")
+    max_metadata_bytes: int = _later(
+        "a document's metadata; larger fields are left out", MAX_METADATA_BYTES, ge=64
+    )
     split_bytes: int = Field(64 * 2**20, ge=1, description="input one read task takes")
     passages_per_shard: int = Field(16_384, ge=1)
     encoder: str = DEFAULT_ENCODER

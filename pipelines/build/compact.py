@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from datastore.generation import at_generation, current, current_whole, publish, put_files
 from datastore.layout import FileInfo, Layout, Marker, read_json, save_array
 from datastore.manifest import PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest, ShardEntry
+from datastore.schema import join_passages
 from datastore.shard import open_array, open_shard
 from datastore.sweep import Swept, sweep
 from datastore.takedown import Takedowns, without
@@ -84,7 +85,7 @@ class CompactStage:
         if not counts["rows"]:
             return Marker(counts)
         kept = [s.passages.filter(pa.array(a)) for s, a in zip(shards, alive, strict=True)]
-        return Marker(counts, tuple(self._files(group.number, entries, pa.concat_batches(kept), alive)))
+        return Marker(counts, tuple(self._files(group.number, entries, join_passages(kept), alive)))
 
     def _firsts(self, place: int, passages: pa.RecordBatch) -> NDArray[np.bool_]:
         """Which rows of a shard are the first of their document: bool [rows].

@@ -228,7 +228,9 @@ def _typical(samples: Sequence[_Sample]) -> Iterator[NDArray[np.int32]]:
 
 def _reader(config: BuildConfig, corpus: Corpus, split: Split) -> RecordReader:
     domain = corpus.domains[split.source]
-    return RecordReader(config.sources[split.source], domain, config.max_record_bytes)
+    return RecordReader(
+        config.sources[split.source], domain, config.max_record_bytes, config.max_metadata_bytes
+    )
 
 
 def _embedding_cost(config: BuildConfig, ids: Sequence[NDArray[np.int32]]) -> tuple[float, int]:

@@ -29,10 +29,13 @@ from pipelines.build.stage import RemovedLog
 from pipelines.config import BuildConfig
 from pipelines.filters.chain import NOBODY, Chain, Removed
 from pipelines.filters.length import Length
-from pipelines.readers.formats import Segment
 from pipelines.readers.lines import count_newlines
+from pipelines.readers.metadata import LeftOut
 from pipelines.readers.reader import RecordReader
 from pipelines.readers.records import Blank, Record, Skipped, Unreadable
+
+# Counts the fields that are not among their documents' metadata, by what was wrong with them.
+LEFT_OUT = "left_out."
 
 _BATCH_DOCUMENTS = 1024
 _BATCH_CHARACTERS = 4 << 20
@@ -102,7 +105,8 @@ class ReadStage:
         removed = RemovedLog(self.layout, number)
         hashes: list[tuple[int, int, int, int]] = []
         chain = chain_of(self.config, split.source, Takedowns.read(self.takedowns))
-        kept = _kept(self._records(split), chain, counts, removed, hashes)
+        left_out = LeftOutFields(RemovedLog(self.layout, number), counts)
+        kept = _kept(self._records(split, left_out), chain, counts, removed, hashes)
         documents = self.layout.write(
             documents_path(self.layout, number), lambda handle: _write_documents(handle, kept)
         )
@@ -111,17 +115,23 @@ class ReadStage:
         skipped = sum(n for name, n in counts.items() if name.startswith("skipped."))
         counts["records"] = counts["documents"] + counts["unreadable"] + skipped
         counts |= {f"removed.{name}": n for name, n in removed.counts.items() if name != "unreadable"}
-        return Marker(counts, (documents, arrays, *removed.write()))
+        return Marker(counts, (documents, arrays, *removed.write(), *left_out.listed.write()))
 
-    def _records(self, split: Split) -> Iterator[tuple[Segment, Record]]:
-        source = self.config.sources[split.source]
-        reader = RecordReader(source, self.corpus.domains[split.source], self.config.max_record_bytes)
+    def _records(self, split: Split, left_out: "LeftOutFields") -> Iterator[Record]:
+        reader = RecordReader(
+            self.config.sources[split.source],
+            self.corpus.domains[split.source],
+            self.config.max_record_bytes,
+            self.config.max_metadata_bytes,
+        )
         left = self._limit(split.number)
         for segment in split.segments:
             records = reader.read(segment)
             while left > 0 and (record := next(records, None)) is not None:
-                left -= isinstance(record, Document)
-                yield segment, record
+                if isinstance(record, Document):
+                    left -= 1
+                    left_out.add(record, reader.take_left_out())
+                yield record
 
     def _limit(self, number: int) -> int:
         """Documents this split may still read. A limited build runs its read tasks in order."""
@@ -129,6 +139,22 @@ class ReadStage:
             return 2**63
         earlier = markers_of(self.layout, self.name, number)
         return self.config.limit - sum(marker.counts["documents"] for marker in earlier)
+
+
+@dataclass(frozen=True)
+class LeftOutFields:
+    """Counts the fields that are left out of documents' metadata, and lists the first of them."""
+
+    listed: RemovedLog
+    counts: dict[str, int]
+
+    def add(self, document: Document, fields: Sequence[LeftOut]) -> None:
+        """Take in those of one document."""
+        for one in fields:
+            name = f"{LEFT_OUT}{one.why}"
+            self.counts[name] = self.counts.get(name, 0) + 1
+            line = {"domain": document.domain, "id": document.id, "field": one.field, "reason": one.reason}
+            self.listed.add(f"metadata_{one.why}", line)
 
 
 def chain_of(config: BuildConfig, source: int, takedowns: Takedowns = NOBODY) -> Chain:
@@ -139,7 +165,7 @@ def chain_of(config: BuildConfig, source: int, takedowns: Takedowns = NOBODY) ->
 
 
 def _kept(
-    records: Iterator[tuple[Segment, Record]],
+    records: Iterator[Record],
     chain: Chain,
     counts: dict[str, int],
     removed: RemovedLog,
@@ -161,11 +187,9 @@ def _kept(
             yield kept
 
 
-def _readable(
-    records: Iterator[tuple[Segment, Record]], counts: dict[str, int], removed: RemovedLog
-) -> Iterator[Document]:
+def _readable(records: Iterator[Record], counts: dict[str, int], removed: RemovedLog) -> Iterator[Document]:
     """The documents among the records; what is none is counted and logged on the way."""
-    for _, record in records:
+    for record in records:
         if isinstance(record, Blank):
             counts["blank"] += 1
         elif isinstance(record, Skipped):
@@ -193,7 +217,7 @@ def batches(
     size = 0
     for document in documents:
         held.append(document)
-        size += len(document.text)
+        size += len(document.text) + sum(len(v) for v in document.metadata.values() if isinstance(v, str))
         if len(held) >= most or size >= characters:
             yield held
             held, size = [], 0

@@ -19,6 +19,7 @@ from pipelines.build.job import pending
 from pipelines.build.lines import REPEATED
 from pipelines.build.measured import Measured, made, made_file, of_stage, of_store, total
 from pipelines.build.near import PairStage
+from pipelines.build.read import LEFT_OUT
 from pipelines.build.repeats import RepeatStage
 from pipelines.config import BuildConfig
 
@@ -56,9 +57,9 @@ class JobStatus:
 class Status:
     """The state of a store: the job that its stages belong to ("" for its build), and what is published.
 
-    `took` is of all published generations together; `dropped` counts passages and lines: those of the job as
-    far as it has come, else those of the store. `others` are the jobs that are done, without the build if
-    `stages` are the build's.
+    `took` is of all published generations together; `dropped` counts passages, lines and fields: those of
+    the job as far as it has come, else those of the store. `others` are the jobs that are done, without the
+    build if `stages` are the build's.
     """
 
     unfinished: str
@@ -153,8 +154,9 @@ def _recorded(layout: Layout) -> Iterator[StageStatus]:
 
 
 def _dropped(counts: Mapping[str, int]) -> dict[str, int]:
-    """The counts of dropped passages and lines."""
-    return {name: count for name, count in counts.items() if name.startswith(("dropped.", BY, REPEATED))}
+    """The counts of dropped passages and lines, and of fields left out."""
+    kinds = ("dropped.", BY, REPEATED, LEFT_OUT)
+    return {name: count for name, count in counts.items() if name.startswith(kinds)}
 
 
 def _chunked(layout: Layout) -> dict[str, int]:

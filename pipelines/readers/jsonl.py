@@ -11,9 +11,9 @@ from pipelines.readers.decompress import Damage, next_frame
 from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment, compression
 from pipelines.readers.lines import bounded_line, open_stream, skip_to_line
+from pipelines.readers.metadata import NESTED
 from pipelines.readers.records import (
     BOM,
-    NESTED,
     Blank,
     Intake,
     Record,

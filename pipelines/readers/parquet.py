@@ -1,15 +1,21 @@
 """Row groups of Parquet files."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.readers.columns import kept, moment, value_of, whole_int96
 from pipelines.readers.files import for_arrow
 from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment
+from pipelines.readers.metadata import Lost
 from pipelines.readers.records import Intake, Record, Unreadable, failed
+
+_BATCH_ROWS = 256
 
 
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:
@@ -17,25 +23,23 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     number = segment.first_record
     with for_arrow(segment.path) as opened:
         try:
-            file = _ask(segment, pq.ParquetFile, opened)
+            file = _ask(segment, _File.open, opened, intake)
         except Refused as error:
             yield Unreadable(
                 segment.name, number + 1, f"the Parquet file cannot be read from here on ({error})"
             )
             return
-        with file:
-            end = file.num_row_groups if segment.end < 0 else segment.end
+        with closing(file):
+            end = file.whole.num_row_groups if segment.end < 0 else segment.end
             for group in range(segment.begin, end):
                 yield from _group(file, group, number, segment, intake)
-                number += file.metadata.row_group(group).num_rows
+                number += file.whole.metadata.row_group(group).num_rows
 
 
-def _group(
-    file: pq.ParquetFile, group: int, number: int, segment: Segment, intake: Intake
-) -> Iterator[Record]:
+def _group(file: "_File", group: int, number: int, segment: Segment, intake: Intake) -> Iterator[Record]:
     """The rows of one row group, behind `number` others. Damage in it costs no other group."""
-    found = file.metadata.row_group(group)
-    batches = file.iter_batches(256, row_groups=[group])
+    found = file.whole.metadata.row_group(group)
+    batches = file.batches(group)
     while True:
         try:
             batch = _ask(segment, next, batches, None)
@@ -45,10 +49,10 @@ def _group(
             return
         if batch is None:
             return
-        for row in range(batch.num_rows):
+        for fields in batch:
             number += 1
             intake.consumed += found.total_byte_size / found.num_rows
-            yield _row(batch, row, segment.name, number, intake)
+            yield intake.from_fields(fields, segment.name, number)
 
 
 def _ask(segment: Segment, library: Callable[..., Any], *args: Any) -> Any:
@@ -59,10 +63,59 @@ def _ask(segment: Segment, library: Callable[..., Any], *args: Any) -> Any:
         raise failed(error, segment.path) from None
 
 
-def _row(batch: pa.RecordBatch, row: int, file: str, number: int, intake: Intake) -> Record:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """An open file, and the columns of it that are read.
+
+    Timestamps of 96 bits are read twice: pyarrow makes nanoseconds of 64 bits of them, or rounds.
+    """
+
+    whole: pq.ParquetFile
+    columns: list[str] | None
+    coarse: pq.ParquetFile | None
+    int96: list[str]
+
+    @classmethod
+    def open(cls, opened: Any, intake: Intake) -> "_File":
+        whole = pq.ParquetFile(opened)
+        named = (*intake.source.text_fields, intake.source.id_field, "domain")
+        columns = [field.name for field in whole.schema_arrow if kept(field, named)]
+        leaves = [whole.schema.column(n) for n in range(len(whole.schema))]
+        int96 = [leaf.path for leaf in leaves if leaf.physical_type == "INT96" and leaf.path in columns]
+        coarse = pq.ParquetFile(opened, coerce_int96_timestamp_unit="ms") if int96 else None
+        # Without a single column there would be no rows to count.
+        return cls(whole, columns or None, coarse, int96)
+
+    def close(self) -> None:
+        self.whole.close()
+        if self.coarse is not None:
+            self.coarse.close()
+
+    def batches(self, group: int) -> Iterator[Iterator[dict[str, Any]]]:
+        """The rows of a row group, some at a time."""
+        batches = self.whole.iter_batches(_BATCH_ROWS, row_groups=[group], columns=self.columns)
+        if self.coarse is None:
+            for batch in batches:
+                yield _rows(batch)
+            return
+        others = self.coarse.iter_batches(_BATCH_ROWS, row_groups=[group], columns=self.int96)
+        for batch, other in zip(batches, others, strict=True):
+            yield _rows(batch, other)
+
+
+def _rows(batch: pa.RecordBatch, coarse: pa.RecordBatch | None = None) -> Iterator[dict[str, Any]]:
+    """The fields of each row; of columns of one name the first."""
+    columns = dict(reversed(list(zip(batch.schema.names, batch.columns, strict=True))))
+    again = {} if coarse is None else dict(zip(coarse.schema.names, coarse.columns, strict=True))
+    for row in range(batch.num_rows):
+        fields = {name: value_of(column[row]) for name, column in columns.items() if name not in again}
+        yield fields | {name: _int96(columns[name][row], column[row]) for name, column in again.items()}
+
+
+def _int96(fine: Any, coarse: Any) -> str | Lost | None:
+    if not coarse.is_valid:
+        return None
     try:
-        (fields,) = ask(batch.slice(row, 1).to_pylist)
+        return moment(whole_int96(coarse.value, fine.value), "ns")
     except Refused as error:
-        # Invalid UTF-8, a time outside the calendar, an unknown time zone: of this row alone.
-        return Unreadable(file, number, f"a value of the row cannot be read ({error})")
-    return intake.from_fields(fields, file, number)
+        return Lost(str(error))

@@ -4,21 +4,20 @@ Every record comes out as a `Document`, as `Unreadable` with file, number and re
 document by its nature (`Skipped`, `Blank`) and is counted; a bad one costs nothing but itself.
 """
 
-import datetime
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from datastore.errors import Unavailable
-from datastore.schema import Document, Scalar, dump_metadata
-from pipelines.config import SourceConfig
+from datastore.numbers import simplest
+from datastore.schema import Document, Scalar
+from pipelines.config import MAX_METADATA_BYTES, SourceConfig
 from pipelines.readers.foreign import Refused, ask
+from pipelines.readers.metadata import LeftOut, Lost, bounded, metadata_of
 
 BOM = b"\xef\xbb\xbf"
-# Dolma calls it `metadata`, RedPajama `meta`: an object of what else is known of a record.
-NESTED = ("metadata", "meta")
+_NO_IDS = (dict, list, float, bool, Decimal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +49,15 @@ class Intake:
     """What the readers of one source share.
 
     `domain` is that of records that state none; `consumed` counts the uncompressed bytes read so far.
+    `left_out` are fields of the latest documents that are not among their metadata: whoever reads takes them.
     """
 
     source: SourceConfig
     domain: str
     max_record_bytes: int
+    max_metadata_bytes: int = MAX_METADATA_BYTES
     consumed: float = 0
+    left_out: list[LeftOut] = field(default_factory=list)
 
     def from_fields(self, fields: Mapping[str, Any], file: str, number: int) -> Record:
         """A document of a record with named fields: its text, id and domain, and the others as metadata."""
@@ -63,17 +65,28 @@ class Intake:
         if text_field is None:
             wanted = " or ".join(repr(f) for f in self.source.text_fields)
             return Unreadable(file, number, f"the record has no field {wanted}")
+        for name in (text_field, self.source.id_field, "domain"):
+            if isinstance(lost := fields.get(name), Lost):
+                return Unreadable(file, number, f"the field {name!r} cannot be read ({lost.reason})")
         text = fields[text_field]
         if not isinstance(text, str):
             reason = f"the field {text_field!r} holds {type(text).__name__}, not text"
             return Unreadable(file, number, reason)
-        stated = fields.get(self.source.id_field)
-        if isinstance(stated, dict | list | float | bool | Decimal):
+        stated = _as_id(fields.get(self.source.id_field))
+        if isinstance(stated, _NO_IDS):
             reason = f"the field {self.source.id_field!r} holds {type(stated).__name__}, not an id"
             return Unreadable(file, number, reason)
         doc_id = f"{file}:{number}" if stated is None or stated == "" else str(stated)
-        metadata = _metadata(fields, {text_field, self.source.id_field, "domain"})
-        return self.document(doc_id, text, metadata, file, number, fields.get("domain"))
+        metadata, lost_fields = metadata_of(fields, {text_field, self.source.id_field, "domain"})
+        found = self.document(doc_id, text, metadata, file, number, fields.get("domain"))
+        if isinstance(found, Document):
+            self.left_out += lost_fields
+        return found
+
+    def take_left_out(self) -> list[LeftOut]:
+        """The fields left out since the last call."""
+        found, self.left_out = self.left_out, []
+        return found
 
     def document(
         self,
@@ -88,35 +101,27 @@ class Intake:
         hub and HTML. The source's domain and licence win over the record's."""
         if self.source.domain or not isinstance(domain, str) or not domain:
             domain = self.source.domain or self.domain
-        if self.source.licence:
-            metadata = {**metadata, "licence": self.source.licence}
         try:
-            for part in (doc_id, domain, text):
-                part.encode()
-            ask(dump_metadata, metadata)
+            sizes = [len(part.encode()) for part in (doc_id, domain)]
+            text.encode()
+            metadata, left_out = ask(bounded, metadata, self.max_metadata_bytes)
         except (UnicodeEncodeError, Refused):
             return Unreadable(file, number, "the record holds characters that are not Unicode")
+        if (longest := max(sizes)) > self.max_metadata_bytes:
+            which = "id" if sizes[0] == longest else "domain"
+            reason = (
+                f"its {which} has {longest:,} bytes and max_metadata_bytes allows {self.max_metadata_bytes:,}"
+            )
+            return Unreadable(file, number, reason)
+        self.left_out += left_out
+        if self.source.licence:
+            metadata = {**metadata, "licence": self.source.licence}
         return Document(doc_id, domain, text, metadata)
 
 
-def _metadata(fields: Mapping[str, Any], taken: set[str]) -> dict[str, Scalar]:
-    """The scalar fields of a record, and those of the object that `metadata` or `meta` holds, if any.
-
-    A field of the record itself wins over one of the object's.
-    """
-    found: dict[str, Scalar] = {}
-    nested = [fields[name] for name in NESTED if isinstance(fields.get(name), dict)]
-    for one in (*nested, {name: value for name, value in fields.items() if name not in taken}):
-        found |= {name: scalar for name, value in one.items() if (scalar := _scalar(value)) is not None}
-    return found
-
-
-def _scalar(value: object) -> Scalar:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    return value if isinstance(value, str | int | bool | Decimal) else None
+def _as_id(stated: object) -> object:
+    """What a record states as its id: of a decimal column without a fraction a whole number."""
+    return simplest(stated) if isinstance(stated, Decimal) and stated.is_finite() else stated
 
 
 def only_damage(error: OSError, path: str) -> None:

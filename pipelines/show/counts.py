@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pipelines.build.contamination import BY
 from pipelines.build.lines import REPEATED
 from pipelines.build.progress import amount
+from pipelines.build.read import LEFT_OUT
 from pipelines.build.unknown import unknown
 from pipelines.show.terminal import console
 
@@ -16,11 +17,13 @@ def named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:
 
 
 def dropped(counts: Mapping[str, int]) -> list[tuple[str, str]]:
-    """Rows for repeated lines, each reason for which passages are dropped, and each file of questions."""
+    """Rows for fields and lines left out, passages dropped for each reason, and each file of questions."""
     reasons = {n.partition(".")[2]: c for n, c in counts.items() if n.startswith("dropped.")}
     files = {n.removeprefix(BY): c for n, c in counts.items() if n.startswith(BY)}
     lines = [("repeated lines, left out", f"{counts[REPEATED]:,}")] if REPEATED in counts else []
+    fields = {n.removeprefix(LEFT_OUT): c for n, c in counts.items() if n.startswith(LEFT_OUT)}
     return [
+        *((f"fields left out: {why.replace('_', ' ')}", f"{n:,}") for why, n in fields.items()),
         *lines,
         *((f"passages dropped: {reason.replace('_', ' ')}", f"{n:,}") for reason, n in reasons.items()),
         *((f"  for {file}", f"{n:,}") for file, n in files.items()),

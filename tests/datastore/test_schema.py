@@ -1,3 +1,5 @@
+import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +10,7 @@ from datastore.schema import (
     batch_to_documents,
     documents_to_batch,
     identity_hash,
+    join_passages,
     passage_at,
     passage_key,
     passages_to_batch,
@@ -53,3 +56,16 @@ def test_a_digit_does_not_move_between_id_and_chunk():
 def test_texts_that_differ_in_white_space_are_the_same_text():
     assert text_hash("one  two\n") == text_hash(" one two")
     assert text_hash("onetwo") != text_hash("one two")
+
+
+@pytest.mark.parametrize("most", [10, 60, 2**31 - 2])
+def test_columns_of_more_bytes_than_32_bits_count_are_wide(monkeypatch, most):
+    monkeypatch.setattr("datastore.schema._MOST_BYTES", most)
+    passages = [Passage("text", "d", f"id {n}", n, 0, {"title": f"Ünder {n}"}) for n in range(4)]
+    whole = passages_to_batch(passages)
+    assert (whole.schema.field("metadata").type == pa.large_string()) == (most < 80)
+    assert (whole.schema.field("domain").type == pa.large_string()) == (most < 4)
+    halves = [passages_to_batch(passages[:2]), passages_to_batch(passages[2:])]
+    joined = join_passages(halves)
+    assert [passage_at(joined, row) for row in range(4)] == passages
+    assert joined.schema.field("metadata").type == whole.schema.field("metadata").type

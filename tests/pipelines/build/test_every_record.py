@@ -129,3 +129,45 @@ def test_a_folder_of_everything_that_goes_wrong(tmp_path):
 @pytest.mark.long
 def test_a_sparse_file_of_ten_gigabytes_is_one_bad_record(tmp_path):
     build_awkward(tmp_path / "s", tmp_path / "corpus", 10 << 30)
+
+
+def test_fields_that_are_left_out_are_counted_said_and_listed(tmp_path, ralm):
+    """A page's HTML is no metadata: a passage would carry it as often as the document has passages."""
+    sentence = "The old stone bridge was built in 1787. "
+    records = [
+        {"id": "huge", "text": sentence * 2000, "html": "<p>" * 1_700_000, "year": 1787},
+        {"id": "two", "text": sentence * 2 + "It stands.", "a": "x" * 9000, "b": "y" * 9001, "n": 10**20},
+    ]
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join(json.dumps(r).encode() for r in records) + b"\n")
+    times = pa.array([2**60, 0], pa.timestamp("us"))
+    rows = pa.table({"id": ["r", "s"], "text": [sentence + "First.", sentence + "Second."], "when": times})
+    pq.write_table(rows, tmp_path / "b.parquet")
+    root = tmp_path / "s"
+    code, out, _ = ralm(
+        "build", tmp_path / "a.jsonl", tmp_path / "b.parquet", "-o", root, "--executor", "local"
+    )
+    assert code == 0
+    assert "fields left out: too large" in out
+    assert "fields left out: unreadable" in out
+    assert "fields left out: too large: 2" in ralm("status", root)[1]
+    assert verify(root) == []
+    store = Datastore.open(root)
+    assert store.manifest.counts["indexed"] == 4
+    assert {k: n for k, n in store.manifest.counts.items() if k.startswith("left_out.")} == {
+        "left_out.too_large": 2,
+        "left_out.unreadable": 1,
+    }
+    kept = {p.doc_id: dict(p.metadata) for p in store}
+    assert kept == {
+        "huge": {"year": 1787},
+        "two": {"a": "x" * 9000, "n": 10**20},
+        "r": {},
+        "s": {"when": "1970-01-01T00:00:00"},
+    }
+    listed = [
+        json.loads(line)
+        for path in sorted((root / "removed").glob("metadata_*/*.jsonl"))
+        for line in path.read_bytes().splitlines()
+    ]
+    assert [(one["id"], one["field"]) for one in listed] == [("huge", "html"), ("two", "b"), ("r", "when")]
+    assert sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) < 5_000_000

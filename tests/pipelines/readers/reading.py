@@ -16,9 +16,14 @@ HEAD = (
 END = b"</mediawiki>\n"
 
 
-def read(path, kind="jsonl", limit=1 << 20, begin=0, end=-1, first=0, **source):
+def read(path, **options):
+    return read_with(path, **options)[1]
+
+
+def read_with(path, kind="jsonl", limit=1 << 20, begin=0, end=-1, first=0, **source):
+    """The reader of a file, and its records."""
     reader = RecordReader(SourceConfig(path=str(path), **source), short(path.name), limit)
-    return list(reader.read(Segment(str(path), path.name, kind, begin, end, first)))
+    return reader, list(reader.read(Segment(str(path), path.name, kind, begin, end, first)))
 
 
 def lines(path, *records):

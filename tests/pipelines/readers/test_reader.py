@@ -81,7 +81,7 @@ def test_whatever_a_library_raises_about_a_record_costs_that_record(
         ("html", "pipelines.readers.pages.text_of_html"),
         ("warc", "pipelines.readers.warc._media_type"),
         ("mediawiki", "pipelines.readers.wikitext._render"),
-        ("jsonl", "pipelines.readers.records._metadata"),
+        ("jsonl", "pipelines.readers.records.metadata_of"),
     ],
 )
 def test_a_defect_of_ours_is_no_records_reason(tmp_path, monkeypatch, kind, function):
