@@ -3,6 +3,7 @@
 Knows pydantic's kinds of errors, so that nobody has to read its words for them.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any, get_args
 
 import orjson
 from pydantic import BaseModel
+
+from datastore.names import did_you_mean
 
 # Characters of a value that is shown.
 _SHOWN = 80
@@ -88,17 +91,20 @@ def _demand(error: Mapping[str, Any], place: _Place) -> str:
     if kind in _DEMANDS:
         return _DEMANDS[kind]
     if kind == "extra_forbidden":
-        near = get_close_matches(place.path.rpartition(".")[2], place.names)
+        close = get_close_matches(place.path.rpartition(".")[2], place.names)
         return (
-            f"is no setting: did you mean {' or '.join(near)}?"
-            if near
+            f"is no setting: did you mean {' or '.join(close)}?"
+            if close
             else f"is no setting: valid are {', '.join(place.names)}."
         )
     if kind == "literal_error":
-        return f"must be {context['expected']}, not {value}."
+        there = re.findall(r"'([^']*)'", context["expected"])
+        near = did_you_mean(error["input"], there) if isinstance(error["input"], str) else "."
+        return f"must be {context['expected']}, not {value}{near}"
     if kind == "union_tag_invalid":
         valid = context["expected_tags"].replace("'", "")
-        return f"has an unknown name, '{context['tag']}': valid are {valid}."
+        near = did_you_mean(str(context["tag"]), valid.split(", "))
+        return f"has an unknown name, '{context['tag']}': valid are {valid}{near}"
     if kind in _BOUNDS:
         bounds = {name: int(bound) if bound == int(bound) else bound for name, bound in context.items()}
         return f"{_BOUNDS[kind].format(**bounds)}, not {value}."

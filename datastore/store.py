@@ -20,6 +20,7 @@ from datastore.generation import fetch_searched, open_current
 from datastore.hold import Hold
 from datastore.layout import Layout
 from datastore.manifest import FileEntry, Manifest
+from datastore.names import did_you_mean
 from datastore.origin import locate
 from datastore.schema import Passage, Scalar, load_metadata, passage_at
 from datastore.shard import Shard, file_problem, open_deleted, open_shard, shard_keys
@@ -33,6 +34,8 @@ FULL_CHECK_BYTES = 512 * 2**20
 
 # Row ids, in any sequence that numpy takes.
 Rows = Sequence[int] | NDArray[np.int64]
+# Domains and columns that a message names: a store may have thousands.
+_LISTED = 20
 
 
 class Datastore:
@@ -305,8 +308,11 @@ def _unknown(view: View, columns: Collection[str], domains: Collection[str]) -> 
     for name, asked, there in (("metadata column", view.columns, columns), ("domain", view.domains, domains)):
         for one in asked:
             if one not in there:
-                listed = ", ".join(map(repr, sorted(there))) or "none"
-                return f"No passage has the {name} {one!r}: there are {listed}."
+                listed = ", ".join(map(repr, sorted(there)[:_LISTED])) or "none"
+                more = f" and {len(there) - _LISTED:,} more" if len(there) > _LISTED else ""
+                return (
+                    f"No passage has the {name} {one!r}: there are {listed}{more}{did_you_mean(one, there)}"
+                )
     return None
 
 

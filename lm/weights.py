@@ -7,7 +7,9 @@ import io
 import os
 import shutil
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -34,7 +36,15 @@ def require_quantization(name: str) -> None:
     """Raise ReaderError for what is no quantization."""
     if name not in get_args(Quantization):
         valid = ", ".join(get_args(Quantization))
-        raise ReaderError(f"Unknown quantization {name!r}: valid are {valid}.")
+        near = _did_you_mean(name, get_args(Quantization))
+        raise ReaderError(f"Unknown quantization {name!r}: valid are {valid}{near}")
+
+
+def _did_you_mean(name: str, there: Iterable[str]) -> str:
+    """What to say of the name that is written most like this one, behind the list of all."""
+    lowered = {one.lower(): one for one in there}
+    found = get_close_matches(name.lower(), lowered, n=1)
+    return f"; did you mean {lowered[found[0]]}?" if found else "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +64,13 @@ class Weights:
             return cls(name, str(dequantized(_packaged_file(name))))
         if name.endswith(".gguf"):
             if not Path(name).is_file():
-                raise ReaderError(f"There is no GGUF file {name}.")
+                beside = [str(path) for path in Path(name).parent.glob("*.gguf")]
+                raise ReaderError(f"There is no GGUF file {name}{_did_you_mean(name, beside)}")
             return cls(Path(name).stem, str(dequantized(Path(name))))
+        near = _did_you_mean(name, PACKAGED)
+        if "/" not in name and near != "." and not Path(name).exists():
+            # A slip of the finger: no hub is asked for it.
+            raise ReaderError(f"There is no reader {name!r}{near}")
         if Path(name).is_dir() and not (Path(name) / "config.json").exists():
             raise ReaderError(f"The folder {name} holds no language model: it has no config.json.")
         return cls(name, name)
@@ -65,7 +80,8 @@ def unknown_reader(name: str, reason: str) -> ReaderError:
     """The error for a name that is no model anywhere."""
     return ReaderError(
         f"There is no reader {name!r}: it is neither a packaged one ({', '.join(PACKAGED)}), nor a "
-        f"GGUF file or folder, nor a model that the hub or its local cache gives ({reason})."
+        f"GGUF file or folder, nor a model that the hub or its local cache gives ({reason})"
+        + _did_you_mean(name.rpartition("/")[2], PACKAGED)
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from datastore.errors import RalmError
+from datastore.names import did_you_mean
 
 if TYPE_CHECKING:
     from pipelines.config import SourceConfig
@@ -61,7 +62,8 @@ def as_executor(name: str) -> Literal["ray", "local"]:
         return "ray"
     if name == "local":
         return "local"
-    raise RalmError(f"Unknown executor {name!r}: valid are ray and local.")
+    near = did_you_mean(name, ("ray", "local"))
+    raise RalmError(f"Unknown executor {name!r}: valid are ray and local{near}")
 
 
 def as_device(name: str) -> Literal["cpu", "cuda"]:
@@ -70,7 +72,8 @@ def as_device(name: str) -> Literal["cpu", "cuda"]:
         return "cpu"
     if name == "cuda":
         return "cuda"
-    raise RalmError(f"Unknown device {name!r}: valid are cpu and cuda.")
+    near = did_you_mean(name, ("cpu", "cuda"))
+    raise RalmError(f"Unknown device {name!r}: valid are cpu and cuda{near}")
 
 
 def as_place(name: str) -> Literal["auto", "memory", "disk"]:
@@ -81,4 +84,5 @@ def as_place(name: str) -> Literal["auto", "memory", "disk"]:
         return "memory"
     if name == "disk":
         return "disk"
-    raise RalmError(f"An index lies in memory, disk or auto, not in {name!r}.")
+    near = did_you_mean(name, ("memory", "disk", "auto"))
+    raise RalmError(f"An index lies in memory, disk or auto, not in {name!r}{near}")

@@ -14,6 +14,7 @@ from typing import Any
 from datastore.errors import RalmError
 from datastore.layout import read_json
 from datastore.manifest import Dtype, EncoderCard, Pooling
+from datastore.names import did_you_mean
 from retriever.usage import AS_STATED, DEFAULT_ENCODER, Similarity, Usage, known
 
 # Encoders that come as a Python package: name -> (package, folder in it, distribution).
@@ -209,5 +210,6 @@ def _hub_folder(name: str) -> Path:
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise RalmError(
             f"There is no encoder {name!r}: it is neither a packaged one ({', '.join(PACKAGED)}), "
-            f"nor a folder, nor a model that the hub or its local cache gives ({type(error).__name__})."
+            f"nor a folder, nor a model that the hub or its local cache gives ({type(error).__name__})"
+            + did_you_mean(name.rpartition("/")[2], PACKAGED)
         ) from None

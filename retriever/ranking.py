@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from datastore.errors import RalmError
+from datastore.names import did_you_mean
 from datastore.schema import Passage
 from retriever.fusion import Fusion
 
@@ -26,7 +27,8 @@ class Method:
             ("fusion", self.fusion, ("rrf", "weighted")),
         ):
             if value not in valid:
-                raise RalmError(f"Unknown {what} {value!r}: valid are {', '.join(valid)}.")
+                near = did_you_mean(value, valid)
+                raise RalmError(f"Unknown {what} {value!r}: valid are {', '.join(valid)}{near}")
         if not 0 <= self.weight <= 1:
             raise RalmError(f"The weight of the dense scores must be between 0 and 1, not {self.weight}.")
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
+from datastore.names import did_you_mean
 from retriever.ranking import Hit
 from retriever.words import containment, jaccard, ngrams, words
 
@@ -42,7 +43,8 @@ class Decontamination:
     def __post_init__(self) -> None:
         if self.method not in ("containment", "overlap", "jaccard"):
             raise RalmError(
-                f"Unknown decontamination {self.method!r}: valid are containment, overlap and jaccard."
+                f"Unknown decontamination {self.method!r}: valid are containment, overlap and jaccard"
+                + did_you_mean(self.method, ("containment", "overlap", "jaccard"))
             )
         if self.n < 1 or not 0 < self.threshold <= 1:
             raise RalmError("Decontamination needs n of at least 1 and a threshold above 0, at most 1.")

@@ -57,9 +57,9 @@ class JobStatus:
 class Status:
     """The state of a store: the job that its stages belong to ("" for its build), and what is published.
 
-    `took` is of all published generations together; `dropped` counts passages, lines and fields: those of
-    the job as far as it has come, else those of the store. `others` are the jobs that are done, without the
-    build if `stages` are the build's.
+    `took` is of all published generations together; `removed` counts what was not indexed, by reason, and
+    `dropped` passages, lines and fields: those of the job as far as it has come, else those of the store.
+    `others` are the jobs that are done, without the build if `stages` are the build's.
     """
 
     unfinished: str
@@ -68,6 +68,7 @@ class Status:
     took: Measured
     dropped: Mapping[str, int] = field(default_factory=dict)
     others: tuple[JobStatus, ...] = ()
+    removed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def jobs(self) -> tuple[JobStatus, ...]:
@@ -84,7 +85,14 @@ def status(path: Path) -> Status:
         found = current(layout)  # Says in one sentence what is the matter.
         if Origin.of(layout.root):
             # The machine that built it has the record.
-            return Status("", (), found, of_store(layout.root), _dropped(found.counts))
+            return Status(
+                "",
+                (),
+                found,
+                of_store(layout.root),
+                _dropped(found.counts),
+                removed=_removed(found.counts),
+            )
         raise RalmError(f"{path} has no record of its build.")
     manifest = current(layout) if published(layout) else None
     if manifest and (unfinished := pending(layout, manifest)):
@@ -94,7 +102,7 @@ def status(path: Path) -> Status:
     job = layout.job.partition("-")[2]
     counts = manifest.counts if manifest and not job else _chunked(layout)
     others = tuple(_finished(layout, manifest)) if manifest else ()
-    return Status(job, stages, manifest, of_store(layout.root), _dropped(counts), others)
+    return Status(job, stages, manifest, of_store(layout.root), _dropped(counts), others, _removed(counts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +167,17 @@ def _dropped(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if name.startswith(kinds)}
 
 
+def _removed(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts of records that were no documents, and of documents that were not kept, by reason."""
+    kinds = ("unreadable", "skipped.", "removed.")
+    return {name: count for name, count in counts.items() if name.startswith(kinds) and count}
+
+
 def _chunked(layout: Layout) -> dict[str, int]:
     """What the tasks that have been done so far have counted."""
     splits = range(len(read_json(layout.build_file).get("splits", ())))
-    done = [layout.done("thin", n) or layout.done("chunk", n) for n in splits]
+    done = [layout.done("read", n) for n in splits]
+    done += [layout.done("thin", n) or layout.done("chunk", n) for n in splits]
     return add_counts([marker for marker in done if marker])
 
 

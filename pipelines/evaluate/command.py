@@ -52,7 +52,6 @@ def scaling(
         encoder=encoder,
         query_encoder=query_encoder,
     )
-    show.study_of(study.method.name)
     if reader:
         show.loading(reader)
     show.curve(run_study(study, for_terminal()), output)

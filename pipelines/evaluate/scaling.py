@@ -30,6 +30,10 @@ DEPTH = 1000
 DEPTHS_SHOWN = (1, 5, 20)
 # As many of each ranking as a hybrid search joins, at least.
 _JOINED = 100
+_DENSE = (
+    "Passages are found by embeddings alone (dense): a share is searched as if the store had been built of "
+    "it. BM25, which `ralm ask` joins with them, weighs words by the whole store (--method hybrid)."
+)
 # Questions that are searched for between two words of how far it has come.
 _TOGETHER = 128
 
@@ -134,6 +138,8 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     retriever = Retriever.open(study.store, study.encoder, query_encoder=study.query_encoder)
     # Before the search, which may take hours: what is wrong with a reader is said at once.
     reader = _reader(study)
+    if study.method.name == "dense" and retriever.lexical is not None:
+        progress.say(_DENSE)
     rankings = _search(study, questions, retriever, progress)
     sizes = [view_size(retriever.store, view) for view in views]
     points = _retrieval_points(study, questions, views, rankings, sizes, retriever.store)

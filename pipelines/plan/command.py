@@ -38,13 +38,17 @@ def plan(
     index_key: Annotated[str, typer.Option(help="auto, Flat, IVF1024,PQ96x4fs, ...")] = "auto",
     index_memory: Annotated[str | None, typer.Option(help="memory for the index, 4GiB")] = None,
     index_recall: Annotated[float | None, typer.Option(help="recall@10 to aim at, 0.95")] = None,
-    gpus: Annotated[int | None, typer.Option(help="GPUs; 0: cores embed")] = None,
+    gpus: Annotated[
+        int | None, typer.Option(help="GPUs; 0: cores embed; default: this machine's for SOURCES, else 8")
+    ] = None,
     gpu: Annotated[str | None, typer.Option(help="their kind, H100; of others give the next three")] = None,
     gpu_tflops: Annotated[Amount, typer.Option(help="TFLOP/s of a 16-bit matrix product")] = None,
     gpu_price: Annotated[Amount, typer.Option(help="$ a GPU-hour")] = None,
     gpu_watts: Annotated[Amount, typer.Option(help="watts a GPU")] = None,
     mfu: Annotated[Amount, typer.Option(help="share of those TFLOP/s reached when embedding")] = None,
-    cores: Annotated[int | None, typer.Option(help="CPU cores")] = None,
+    cores: Annotated[
+        int | None, typer.Option(help="CPU cores; default: this machine's for SOURCES, else 128")
+    ] = None,
     core_price: Annotated[Amount, typer.Option(help="$ a core-hour")] = None,
     core_watts: Annotated[Amount, typer.Option(help="watts a core")] = None,
     disk_tb: Annotated[Amount, typer.Option(help="TB of disk there is")] = None,
@@ -55,10 +59,14 @@ def plan(
     hardware: Annotated[Path | None, typer.Option(help="a YAML file of these and every other rate")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Foresee a store's bytes, hours, money, energy and carbon, from measured rates; writes nothing."""
+    """Foresee a store's bytes, hours, money, energy and carbon, from measured rates; writes nothing.
+
+    SOURCES are planned for this machine, --tokens for a cluster of 128 cores and eight H100, unless told.
+    """
     from pipelines.config import load_config
     from pipelines.plan.arithmetic import make_plan
     from pipelines.plan.corpus import Corpus, parse_count
+    from pipelines.plan.machine import at_hand
     from pipelines.plan.rates import load_rates
     from pipelines.plan.tables import show_plan, to_json
     from pipelines.show.ignored import ignored
@@ -81,7 +89,9 @@ def plan(
         "pue": pue,
         "carbon": carbon,
     }
-    rates, kind = load_rates(hardware, flags, gpu)
+    # A corpus of files is built here, if nobody says where else; one that is only a number, on a cluster.
+    here = at_hand() if sources and hardware is None else None
+    rates, kind = load_rates(hardware, flags, gpu, here)
     config = load_config(
         None,
         # A build's settings need a source; of tokens alone there is none to read.
@@ -107,6 +117,8 @@ def plan(
         show.print_json(to_json(made))
     else:
         show_plan(made, show.console)
+        if here and gpus is None and gpu is None and (doubt := here.doubt(kind)):
+            show.console.print(f"\n{doubt}", style="yellow", markup=False)
         if unread:
             show.console.print(unread, style="yellow", markup=False)
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from datastore.errors import RalmError
+from datastore.names import did_you_mean
 from pipelines.build.energy import CORE_WATTS, GPU_WATTS
 from pipelines.config import read_mapping
 from pipelines.plan.encoder import MINILM
 from pipelines.plan.figure import Figure
+from pipelines.plan.machine import Machine
 
 RESULTS = "RESULTS.md: "
 _CORPORA = f"{RESULTS}Results"
@@ -91,7 +93,10 @@ class Rates:
         names = [field.name for field in fields(self)]
         for name, value in values.items():
             if name not in names:
-                raise RalmError(f"{source}: unknown setting {name!r}: valid are gpu, {', '.join(names)}.")
+                near = did_you_mean(str(name), ["gpu", *names])
+                raise RalmError(
+                    f"{source}: unknown setting {name!r}: valid are gpu, {', '.join(names)}{near}"
+                )
             changed[name] = _checked(name, value, getattr(self, name), source)
         return replace(self, **changed)
 
@@ -109,13 +114,27 @@ def _checked(name: str, value: Any, before: Figure, source: str) -> Figure:
 
 # What of a GPU nobody here has measured must be given.
 KNOWN_GPU = "H100"
+# Of no use to a plan without GPUs.
+OF_GPUS = frozenset(
+    """
+    gpu_tflops mfu list_product_ns list_scores_ns code_ns train_seconds gpu_price gpu_watts
+    """.split()  # noqa: SIM905
+)
+# The source of a number that was counted here.
+THIS_MACHINE = "this machine's"
 _OF_A_GPU = ("gpu_tflops", "gpu_watts", "gpu_price")
 
 
-def load_rates(file: Path | None, flags: Mapping[str, float | None], gpu: str | None) -> tuple[Rates, str]:
+def load_rates(
+    file: Path | None,
+    flags: Mapping[str, float | None],
+    gpu: str | None,
+    here: Machine | None = None,
+) -> tuple[Rates, str]:
     """The rates, and the kind of GPU: a file's settings over the defaults, flags over those.
 
-    Raises RalmError for a wrong one, and for a GPU of which too little is known.
+    `here`, if given, is the machine that is meant where neither says of which size it is. Raises RalmError
+    for a wrong rate, and for a GPU of which too little is known.
     """
     content = read_mapping(file, "file of hardware", "gpus: 16") if file else {}
     kind = gpu or content.pop("gpu", KNOWN_GPU)
@@ -126,6 +145,10 @@ def load_rates(file: Path | None, flags: Mapping[str, float | None], gpu: str | 
         wanted = ", ".join("--" + name.replace("_", "-") for name in missing)
         raise RalmError(f"Of the GPU {kind!r} nothing is measured (only {KNOWN_GPU}): give {wanted}.")
     rates = Rates().given(content, f"given: {file}" if file else "")
+    if here is not None and file is None:
+        rates = rates.given({"cores": here.cores}, THIS_MACHINE)
+        if gpu is None:
+            rates = rates.given({"gpus": here.of_kind(kind)}, THIS_MACHINE)
     for name, value in of_flags.items():
         rates = rates.given({name: value}, f"given: --{name.replace('_', '-')}")
     return rates, kind

@@ -12,6 +12,7 @@ from rich.table import Table
 from pipelines.build.progress import duration, singular
 from pipelines.plan.arithmetic import Plan, Step
 from pipelines.plan.figure import Figure
+from pipelines.plan.rates import OF_GPUS, THIS_MACHINE, Rates
 
 _PREFIXES = (("T", 1e12), ("B", 1e9), ("M", 1e6))
 _UNITS = (("PB", 1e15), ("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3))
@@ -45,10 +46,23 @@ def _numbered(number: float, unit: str, shown: Callable[[float], str] = "{:g}".f
 
 
 def _digits(number: float) -> str:
-    """Three significant digits, thousands apart."""
+    """Three significant digits, thousands apart; of less than a hundredth one, and then none."""
     if number >= 100:
         return f"{number:,.0f}"
-    return f"{number:.1f}" if number >= 10 else f"{number:.2f}"
+    if number >= 10:
+        return f"{number:.1f}"
+    if number >= 0.01 or not number:
+        return f"{number:.2f}"
+    return f"{number:.3f}" if number >= 0.001 else "<0.001"
+
+
+def dollars(number: float) -> str:
+    """Money: whole dollars from ten up, cents below, and below a cent its tenths; nothing is shown as $0."""
+    if number >= 10 or not number:
+        return f"${number:,.0f}"
+    if number >= 0.01:
+        return f"${number:.2f}"
+    return f"${number:.3f}" if number >= 0.001 else "<$0.001"
 
 
 def _table(title: str, *columns: str, text: int = 1) -> Table:
@@ -77,6 +91,7 @@ def _summary(plan: Plan) -> Table:
     machines = _numbered(rates.cores, "cores") + (
         f", {_numbered(rates.gpus, f'{plan.gpu} GPUs')}" if rates.gpus else ", no GPU"
     )
+    machines += _whose(rates)
     documents = _numbered(corpus.documents, "documents", count)
     rows = (
         ("corpus", corpus.basis),
@@ -92,7 +107,7 @@ def _summary(plan: Plan) -> Table:
         ),
         ("machines", machines),
         ("time", f"[bold]{duration(plan.days * 86400)}[/], one stage after another on all of them"),
-        ("money", f"[bold]${plan.dollars:,.0f}[/], of which the disk ${plan.disk_dollars:,.0f}"),
+        ("money", f"[bold]{dollars(plan.dollars)}[/], of which the disk {dollars(plan.disk_dollars)}"),
         (
             "energy",
             f"[bold]{_digits(plan.kwh)} kWh[/], {_digits(plan.carbon_kg)} kg of CO2 (PUE {rates.pue:g})",
@@ -103,6 +118,14 @@ def _summary(plan: Plan) -> Table:
     for name, text in rows:
         table.add_row(name, text if "[bold]" in text else escape(text))
     return table
+
+
+def _whose(rates: Rates) -> str:
+    """Where the numbers of cores and GPUs come from, if nobody gave them."""
+    sources = (rates.cores.source, rates.gpus.source)
+    if assumed := [source.partition(": ")[2] for source in sources if source.startswith("assumed")]:
+        return f", assumed ({', '.join(assumed)})"
+    return ": this machine" if THIS_MACHINE in sources else ""
 
 
 def _bytes(plan: Plan) -> Table:
@@ -150,14 +173,15 @@ def _work(plan: Plan) -> Table:
     for step in plan.steps:
         table.add_row(*_step(step))
     kept = _numbered(plan.rates.months, "months")
-    table.add_row("disk", kept, "", "", f"${plan.disk_dollars:,.0f}", "")
-    hours = f"{_digits(plan.hours('GPUs'))} GPU + {_digits(plan.hours('cores'))} core"
+    table.add_row("disk", kept, "", "", dollars(plan.disk_dollars), "")
+    on_gpus = f"{_digits(plan.hours('GPUs'))} GPU + " if plan.rates.gpus else ""
+    hours = f"{on_gpus}{_digits(plan.hours('cores'))} core"
     table.add_row(
         "in all",
         "",
         hours,
         duration(plan.days * 86400),
-        f"${plan.dollars:,.0f}",
+        dollars(plan.dollars),
         f"{_digits(plan.kwh)} kWh",
         style="bold",
     )
@@ -170,7 +194,7 @@ def _step(step: Step) -> tuple[str, ...]:
         _digits(step.hours),
         "GPU-hours" if step.device == "GPUs" else "core-hours",
         duration(step.days * 86400),
-        f"${step.dollars:,.0f}",
+        dollars(step.dollars),
         f"{_digits(step.kwh)} kWh",
     )
 
@@ -200,7 +224,7 @@ def _rates(plan: Plan) -> Table:
     table = _table("What it rests on", "rate", "value", "", " source", text=1)
     table.columns[2].justify = "left"
     for name, figure in plan.rates.figures().items():
-        if figure.known:
+        if figure.known and (plan.rates.gpus or name not in OF_GPUS):
             style = "cyan" if figure.source.startswith("given") else "dim"
             table.add_row(name, _value(figure), escape(figure.unit), escape(figure.source), style=style)
     return table

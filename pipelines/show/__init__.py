@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         to_discard,
         would_delete,
     )
-    from pipelines.show.measurements import card, curve, study_of
+    from pipelines.show.measurements import card, curve
     from pipelines.show.state import status, verified
     from pipelines.show.terminal import console, print_json
 
@@ -38,7 +38,7 @@ _NAMES = {
         "to_discard",
         "would_delete",
     ),
-    "measurements": ("card", "curve", "study_of"),
+    "measurements": ("card", "curve"),
     "state": ("status", "verified"),
     "terminal": ("console", "print_json"),
 }
@@ -60,7 +60,6 @@ __all__ = [
     "print_json",
     "serving",
     "status",
-    "study_of",
     "swept",
     "to_delete",
     "to_discard",

@@ -11,11 +11,13 @@ from pipelines.build.progress import amount
 from pipelines.show.terminal import console, print_json
 
 if TYPE_CHECKING:
+    from datastore.schema import Passage
     from lm.reading import Reader
     from retriever.ranking import Hit, Ranking
     from serve.answerer import Answer
 
 _SHOWN_CHARACTERS = 600
+_TITLE_CHARACTERS, _VALUE_CHARACTERS = 60, 40
 
 
 def hits(ranking: "Ranking", notes: Sequence[str]) -> None:
@@ -71,9 +73,26 @@ def _passage(number: int, hit: "Hit") -> None:
     head = f"[bold]\\[{number}][/] {hit.score:.3f}  [cyan]{escape(passage.domain)}[/]  "
     where = f"{hit.store}, row {hit.row}" if hit.store else f"row {hit.row}"
     console.print(f"{head}{escape(passage.doc_id)}")
+    if about := _about(passage):
+        console.print(f"    {about}", style="dim", no_wrap=True, overflow="ellipsis")
     # On the frame: behind a long id it would break a line in two.
     under = f"chunk {passage.chunk}, {escape(where)}"
     console.print(Panel(escape(shown), border_style="dim", subtitle=under, subtitle_align="right"))
+
+
+def _about(passage: "Passage") -> str:
+    """A passage's metadata, as much as a line holds: the title, then names and values, long ones cut."""
+    metadata = dict(passage.metadata)
+    title = metadata.pop("title", None)
+    told = [f"{name}={_short(value)}" for name, value in metadata.items() if value not in (None, "")]
+    if title not in (None, "", passage.doc_id):
+        told.insert(0, _short(title, _TITLE_CHARACTERS))
+    return escape("  ".join(told))
+
+
+def _short(value: object, most: int = _VALUE_CHARACTERS) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def loading(reader: str) -> None:

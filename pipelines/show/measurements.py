@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -52,14 +51,3 @@ def curve(found: "Curve", output: Path) -> None:
         table.add_row(*(cell.replace(" [", "\n\\[").replace(", ", "–") for cell in row))
     console.print(table)
     console.print(f"Table and plot: {escape(str(output))}/results.parquet, scaling.png, report.md")
-
-
-def study_of(method: str) -> None:
-    """Say on standard error, before the hours that a study takes, how it searches if `ralm ask` does not."""
-    if method == "dense":
-        Console(stderr=True, highlight=False).print(
-            "Passages are found by embeddings alone (dense): a share is searched as if the store had been "
-            "built of it. BM25, which `ralm ask` joins with them, weighs words by the whole store (--method "
-            "hybrid).",
-            style="dim",
-        )

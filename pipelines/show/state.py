@@ -9,7 +9,7 @@ from rich.table import Table
 from datastore.origin import address_of
 from pipelines.build.measured import total as total_of
 from pipelines.build.progress import amount
-from pipelines.show.counts import dropped, unknown_tokens, warn_of_unknown
+from pipelines.show.counts import dropped, named, unknown_tokens, warn_of_unknown
 from pipelines.show.terminal import console
 from pipelines.took import notes, speed, worked
 
@@ -25,6 +25,9 @@ def status(store: Path, found: "Status") -> None:
         console.print(_stages(job))
     for note in _notes(found):
         console.print(note, style="dim", markup=False)
+    unreadable = [("unreadable", f"{n:,}")] if (n := found.removed.get("unreadable")) else []
+    for what, count in (*unreadable, *named(found.removed, "skipped"), *named(found.removed, "removed")):
+        console.print(f"{what}: {count}", markup=False)
     for what, count in dropped(found.dropped):
         console.print(f"{what}: {count}", markup=False)
     if found.manifest:

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,33 @@ def test_a_plan_from_a_sample_agrees_with_a_dry_run(tmp_path, ralm):
     tokens = next(line.split()[-1] for line in out.splitlines() if line.strip().startswith("tokens"))
     assert int(tokens.replace(",", "")) == found["corpus"]["tokens"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_are_planned_for_this_machine_and_numbers_for_a_cluster(tmp_path, ralm, monkeypatch):
+    monkeypatch.setattr("pipelines.plan.machine._gpus", tuple)
+    path = write_lines(tmp_path / "a.jsonl", documents())
+    cores = len(os.sched_getaffinity(0))
+    rates = json.loads(ralm("plan", path, "--json")[1])["rates"]
+    assert (rates["cores"]["value"], rates["gpus"]["value"]) == (cores, 0)
+    assert rates["cores"]["source"] == "this machine's"
+    rates = json.loads(ralm("plan", path, "--gpus", 2, "--json")[1])["rates"]
+    assert (rates["cores"]["value"], rates["gpus"]["value"]) == (cores, 2)
+    rates = json.loads(ralm("plan", "--tokens", "1B", "--json")[1])["rates"]
+    assert (rates["cores"]["value"], rates["gpus"]["value"]) == (128, 8)
+    hardware = tmp_path / "cluster.yaml"
+    hardware.write_text("gpus: 16")
+    rates = json.loads(ralm("plan", path, "--hardware", hardware, "--json")[1])["rates"]
+    assert (rates["cores"]["value"], rates["gpus"]["value"]) == (128, 16)
+
+
+def test_a_gpu_of_which_nothing_is_measured_is_named(tmp_path, ralm, monkeypatch):
+    path = write_lines(tmp_path / "a.jsonl", documents())
+    monkeypatch.setattr("pipelines.plan.machine._gpus", lambda: ("NVIDIA RTX 4090",) * 2)
+    assert "Without this machine's NVIDIA RTX 4090, of which" in ralm("plan", path)[1]
+    monkeypatch.setattr("pipelines.plan.machine._gpus", lambda: ("NVIDIA H100 80GB HBM3",))
+    out = ralm("plan", path)[1]
+    assert "1 H100 GPU: this machine" in out
+    assert "Without" not in out
 
 
 def test_a_plan_from_next_to_nothing_says_so(tmp_path, ralm):

@@ -7,8 +7,8 @@ from rich.console import Console
 from pipelines.plan.arithmetic import make_plan
 from pipelines.plan.corpus import Corpus
 from pipelines.plan.encoder import MINILM
-from pipelines.plan.rates import Rates
-from pipelines.plan.tables import count, show_plan, size, size_of_ram, to_json
+from pipelines.plan.rates import THIS_MACHINE, Rates
+from pipelines.plan.tables import count, dollars, show_plan, size, size_of_ram, to_json
 
 RATES = Rates().given({"disk_tb": 1, "gpus": 4}, "given: --gpus")
 PLAN = make_plan(Corpus.of_tokens(14 * 10**11, MINILM, RATES), MINILM, RATES, 2**39)
@@ -54,9 +54,43 @@ def test_json_holds_what_the_tables_show():
     assert found["uncounted"] == []
 
 
+def test_a_plan_without_gpus_names_no_rates_of_any_and_nothing_that_costs_is_free():
+    rates = Rates().given({"gpus": 0, "cores": 2}, THIS_MACHINE)
+    out = io.StringIO()
+    small = make_plan(Corpus.of_tokens(70_000, MINILM, rates), MINILM, rates, 2**32)
+    show_plan(small, Console(file=out, width=80))
+    assert "2 cores, no GPU: this machine" in out.getvalue()
+    assert "GPU-hour" not in out.getvalue()
+    assert "$0 " not in out.getvalue()
+    assert "0.00 kWh" not in out.getvalue()
+    assert "<$0.001" in out.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_number_is_broken_or_cut(width):
+    out = io.StringIO()
+    show_plan(PLAN, Console(file=out, width=width))
+    assert max(map(len, out.getvalue().splitlines())) <= width
+    assert "…" not in out.getvalue()
+    for option in PLAN.options:
+        assert f"{option.key} " in out.getvalue()
+    for step in PLAN.steps:
+        assert any(
+            line.startswith(step.name) and line.rstrip().endswith("kWh")
+            for line in out.getvalue().splitlines()
+        )
+
+
 @pytest.mark.parametrize(
     ("shown", "text"),
     [
+        (dollars(0), "$0"),
+        (dollars(0.0004), "<$0.001"),
+        (dollars(0.004), "$0.004"),
+        (dollars(0.014), "$0.01"),
+        (dollars(2.94), "$2.94"),
+        (dollars(196.2), "$196"),
+        (dollars(1234.5), "$1,234"),
         (count(142_709), "142,709"),
         (count(8.23e9), "8.23 B"),
         (size(999), "999 B"),

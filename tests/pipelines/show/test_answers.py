@@ -1,6 +1,8 @@
 import json
 from types import SimpleNamespace
 
+from rich.console import Console
+
 from datastore.schema import Passage
 from lm.reading import Completion
 from pipelines.show.answers import answer, hits, loading, serving
@@ -30,6 +32,24 @@ def test_a_hit_is_shown_with_its_row_and_a_long_passage_to_a_whole_word(capsys):
     assert "word …" in out
     assert "[2] 0.500  travel  [8]\n" in out
     assert " chunk 0, other, row 8 " in out
+
+
+def test_a_hit_is_shown_with_title_and_metadata_on_a_line(capsys, monkeypatch):
+    metadata = {
+        "url": "https://example.org/" + "x" * 80,
+        "title": "The [old] bridge",
+        "year": 1787,
+        "note": None,
+    }
+    passage = Passage("Blue glass.", "travel", "7", 0, 0, metadata)
+    hits(Ranking((Hit(7, 0.5, passage, 1),), exhausted=True), [])
+    _, about, *_ = capsys.readouterr().out.splitlines()
+    assert about.strip() == f"The [old] bridge  url=https://example.org/{'x' * 19}…  year=1787"
+    monkeypatch.setattr("pipelines.show.answers.console", Console(width=40, highlight=False))
+    hits(Ranking((Hit(7, 0.5, passage, 1),), exhausted=True), [])
+    _, about, *_ = capsys.readouterr().out.splitlines()
+    assert len(about) <= 40
+    assert about.endswith("…")
 
 
 def test_an_answer_shows_what_it_cites_else_what_it_should_have(capsys):

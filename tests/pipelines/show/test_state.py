@@ -36,6 +36,15 @@ def test_of_several_jobs_each_is_called_by_what_it_made(capsys):
     assert f"`ralm discard {STORE}` to give it up" in out
 
 
+def test_what_was_not_indexed_is_named_with_its_counts(capsys):
+    removed = {"unreadable": 2, "skipped.redirect": 3, "removed.gopher_quality": 461}
+    status(STORE, Status("", STAGES, None, Measured(), removed=removed))
+    out = capsys.readouterr().out
+    assert "unreadable: 2\n" in out
+    assert "skipped: redirect: 3\n" in out
+    assert "removed: gopher quality: 461\n" in out
+
+
 def test_text_that_looks_like_markup_is_shown_as_it_is(capsys):
     verified(Path("[red]store[/red]"), [])
     assert "[red]store[/red] is whole" in capsys.readouterr().out
