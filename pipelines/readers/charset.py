@@ -38,6 +38,7 @@ _ATTRIBUTE = re.compile(
     rb"[\t\n\f\r /]*(?P<name>[^\t\n\f\r />][^\t\n\f\r />=]*)(?:[\t\n\f\r ]*=[\t\n\f\r ]*"
     rb"(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<bare>[^\t\n\f\r >\"'][^\t\n\f\r >]*))?)?"
 )
+_NEC = "ralm.euc-jp"
 # A page is UTF-8 with a few bad bytes if so many characters of several bytes are good for each bad one: in
 # other charsets a byte begins such a character by chance.
 _GOOD_FOR_BAD = 2
@@ -62,8 +63,26 @@ def _decode(page: bytes, charset: str) -> str:
         return page.decode(_OTHERS[charset], "replace")
     if charset.startswith("windows-"):
         return codecs.charmap_decode(page, "strict", _table(charset))[0]
+    if charset == "euc-jp":
+        return page.decode("euc_jp", _NEC)
     characters: str = webencodings.lookup(charset).codec_info.decode(page, "replace")[0]
     return characters
+
+
+def _of_nec(error: UnicodeError) -> tuple[str, int]:
+    """What Python's EUC-JP lacks and pages are full of: the rows of NEC and IBM, as ①. Its cp932 has them."""
+    assert isinstance(error, UnicodeDecodeError)
+    row, cell = (byte - 0xA0 for byte in error.object[error.start :][:2].ljust(2, b"\0"))
+    if 0 < row <= 94 and 0 < cell <= 94:
+        lead = (row - 1) // 2 + (0x81 if row <= 62 else 0xC1)
+        trail = cell + 0x9E if row % 2 == 0 else cell + 0x3F + (cell >= 64)
+        found = bytes((lead, trail)).decode("cp932", "replace")
+        if "\ufffd" not in found:
+            return found, error.start + 2
+    return "\ufffd", error.end
+
+
+codecs.register_error(_NEC, _of_nec)
 
 
 @cache
