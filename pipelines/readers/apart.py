@@ -14,6 +14,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 from importlib import import_module
 from typing import IO, BinaryIO
 
@@ -22,8 +23,10 @@ from pipelines.readers.extracted import Extracted, NoDocumentError
 from pipelines.readers.foreign import Refused, said
 
 SECONDS = 120.0
-BYTES = 4 << 30
-_HEAD = struct.Struct("<4sdQQ")
+# And so many times `max_record_bytes`.
+BYTES = 1 << 30
+_TIMES = 16
+_HEAD = struct.Struct("<4sdQQQ")
 _LENGTH = struct.Struct("<Q")
 
 
@@ -32,9 +35,29 @@ def extract(kind: str, data: bytes, limit: int) -> Extracted:
 
     Raises NoDocumentError with the reason if nothing can be had of it.
     """
-    return _child().extract(kind, data, limit)
+    with _turn:
+        child = _child()
+        try:
+            return child.extract(kind, data, limit)
+        except _EndedError as error:
+            if not child.used:
+                raise NoDocumentError(error.reason) from None
+        # What files before it left behind may be at fault, or who else takes memory: the file alone decides.
+        try:
+            return _child().extract(kind, data, limit)
+        except _EndedError as error:
+            raise NoDocumentError(error.reason) from None
 
 
+class _EndedError(Exception):
+    """The process ended over a file."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+_turn = threading.Lock()
 _children: list["_Child"] = []
 
 
@@ -55,7 +78,7 @@ def _end() -> None:
 
 class _Child:
     def __init__(self) -> None:
-        self.of = os.getpid()
+        self.of, self.used = os.getpid(), False
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
@@ -65,17 +88,24 @@ class _Child:
         )
 
     def extract(self, kind: str, data: bytes, limit: int) -> Extracted:
+        memory = BYTES + _TIMES * limit
         assert self._process.stdin
         assert self._process.stdout
         try:
-            self._process.stdin.write(_HEAD.pack(kind.encode(), SECONDS, limit, len(data)) + data)
+            self._process.stdin.write(_HEAD.pack(kind.encode(), SECONDS, memory, limit, len(data)) + data)
             self._process.stdin.flush()
             found = _read(self._process.stdout)
         except BrokenPipeError:
             found = None
+        except BaseException:  # Ctrl-C: what is answered later would be taken for another file's.
+            self._process.kill()
+            _children.clear()
+            self.end()
+            raise
         if found is None:
             _children.clear()
-            raise NoDocumentError(_why(self.end()))
+            raise _EndedError(_why(self.end(), memory))
+        self.used = True
         answer = json.loads(found)
         if "defect" in answer:
             raise RuntimeError(answer["defect"])
@@ -83,7 +113,7 @@ class _Child:
             raise RalmError(answer["lacks"])
         if "reason" in answer:
             raise NoDocumentError(answer["reason"])
-        return Extracted(answer["text"], answer["metadata"])
+        return Extracted(answer["text"], answer["metadata"], tuple(map(tuple, answer["lost"])))
 
     def end(self) -> int:
         """Let the process end, if it has not, and say how it did."""
@@ -94,11 +124,14 @@ class _Child:
         return self._process.wait()
 
 
-def _why(status: int) -> str:
+def _why(status: int, memory: int) -> str:
     if status == -signal.SIGPROF:
         return f"reading it takes more than {SECONDS:g} seconds of processor time"
     name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-    return f"reading it crashes the library that reads its format ({name})"
+    return (
+        f"reading it crashes the library that reads its format, or takes more than {memory >> 20:,} MiB of "
+        f"memory ({name})"
+    )
 
 
 def _read(stream: IO[bytes]) -> bytes | None:
@@ -114,7 +147,8 @@ def _read(stream: IO[bytes]) -> bytes | None:
 def _serve(asked: BinaryIO, answers: BinaryIO) -> None:
     """Take apart what is asked for until nothing is any more."""
     while len(head := asked.read(_HEAD.size)) == _HEAD.size:
-        kind, seconds, limit, length = _HEAD.unpack(head)
+        kind, seconds, memory, limit, length = _HEAD.unpack(head)
+        _bound(memory)
         data = asked.read(length)
         signal.setitimer(signal.ITIMER_PROF, seconds)
         answer = json.dumps(_answer(kind.rstrip(b"\0").decode(), data, limit)).encode()
@@ -131,17 +165,21 @@ def _answer(kind: str, data: bytes, limit: int) -> dict[str, object]:
     except ImportError as error:
         return {"lacks": f"{kind.upper()} files are read by {error.name}: pip install {error.name}."}
     except MemoryError:
-        return {"reason": f"reading it takes more than {BYTES >> 30} GiB of memory"}
+        raise  # A new process has all of it.
     except Exception as error:  # noqa: BLE001 (it is raised again where it was asked for)
         return {"defect": said(error)}
-    return {"text": found.text, "metadata": found.metadata}
+    return {"text": found.text, "metadata": found.metadata, "lost": found.lost}
+
+
+def _bound(memory: int) -> None:
+    """Let no more than so many bytes be in use."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    bounded = memory if most == resource.RLIM_INFINITY else min(memory, most)
+    resource.setrlimit(resource.RLIMIT_AS, (bounded, most))
 
 
 def _main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Who asks decides, and ends us by closing the pipe.
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    bounded = BYTES if most == resource.RLIM_INFINITY else min(BYTES, most)
-    resource.setrlimit(resource.RLIMIT_AS, (bounded, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # What a library prints is no answer.

@@ -20,4 +20,6 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     except NoDocumentError as error:
         yield Unreadable(segment.name, 1, str(error))
         return
+    # What is left of it is a document, what is lost is listed.
+    yield from (Unreadable(segment.name, number, reason) for number, reason in found.lost)
     yield intake.document(segment.name, found.text, found.metadata, segment.name, 1)

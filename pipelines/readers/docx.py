@@ -34,9 +34,8 @@ def extract(data: bytes, limit: int) -> Extracted:
     walk = _Walk(package, _related(package, main))
     for block in walk.blocks(body):
         paragraphs.add(block)
-    if not paragraphs.text():
-        raise NoDocumentError("no text is found in the Word document")
-    return Extracted(paragraphs.text(), described(_properties(package, roots.get("core-properties"))))
+    said = described(_properties(package, roots.get("core-properties")))
+    return paragraphs.extracted(said, "no text is found in the Word document")
 
 
 def _related(package: Package, name: str) -> dict[str, str]:

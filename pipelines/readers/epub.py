@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lxml import etree
 from lxml import html as lxml_html
 
-from pipelines.readers.extracted import Extracted, NoDocumentError, Paragraphs, described
+from pipelines.readers.extracted import Extracted, LostPartError, NoDocumentError, Paragraphs, described
 from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.package import Element, Package, attribute, beside, local, parser
 
@@ -45,12 +45,15 @@ def extract(data: bytes, limit: int) -> Extracted:
     if package.has(_ENCRYPTION) and _encrypted(package.xml(_ENCRYPTION)) & set(pages):
         raise NoDocumentError("the e-book is encrypted (DRM)")
     paragraphs = Paragraphs(limit)
-    for page in pages:
-        for block in blocks(_page(package, page)):
+    for number, page in enumerate(pages, 1):
+        try:
+            content = _page(package, page)
+        except LostPartError as error:
+            paragraphs.lose(number, str(error))
+            continue
+        for block in blocks(content):
             paragraphs.add(block)
-    if not paragraphs.text():
-        raise NoDocumentError("no text is found in the e-book: it may hold images alone")
-    return Extracted(paragraphs.text(), _metadata(root))
+    return paragraphs.extracted(_metadata(root), "no text is found in the e-book: it may hold images alone")
 
 
 def _opf(package: Package) -> str:
@@ -100,7 +103,7 @@ def _page(package: Package, name: str) -> Element:
     try:
         return ask(partial(lxml_html.document_fromstring, ensure_head_body=True), data)
     except Refused as error:
-        raise NoDocumentError(f"the page {name} cannot be read ({error})") from None
+        raise LostPartError(f"the page {name} cannot be read ({error})") from None
 
 
 def _number(found: re.Match[bytes]) -> bytes:

@@ -11,26 +11,33 @@ if TYPE_CHECKING:
 # Neither text nor white space: of fonts without a table of characters, and hyphens for ends of lines.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\ufffe\uffff]")
 _MOST_CHARACTERS = 1000
+_MOST_LOST = 100
 
 
 class NoDocumentError(Exception):
     """Why a file gives no document: a reason for its list."""
 
 
+class LostPartError(NoDocumentError):
+    """Why a part of a file cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """The text of a file, a paragraph a line, and its metadata."""
+    """A file's text, a paragraph a line, its metadata, and the numbers of pages that are `lost`, and why."""
 
     text: str
     metadata: "dict[str, Scalar]" = field(default_factory=dict)
+    lost: tuple[tuple[int, str], ...] = ()
 
 
 class Paragraphs:
-    """Paragraphs, gathered up to `limit` bytes in all."""
+    """Paragraphs, gathered up to `limit` bytes in all, and what is lost of them."""
 
     def __init__(self, limit: int) -> None:
         self._limit, self._left = limit, limit
         self._found: list[str] = []
+        self._lost: list[tuple[int, str]] = []
 
     def add(self, text: str) -> None:
         """Add one if it is not empty. Raises NoDocumentError if all together become too long."""
@@ -40,9 +47,19 @@ class Paragraphs:
                 raise NoDocumentError(too_long(self._limit))
             self._found.append(text)
 
-    def text(self) -> str:
-        """All of them."""
-        return "\n".join(self._found)
+    def lose(self, number: int, reason: str) -> None:
+        """Note that a page cannot be read. Raises NoDocumentError if it is one of many."""
+        self._lost.append((number, reason))
+        if len(self._lost) > _MOST_LOST:
+            raise NoDocumentError(
+                f"more than {_MOST_LOST} of its pages cannot be read, the first: {self._lost[0][1]}"
+            )
+
+    def extracted(self, metadata: "dict[str, Scalar]", nothing: str) -> Extracted:
+        """All of them. Raises NoDocumentError, with this reason for `nothing`, if there are none."""
+        if not self._found:
+            raise NoDocumentError(self._lost[0][1] if self._lost else nothing)
+        return Extracted("\n".join(self._found), metadata, tuple(self._lost))
 
 
 def too_long(limit: int) -> str:

@@ -8,6 +8,7 @@ import datetime
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -90,7 +91,7 @@ def _of_toml(value: Any) -> Scalar:
         return value.isoformat()
     if isinstance(value, int) and not isinstance(value, bool):
         return as_written(str(value))
-    return value if isinstance(value, str | float | bool) else None
+    return value if isinstance(value, str | float | bool | Decimal) else None
 
 
 def _joined(values: Iterator[Scalar]) -> Scalar:

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from lxml import etree
 
-from pipelines.readers.extracted import NoDocumentError, too_long
+from pipelines.readers.extracted import LostPartError, NoDocumentError, too_long
 from pipelines.readers.foreign import Refused, ask
 
 Element = Any
@@ -33,10 +33,13 @@ class Package:
         self._names = {name.lower(): name for name in reversed(self._zip.namelist())}
 
     def read(self, name: str) -> bytes:
-        """A part's bytes. Raises NoDocumentError if it is missing, damaged, encrypted or too large."""
+        """A part's bytes.
+
+        Raises LostPartError if it is missing or damaged, NoDocumentError if it is encrypted or too large.
+        """
         info = self._info(name)
         if info is None:
-            raise NoDocumentError(f"the part {name} is missing")
+            raise LostPartError(f"the part {name} is missing")
         if info.flag_bits & 1:
             raise NoDocumentError("it is encrypted: remove its password")
         self._left -= info.file_size
@@ -45,7 +48,7 @@ class Package:
         try:
             return bytes(ask(self._zip.read, info))  # Never more than `file_size`.
         except Refused as error:
-            raise NoDocumentError(f"the part {name} is damaged ({error})") from None
+            raise LostPartError(f"the part {name} is damaged ({error})") from None
 
     def has(self, name: str) -> bool:
         """Whether there is such a part."""
@@ -56,14 +59,14 @@ class Package:
         return None if found is None else self._zip.getinfo(found)
 
     def xml(self, name: str) -> Element:
-        """A part's root element. Raises NoDocumentError for what is no XML, or defines entities."""
+        """A part's root element. Raises LostPartError for what is no XML, or defines entities."""
         data = self.read(name)
         try:
             root = ask(etree.fromstring, data, parser())
         except Refused as error:
-            raise NoDocumentError(f"the part {name} is no XML ({error})") from None
+            raise LostPartError(f"the part {name} is no XML ({error})") from None
         if root is None or root.getroottree().docinfo.internalDTD is not None:
-            raise NoDocumentError(f"the part {name} holds a document type, which such files do not")
+            raise LostPartError(f"the part {name} holds a document type, which such files do not")
         return root
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pypdfium2 as pdfium
 
 from pipelines.readers.extracted import Extracted, NoDocumentError, Paragraphs, clean, described, too_long
-from pipelines.readers.foreign import ask
+from pipelines.readers.foreign import Refused, ask
 
 if TYPE_CHECKING:
     from datastore.schema import Scalar
@@ -42,13 +42,12 @@ def extract(data: bytes, limit: int) -> Extracted:
         raise NoDocumentError(_refused(error)) from None
     pages = len(document)
     paragraphs = Paragraphs(limit)
-    for paragraph in _joined(list(_lines(document, limit))):
+    for paragraph in _joined(list(_lines(document, limit, paragraphs))):
         paragraphs.add(paragraph)
-    if not paragraphs.text():
-        raise NoDocumentError(
-            f"no text is found on its {pages:,} pages: if they are scanned, have their text recognized (OCR)"
-        )
-    return Extracted(paragraphs.text(), _metadata(document) | {"pages": pages})
+    return paragraphs.extracted(
+        _metadata(document) | {"pages": pages},
+        f"no text is found on its {pages:,} pages: if they are scanned, have their text recognized (OCR)",
+    )
 
 
 def _refused(error: Exception) -> str:
@@ -65,12 +64,16 @@ def _metadata(document: pdfium.PdfDocument) -> "dict[str, Scalar]":
     return found
 
 
-def _lines(document: pdfium.PdfDocument, limit: int) -> Iterator[str]:
+def _lines(document: pdfium.PdfDocument, limit: int, paragraphs: Paragraphs) -> Iterator[str]:
     """The lines of all pages, without their numbers and what is repeated on top or at the bottom of each."""
     before: list[tuple[str, str]] = []
     left = limit
     for number in range(len(document)):
-        text = _page(document, number)
+        try:
+            text = _page(document, number)
+        except Refused as error:
+            paragraphs.lose(number + 1, f"page {number + 1:,} cannot be read ({error})")
+            continue
         left -= len(text)
         if left < 0:
             raise NoDocumentError(too_long(limit))
@@ -87,7 +90,7 @@ def _lines(document: pdfium.PdfDocument, limit: int) -> Iterator[str]:
 
 def _page(document: pdfium.PdfDocument, number: int) -> str:
     page = ask(document.__getitem__, number)
-    text = page.get_textpage()
+    text = ask(page.get_textpage)
     found = str(ask(text.get_text_range))
     text.close()
     page.close()

@@ -2,22 +2,22 @@
 
 import re
 
+from datastore.numbers import fraction, whole
 from datastore.schema import Scalar
 
-# No leading zeros or plus sign: those are codes and telephone numbers. Fifteen digits a float holds exactly.
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
-_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
-_EXACT_DIGITS = 15
+# No leading zeros or plus sign: those are codes and telephone numbers.
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
+_FRACTION = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
 
 
 def as_written(text: str) -> Scalar:
     """What a cell or a plain YAML value says: a number, text, or None if it is empty.
 
-    `007`, `1e5` and numbers of more digits than a float holds stay text.
+    `007` and `1e5` stay text. No digit of a number is lost.
     """
     text = text.strip()
-    if _INTEGER.fullmatch(text) and text != "-0":
-        return int(text)
-    if _DECIMAL.fullmatch(text) and len(text.lstrip("-").replace(".", "")) <= _EXACT_DIGITS:
-        return float(text)
+    if _WHOLE.fullmatch(text) and text != "-0":
+        return whole(text)
+    if _FRACTION.fullmatch(text):
+        return fraction(text)
     return text or None

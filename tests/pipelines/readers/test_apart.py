@@ -8,7 +8,7 @@ import pytest
 from pipelines.readers import apart
 from pipelines.readers import pdf as pdf_reader
 from pipelines.readers.extracted import NoDocumentError
-from tests.pipelines.readers.office import book, pdf, word
+from tests.pipelines.readers.office import book, pdf, word, word_of
 
 LIMIT = 1 << 20
 PAGE = ["The old stone bridge was built in 1787."]
@@ -31,15 +31,21 @@ def test_files_of_each_kind_are_taken_apart_by_one_process():
     assert process().pid == first
 
 
-@pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGABRT])
-def test_a_crash_costs_the_file_alone(how):
+def test_a_process_that_was_ended_by_others_costs_no_file():
     apart.extract("pdf", pdf(PAGE), LIMIT)
     gone = process()
-    os.kill(gone.pid, how)
-    gone_by = os.waitid(os.P_PID, gone.pid, os.WEXITED | os.WNOWAIT)
-    assert gone_by.si_status == how
-    with pytest.raises(NoDocumentError, match=rf"crashes the library that reads its format \({how.name}\)"):
-        apart.extract("pdf", pdf(PAGE), LIMIT)
+    os.kill(gone.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, gone.pid, os.WEXITED | os.WNOWAIT)
+    assert apart.extract("pdf", pdf(PAGE), LIMIT).text == PAGE[0]
+    assert process().pid != gone.pid
+
+
+def test_a_file_that_takes_too_much_memory_costs_itself_alone(monkeypatch):
+    monkeypatch.setattr(apart, "BYTES", 1 << 20)
+    monkeypatch.setattr(apart, "_TIMES", 0)
+    with pytest.raises(NoDocumentError, match=r"crashes the library .* takes more than 1 MiB of memory \("):
+        apart.extract("docx", word_of("<w:p/>" * 150_000), LIMIT)
+    monkeypatch.undo()
     assert apart.extract("pdf", pdf(PAGE), LIMIT).text == PAGE[0]
 
 
@@ -75,3 +81,17 @@ def test_it_ends_with_who_asked():
     assert "no zip archive" in ended.stdout
     with pytest.raises(ProcessLookupError):
         os.kill(int(ended.stdout.split()[-1]), 0)
+
+
+def test_what_is_broken_off_is_not_taken_for_the_next(monkeypatch):
+    """As by Ctrl-C between question and answer."""
+
+    def broken(stream):
+        raise KeyboardInterrupt
+
+    apart.extract("pdf", pdf(PAGE), LIMIT)
+    with monkeypatch.context() as patched:
+        patched.setattr(apart, "_read", broken)
+        with pytest.raises(KeyboardInterrupt):
+            apart.extract("pdf", pdf(["Another."]), LIMIT)
+    assert apart.extract("pdf", pdf(PAGE), LIMIT).text == PAGE[0]

@@ -89,6 +89,23 @@ MISSING = (
 )
 
 
+def test_a_page_that_is_missing_or_damaged_costs_itself():
+    made = book("<p>One.</p>", "<p>Two.</p>" * 3, "<p>Three.</p>")
+    for lost, reason in (
+        (made.replace(b"page 1.xhtml", b"page 9.xhtml"), "missing"),
+        (_damaged(made), "damaged"),
+    ):
+        found = extract(lost, LIMIT)
+        assert found.text.splitlines() == ["One.", "Three."]
+        ((number, said),) = found.lost
+        assert (number, f"is {reason}" in said) == (2, True)
+
+
+def _damaged(made):
+    at = made.index(b"page 1.xhtml") + 20
+    return made[:at] + b"\xff" * 8 + made[at + 8 :]
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

@@ -73,6 +73,15 @@ def test_what_is_no_pdf_says_so(data):
         extract(data, LIMIT)
 
 
+def test_a_page_that_cannot_be_read_costs_itself():
+    data = pdf(PROSE, ["Lost."], ["Kept."]).replace(b"/Contents 9 0 R", b"/Broken   0 0 R", 1)
+    found = extract(data.replace(b"8 0 R 10 0 R]", b"4 0 R 10 0 R]"), LIMIT)
+    assert found.text.splitlines()[0] == BRIDGE
+    assert found.text.endswith("Kept.")
+    ((number, reason),) = found.lost
+    assert (number, reason.startswith("page 2 cannot be read")) == (2, True)
+
+
 def test_a_text_that_is_too_long_is_refused():
     with pytest.raises(NoDocumentError, match="its text has more than the 2,000 bytes"):
         extract(pdf(*[PROSE] * 20), 2000)
