@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from datastore.errors import RalmError, Unavailable
+from pipelines.readers.columns import value_of
 from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment
 from pipelines.readers.records import Intake, Record, Unreadable, one_line
@@ -74,7 +75,7 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     file = f"{segment.name}/{segment.begin}"
     for number, fields in enumerate(_rows(shard, segment.path), 1):
         if isinstance(fields, Refused):
-            yield Unreadable(file, number, f"the row cannot be read ({fields})")
+            yield Unreadable(file, number, f"the rows cannot be read from here on ({fields})")
         else:
             yield intake.from_fields(fields, file, number)
 
@@ -90,7 +91,7 @@ def _without_media(dataset: Any) -> Any:
 
 
 def _rows(shard: Any, path: str) -> Iterator[Mapping[str, Any] | Refused]:
-    """Every row, or why there is none.
+    """Every row, and if it cannot be read to its end, why.
 
     The library makes a row's values on its way, and comes to an end at one that has none in Python. What is
     left is read as rows of Arrow then, and the values of each are made alone.
@@ -110,14 +111,15 @@ def _rows(shard: Any, path: str) -> Iterator[Mapping[str, Any] | Refused]:
         while (row := ask(_next, rows, path)) is not None:
             yield _values(formatter, row)
     except Refused as error:
-        yield Refused(f"nor what lies behind it: {error}")
+        yield error
 
 
-def _values(formatter: Any, row: Any) -> Mapping[str, Any] | Refused:
+def _values(formatter: Any, row: Any) -> Mapping[str, Any]:
+    """The values of a row of Arrow; of one that the library cannot make, those that can be read."""
     try:
         values: Mapping[str, Any] = ask(formatter.format_row, row)
-    except Refused as error:
-        return error
+    except Refused:
+        return {name: value_of(column[0]) for name, column in zip(row.column_names, row.columns, strict=True)}
     return values
 
 

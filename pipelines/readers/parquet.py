@@ -1,8 +1,9 @@
 """Row groups of Parquet files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -20,47 +21,39 @@ _BATCH_ROWS = 256
 
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     """The rows of the segment's row groups."""
+    try:
+        with for_arrow(segment.path) as opened:
+            yield from _read(opened, segment, intake)
+    except OSError as error:
+        raise failed(error, segment.path) from None
+
+
+def _read(opened: Any, segment: Segment, intake: Intake) -> Iterator[Record]:
     number = segment.first_record
-    with for_arrow(segment.path) as opened:
-        try:
-            file = _ask(segment, _File.open, opened, intake)
-        except Refused as error:
-            yield Unreadable(
-                segment.name, number + 1, f"the Parquet file cannot be read from here on ({error})"
-            )
-            return
-        with closing(file):
-            end = file.whole.num_row_groups if segment.end < 0 else segment.end
-            for group in range(segment.begin, end):
-                yield from _group(file, group, number, segment, intake)
-                number += file.whole.metadata.row_group(group).num_rows
+    try:
+        file = _File.open(opened, intake)
+    except Refused as error:
+        yield Unreadable(segment.name, number + 1, f"the Parquet file cannot be read from here on ({error})")
+        return
+    with closing(file):
+        end = file.whole.num_row_groups if segment.end < 0 else segment.end
+        for group in range(segment.begin, end):
+            yield from _group(file, group, number, segment, intake)
+            number += file.whole.metadata.row_group(group).num_rows
 
 
 def _group(file: "_File", group: int, number: int, segment: Segment, intake: Intake) -> Iterator[Record]:
     """The rows of one row group, behind `number` others. Damage in it costs no other group."""
     found = file.whole.metadata.row_group(group)
-    batches = file.batches(group)
-    while True:
-        try:
-            batch = _ask(segment, next, batches, None)
-        except Refused as error:
-            reason = f"the Parquet row group cannot be read from here on ({error})"
-            yield Unreadable(segment.name, number + 1, reason)
-            return
-        if batch is None:
-            return
-        for fields in batch:
-            number += 1
-            intake.consumed += found.total_byte_size / found.num_rows
-            yield intake.from_fields(fields, segment.name, number)
-
-
-def _ask(segment: Segment, library: Callable[..., Any], *args: Any) -> Any:
-    """As `ask`; what the system cannot read is no record's fault."""
     try:
-        return ask(library, *args)
-    except OSError as error:
-        raise failed(error, segment.path) from None
+        for rows in file.batches(group):
+            for fields in rows:
+                number += 1
+                intake.consumed += found.total_byte_size / found.num_rows
+                yield intake.from_fields(fields, segment.name, number)
+    except Refused as error:
+        reason = f"the Parquet row group cannot be read from here on ({error})"
+        yield Unreadable(segment.name, number + 1, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +70,13 @@ class _File:
 
     @classmethod
     def open(cls, opened: Any, intake: Intake) -> "_File":
-        whole = pq.ParquetFile(opened)
+        """Raises Refused if pyarrow cannot read it."""
+        whole = ask(pq.ParquetFile, opened)
         named = (*intake.source.text_fields, intake.source.id_field, "domain")
-        columns = [field.name for field in whole.schema_arrow if kept(field, named)]
-        leaves = [whole.schema.column(n) for n in range(len(whole.schema))]
+        columns = [field.name for field in ask(lambda: whole.schema_arrow) if kept(field, named)]
+        leaves = ask(lambda: [whole.schema.column(n) for n in range(len(whole.schema))])
         int96 = [leaf.path for leaf in leaves if leaf.physical_type == "INT96" and leaf.path in columns]
-        coarse = pq.ParquetFile(opened, coerce_int96_timestamp_unit="ms") if int96 else None
+        coarse = ask(pq.ParquetFile, opened, coerce_int96_timestamp_unit="ms") if int96 else None
         # Without a single column there would be no rows to count.
         return cls(whole, columns or None, coarse, int96)
 
@@ -92,15 +86,13 @@ class _File:
             self.coarse.close()
 
     def batches(self, group: int) -> Iterator[Iterator[dict[str, Any]]]:
-        """The rows of a row group, some at a time."""
+        """The rows of a row group, some at a time. Raises Refused where it cannot be read on."""
         batches = self.whole.iter_batches(_BATCH_ROWS, row_groups=[group], columns=self.columns)
-        if self.coarse is None:
-            for batch in batches:
-                yield _rows(batch)
-            return
-        others = self.coarse.iter_batches(_BATCH_ROWS, row_groups=[group], columns=self.int96)
-        for batch, other in zip(batches, others, strict=True):
-            yield _rows(batch, other)
+        others: Iterator[pa.RecordBatch | None] = repeat(None)
+        if self.coarse is not None:
+            others = self.coarse.iter_batches(_BATCH_ROWS, row_groups=[group], columns=self.int96)
+        while (batch := ask(next, batches, None)) is not None:
+            yield _rows(batch, ask(next, others))
 
 
 def _rows(batch: pa.RecordBatch, coarse: pa.RecordBatch | None = None) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,8 @@
 from pkgutil import resolve_name
 from typing import get_args
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from datastore.errors import RalmError
@@ -32,6 +34,8 @@ def written(folder, kind):
         head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
         http = [(head + PAGE.format(text)).encode() for text in texts]
         path.write_bytes(b"".join(record("response", body, n) for n, body in enumerate(http)))
+    elif kind == "parquet":
+        pq.write_table(pa.table({"text": texts}), path)
     elif kind == "mediawiki":
         path.write_bytes(HEAD + b"".join(page(n + 1, text) for n, text in enumerate(texts)) + END)
     else:
@@ -82,6 +86,8 @@ def test_whatever_a_library_raises_about_a_record_costs_that_record(
         ("warc", "pipelines.readers.warc._media_type"),
         ("mediawiki", "pipelines.readers.wikitext._render"),
         ("jsonl", "pipelines.readers.records.metadata_of"),
+        ("parquet", "pipelines.readers.parquet.kept"),
+        ("parquet", "pipelines.readers.parquet.value_of"),
     ],
 )
 def test_a_defect_of_ours_is_no_records_reason(tmp_path, monkeypatch, kind, function):
