@@ -28,7 +28,7 @@ from pipelines.build.embed import load_encoder
 from pipelines.build.executor import Executor, open_executor
 from pipelines.build.ingest import Embedded, Ingest
 from pipelines.build.job import Job
-from pipelines.build.parts import read_tokens, tokens_path
+from pipelines.build.parts import load_tokens
 from pipelines.build.peaks import peak_flops
 from pipelines.build.progress import Silent
 from pipelines.build.sources import resolve
@@ -82,7 +82,7 @@ def texts_and_ids(root: Path, embedded: Embedded) -> tuple[list[str], list[np.nd
     for shard in embedded.shards:
         with pa.memory_map(str(layout.passages(shard.number))) as source, pa.ipc.open_file(source) as file:
             texts += file.read_all().column("text").to_pylist()
-        ids += [np.array(one) for one in read_tokens(tokens_path(layout, shard.split, shard.part))]
+        ids += [np.array(one) for one in load_tokens(layout, shard.split, shard.part)]
     return texts, ids
 
 

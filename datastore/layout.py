@@ -175,21 +175,16 @@ class Layout:
 
     def mark(self, stage: str, number: int, marker: Marker) -> None:
         """Say that a task is done. Its files are already in place: a marker comes last."""
-        write_json(
-            self.marker(stage, number),
-            {
-                "counts": dict(marker.counts),
-                "files": [[f.path, f.bytes, f.xxh3] for f in marker.files],
-            },
-        )
+        content = {
+            "counts": dict(marker.counts),
+            "files": [[f.path, f.bytes, f.xxh3] for f in marker.files],
+        }
+        write_json(self.marker(stage, number), content | {"xxh3": _xxh3(content)})
 
     def done(self, stage: str, number: int) -> Marker | None:
-        """The marker of a finished task, or None."""
+        """The marker of a finished task, or None. Raises RalmError if it is damaged."""
         path = self.marker(stage, number)
-        if not path.exists():
-            return None
-        found = read_json(path)
-        return Marker(found["counts"], tuple(FileInfo(*f) for f in found["files"]))
+        return read_marker(path) if path.exists() else None
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -315,6 +310,25 @@ def checksum(path: Path) -> str:
         while block := handle.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def read_marker(path: Path) -> Marker:
+    """Read a marker. Raises RalmError if it is not what was written; early ones have no checksum."""
+    found = read_json(path)
+    try:
+        content = {name: found[name] for name in ("counts", "files")}
+        if found.keys() - content.keys() and found["xxh3"] != _xxh3(content):
+            raise ValueError("its checksum differs")
+        return Marker(content["counts"], tuple(FileInfo(*file) for file in content["files"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise RalmError(
+            f"{path} is damaged: delete it, and if its store is not finished run the same command again: its "
+            "task is done anew."
+        ) from None
+
+
+def _xxh3(content: Mapping[str, Any]) -> str:
+    return xxhash.xxh3_128_hexdigest(to_json(content))
 
 
 def to_json(content: Mapping[str, Any]) -> bytes:

@@ -114,6 +114,7 @@ def _takedown(line: bytes) -> Takedown | None:
 
 def matching(store: Datastore, view: View, ids: Sequence[str] | None = None) -> Takedowns:
     """The documents of a store that have a passage in a view and, if ids are given, one of these ids."""
+    require_whole(store.layout.root, scanned(store.manifest))
     wanted = None if ids is None else pa.array(sorted(set(ids)), pa.string())
     mask, found = store.mask(view), set()
     for entry in store.manifest.shards:
@@ -126,13 +127,30 @@ def matching(store: Datastore, view: View, ids: Sequence[str] | None = None) -> 
     return Takedowns(frozenset(Takedown(domain, doc_id) for domain, doc_id in found))
 
 
+def scanned(manifest: Manifest) -> list[FileEntry]:
+    """The files that are read to find a document's rows.
+
+    All of them are compared before a takedown: one flipped bit of an id, and a row would stay.
+    """
+    return [f for shard in manifest.shards for f in (shard.passages, shard.deleted) if f is not None]
+
+
 def take_down(layout: Layout, takedowns: Takedowns) -> Manifest:
-    """Publish a generation without these documents; the current one if all of them are taken down already."""
+    """Publish a generation without these documents; the current one if all of them are taken down already.
+
+    Raises RalmError naming a file that is not what it was.
+    """
+    before = current(layout)
+    if takedowns.documents - Takedowns.load(layout, before).documents:
+        require_whole(
+            layout.root, scanned(before)
+        )  # Not while others wait: of a large store it takes minutes.
     with layout.publishing():
         manifest = current(layout)
         new = Takedowns(takedowns.documents - Takedowns.load(layout, manifest).documents)
         if not new.documents:
             return manifest
+        require_whole(layout.root, scanned(manifest))
         generation = manifest.generation + 1
         listed = (*manifest.takedowns, new.write(layout, generation))
         manifest = manifest.model_copy(update={"generation": generation, "takedowns": listed})

@@ -1,5 +1,6 @@
 """Reading a whole store and saying what is wrong with it."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pyarrow as pa
 
 from datastore.errors import RalmError
 from datastore.generation import open_current
-from datastore.layout import Layout, read_json
+from datastore.layout import Layout, read_json, read_marker
 from datastore.manifest import LINES_COMPARED, PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest
 from datastore.origin import Origin, address_of, locate
 from datastore.schema import passage_at
@@ -76,6 +77,18 @@ def _card_problems(layout: Layout, manifest: Manifest) -> Iterator[str]:
         yield f"{path} is not this index's card: `ralm card {address_of(layout.root)}` measures one."
 
 
+def _marker_problems(layout: Layout) -> Iterator[str]:
+    """Which records of what tasks did cannot be read: `ralm status` and a job that goes on need them."""
+    for path in sorted((layout.root / "stages").rglob("*.json")):
+        try:
+            if re.fullmatch(r"[0-9]+\.json", path.name):
+                read_marker(path)
+            else:
+                read_json(path)
+        except RalmError as error:
+            yield str(error)
+
+
 def _rows(layout: Layout, files: Sequence[FileEntry]) -> int:
     """How many rows arrays of the store have together."""
     return sum(len(open_array(layout.root / file.path)) for file in files)
@@ -85,7 +98,8 @@ def verify(path: Path | str) -> list[str]:
     """Read everything and say what is wrong, one sentence each; an empty list is a whole store.
 
     Checks every checksum, that the counts add up (of records, and of passages and lines where some were
-    dropped), that passages, vectors and index codes have the same rows, and that nothing taken down is shown.
+    dropped), that passages, vectors and index codes have the same rows, that nothing taken down is shown, and
+    that the records of what tasks did can be read.
     """
     layout = Layout(locate(path))
     manifest, hold = open_current(layout)  # Held: nothing of it is swept away meanwhile.
@@ -107,6 +121,7 @@ def _problems(layout: Layout, manifest: Manifest) -> list[str]:
         return problems
     problems += [f"{address_of(layout.root)}/manifest.json: {p}." for p in _repeat_problems(layout, manifest)]
     problems += _card_problems(layout, manifest)
+    problems += _marker_problems(layout)
     takedowns = Takedowns.load(layout, manifest)
     for entry in manifest.shards:
         try:

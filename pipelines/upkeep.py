@@ -51,7 +51,7 @@ def add(
 
     chosen, store = as_executor(executor), store.absolute()
     listed = tuple(named_sources(sources, domain, text_field))
-    current(Layout(store))
+    before = current(Layout(store))
     with open_executor(chosen, workers) as running:
         there = as_device(device) if device else None
         job = Addition(
@@ -65,7 +65,7 @@ def add(
             query_encoder=query_encoder,
             models=tuple(model or ()),
         )
-        show.added(store, *job.run())
+        show.added(store, before, *job.run())
 
 
 def delete(

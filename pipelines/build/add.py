@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datastore.errors import RalmError
-from datastore.generation import current, current_whole, publish, put_files
+from datastore.generation import at_generation, current, current_whole, publish, put_files
 from datastore.layout import Layout, read_json
 from datastore.manifest import LINES_COMPARED, PASSAGES_CUT, Device, Manifest, ShardEntry
 from datastore.shard import open_array
 from datastore.takedown import Takedowns, without
-from pipelines.build.card import CardStage
+from datastore.whole import require_whole
+from pipelines.build.card import CardStage, copy_card
+from pipelines.build.compare import READ, WRITTEN, read_by_addition
 from pipelines.build.dedup import Held
 from pipelines.build.executor import Executor
 from pipelines.build.ingest import Embedded, Ingest, named, settings, unnamed
-from pipelines.build.job import Job, begin, discard, require_turn
-from pipelines.build.measured import write_made, write_measured
+from pipelines.build.job import Job, begin, differences, discard, require_turn
+from pipelines.build.measured import made, write_made, write_measured
 from pipelines.build.models import located, pinned
 from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import Corpus, resolve
@@ -59,6 +61,8 @@ class Addition:
         config = pinned(located(self._config(manifest, towers), self.models))
         with self.layout.lock():
             manifest = current_whole(self.layout)  # Another addition may have come before the lock.
+            if (found := self._published(config, towers, manifest)) is not None:
+                return manifest, found
             layout = begin(self.layout, manifest, "add")
             job = Job(layout, self.executor, self.progress)
             corpus = resolve(config, manifest.sources, self.layout.root)
@@ -69,17 +73,38 @@ class Addition:
             takedowns = [entry.path for entry in manifest.takedowns]
             if layout.build_file.exists():
                 takedowns = read_json(layout.build_file)["takedowns"]
-            job.claim(chosen | {"takedowns": takedowns})
+            chosen["takedowns"] = takedowns
+            if layout.build_file.exists():
+                job.claim(chosen)  # Other settings are said before much is read.
+            job.compare(READ, read_by_addition(manifest))
+            job.claim(chosen)
             held = held_by(layout, manifest, takedowns)
             ingest = Ingest(job, config, corpus, manifest.encoder.dtype, held, usage=towers.passages.usage)
             embedded = ingest.embed()
-            if embedded.shards:
+            if embedded.shards or _rows(tuple(layout.root / entry.path for entry in embedded.documents)):
+                # Without a shard, too: an id that came once is taken.
                 entries = ingest.index(embedded, IndexKey.parse(manifest.index.key), manifest.mean_words)
                 manifest = self._publish(job, corpus, embedded, entries)
                 job.finish()
             else:
                 discard(self.layout, manifest, keep_removed=True)
         return manifest, embedded.counts
+
+    def _published(self, config: BuildConfig, towers: Towers, manifest: Manifest) -> dict[str, int] | None:
+        """What this addition added, if it was killed after it had published: it is not to begin anew."""
+        job = Layout(self.layout.root, f"{manifest.edition:04d}-add")
+        generation = made(job) if job.work.exists() and job.build_file.exists() else None
+        if generation is None or not job.manifest(generation - 1).exists():
+            return None
+        before, after = (at_generation(job, n) for n in (generation - 1, generation))
+        corpus = resolve(config, before.sources, job.root)
+        chosen = settings(config, corpus, towers, manifest.encoder.dtype)
+        begun = {name: value for name, value in read_json(job.build_file).items() if name in chosen}
+        if differences(begun, chosen):
+            return None
+        write_measured(job, generation)
+        Job(job, self.executor, self.progress).finish()
+        return {name: count - before.counts.get(name, 0) for name, count in after.counts.items()}
 
     def _config(self, manifest: Manifest, towers: Towers) -> BuildConfig:
         """As the store was built, for other sources; passages alone are embedded."""
@@ -99,8 +124,13 @@ class Addition:
         self, job: Job, corpus: Corpus, embedded: Embedded, entries: tuple[ShardEntry, ...]
     ) -> Manifest:
         grown = self._grown(job.layout, corpus, embedded, entries)
-        encoder = self.query_encoder if grown.encoder.query else self.encoder
-        job.perform(CardStage(job.layout, grown, self.device or grown.config["device"], encoder))
+        before = current(self.layout)
+        job.compare(WRITTEN, {*grown.files} - {*before.files})
+        if entries:
+            encoder = self.query_encoder if grown.encoder.query else self.encoder
+            job.perform(CardStage(job.layout, grown, self.device or grown.config["device"], encoder))
+        else:
+            copy_card(job.layout, before, grown)
         put_files(self.layout, grown)
         with self.layout.publishing():
             # Something may have been taken down since, from what was there and from what is new.
@@ -141,6 +171,7 @@ class Addition:
 
 def require_codec(layout: Layout, manifest: Manifest) -> None:
     """Raise RalmError if shards cannot be added to a store's index or taken out of it."""
+    require_whole(layout.root, [manifest.index.trained])
     if not has_codec(read_trained(layout.root / manifest.index.trained.path)):
         raise RalmError(
             f"The index {manifest.index.key} is one graph over all passages and cannot be changed: build "

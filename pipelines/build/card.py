@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from datastore.errors import RalmError
-from datastore.layout import Layout, Marker
+from datastore.layout import Layout, Marker, atomic_write
 from datastore.manifest import Device, Manifest
 from datastore.origin import Origin
 from datastore.store import Datastore
@@ -66,6 +66,13 @@ class CardStage:
         # Measured: the card is in no checksum, so the marker names no file.
         write_card(self.layout.card(self.manifest.index.key, self.manifest.edition), card)
         return Marker({"queries": card.queries})
+
+
+def copy_card(layout: Layout, before: Manifest, after: Manifest) -> None:
+    """Take over the card of a generation with the same index."""
+    old, new = (layout.card(one.index.key, one.edition) for one in (before, after))
+    if old.exists():
+        atomic_write(new, lambda handle: handle.write(old.read_bytes()))
 
 
 def make_card(store: Datastore, encoder: "Encoder", queries: Sequence[str], keep_lists: bool = True) -> Card:

@@ -21,7 +21,7 @@ from pipelines.build.cut import Chunk, chunk, load_tokenizer
 from pipelines.build.dedup import By, among, load_drops
 from pipelines.build.lines import RepeatedLines
 from pipelines.build.parts import CUT, WHOLE, ShardWriter
-from pipelines.build.read import batches, documents_path, load_hashes, read_documents
+from pipelines.build.read import batches, documents_in, load_hashes, read_documents
 from pipelines.build.repeats import write_texts
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.build.unknown import UNKNOWN
@@ -170,7 +170,7 @@ class ChunkStage:
         for by, partitions in self.partitions.items():
             for _, row, split, kept in load_drops(self.layout, by, number, partitions).tolist():
                 drops[row] = (_REASONS[by], split, kept)
-        for row, document in enumerate(read_documents(documents_path(self.layout, number))):
+        for row, document in enumerate(read_documents(self.layout, number)):
             if row in drops:
                 self._drop(document, *drops[row], removed)
             elif (left := lines.without(document, row)) is not None:
@@ -186,7 +186,7 @@ class ChunkStage:
         if split < 0:
             line |= {"reason": f"{_DUPLICATE[reason]}, of those the store was given before"}
         elif removed.counts.get(reason, 0) < REMOVED_SAMPLE:
-            domain, doc_id = identity_at(documents_path(self.layout, split), kept)
+            domain, doc_id = identity_at(documents_in(self.layout, split), kept)
             line |= {"reason": _DUPLICATE[reason], "kept": {"domain": domain, "id": doc_id}}
         removed.add(reason, line)
 

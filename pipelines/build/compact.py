@@ -20,8 +20,10 @@ from datastore.schema import join_passages
 from datastore.shard import open_array, open_shard
 from datastore.sweep import Swept, sweep
 from datastore.takedown import Takedowns, without
+from datastore.whole import require_whole
 from pipelines.build.add import require_codec
 from pipelines.build.card import CardStage
+from pipelines.build.compare import READ, WRITTEN, copied, read_by_compaction
 from pipelines.build.executor import Executor
 from pipelines.build.job import Job, begin, require_turn
 from pipelines.build.lexical import copy_lexical
@@ -73,6 +75,8 @@ class CompactStage:
     def run(self, number: int) -> Marker:
         group = self.groups[number]
         entries = [self.manifest.shards[place] for place in group.places]
+        # A flipped bit that is copied gets a checksum of its own.
+        require_whole(self.layout.root, [f for place in group.places for f in copied(self.manifest, place)])
         shards = [open_shard(self.layout.root, entry) for entry in entries]
         alive = [np.ones(len(s.vectors), bool) if s.alive is None else s.alive for s in shards]
         # A document has one first row, however many shards it lies in.
@@ -166,13 +170,16 @@ class Compaction:
                 encoder = moved(manifest.encoder, self.encoder, self.query_encoder)
                 if manifest.passages:
                     Checkpoint.of(encoder.for_queries)
-                job.claim({"generation": manifest.generation})
+                job.claim({"generation": manifest.generation, "manifest": manifest.hash})
+                rewritten = [place for group in groups for place in group.places]
+                job.compare(READ, read_by_compaction(manifest, rewritten))
                 markers = job.perform(CompactStage(layout, manifest, groups))
                 manifest = self._publish(job, compacted(manifest, groups, markers))
             job.finish()
             return manifest, sweep(self.layout)
 
     def _publish(self, job: Job, manifest: Manifest) -> Manifest:
+        job.compare(WRITTEN, {*manifest.files} - {*current(self.layout).files})
         if manifest.shards:
             encoder = self.query_encoder if manifest.encoder.query else self.encoder
             job.perform(CardStage(job.layout, manifest, encoder=encoder))

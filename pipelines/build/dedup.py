@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from datastore.layout import Layout, Marker, save_array
 from datastore.shard import open_array
 from datastore.takedown import Takedowns
+from pipelines.build.markers import left_by
 from pipelines.build.read import load_hashes
 
 # 32 bytes of hash and 16 of position for each document: at most about 800 MB a task.
@@ -155,7 +156,8 @@ def load_drops(layout: Layout, by: Dropped, split: int, partitions: int) -> NDAr
     """The duplicates of one split over all partitions, by row: int64 [duplicates, 4]."""
     parts = [np.empty((0, 4), np.int64)]
     for partition in range(partitions):
-        found = open_array(drops_path(layout, by, partition))
+        path = drops_path(layout, by, partition)
+        found = open_array(left_by(layout, partition, path, f"dedup-{by}", f"{by}-cluster"))
         begin, end = np.searchsorted(found[:, 0], [split, split + 1])
         parts.append(np.array(found[begin:end]))  # The file is let go of: there may be very many.
     drops = np.concatenate(parts)

@@ -14,7 +14,7 @@ from datastore.errors import RalmError
 from datastore.layout import FileInfo, Layout, Marker, move, save_array
 from datastore.manifest import Device, Dtype, FileEntry
 from pipelines.build.chunk import ChunkStage
-from pipelines.build.parts import read_tokens, tokens_path
+from pipelines.build.parts import load_tokens
 from pipelines.build.peaks import name_of
 from pipelines.build.shards import NumberedShard
 from retriever.checkpoint import Checkpoint
@@ -59,7 +59,7 @@ class EmbedStage:
 
     def run(self, number: int) -> Marker:
         shard = self.shards[number]
-        ids = read_tokens(tokens_path(self.layout, shard.split, shard.part))
+        ids = load_tokens(self.layout, shard.split, shard.part)
         encoder = load_encoder(self.encoder, self.dtype, self.device, self.usage)
         info = write_vectors(self.layout, self.layout.vectors(shard.number), embed(encoder, ids))
         aside = work_of(encoder, ids)
@@ -96,7 +96,7 @@ class EarlyEmbedStage:
         # A shard is written while the next one is embedded.
         with ThreadPoolExecutor(1) as writer:
             for part in range(-(-cut.counts["passages"] // self.per_shard)):
-                ids = read_tokens(tokens_path(self.layout, number, part))
+                ids = load_tokens(self.layout, number, part)
                 path = vectors_path(self.layout, number, part)
                 files.append(writer.submit(write_vectors, self.layout, path, embed(encoder, ids)))
                 every += ids

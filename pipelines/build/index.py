@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from datastore.layout import Layout, Marker, checksum, save_array
+from datastore.layout import FileInfo, Layout, Marker, checksum, save_array
 from datastore.manifest import Device
 from datastore.shard import open_array, open_passages, shard_keys
 from datastore.view import mix
+from datastore.whole import compare
+from pipelines.build.markers import left_by
 from pipelines.build.shards import NumberedShard
 from retriever.sizing import IndexKey
 
@@ -50,6 +52,11 @@ def _one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
+def _open_vectors(layout: Layout, task: int, shard: int) -> NDArray[np.float16]:
+    """The vectors of a shard, which a task of embedding has left."""
+    return open_array(left_by(layout, task, layout.vectors(shard), "embed"))
+
+
 @dataclass(frozen=True)
 class TrainStage:
     """Trains the quantizer: one task, on passages chosen by a hash of their keys."""
@@ -61,6 +68,8 @@ class TrainStage:
     seed: int
     rows: tuple[int, ...]
     device: Device = "cpu"
+    # What cutting wrote, to compare with; nothing is compared without.
+    passages: tuple[FileInfo, ...] = ()
 
     def sizes(self) -> Sequence[int]:
         # Flat has nothing to learn, a graph takes every vector in.
@@ -103,9 +112,11 @@ class TrainStage:
         return codec.train(self.key, sample, self.device, self.seed)
 
     def _shards(self) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.float16]]]:
+        for file in self.passages:
+            compare(self.layout.root / file.path, file)
         for shard in range(len(self.rows)):
             keys = shard_keys(open_passages(self.layout.passages(shard)))
-            yield mix(keys, self.seed), open_array(self.layout.vectors(shard))
+            yield mix(keys, self.seed), _open_vectors(self.layout, shard, shard)
 
 
 @dataclass(frozen=True)
@@ -129,11 +140,11 @@ class EncodeStage:
             return Marker({"rows": shard.rows})
         from retriever.index import encode, has_codec
 
-        path = self.layout.trained(self.key.text)
+        path = left_by(self.layout, 0, self.layout.trained(self.key.text), TrainStage.name)
         trained = _load_trained(path, checksum(path))
         if not has_codec(trained):
             return Marker({"rows": shard.rows})
-        vectors = open_array(self.layout.vectors(shard.number))
+        vectors = _open_vectors(self.layout, number, shard.number)
         if self.device == "cuda":
             codes = _load_codec(path, checksum(path), self.device).encode(vectors)
         else:

@@ -5,8 +5,8 @@ written to the job's `build.json`, so a job that is killed and started again goe
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from datastore.layout import Layout, Marker, move, read_json, write_json
 from datastore.manifest import FileEntry, Manifest
 from datastore.origin import Origin, address_of
 from datastore.sweep import sweep
+from pipelines.build.compare import CompareStage
 from pipelines.build.executor import Executor
 from pipelines.build.markers import markers_of
 from pipelines.build.progress import BuildProgress, Silent, shown
@@ -26,6 +27,8 @@ from pipelines.build.task import Task
 # What stages hand to each other, and the bytes that tasks write. Raised when a change to the code makes a job
 # that is half done go on wrongly.
 WORK = 3
+# The folder of what could not be read.
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,15 @@ class Job:
             if ready or left:
                 self.executor.run([*ready, *(Task(first, n) for n in left)], done)
         return self._markers(first), self._markers(second)
+
+    def compare(self, name: str, files: Iterable[FileEntry]) -> None:
+        """Compare files of the store with their checksums, in each run anew.
+
+        Raises RalmError naming one that is not what it was.
+        """
+        stage = CompareStage.of(name, self.layout, files)
+        shutil.rmtree(self.layout.marker(stage.name, 0).parent, ignore_errors=True)
+        self.perform(stage)
 
     def _left(self, stage: Stage) -> list[int]:
         return [n for n in range(len(stage.sizes())) if self.layout.done(stage.name, n) is None]
@@ -195,8 +207,9 @@ def begin(layout: Layout, manifest: Manifest, kind: str) -> Layout:
     mine = Layout(layout.root, f"{manifest.edition + 1:04d}-{kind}")
     unfinished = pending(layout, manifest)
     if unfinished is None:
-        # Left by a job that was killed after it had published.
+        # Left by a job that was killed after it had published, and by one that added nothing.
         shutil.rmtree(layout.work, ignore_errors=True)
+        shutil.rmtree(layout.root / "removed" / mine.job, ignore_errors=True)
     elif unfinished.job != mine.job:
         what = unfinished.job.partition("-")[2]
         name = address_of(layout.root)
@@ -218,7 +231,11 @@ def discard(layout: Layout, manifest: Manifest, keep_removed: bool = False) -> s
     # In one step: of markers without settings another job would believe that they are its own.
     move(found.stages, found.work / "discarded")
     shutil.rmtree(found.work, ignore_errors=True)
-    if not keep_removed:
-        shutil.rmtree(found.root / "removed" / found.job, ignore_errors=True)
+    removed = found.root / "removed" / found.job
+    for folder in removed.glob("*"):
+        if not (keep_removed and folder.name == UNREADABLE):
+            shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        removed.rmdir()  # If nothing is left in it.
     sweep(layout)
     return found.job

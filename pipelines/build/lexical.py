@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from datastore.layout import FileInfo, Layout, Marker, save_array
 from datastore.manifest import ShardEntry
 from datastore.shard import open_array, open_passages
+from datastore.whole import compare
 from pipelines.build.shards import NumberedShard
 
 
-def _texts(layout: Layout, shard: int) -> list[str]:
-    texts: list[str] = open_passages(layout.passages(shard)).column("text").to_pylist()
+def _texts(layout: Layout, shard: NumberedShard) -> list[str]:
+    path = layout.passages(shard.number)
+    compare(path, shard.passages)
+    texts: list[str] = open_passages(path).column("text").to_pylist()
     return texts
 
 
@@ -34,7 +37,7 @@ class LengthStage:
     def run(self, number: int) -> Marker:
         from retriever.lexical import total_length
 
-        return Marker({"words": total_length(_texts(self.layout, self.shards[number].number))})
+        return Marker({"words": total_length(_texts(self.layout, self.shards[number]))})
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class LexicalStage:
 
     def run(self, number: int) -> Marker:
         shard = self.shards[number]
-        infos = write_lexical(self.layout, shard.number, _texts(self.layout, shard.number), self.mean_length)
+        infos = write_lexical(self.layout, shard.number, _texts(self.layout, shard), self.mean_length)
         return Marker({"rows": shard.rows}, infos)
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from datastore.layout import FileInfo, Layout, Marker
 from datastore.schema import Document, text_hash
 from pipelines.build.dedup import By, load_drops
-from pipelines.build.read import documents_path, load_hashes, read_documents
-from pipelines.build.repeats import texts_path, write_sorted, write_texts
+from pipelines.build.read import load_hashes, read_documents
+from pipelines.build.repeats import load_texts, write_sorted, write_texts
 from pipelines.build.stage import RemovedLog
 from pipelines.config import DuplicateLines
 
@@ -46,7 +46,7 @@ class LineStage:
         for by, partitions in self.partitions.items():
             keep[load_drops(self.layout, by, number, partitions)[:, 1]] = False
         hashes = array("Q")  # 24 bytes a line, where tuples would take 200.
-        for row, document in enumerate(read_documents(documents_path(self.layout, number))):
+        for row, document in enumerate(read_documents(self.layout, number)):
             for at, line in enumerate(document.text.split("\n") if keep[row] else ()):
                 if len(line.strip()) >= self.settings.min_chars:
                     hashes.extend((*text_hash(line), row << _LINE_BITS | at))
@@ -83,7 +83,7 @@ class RepeatedLines:
 
     def _known(self) -> FileInfo:
         """Keep what lines of a later addition are compared with: uint64 [lines, 4], text and identity."""
-        found = np.load(texts_path(self._layout, "line", self._split))
+        found = load_texts(self._layout, "line", self._split)
         stay = found[~np.isin(found[:, 2], self._places.astype(np.uint64))]
         identities = load_hashes(self._layout, self._split)[stay[:, 2] >> np.uint64(_LINE_BITS), :2]
         rows = np.column_stack([stay[:, :2], identities])

@@ -1,9 +1,11 @@
 """What tasks have left when they were done, also on other machines."""
 
+from pathlib import Path
 from time import monotonic, sleep
 
 from datastore.errors import Unavailable
 from datastore.layout import Layout, Marker
+from datastore.whole import compare
 
 # How long a marker of another node may take to be seen here: what NFS knows of a folder holds up to a minute.
 _SECONDS = 90.0
@@ -26,3 +28,19 @@ def markers_of(layout: Layout, stage: str, count: int) -> list[Marker]:
             "cluster see that folder?"
         )
     return [marker for marker in found if marker is not None]
+
+
+def left_by(layout: Layout, number: int, path: Path, *stages: str) -> Path:
+    """A file that a task of one of these stages has left for others, compared with what its marker says.
+
+    Nothing is compared where no marker names it. Raises RalmError if it is not what was written.
+    """
+    name = path.relative_to(layout.root).as_posix()
+    for stage in stages:
+        marker = layout.done(stage, number)
+        for file in marker.files if marker else ():
+            if file.path == name:
+                again = f"delete {layout.marker(stage, number)} and run the same command again: its task is "
+                compare(path, file, f"{again}done anew.")
+                return path
+    return path

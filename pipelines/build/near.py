@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from datastore.layout import Layout, Marker, save_array
 from datastore.shard import open_array
 from pipelines.build.dedup import NOTHING, By, Held, drops_path, load_drops
+from pipelines.build.markers import left_by
 from pipelines.build.minhash import band_keys, jaccard, members, shingles, signatures
-from pipelines.build.read import documents_path, load_hashes
+from pipelines.build.read import documents_in, load_hashes
 from pipelines.build.signed import Signed, documents_of, first_of, places_of
 from pipelines.config import NearDuplicates
 
@@ -68,7 +69,7 @@ class SignStage:
             keep[load_drops(self.layout, by, number, self.partitions)[:, 1]] = False
         keys = [np.empty((0, 2), np.uint64)]
         sets = [np.empty(0, np.uint32)] * len(keep)
-        for rows, texts in _batches(documents_path(self.layout, number), keep):
+        for rows, texts in _batches(documents_in(self.layout, number), keep):
             # A text without words has no n-gram: equal to nothing.
             found = [
                 (row, shingles(text, self.settings.words)) for row, text in zip(rows, texts, strict=True)
@@ -182,7 +183,7 @@ class VerifyStage:
         """The pairs whose later document is in this split, ascending by their earlier one."""
         parts = [np.empty((0, 2), np.int64)]
         for part in range(self.ranges):
-            found = open_array(pairs_path(self.layout, part))
+            found = open_array(left_by(self.layout, part, pairs_path(self.layout, part), PairStage.name))
             begin, end = np.searchsorted(found[:, 0], [first_of(split), first_of(split + 1)])
             parts.append(np.array(found[begin:end]))
         pairs = _distinct(np.concatenate(parts))
@@ -240,7 +241,10 @@ class ClusterStage:
         return [sum(self.edges)]
 
     def run(self, number: int) -> Marker:
-        paths = [edges_path(self.layout, split) for split in range(len(self.edges))]
+        paths = [
+            left_by(self.layout, split, edges_path(self.layout, split), VerifyStage.name)
+            for split in range(len(self.edges))
+        ]
         found = _forest(np.concatenate([np.empty((0, 2), np.int64), *map(np.load, paths)]))
         dropped, kept = found[found[:, 0] >= 0].T  # What the store held before stays as it is.
         drops = np.column_stack([*places_of(dropped), *places_of(kept)])

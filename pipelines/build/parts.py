@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout
 from datastore.schema import Passage, passages_to_batch
+from pipelines.build.markers import left_by
 
 # The folder of shards as they are numbered, and of those that lose repeated passages before.
 WHOLE = "chunks"
@@ -69,8 +70,9 @@ def write_batch(handle: object, batch: pa.RecordBatch) -> None:
         writer.write_batch(batch)
 
 
-def read_tokens(path: Path) -> list[NDArray[np.int32]]:
-    """The token ids of a shard's passages, in row order."""
+def load_tokens(layout: Layout, split: int, part: int, folder: str = WHOLE) -> list[NDArray[np.int32]]:
+    """The token ids of a shard's passages, in row order. Raises RalmError if they have been changed since."""
+    path = left_by(layout, split, tokens_path(layout, split, part, folder), "thin", "chunk")
     with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
         ids = file.get_batch(0).column("ids")
     offsets, values = ids.offsets.to_numpy(), ids.values.to_numpy()

@@ -23,7 +23,7 @@ from datastore.schema import (
 )
 from datastore.shard import open_array
 from datastore.takedown import Takedowns
-from pipelines.build.markers import markers_of
+from pipelines.build.markers import left_by, markers_of
 from pipelines.build.sources import Corpus, Split
 from pipelines.build.stage import RemovedLog
 from pipelines.config import BuildConfig
@@ -227,11 +227,17 @@ def batches(
 
 def load_hashes(layout: Layout, split: int) -> NDArray[np.uint64]:
     """A split's hashes, memory-mapped: uint64 [documents, 4]."""
-    return open_array(hashes_path(layout, split))
+    return open_array(left_by(layout, split, hashes_path(layout, split), ReadStage.name))
 
 
-def read_documents(path: Path) -> Iterator[Document]:
+def documents_in(layout: Layout, split: int) -> Path:
+    """Where a split's documents lie. Raises RalmError if they are not what was written."""
+    return left_by(layout, split, documents_path(layout, split), ReadStage.name)
+
+
+def read_documents(layout: Layout, split: int) -> Iterator[Document]:
     """The documents of a split, a batch in memory at a time."""
+    path = documents_in(layout, split)
     with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
         for number in range(file.num_record_batches):
             yield from batch_to_documents(file.get_batch(number))

@@ -17,6 +17,7 @@ from datastore.layout import FileInfo, Layout, Marker, save_array
 from datastore.shard import open_array
 from datastore.takedown import Takedowns
 from pipelines.build.dedup import NOTHING, Held, among, drops_path, duplicates
+from pipelines.build.markers import left_by
 
 # 16 bytes of hash and 16 of place for each text, and as much again to sort them: about 1 GB a task.
 _TEXTS_PER_RANGE = 16_000_000
@@ -27,6 +28,12 @@ What = Literal["passage", "line"]
 def texts_path(layout: Layout, what: What, split: int) -> Path:
     """Where the hashes of a split's texts lie: uint64 [texts, 3], high and low half and place, ascending."""
     return layout.work / f"{what}-hashes" / f"{split:05d}.npy"
+
+
+def load_texts(layout: Layout, what: What, split: int) -> NDArray[np.uint64]:
+    """The hashes of a split's texts, memory-mapped. Raises RalmError if they are not what was written."""
+    path = texts_path(layout, what, split)
+    return open_array(left_by(layout, split, path, "lines" if what == "line" else "chunk"))
 
 
 def write_texts(layout: Layout, what: What, split: int, hashes: "array[int]") -> FileInfo:
@@ -84,13 +91,13 @@ class RepeatStage:
         hashes, places = [np.empty((0, 2), np.uint64)], [np.empty((0, 2), np.int64)]
         known, _ = self._known
         for split, path in enumerate(known, -len(known)):
-            found = self._stretch(path, number)
+            found = self._stretch(open_array(path), number)
             # What is taken down is not in the store: another document may have its text.
             found = found[~among(found[:, 2:], gone)]
             hashes.append(found[:, :2])
             places.append(np.column_stack([np.full(len(found), split), np.arange(len(found))]))
         for split in range(len(self.texts)):
-            found = self._stretch(texts_path(self.layout, self.what, split), number)
+            found = self._stretch(load_texts(self.layout, self.what, split), number)
             hashes.append(found[:, :2])
             places.append(np.column_stack([np.full(len(found), split), found[:, 2].astype(np.int64)]))
         repeats = duplicates(np.concatenate(hashes), np.concatenate(places))
@@ -99,9 +106,8 @@ class RepeatStage:
         info = self.layout.write(path, lambda handle: save_array(handle, repeats))
         return Marker({"repeats": len(repeats)}, (info,))
 
-    def _stretch(self, path: Path, number: int) -> NDArray[np.uint64]:
+    def _stretch(self, found: NDArray[np.uint64], number: int) -> NDArray[np.uint64]:
         """The rows of a file whose hash is in this range."""
-        found = open_array(path)
         # Widened: the end of the last range is 2^64.
         begin, end = (at * 2**64 // self.ranges for at in (number, number + 1))
         first = int(np.searchsorted(found[:, 0], np.uint64(begin)))

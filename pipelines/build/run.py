@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from datastore.errors import RalmError
 from datastore.generation import current, publish, published, put_files
-from datastore.layout import Layout, read_json, write_json
+from datastore.layout import Layout, Marker, read_json, write_json
 from datastore.manifest import FileEntry, IndexEntry, Manifest
 from datastore.origin import Origin, address_of, locate
 from datastore.shard import file_problem, open_array
 from datastore.takedown import Takedowns, without
+from datastore.whole import compare
 from pipelines.build.card import CardStage
+from pipelines.build.compare import WRITTEN
 from pipelines.build.dedup import Held
 from pipelines.build.evaluation_texts import make_table, question_files
 from pipelines.build.executor import Executor, RayExecutor
@@ -73,6 +76,7 @@ class Build:
                 ingest = Ingest(job, config, corpus, chosen["dtype"], held, towers.passages.usage)
                 manifest = self._stages(ingest, towers, takedowns)
                 manifest = manifest.model_copy(update={"contamination": contamination})
+                job.compare(WRITTEN, manifest.files)
                 job.perform(CardStage(self.layout, manifest, self.config.device))
                 put_files(self.layout, manifest)
                 with self.layout.publishing():
@@ -132,11 +136,12 @@ class Build:
         takedowns, path = _takedowns(self.config), self.layout.takedowns(0)
         if takedowns is None:
             return ()
-        if not path.exists() or not self.layout.build_file.exists():
+        made = not path.exists() or not self.layout.build_file.exists()
+        if made:
             takedowns.write(self.layout, 0)
         # The list itself is in the store; which file or store it was read from changes nothing.
         chosen["config"]["takedowns"] = "000000.jsonl"
-        return (FileEntry.of(self.layout.info(path)),)
+        return (self._fixed("takedowns", path, made),)
 
     def _table(self) -> pa.RecordBatch | None:
         """The evaluation texts to be looked for, before anything is written; None if the store has them."""
@@ -156,7 +161,18 @@ class Build:
         path = self.layout.contamination
         if table is not None:
             self.layout.write(path, partial(write_batch, batch=table))
-        return None if self.config.decontaminate is None else FileEntry.of(self.layout.info(path))
+        if self.config.decontaminate is None:
+            return None
+        return self._fixed("contamination", path, table is not None)
+
+    def _fixed(self, name: str, path: Path, made: bool) -> FileEntry:
+        """A file that all tasks go by, as it was `made`, now or when the build was begun."""
+        marker = None if made else self.layout.done(name, 0)
+        if marker is None:
+            marker = Marker(files=(self.layout.info(path),))
+            self.layout.mark(name, 0, marker)
+        compare(path, marker.files[0])
+        return FileEntry.of(marker.files[0])
 
     def _with_late_takedowns(self, manifest: Manifest) -> Manifest:
         """Hide what has been taken down since the build was begun: it may have taken days."""
@@ -187,7 +203,9 @@ class Build:
         rows = tuple(shard.rows for shard in embedded.shards)
         dimension = open_array(layout.vectors(0)).shape[1]
         key = self._index_key(sum(rows), dimension)
-        (train,) = ingest.job.perform(TrainStage(layout, key, config.seed, rows, config.device))
+        passages = tuple(shard.passages for shard in embedded.shards)
+        training = TrainStage(layout, key, config.seed, rows, config.device, passages)
+        (train,) = ingest.job.perform(training)
         mean_words = ingest.mean_words(embedded.shards) if config.lexical else None
         return Manifest(
             generation=1,

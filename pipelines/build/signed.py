@@ -16,6 +16,7 @@ from datastore.layout import FileInfo, Layout, save_array
 from datastore.shard import open_array
 from datastore.takedown import Takedowns
 from pipelines.build.dedup import NOTHING, Held, among
+from pipelines.build.markers import left_by
 from pipelines.build.repeats import write_sorted
 
 # Of a split: uint64 [keys, 2], band key and row, ascending; uint32 [n-grams], the sets of its documents one
@@ -142,4 +143,6 @@ class Signed:
         return self._open[name]
 
     def _path(self, split: int, part: _Part) -> Path:
-        return self._before[part][split] if split < 0 else self._layout.near(split, part)
+        if split < 0:
+            return self._before[part][split]
+        return left_by(self._layout, split, self._layout.near(split, part), "near-sign")

@@ -25,9 +25,19 @@ from pipelines.config import BuildConfig
 
 # Every stage that a build, an addition or a compaction may have, in their order.
 STAGES = (
-    *("scan", "read", "dedup-id", "dedup-text", "near-sign", "near-pair", "near-verify", "near-cluster"),
+    *(
+        "compare",
+        "scan",
+        "read",
+        "dedup-id",
+        "dedup-text",
+        "near-sign",
+        "near-pair",
+        "near-verify",
+        "near-cluster",
+    ),
     *("lines", "dedup-line", "chunk", "dedup-passage", "thin", "embed", "embed-early", "train", "index"),
-    *("words", "lexical", "compact", "card"),
+    *("words", "lexical", "compact", "compare-new", "card"),
 )
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +19,8 @@ from datastore.schema import Passage, identity_hash, passage_at, text_hash
 from pipelines.build.chunk import ChunkStage, cut_documents_path, without_texts
 from pipelines.build.cut import load_tokenizer
 from pipelines.build.dedup import load_drops
-from pipelines.build.parts import CUT, ShardWriter, part_path, read_tokens, tokens_path
+from pipelines.build.markers import left_by
+from pipelines.build.parts import CUT, ShardWriter, load_tokens, part_path
 from pipelines.build.repeats import write_sorted
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.build.unknown import UNKNOWN
@@ -74,7 +76,8 @@ class ThinStage:
         counts.update({f"removed.{name}": n for name, n in removed.counts.items()})
         array = np.array(hashes, np.uint64).reshape(-1, 4)
         known = write_sorted(self.layout, self.layout.passage_hashes(number), array)
-        documents = without_texts(np.load(cut_documents_path(self.layout, number)), lost)
+        every = np.load(self._cut(number, cut_documents_path(self.layout, number)))
+        documents = without_texts(every, lost)
         path = self.layout.documents(number)
         compared = self.layout.write(path, lambda handle: save_array(handle, documents))
         # A domain that has lost its last passage is none of the store's.
@@ -87,13 +90,17 @@ class ThinStage:
         drops = {row: (split, first) for _, row, split, first in found}
         row, part = 0, 0
         while row < self.passages[number]:
-            ids = read_tokens(tokens_path(self.layout, number, part, CUT))
-            path = part_path(self.layout, number, part, CUT)
+            ids = load_tokens(self.layout, number, part, CUT)
+            path = self._cut(number, part_path(self.layout, number, part, CUT))
             with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
                 batch = file.get_batch(0)
             for at, mine in enumerate(ids):
                 yield passage_at(batch, at), mine, drops.get(row + at)
             row, part = row + len(ids), part + 1
+
+    def _cut(self, split: int, path: Path) -> Path:
+        """A file that cutting has left. Raises RalmError if it is not what was written."""
+        return left_by(self.layout, split, path, ChunkStage.name)
 
     def _discount(self, counts: Counter[str], dropped: list[_Row], listed: RemovedLog) -> None:
         """Take passages of one document out of the counts and, some of them, into the list."""
@@ -119,7 +126,7 @@ class ThinStage:
         if split < 0:
             return {"reason": "a passage in the store already has this text"}
         part, at = divmod(row, self.config.passages_per_shard)
-        path = part_path(self.layout, split, part, CUT)
+        path = self._cut(split, part_path(self.layout, split, part, CUT))
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
             kept = passage_at(file.get_batch(0), at)
         return {

@@ -25,7 +25,7 @@ _SHOWN_DOCUMENTS = 10
 _SHOWN_DOMAINS = 5
 
 
-def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
+def added(store: Path, before: Manifest, manifest: Manifest, counts: Mapping[str, int]) -> None:
     """Print what an addition brought."""
     rows = [
         ("records read", f"{counts['records']:,}"),
@@ -49,7 +49,12 @@ def added(store: Path, manifest: Manifest, counts: Mapping[str, int]) -> None:
     if counts["passages"] and (unread := ignored_by(Layout(store, f"{manifest.edition:04d}-add"))):
         console.print(unread, style="yellow", markup=False)
     if not counts["passages"]:
-        console.print("Nothing is new: the store stays as it was.")
+        same = manifest.generation == before.generation
+        console.print(
+            "Nothing is new: the store stays as it was."
+            if same
+            else "No passage is new. The ids that came are taken from now on."
+        )
 
 
 def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence["Takedown"]) -> None:

@@ -99,6 +99,25 @@ def test_adding_what_is_there_changes_nothing(own_store, corpus):
     assert add_to(own_store, more)[1]["passages"] == 1
 
 
+def test_an_id_that_came_once_is_taken_though_its_text_was_there(own_store, tmp_path, ralm):
+    card = Retriever.open(own_store).card
+    copy = write_lines(tmp_path / "copy.jsonl", [DOCUMENTS[4] | {"id": "copy"}])
+    code, out, _ = ralm("add", own_store, copy, "--executor", "local")
+    assert (code, "No passage is new" in out) == (0, True)
+    manifest = current(Layout(own_store))
+    assert (manifest.generation, manifest.edition, manifest.rows) == (2, 1, len(DOCUMENTS))
+    assert verify(own_store) == []
+    assert Retriever.open(own_store).card == card
+    again = write_lines(
+        tmp_path / "again.jsonl",
+        [DOCUMENTS[4] | {"id": "copy", "text": "a text of its own, long enough"}],
+    )
+    _, counts = add_to(own_store, again)
+    assert counts["removed.duplicate_id"] == 1
+    assert current(Layout(own_store)) == manifest
+    assert not (own_store / "removed" / "0002-add").exists()
+
+
 def test_what_is_taken_down_does_not_come_back(own_store, corpus, tmp_path):
     gone = DOCUMENTS[4]
     delete(own_store, gone["id"])
@@ -214,6 +233,11 @@ def killed_and_resumed(tmp_path, builder, halves, when, file):
         assert verify(roots[1]) == []
         assert status(roots[1]).unfinished == "add" or (when, file) == ("before", "settings")
         assert builder.build(Fault(str(roots[1]), add=str(halves[1]))).error == ""
+        assert tree(roots[1]) == tree(roots[0])
+    else:
+        # What had published is not begun anew, and says what it added.
+        assert add_to(roots[1], halves[1])[1]["indexed"] == 15
+        assert not Layout(roots[1]).work.exists()
         assert tree(roots[1]) == tree(roots[0])
     assert current(Layout(roots[1])) == current(Layout(roots[0]))
     assert verify(roots[1]) == []

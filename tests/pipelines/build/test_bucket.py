@@ -178,7 +178,8 @@ def test_a_build_that_is_cut_off_while_it_is_put_goes_on(
     assert "store/manifest.json" not in objects.tree(bucket)
     proxy.up = None
     manifest = build_store(root, towns)
-    assert {path: path.stat().st_mtime_ns for path in root.rglob("stages/*/*.json")} == done
+    again = {path: path.stat().st_mtime_ns for path in root.rglob("stages/*/*.json")}
+    assert {path.parent.name for path in done if again[path] != done[path]} <= {"compare-new"}
     assert current(Layout(on(1, address))).hash == manifest.hash
 
 

@@ -44,7 +44,7 @@ def test_a_card_is_in_no_checksum(tmp_path, corpus):
     (tmp_path / "s" / "index" / "Flat" / "card.0.json").unlink()
     Datastore.open(tmp_path / "s")
     marker = read_json(tmp_path / "s" / "stages" / "card" / "00000.json")
-    assert marker == {"counts": {"queries": 9}, "files": []}
+    assert marker.items() >= {"counts": {"queries": 9}, "files": []}.items()
     assert current(Datastore.open(tmp_path / "s").layout).hash == manifest.hash
 
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from datastore.layout import Layout
 from datastore.schema import Passage
-from pipelines.build.parts import CUT, ShardWriter, part_path, read_tokens, tokens_path
+from pipelines.build.parts import CUT, ShardWriter, load_tokens, part_path
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=4), max_size=12), st.integers(1, 5))
@@ -16,7 +16,7 @@ def test_shards_are_filled_one_after_another(tmp_path_factory, ids, per_shard):
     files = writer.finish()
     parts = -(-len(ids) // per_shard)
     assert len(files) == 2 * parts
-    found = [read_tokens(tokens_path(layout, 3, part, CUT)) for part in range(parts)]
+    found = [load_tokens(layout, 3, part, CUT) for part in range(parts)]
     assert [len(part) for part in found[:-1]] == [per_shard] * max(0, parts - 1)
     assert [one.tolist() for part in found for one in part] == ids
     assert all(part_path(layout, 3, part, CUT).exists() for part in range(parts))

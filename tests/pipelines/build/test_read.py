@@ -10,7 +10,6 @@ from pipelines.build.progress import Silent
 from pipelines.build.read import (
     ReadStage,
     ScanStage,
-    documents_path,
     load_hashes,
     number_records,
     read_documents,
@@ -30,7 +29,7 @@ def stage_over(tmp_path, records, **settings):
 def test_documents_and_hashes_of_a_split_stand_side_by_side(tmp_path):
     stage = stage_over(tmp_path, documents())
     marker = stage.run(0)
-    found = list(read_documents(documents_path(stage.layout, 0)))
+    found = list(read_documents(stage.layout, 0))
     assert [d.id for d in found] == [d["id"] for d in documents()]
     assert load_hashes(stage.layout, 0).tolist() == [
         [*identity_hash(d.domain, d.id), *text_hash(d.text)] for d in found
@@ -91,7 +90,7 @@ def test_a_sources_share_of_documents_is_kept_and_the_rest_counted(tmp_path):
     counts = stage.run(0).counts
     assert counts["documents"] == 40 == counts["kept"] + counts["removed.sampled_out"]
     assert 8 < counts["kept"] < 32
-    found = list(read_documents(documents_path(stage.layout, 0)))
+    found = list(read_documents(stage.layout, 0))
     assert {d.metadata["licence"] for d in found} == {"CC0"}
 
 
@@ -105,7 +104,7 @@ def test_records_are_numbered_through_a_cut_file(tmp_path):
     ids = []
     for number in range(len(corpus.splits)):
         perform(numbered, number)
-        ids += [d.id for d in read_documents(documents_path(stage.layout, number))]
+        ids += [d.id for d in read_documents(stage.layout, number)]
     assert len(corpus.splits) > 10
     assert ids == [f"a.jsonl:{n + 1}" for n in range(200)]
 
@@ -123,6 +122,6 @@ def test_a_limit_takes_the_first_documents_over_all_splits(tmp_path):
 def test_an_empty_split_is_an_empty_file(tmp_path):
     stage = stage_over(tmp_path, [])
     stage.run(0)
-    assert list(read_documents(documents_path(stage.layout, 0))) == []
+    assert list(read_documents(stage.layout, 0)) == []
     assert load_hashes(stage.layout, 0).shape == (0, 4)
     assert load_hashes(stage.layout, 0).dtype == np.uint64

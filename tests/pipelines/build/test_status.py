@@ -69,7 +69,7 @@ def test_what_has_changed_a_store_since_is_shown_by_its_generation(own_store, ra
     assert {"read", "train", "card"} <= {*named[0]}
     assert {"read", "embed", "card"} <= {*named[1]}
     assert "train" not in named[1]
-    assert named[2] == ["compact", "card"]
+    assert named[2] == ["compare", "compact", "compare-new", "card"]
     _, out, _ = ralm("status", own_store)
     for title in ("build, generation 1", "add, generation 3", "compact, generation 4"):
         assert f"{own_store}: {title}" in out

@@ -26,11 +26,13 @@ def after(manifest, **changed):
 
 def test_an_addition_of_nothing_new_says_so(manifest, capsys):
     counts = {"records": 2, "unreadable": 0, "indexed": 0, "passages": 0, "removed.duplicate_id": 2}
-    added(STORE, manifest, counts)
+    added(STORE, manifest, manifest, counts)
     out = capsys.readouterr().out
     assert "removed: duplicate id" in out
     assert "Nothing is new" in out
-    added(STORE, after(manifest), counts | {"passages": 1, "unreadable": 1})
+    added(STORE, manifest, after(manifest), counts)
+    assert "The ids that came are taken" in capsys.readouterr().out
+    added(STORE, manifest, after(manifest), counts | {"passages": 1, "unreadable": 1})
     out = capsys.readouterr().out
     assert "Nothing is new" not in out
     assert f"{STORE}/removed/" in out
