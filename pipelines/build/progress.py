@@ -10,12 +10,17 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
 _LINE_SECONDS = 10.0
+# Columns that a bar with all its figures takes.
+_WIDE = 112
+# Characters of a total that leaves no room for a rate beside it on a narrow one.
+_LONG = 9
 
 
 class BuildProgress(Protocol):
@@ -122,7 +127,24 @@ class Bars:
 
     def start(self, stage: str, unit: str, total: int, done: int) -> None:
         self._unit, self._rate = unit, Rate(total, done)
-        self._progress = Progress(
+        self._progress = Progress(*self._columns(), console=self._console)
+        self._task = self._progress.add_task(stage, total=max(total, 1), amount="", rate="", left="")
+        self._progress.start()
+        self._show()
+
+    def _columns(self) -> list[ProgressColumn]:
+        """What a line shows: on a narrow terminal less of it, for what does not fit is cut in the middle."""
+        if self._console.width < _WIDE:
+            whole = amount(self._rate.total, "bytes" if self._unit == "bytes" else "")
+            rate = [TextColumn("[cyan]{task.fields[rate]:>18}")] if len(whole) < _LONG else []
+            return [
+                TextColumn("{task.description:>10}"),
+                BarColumn(4),
+                TextColumn("{task.fields[amount]:>27}"),
+                *rate,
+                TextColumn("[dim]{task.fields[left]}"),
+            ]
+        return [
             TextColumn("{task.description:>10}"),
             BarColumn(28),
             TextColumn("{task.fields[amount]:>28}"),
@@ -130,11 +152,7 @@ class Bars:
             TimeElapsedColumn(),
             TextColumn("[dim]left"),
             TimeRemainingColumn(compact=True),
-            console=self._console,
-        )
-        self._task = self._progress.add_task(stage, total=max(total, 1), amount="", rate="")
-        self._progress.start()
-        self._show()
+        ]
 
     def advance(self, units: int) -> None:
         self._rate.advance(units)
@@ -149,13 +167,14 @@ class Bars:
         self._progress.stop()
 
     def _show(self) -> None:
-        rate = self._rate.per_second
+        rate, left = self._rate.per_second, self._rate.seconds_left
         done = amount(self._rate.done, "bytes" if self._unit == "bytes" else "")
         self._progress.update(
             self._task,
             completed=self._rate.done,
             amount=f"{done} of {amount(self._rate.total, self._unit)}",
             rate=f"{amount(rate, self._unit)}/s" if rate else "",
+            left="" if left is None else f"{duration(left)} left" if left else duration(self._rate.seconds),
         )
 
 

@@ -72,7 +72,11 @@ def built(store: Path, manifest: Manifest) -> None:
     if said := known_ids(counts):
         console.print(said, style="yellow", markup=False)
     if counts["unreadable"]:
-        console.print(f"What could not be read: {escape(str(store))}/removed/unreadable/", style="yellow")
+        console.print(
+            f"What could not be read: {escape(str(store))}/removed/unreadable/",
+            style="yellow",
+            soft_wrap=True,
+        )
     if unread := ignored_by(Layout(store)):
         console.print(unread, style="yellow", markup=False)
 

@@ -45,7 +45,9 @@ def added(store: Path, before: Manifest, manifest: Manifest, counts: Mapping[str
     if said := known_ids(counts):
         console.print(said, style="yellow", markup=False)
     if counts["unreadable"]:
-        console.print(f"What could not be read: {escape(str(store))}/removed/", style="yellow")
+        console.print(
+            f"What could not be read: {escape(str(store))}/removed/", style="yellow", soft_wrap=True
+        )
     if counts["passages"] and (unread := ignored_by(Layout(store, f"{manifest.edition:04d}-add"))):
         console.print(unread, style="yellow", markup=False)
     if not counts["passages"]:
@@ -69,6 +71,7 @@ def deleted(store: Path, before: Manifest, after: Manifest, documents: Sequence[
         f"A server that is running leaves them out as soon as it has opened this generation. "
         f"`ralm compact {address_of(store)}` removes them from the disk.",
         markup=False,
+        soft_wrap=True,
     )
 
 

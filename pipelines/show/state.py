@@ -21,7 +21,7 @@ def status(store: Path, found: "Status") -> None:
     """Print the stages of a build, and of what has changed the store since."""
     for job in found.jobs:
         what = f": {_called(job)}" if len(found.jobs) > 1 else ""
-        console.print(f"{address_of(store)}{what}", style="italic", markup=False)
+        console.print(f"{address_of(store)}{what}", style="italic", markup=False, soft_wrap=True)
         console.print(_stages(job))
     for note in _notes(found):
         console.print(note, style="dim", markup=False)
@@ -48,6 +48,7 @@ def status(store: Path, found: "Status") -> None:
             f"`ralm discard {address_of(store)}` to give it up.",
             style="yellow",
             markup=False,
+            soft_wrap=True,
         )
     elif not found.manifest:
         console.print("Not finished: run the same `ralm build` again, it goes on where it stopped.")
@@ -97,6 +98,8 @@ def _stages(job: "JobStatus") -> Table:
 def verified(store: Path, problems: Sequence[str]) -> None:
     """Print what `verify` found."""
     for problem in problems:
-        console.print(problem, style="red", markup=False)
+        console.print(problem, style="red", markup=False, soft_wrap=True)
     if not problems:
-        console.print(f"{address_of(store)} is whole: checksums, counts and rows agree.", markup=False)
+        console.print(
+            f"{address_of(store)} is whole: checksums, counts and rows agree.", markup=False, soft_wrap=True
+        )

@@ -17,10 +17,13 @@ def print_json(content: object) -> None:
 
 
 def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Print names and their values under a title."""
-    table = Table(title=escape(title), show_header=False, title_justify="left", box=None)
+    """Print names and their values under a title: a path, mostly, which is left in one piece to be copied."""
+    console.print(title, style="italic", markup=False, soft_wrap=True)
+    table = Table(show_header=False, box=None)
     table.add_column(style="dim")
-    table.add_column(justify="right")
+    # A number is never broken: names are, sooner.
+    widest = max((len(word) for _, value in rows for word in value.split()), default=0)
+    table.add_column(justify="right", min_width=min(widest, console.width // 2))
     for row in rows:
         table.add_row(*map(escape, row))
     console.print(table)

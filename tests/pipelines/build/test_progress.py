@@ -69,6 +69,23 @@ def test_bars_reach_their_end():
     assert "embed" in stream.getvalue()
 
 
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+@pytest.mark.parametrize(
+    ("unit", "total"),
+    [("documents", 141_510), ("bytes", 4_000_000_000), ("questions", 3), ("passages", 8 * 10**9)],
+)
+def test_no_figure_of_a_bar_is_cut(width, unit, total):
+    stream = io.StringIO()
+    bars = Bars(Console(file=stream, force_terminal=True, width=width, color_system=None))
+    bars.start("dedup-text", unit, total, 0)
+    bars.advance(total // 3)
+    bars.stop()
+    assert "…" not in stream.getvalue()
+    assert f" of {amount(total, unit)}" in stream.getvalue()
+    assert "/s" in stream.getvalue() or total > 10**6
+    assert "left" in stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("joules", "shown"), [(812.4, "812 J"), (12_345, "12.3 kJ"), (1.5e6, "1.5 MJ"), (3.6e8, "100.0 kWh")]
 )

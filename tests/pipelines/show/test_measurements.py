@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from pipelines.evaluate.scaling import Curve, Point, Study
@@ -47,6 +48,23 @@ def test_many_metrics_fit_a_terminal_with_whole_headings(capsys, monkeypatch):
     assert "…" not in out
     assert out.count("containment") == 4
     assert max(map(len, out.splitlines()[:-1])) <= 80
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_more_metrics_than_fit_are_several_tables_with_whole_numbers(capsys, monkeypatch, width):
+    monkeypatch.setattr("pipelines.show.measurements.console", Console(width=width))
+    study = Study(Path("store"), Path("questions.jsonl"), Path("out"))
+    metrics = [(metric, k) for metric in ("recall", "containment") for k in (1, 5, 20)]
+    metrics += [("reader containment", 3), ("reader exact match", 3)]
+    rest = 1_234_567_890, 0.9, 0.85, 0.95, 20, 0, "hash", "given", "dense", "", "", 0
+    points = tuple(Point(metric, k, share, 1, *rest) for share in (0.01, 1.0) for metric, k in metrics)
+    curve(Curve(study, points), Path("out"))
+    *lines, _ = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    shown = " ".join(lines).split()
+    assert shown.count("90.0") == shown.count("[85.0–95.0]") == len(points)
+    assert shown.count("1,234,567,890") == shown.count("fraction") * 2
+    assert shown.count("Scaling") == 1
 
 
 def test_a_curve_says_where_its_table_lies(capsys):

@@ -1,4 +1,6 @@
 import orjson
+import pytest
+from rich.console import Console
 
 from pipelines.show.terminal import print_json, print_rows
 
@@ -8,6 +10,17 @@ def test_rows_that_look_like_markup_are_shown_as_they_are(capsys):
     title, row = capsys.readouterr().out.splitlines()
     assert title.strip() == "[red]store[/red]"
     assert row.split() == ["[bold]name[/bold]", "[dim]1[/dim]"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_neither_a_path_nor_a_number_is_broken(capsys, monkeypatch, width):
+    monkeypatch.setattr("pipelines.show.terminal.console", Console(width=width, highlight=False))
+    path = "/a/path/" + "of-many-folders/" * 10
+    print_rows(path, [("what a row with a rather long name counts, and more", "123,456,789,012,345")])
+    title, *rows = capsys.readouterr().out.splitlines()
+    assert title == path
+    assert sum(row.split()[-1] == "123,456,789,012,345" for row in rows) == 1
+    assert max(map(len, rows)) <= width
 
 
 def test_json_is_json_whatever_it_holds(capsys):
