@@ -27,6 +27,8 @@ _LATER = ("contamination", "passage_hashes", "line_hashes", "near")
 PASSAGES_CUT, LINES_COMPARED = "passages_cut", "lines_compared"
 # Counts the passages that compactions have left out.
 TAKEN_DOWN = "dropped.taken_down"
+# Counts the documents that were read out of compressed data whose checksum is wrong or missing.
+DOUBTFUL = "doubtful"
 Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "cuda"]
 Pooling = Literal["mean", "cls", "last"]

@@ -11,7 +11,7 @@ import pyarrow as pa
 from datastore.errors import RalmError
 from datastore.generation import open_current
 from datastore.layout import Layout, read_json, read_marker
-from datastore.manifest import LINES_COMPARED, PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest
+from datastore.manifest import DOUBTFUL, LINES_COMPARED, PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest
 from datastore.origin import Origin, address_of, locate
 from datastore.schema import passage_at
 from datastore.shard import file_problem, open_array, open_shard
@@ -30,6 +30,8 @@ def count_problems(manifest: Manifest) -> Iterator[str]:
         yield "records read are not documents plus unreadable and skipped records"
     if counts["documents"] != counts["indexed"] + removed:
         yield "documents are not those indexed plus those removed"
+    if counts.get(DOUBTFUL, 0) > counts["documents"]:
+        yield "doubtful documents are more than were read"
     if counts["passages"] != manifest.rows:
         yield "passages are not the rows of the shards"
     if sum(manifest.domains.values()) != manifest.passages:

@@ -4,7 +4,7 @@ A split's documents go to one Arrow file in `work/`, their hashes to an array be
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.layout import Layout, Marker, save_array
+from datastore.manifest import DOUBTFUL
 from datastore.schema import (
     DOCUMENT_SCHEMA,
     Document,
@@ -32,7 +33,7 @@ from pipelines.filters.length import Length
 from pipelines.readers.lines import count_newlines
 from pipelines.readers.metadata import LeftOut
 from pipelines.readers.reader import RecordReader
-from pipelines.readers.records import Blank, Record, Skipped, Unreadable
+from pipelines.readers.records import Blank, Doubtful, Record, Skipped, Unreadable
 
 # Counts the fields that are not among their documents' metadata, by what was wrong with them.
 LEFT_OUT = "left_out."
@@ -106,7 +107,8 @@ class ReadStage:
         hashes: list[tuple[int, int, int, int]] = []
         chain = chain_of(self.config, split.source, Takedowns.read(self.takedowns))
         left_out = LeftOutFields(RemovedLog(self.layout, number), counts)
-        kept = _kept(self._records(split, left_out), chain, counts, removed, hashes)
+        doubtful: list[Doubtful] = []
+        kept = _kept(self._records(split, left_out, doubtful), chain, counts, removed, hashes)
         documents = self.layout.write(
             documents_path(self.layout, number), lambda handle: _write_documents(handle, kept)
         )
@@ -115,15 +117,21 @@ class ReadStage:
         skipped = sum(n for name, n in counts.items() if name.startswith("skipped."))
         counts["records"] = counts["documents"] + counts["unreadable"] + skipped
         counts |= {f"removed.{name}": n for name, n in removed.counts.items() if name != "unreadable"}
+        for one in doubtful:
+            # Listed beside what was removed, though it was not.
+            removed.add(DOUBTFUL, asdict(one), sample=None)
+            counts[DOUBTFUL] = counts.get(DOUBTFUL, 0) + one.documents
         return Marker(counts, (documents, arrays, *removed.write(), *left_out.listed.write()))
 
-    def _records(self, split: Split, left_out: "LeftOutFields") -> Iterator[Record]:
+    def _records(self, split: Split, left_out: "LeftOutFields", doubtful: list[Doubtful]) -> Iterator[Record]:
+        """What is read of a split; when it is known, `doubtful` gets what of it came out of damaged data."""
         reader = RecordReader(
             self.config.sources[split.source],
             self.corpus.domains[split.source],
             self.config.max_record_bytes,
             self.config.max_metadata_bytes,
         )
+        reader.doubtful = doubtful
         left = self._limit(split.number)
         for segment in split.segments:
             records = reader.read(segment)

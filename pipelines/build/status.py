@@ -8,7 +8,7 @@ from typing import Any
 from datastore.errors import RalmError
 from datastore.generation import at_generation, current, published
 from datastore.layout import Layout, read_json
-from datastore.manifest import Manifest
+from datastore.manifest import DOUBTFUL, Manifest
 from datastore.origin import Origin, fetch, locate
 from pipelines.build.add import held_by
 from pipelines.build.compact import plan
@@ -172,8 +172,8 @@ def _recorded(layout: Layout) -> Iterator[StageStatus]:
 
 
 def _dropped(counts: Mapping[str, int]) -> dict[str, int]:
-    """The counts of dropped passages and lines, and of fields left out."""
-    kinds = ("dropped.", BY, REPEATED, LEFT_OUT)
+    """The counts of dropped passages and lines, of fields left out, and of doubtful documents."""
+    kinds = ("dropped.", BY, REPEATED, LEFT_OUT, DOUBTFUL)
     return {name: count for name, count in counts.items() if name.startswith(kinds)}
 
 

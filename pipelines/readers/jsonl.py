@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
 from datastore.numbers import NoNumberError, loads
-from pipelines.readers.decompress import Damage, next_frame
+from datastore.schema import Document
+from pipelines.readers.doubts import Doubts, behind, goes_on
 from pipelines.readers.foreign import Refused, ask
-from pipelines.readers.formats import Segment, compression
+from pipelines.readers.formats import Segment
 from pipelines.readers.lines import bounded_line, open_stream, skip_to_line
 from pipelines.readers.metadata import NESTED
 from pipelines.readers.records import (
@@ -25,41 +26,71 @@ from pipelines.readers.records import (
 # A number of 16 digits, or with an exponent of three: a double, or 64 bits, hold any other to the digit.
 _LONG_NUMBER = re.compile(rb"[:,\[\s]-?(?:\d(?:\.?\d){15}|[\d.]+[eE][+-]?\d{3})")
 
+_PEEKED, _LONG = 64, 1 << 20
+
 
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     """The records of the lines that begin in the segment."""
     number = segment.first_record
     frame: int | None = 0
+    lost = False  # Whether nothing has been read since the last damage, which is listed already.
+    doubts = Doubts(segment.name, intake)
     while frame is not None:
         try:
-            with open_stream(segment.path, frame) as stream:
-                skipped = skip_to_line(stream, segment.begin, segment.end)
-                number += skipped > 0
-                position = segment.begin + skipped
-                while segment.end < 0 or position < segment.end:
-                    line, length = bounded_line(stream, intake.max_record_bytes)
-                    if not length:
-                        return
-                    position += length
-                    intake.consumed += length
-                    number += 1
-                    yield _record(line, length, segment.name, number, intake)
+            with open_stream(segment.path, frame, doubting=True) as stream:
+                doubts.begin(stream)
+                skipped = _skip_torn(stream) if frame else skip_to_line(stream, segment.begin, segment.end)
+                number += skipped > 0 and not frame
+                for record in _records(stream, segment, skipped, number, doubts):
+                    number, lost = number + 1, False
+                    yield record
+            doubts.ended()
             return
         except OSError as error:
             only_damage(error, segment.path)
             # A compressed stream that breaks off: what came before it has been read.
-            reason = f"the file breaks off or is damaged after this record ({one_line(error)})"
-            number += 1
-            yield Unreadable(segment.name, number, reason)
-            frame = _behind(segment.path, error)
+            doubtful = doubts.broken(error)
+            frame = behind(segment.path, error)
+            if not lost:
+                number, lost = number + 1, True
+                reason = f"the file breaks off or is damaged from this record on ({one_line(error)})"
+                yield Unreadable(segment.name, number, f"{reason}{doubtful}{goes_on(frame)}")
 
 
-def _behind(path: str, error: OSError) -> int | None:
-    """Where the first frame of a compressed file behind a damaged one begins that begins with a record."""
-    codec = compression(path)
-    if codec is None or not isinstance(error, Damage):
-        return None
-    return next_frame(path, codec, error.frame + 1, starts=b"{")
+def _records(
+    stream: BinaryIO, segment: Segment, skipped: int, number: int, doubts: Doubts
+) -> Iterator[Record]:
+    """The records of a stream's lines from here on, behind `number` others, up to the segment's end."""
+    position, intake = segment.begin + skipped, doubts.intake
+    while segment.end < 0 or position < segment.end:
+        line, length = bounded_line(stream, intake.max_record_bytes)
+        if not length:
+            return
+        number += 1
+        intake.consumed += length
+        record = _record(line, length, segment.name, number, intake)
+        if line is not None and isinstance(record, Unreadable) and (seam := doubts.seam(position, length)):
+            # A line that has lost its end to damage has swallowed the one behind it.
+            swallowed = _record(line[seam:], length - seam, segment.name, number + 1, intake)
+            if isinstance(swallowed, Document):
+                doubts.add(number, position, seam, record)
+                yield record
+                number, position, length, record = number + 1, position + seam, length - seam, swallowed
+        doubts.add(number, position, length, record)
+        position += length
+        yield record
+
+
+def _skip_torn(stream: BinaryIO) -> int:
+    """Pass over what is left of a line whose beginning is lost; return its bytes. Records begin with `{`."""
+    beginning: bytes = stream.peek(_PEEKED)[:_PEEKED]  # type: ignore[attr-defined]
+    skipped = 0
+    if not beginning.lstrip().startswith(b"{"):
+        while piece := stream.readline(_LONG):
+            skipped += len(piece)
+            if piece.endswith(b"\n"):
+                break
+    return skipped
 
 
 def _record(line: bytes | None, length: int, file: str, number: int, intake: Intake) -> Record:

@@ -9,12 +9,15 @@ from pipelines.readers.formats import compression
 _BLOCK = 1 << 20
 
 
-def open_stream(path: str, frame: int = 0) -> BinaryIO:
-    """Open a file for reading bytes, decompressed as its name tells: from the frame on that begins there."""
+def open_stream(path: str, frame: int = 0, doubting: bool = False) -> BinaryIO:
+    """Open a file for reading bytes, decompressed as its name tells: from the frame on that begins there.
+
+    If `doubting`, `raw` is a `Decompressed` that tells which of them are in doubt.
+    """
     codec = compression(path)
     if codec is None:
         return open_file(path, _BLOCK)
-    return open_compressed(path, codec, frame)
+    return open_compressed(path, codec, frame, doubting)
 
 
 def skip_to_line(stream: BinaryIO, begin: int, end: int = -1) -> int:

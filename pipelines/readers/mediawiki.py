@@ -15,7 +15,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from pipelines.readers.decompress import Damage, Decompressed, next_frame, open_frames
+from pipelines.readers.decompress import Decompressed, next_frame, open_frames
+from pipelines.readers.doubts import Doubts, behind, goes_on
 from pipelines.readers.files import open_file
 from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment, compression
@@ -37,19 +38,25 @@ class _Bad:
     reason: str
 
 
+# A page's bytes, and where in the stream they lie: from where on, and how many.
+_Page = tuple[bytes | _Bad, int, int]
+
+
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     """Every page that begins in a segment, documents or not."""
     head = _head(segment.path)
     unseen = tuple(name.decode(errors="replace").lower() for name in _NAMESPACE.findall(head))
     # Pages are counted within a range only, so where it begins is part of the file's name.
     file = f"{segment.name}@{segment.begin}" if segment.begin else segment.name
-    number = 0
-    for page in _pages(segment, intake):
+    number, doubts = 0, Doubts(file, intake)
+    for page, at, length in _pages(segment, doubts):
         number += 1
         if isinstance(page, _Bad):
-            yield Unreadable(file, number, page.reason)
+            record: Record = Unreadable(file, number, page.reason)
         else:
-            yield _record(page, file, number, intake, unseen)
+            record = _record(page, file, number, intake, unseen)
+        doubts.add(number, at, length, record)
+        yield record
     if not number and not segment.begin and b"<mediawiki" not in head:
         yield Unreadable(file, 1, "no page is found: it is no MediaWiki dump in UTF-8")
 
@@ -80,30 +87,36 @@ def _open(path: str, begin: int, end: int) -> Decompressed | _Plain:
     return _Plain(path, begin, end) if codec is None else open_frames(path, codec, begin, end)
 
 
-def _pages(segment: Segment, intake: Intake) -> Iterator[bytes | _Bad]:
-    """The bytes of every page, reading on behind a bzip2 stream that is damaged."""
+def _pages(segment: Segment, doubts: Doubts) -> Iterator[_Page]:
+    """Every page, reading on behind compressed data that is damaged."""
     path, codec = segment.path, compression(segment.path)
     begin: int | None = segment.begin
     if codec is not None and begin:
         begin = next_frame(path, codec, begin, segment.end)
+    lost = False  # Whether nothing has been read since the last damage, which is listed already.
     while begin is not None:
         try:
             with closing(_open(path, begin, segment.end)) as stream:
-                yield from _scan(stream, intake)
+                doubts.begin(stream)
+                for page in _scan(stream, doubts.intake):
+                    lost = False
+                    yield page
+            doubts.ended()
             return
         except OSError as error:
             only_damage(error, path)
-            yield _Bad(f"the dump is damaged here ({one_line(error)})")
-            # How the frames of other codecs begin is found by chance too.
-            if not isinstance(error, Damage) or codec != "bzip2":
-                return
-            begin = next_frame(path, codec, error.frame + 1, segment.end)
+            doubtful, begin = doubts.broken(error), behind(path, error, segment.end)
+            if not lost:
+                lost = True
+                yield _Bad(f"the dump is damaged here ({one_line(error)}){doubtful}{goes_on(begin)}"), 0, 0
 
 
-def _scan(stream: Decompressed | _Plain, intake: Intake) -> Iterator[bytes | _Bad]:
+def _scan(stream: Decompressed | _Plain, intake: Intake) -> Iterator[_Page]:
     scanner, passed = Scanner(stream), 0
     while scanner.skip_to(_START) and (stream.limit is None or scanner.position < stream.limit):
-        yield _page(scanner, intake.max_record_bytes)
+        at = scanner.position
+        page = _page(scanner, intake.max_record_bytes)
+        yield page, at, scanner.position - at
         intake.consumed += scanner.position - passed
         passed = scanner.position
 

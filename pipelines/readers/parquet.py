@@ -43,16 +43,23 @@ def _read(opened: Any, segment: Segment, intake: Intake) -> Iterator[Record]:
 
 
 def _group(file: "_File", group: int, number: int, segment: Segment, intake: Intake) -> Iterator[Record]:
-    """The rows of one row group, behind `number` others. Damage in it costs no other group."""
+    """The rows of one row group, behind `number` others. Damage in it costs no other group.
+
+    Where pages have checksums, none is given out that fails its own; pyarrow reads nothing behind one.
+    """
     found = file.whole.metadata.row_group(group)
+    end = number + found.num_rows
     try:
         for rows in file.batches(group):
             for fields in rows:
                 number += 1
                 intake.consumed += found.total_byte_size / found.num_rows
                 yield intake.from_fields(fields, segment.name, number)
+        if number < end:
+            # A page whose header is damaged pyarrow may take for one of another kind, and pass over.
+            raise Refused("it ends before them")
     except Refused as error:
-        reason = f"the Parquet row group cannot be read from here on ({error})"
+        reason = f"the Parquet row group cannot be read from here on to record {end:,} ({error})"
         yield Unreadable(segment.name, number + 1, reason)
 
 
@@ -71,12 +78,15 @@ class _File:
     @classmethod
     def open(cls, opened: Any, intake: Intake) -> "_File":
         """Raises Refused if pyarrow cannot read it."""
-        whole = ask(pq.ParquetFile, opened)
+        whole = ask(pq.ParquetFile, opened, page_checksum_verification=True)
         named = (*intake.source.text_fields, intake.source.id_field, "domain")
         columns = [field.name for field in ask(lambda: whole.schema_arrow) if kept(field, named)]
         leaves = ask(lambda: [whole.schema.column(n) for n in range(len(whole.schema))])
         int96 = [leaf.path for leaf in leaves if leaf.physical_type == "INT96" and leaf.path in columns]
-        coarse = ask(pq.ParquetFile, opened, coerce_int96_timestamp_unit="ms") if int96 else None
+        coarse = None
+        if int96:
+            options = {"coerce_int96_timestamp_unit": "ms", "page_checksum_verification": True}
+            coarse = ask(pq.ParquetFile, opened, **options)
         # Without a single column there would be no rows to count.
         return cls(whole, columns or None, coarse, int96)
 

@@ -37,6 +37,18 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubtful:
+    """Records that were read out of data whose checksum is wrong or missing: the first and last of them in a
+    file, how many documents they gave, and why."""
+
+    file: str
+    first: int
+    last: int
+    documents: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Blank:
     """An empty line: no record, but counted, so that lines add up."""
 
@@ -50,6 +62,7 @@ class Intake:
 
     `domain` is that of records that state none; `consumed` counts the uncompressed bytes read so far.
     `left_out` are fields of the latest documents that are not among their metadata: whoever reads takes them.
+    `doubtful` lists what was found out about records that have been handed on already.
     """
 
     source: SourceConfig
@@ -58,6 +71,7 @@ class Intake:
     max_metadata_bytes: int = MAX_METADATA_BYTES
     consumed: float = 0
     left_out: list[LeftOut] = field(default_factory=list)
+    doubtful: list[Doubtful] = field(default_factory=list)
 
     def from_fields(self, fields: Mapping[str, Any], file: str, number: int) -> Record:
         """A document of a record with named fields: its text, id and domain, and the others as metadata."""

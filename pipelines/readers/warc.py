@@ -7,6 +7,7 @@ begins, for an archive may lie in an archive.
 
 Where records begin and end is found here and not by warcio, so that damage costs one record: in a compressed
 file the damaged member, in a plain one the record whose length is wrong. warcio parses what is in a record.
+A record that is seen to stand in a damaged member is not read; of a long one, those read before are doubtful.
 """
 
 import io
@@ -16,7 +17,8 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from pipelines.readers.codings import TooLarge
-from pipelines.readers.decompress import Damage, Decompressed, next_frame, open_frames
+from pipelines.readers.decompress import Damage, Decompressed, open_frames
+from pipelines.readers.doubts import Doubts, behind, goes_on
 from pipelines.readers.files import open_file
 from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment, compression
@@ -35,39 +37,51 @@ _KINDS = ("warcinfo", "resource", "request", "metadata", "revisit", "continuatio
 logging.getLogger("warcio.recordloader").setLevel(logging.ERROR)
 
 
+# A record's bytes, and where in the stream they lie: from where on, and how many.
+_Block = tuple[bytes | BadRecord, int, int]
+
+
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     """Every record of an archive, documents or not."""
-    for number, block in enumerate(_blocks(segment, intake), 1):
+    doubts = Doubts(segment.name, intake)
+    for number, (block, at, length) in enumerate(_blocks(segment, doubts), 1):
         try:
             if isinstance(block, BadRecord):
                 raise block
-            yield _record(block, segment.name, number, intake)
+            record = _record(block, segment.name, number, intake)
         except BadRecord as error:
-            yield Unreadable(segment.name, number, str(error))
+            record = Unreadable(segment.name, number, str(error))
+        doubts.add(number, at, length, record)
+        yield record
 
 
-def _blocks(segment: Segment, intake: Intake) -> Iterator[bytes | BadRecord]:
-    """The bytes of every record, reading on behind compressed data that is damaged."""
-    codec, begin = compression(segment.path), 0
-    while True:
+def _blocks(segment: Segment, doubts: Doubts) -> Iterator[_Block]:
+    """Every record, reading on behind compressed data that is damaged."""
+    codec = compression(segment.path)
+    begin: int | None = 0
+    lost = False  # Whether nothing has been read since the last damage, which is listed already.
+    while begin is not None:
         bad_at = -1
         try:
             with _open(segment.path, codec, begin) as stream, Ahead(segment.path, codec, stream) as ahead:
-                for at, block in _scan(Scanner(stream), ahead, intake):
-                    bad_at = at if isinstance(block, BadRecord) else -1
-                    yield block
+                doubts.begin(stream)
+                scanner = Scanner(stream)
+                if begin and scanner.peek(len(START)) != START:
+                    go_to_next(scanner)
+                for found in _scan(scanner, ahead, doubts):
+                    block, at, _ = found
+                    bad_at, lost = at if isinstance(block, BadRecord) else -1, False
+                    yield found
+            doubts.ended()
             return
         except OSError as error:
             only_damage(error, segment.path)
+            doubtful, begin = doubts.broken(error), behind(segment.path, error)
             # What the damage makes of a record may have been found bad just before: it counts once.
-            if not isinstance(error, Damage) or bad_at < error.start:
-                yield BadRecord(f"the archive is damaged here ({one_line(error)})")
-            if codec is None or not isinstance(error, Damage):
-                return
-            found = next_frame(segment.path, codec, error.frame + 1, starts=START)
-            if found is None:
-                return
-            begin = found
+            if not lost and (not isinstance(error, Damage) or bad_at < error.start):
+                reason = f"the archive is damaged here ({one_line(error)})"
+                yield BadRecord(f"{reason}{doubtful}{goes_on(begin)}"), 0, 0
+            lost = True
 
 
 def _open(path: str, codec: str | None, begin: int) -> BinaryIO | Decompressed:
@@ -77,18 +91,19 @@ def _open(path: str, codec: str | None, begin: int) -> BinaryIO | Decompressed:
     return open_file(path, 0)
 
 
-def _scan(scanner: Scanner, ahead: Ahead, intake: Intake) -> Iterator[tuple[int, bytes | BadRecord]]:
-    """Where in a stream every record lies, and its bytes."""
+def _scan(scanner: Scanner, ahead: Ahead, doubts: Doubts) -> Iterator[_Block]:
+    """Every record of a stream from here on."""
     while _to_start(scanner):
         at = scanner.position
         try:
-            yield at, take(scanner, ahead, intake.max_record_bytes)
+            block = take(scanner, ahead, doubts.intake.max_record_bytes)
+            yield block, at, len(block)
         except BadRecord as error:
-            yield at, error
             # Records may lie in what it takes for its own: the next is sought from its first line on.
+            yield error, at, scanner.position - at
             if scanner.position == at:
                 go_to_next(scanner)
-        intake.consumed += scanner.position - at
+        doubts.intake.consumed += scanner.position - at
 
 
 def _to_start(scanner: Scanner) -> bool:

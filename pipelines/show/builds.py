@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from datastore.layout import Layout
-from datastore.manifest import EncoderCard, Manifest
+from datastore.manifest import DOUBTFUL, EncoderCard, Manifest
 from datastore.origin import address_of
 from pipelines.build.contamination import sought
 from pipelines.build.measured import of_embedding
 from pipelines.build.progress import amount, duration
-from pipelines.show.counts import dropped, known_ids, named, unknown_tokens, warn_of_unknown
+from pipelines.show.counts import doubtful, dropped, known_ids, named, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored, ignored_by
 from pipelines.show.terminal import console, print_rows
 from pipelines.took import speed
@@ -71,6 +71,8 @@ def built(store: Path, manifest: Manifest) -> None:
     warn_of_unknown(counts, manifest.encoder.name)
     if said := known_ids(counts):
         console.print(said, style="yellow", markup=False)
+    if DOUBTFUL in counts:
+        console.print(doubtful(counts), style="yellow", markup=False)
     if counts["unreadable"]:
         console.print(
             f"What could not be read: {escape(str(store))}/removed/unreadable/",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from datastore.layout import Layout
-from datastore.manifest import Manifest
+from datastore.manifest import DOUBTFUL, Manifest
 from datastore.origin import Origin, address_of
 from pipelines.build.progress import amount, duration
-from pipelines.show.counts import dropped, known_ids, named, unknown_tokens, warn_of_unknown
+from pipelines.show.counts import doubtful, dropped, known_ids, named, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored_by
 from pipelines.show.terminal import console, print_rows
 
@@ -44,6 +44,8 @@ def added(store: Path, before: Manifest, manifest: Manifest, counts: Mapping[str
     warn_of_unknown(counts, manifest.encoder.name)
     if said := known_ids(counts):
         console.print(said, style="yellow", markup=False)
+    if DOUBTFUL in counts:
+        console.print(doubtful(counts), style="yellow", markup=False)
     if counts["unreadable"]:
         console.print(
             f"What could not be read: {escape(str(store))}/removed/", style="yellow", soft_wrap=True

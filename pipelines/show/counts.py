@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from datastore.manifest import DOUBTFUL
 from pipelines.build.contamination import BY
 from pipelines.build.lines import REPEATED
 from pipelines.build.progress import amount
@@ -17,12 +18,14 @@ def named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:
 
 
 def dropped(counts: Mapping[str, int]) -> list[tuple[str, str]]:
-    """Rows for fields and lines left out, passages dropped for each reason, and each file of questions."""
+    """Rows for doubtful documents, what is left out, why passages are dropped, and each file of questions."""
     reasons = {n.partition(".")[2]: c for n, c in counts.items() if n.startswith("dropped.")}
     files = {n.removeprefix(BY): c for n, c in counts.items() if n.startswith(BY)}
     lines = [("repeated lines, left out", f"{counts[REPEATED]:,}")] if REPEATED in counts else []
     fields = {n.removeprefix(LEFT_OUT): c for n, c in counts.items() if n.startswith(LEFT_OUT)}
+    doubts = counts.get(DOUBTFUL, 0)
     return [
+        *([("documents doubtful: their source is damaged", f"{doubts:,}")] if doubts else []),
         *((f"fields left out: {why.replace('_', ' ')}", f"{n:,}") for why, n in fields.items()),
         *lines,
         *((f"passages dropped: {reason.replace('_', ' ')}", f"{n:,}") for reason, n in reasons.items()),
@@ -52,3 +55,12 @@ def warn_of_unknown(counts: Mapping[str, int], encoder: str) -> None:
     for one in unknown(counts, encoder):
         if one.warning:
             console.print(one.warning, style="yellow", markup=False)
+
+
+def doubtful(counts: Mapping[str, int]) -> str:
+    """What to say of documents that came out of damaged data."""
+    count = amount(counts[DOUBTFUL], "documents")
+    return (
+        f"Indexed, but read out of damaged compressed data and maybe altered: {count} "
+        "(removed/.../doubtful/ lists them by file and record). Fetch those files anew to be sure."
+    )

@@ -1,6 +1,7 @@
 import gzip
 
 import numpy as np
+import orjson
 
 from datastore.layout import Layout
 from datastore.schema import identity_hash, text_hash
@@ -125,3 +126,21 @@ def test_an_empty_split_is_an_empty_file(tmp_path):
     assert list(read_documents(stage.layout, 0)) == []
     assert load_hashes(stage.layout, 0).shape == (0, 4)
     assert load_hashes(stage.layout, 0).dtype == np.uint64
+
+
+def test_documents_of_damaged_data_are_kept_counted_and_listed(tmp_path):
+    path = tmp_path / "a.jsonl.gz"
+    lines = [orjson.dumps(one) + b"\n" for one in documents()]
+    members = [bytearray(gzip.compress(b"".join(lines[n : n + 10]))) for n in range(0, 40, 10)]
+    members[2][-6] ^= 1
+    path.write_bytes(b"".join(members))
+    config = BuildConfig(sources=(SourceConfig(path=str(path)),))
+    stage = ReadStage(Layout(tmp_path / "store"), config, resolve(config))
+    marker = stage.run(0)
+    assert marker.counts["documents"] == marker.counts["kept"] == 40
+    assert marker.counts["doubtful"] == 10
+    assert not any(name.startswith("removed.") for name in marker.counts)
+    (line,) = (stage.layout.root / "removed/doubtful/00000.jsonl").read_bytes().splitlines()
+    found = orjson.loads(line)
+    assert "checksum is wrong" in found.pop("reason")
+    assert found == {"file": "a.jsonl.gz", "first": 21, "last": 30, "documents": 10}

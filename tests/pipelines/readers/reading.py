@@ -62,3 +62,9 @@ def page(number, text="Some text.", ns=0, extra="", model="wikitext"):
     </revision>
   </page>
 """.encode()
+
+
+def read_doubting(path, kind="jsonl"):
+    """The records of a file, and which of them are doubtful."""
+    reader = RecordReader(SourceConfig(path=str(path)), path.name, 1 << 20)
+    return list(reader.read(Segment(str(path), path.name, kind))), reader.doubtful

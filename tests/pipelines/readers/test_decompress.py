@@ -10,7 +10,14 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.readers.decompress import Damage, expansion, next_frame, open_compressed, open_frames
+from pipelines.readers.decompress import (
+    Damage,
+    expansion,
+    next_frame,
+    next_sound_frame,
+    open_compressed,
+    open_frames,
+)
 
 COMPRESS = {
     "gzip": gzip.compress,
@@ -131,3 +138,52 @@ def test_frames_are_found_again_and_a_limit_lies_where_the_next_one_begins(
         later = next((n for n, start in enumerate(starts) if start > begin), None)
         before = None if later is None else sum(map(len, parts[expected:later]))
         assert stream.limit == before
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+@pytest.mark.parametrize("behind", [1, 5])
+def test_a_wrong_checksum_is_a_fault_to_who_doubts_and_damage_to_others(tmp_path, codec, behind):
+    """gzip ends with the checksum and the length, zstd with the checksum."""
+    parts = [os.urandom(20_000).hex().encode() for _ in range(3)]
+    frames = [bytearray(COMPRESS[codec](part)) for part in parts]
+    frames[1][-(behind if codec == "gzip" else 1)] ^= 1
+    path = tmp_path / "file"
+    path.write_bytes(b"".join(frames))
+    with open_frames(str(path), codec, doubting=True) as stream:
+        assert b"".join(iter(lambda: stream.read(1000), b"")) == b"".join(parts)
+        (fault,) = stream.faults
+        assert (fault.start, fault.end) == (40_000, 80_000)
+        assert stream.checked == 120_000
+    with open_compressed(str(path), codec) as stream, pytest.raises(Damage) as error:
+        stream.read()
+    assert (error.value.frame, error.value.start, error.value.cut) == (len(frames[0]), 40_000, False)
+
+
+def test_of_bzip2_every_block_that_was_given_is_checked(tmp_path):
+    """Also where a block's last byte is the last of what is read at a time."""
+    path = tmp_path / "file"
+    blocks = [random.Random(n).randbytes(60_000).hex().encode() for n in range(2)]
+    data = bytearray(bz2.compress(b"".join(blocks), 1))
+    at = data.index(b"1AY&SY", 10) if b"1AY&SY" in data[10:] else len(data) // 2
+    data[at + len(data) // 3] ^= 1
+    path.write_bytes(data)
+    found: list[bytes] = []
+    with pytest.raises(Damage):
+        read_into(found, str(path), "bzip2")
+    assert found
+    assert b"".join(blocks).startswith(b"".join(found))
+
+
+@pytest.mark.parametrize("codec", sorted(COMPRESS))
+def test_the_next_frame_that_can_be_read_is_found_whatever_it_begins_with(tmp_path, codec):
+    parts = [os.urandom(2000).hex().encode() for _ in range(4)]
+    frames = [COMPRESS[codec](part) for part in parts]
+    path = tmp_path / "file"
+    # A magic number in other data, a frame that lacks its end, and two that are whole.
+    before = frames[0][:6] + b"none" * 5 + frames[1][:1000]
+    path.write_bytes(before + frames[2] + frames[3])
+    found = next_sound_frame(str(path), codec, 0)
+    assert found == len(before)
+    assert next_sound_frame(str(path), codec, 0, found) is None
+    path.write_bytes(frames[0] + frames[1][:-20])
+    assert next_sound_frame(str(path), codec, 1) == (len(frames[0]) if codec in ("gzip", "xz") else None)

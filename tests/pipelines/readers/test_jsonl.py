@@ -16,7 +16,8 @@ from pipelines.readers.jsonl import of_object
 from pipelines.readers.lines import count_newlines
 from pipelines.readers.reader import RecordReader
 from pipelines.readers.records import Blank, Unreadable
-from tests.pipelines.readers.reading import lines, read
+from tests.pipelines.readers.flips import COMPRESS, Framed, check, sizes_cut, words
+from tests.pipelines.readers.reading import lines, read, read_doubting
 
 
 @settings(max_examples=200)
@@ -184,3 +185,89 @@ def test_a_file_that_is_not_what_its_name_says(tmp_path):
     path.write_bytes(b'{"text": "plain"}\n')
     (found,) = read(path)
     assert isinstance(found, Unreadable)
+
+
+RECORDS = [json.dumps({"id": str(n), "text": words(n)}).encode() + b"\n" for n in range(60)]
+IDS = {str(n) for n in range(60)}
+CUTS = sizes_cut(RECORDS)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(sorted(COMPRESS)), st.sampled_from(sorted(CUTS)), st.integers(0, 2**40))
+def test_whatever_bit_is_flipped_nothing_is_altered_unsaid_nor_lost_in_other_frames(
+    tmp_path_factory, suffix, cuts, bit
+):
+    data, touched = Framed(RECORDS, CUTS[cuts], suffix).flipped(bit)
+    path = tmp_path_factory.mktemp("flips") / f"a.jsonl.{suffix}"
+    path.write_bytes(data)
+    check(*read_doubting(path), touched, 60)
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+@pytest.mark.parametrize("cuts", sorted(CUTS))
+def test_a_frame_whose_checksum_alone_is_wrong_loses_no_record(tmp_path, suffix, cuts):
+    framed = Framed(RECORDS, CUTS[cuts], suffix)
+    path = tmp_path / f"a.jsonl.{suffix}"
+    # The last bits of the file are of the length, the checksum lies before it; zstd has the checksum alone.
+    data, touched = framed.flipped(8 * (len(framed.bytes) - 5 - 3 * (suffix == "gz")) + 8)
+    path.write_bytes(data)
+    found, doubtful = read_doubting(path)
+    assert [one.text for one in found] == [words(n) for n in range(60)]
+    (one,) = doubtful
+    assert (one.file, one.first, one.last) == (path.name, min(touched) + 1, 60)
+    assert one.documents == len(touched)
+    assert "checksum is wrong" in one.reason
+
+
+def test_a_torn_line_is_listed_with_what_is_doubtful_and_where_reading_goes_on(tmp_path):
+    framed = Framed(RECORDS, CUTS["anywhere"], "gz")
+    path = tmp_path / "a.jsonl.gz"
+    data = bytearray(framed.bytes)
+    starts = [at for at in range(len(data)) if data[at : at + 3] == b"\x1f\x8b\x08"]
+    middle = (starts[3] + starts[4]) // 2
+    data[middle : middle + 200] = b"\xff" * 200
+    path.write_bytes(data)
+    found, doubtful = read_doubting(path)
+    bad = [one for one in found if isinstance(one, Unreadable)]
+    assert f"reading goes on at byte {starts[4]:,} of the file" in bad[-1].reason
+    (one,) = doubtful
+    assert f"records {one.first} to {one.last} stand in the same data: doubtful" in bad[-1].reason
+    ids = [int(one.id) for one in found if isinstance(one, Document) and one.id in IDS]
+    assert len(ids) > 45
+    assert ids[-1] == 59
+
+
+def test_what_nothing_can_be_read_behind_says_so(tmp_path):
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b"".join(RECORDS))[:-2000])
+    found, doubtful = read_doubting(path)
+    assert "nothing behind it can be read" in found[-1].reason
+    assert doubtful[0].last == len(found) - 1
+
+
+@pytest.mark.parametrize("rest", [b"\0" * 4096, b"\n", b"garbage", b""])
+def test_what_is_too_short_for_a_member_behind_the_last_one_is_no_damage(tmp_path, rest):
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(RECORDS[0]) + rest)
+    found, doubtful = read_doubting(path)
+    assert [one.text for one in found] == [words(0)]
+    assert doubtful == []
+
+
+@pytest.mark.parametrize("rest", [b"garbage that may have been a member once", gzip.compress(b"{}")[:15]])
+def test_what_may_have_been_a_member_is_listed(tmp_path, rest):
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(RECORDS[0]) + rest)
+    found, doubtful = read_doubting(path)
+    assert [type(one) for one in found] == [Document, Unreadable]
+    assert doubtful == []
+
+
+def test_of_one_large_member_the_doubtful_records_are_one_range(tmp_path):
+    path = tmp_path / "a.jsonl.gz"
+    data = bytearray(gzip.compress(b"".join(RECORDS) * 100, 1))
+    data[-6] ^= 1
+    path.write_bytes(data)
+    found, doubtful = read_doubting(path)
+    assert len(found) == 6000
+    assert [(one.first, one.last, one.documents) for one in doubtful] == [(1, 6000, 6000)]

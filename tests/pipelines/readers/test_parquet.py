@@ -3,9 +3,12 @@ from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from datastore.schema import Document
 from pipelines.readers.records import Unreadable
+from tests.pipelines.readers.flips import words
 from tests.pipelines.readers.reading import read
 
 
@@ -93,3 +96,43 @@ def test_typed_and_nested_columns_become_metadata(tmp_path):
     pq.write_table(pa.table(columns), path)
     (found,) = read(path, kind="parquet")
     assert found.metadata == {"created": "2020-01-17T12:48:45+00:00", "url": "http://x", "year": 2020}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**40), st.sampled_from(["snappy", "none", "zstd"]), st.booleans())
+def test_a_page_that_fails_its_checksum_costs_its_row_group_alone(tmp_path_factory, bit, codec, dictionary):
+    """Law 4: no value of it comes through changed, wherever in the pages a bit is flipped."""
+    path = tmp_path_factory.mktemp("pages") / "a.parquet"
+    table = pa.table({"text": [words(n) for n in range(90)], "n": [n % 7 for n in range(90)]})
+    pq.write_table(
+        table,
+        path,
+        row_group_size=30,
+        compression=codec,
+        use_dictionary=dictionary,
+        write_page_checksum=True,
+        data_page_size=2000,
+    )
+    with pq.ParquetFile(path) as file:
+        first = file.metadata.row_group(0).column(0)
+        last = file.metadata.row_group(2).column(1)
+        begin = first.dictionary_page_offset or first.data_page_offset
+        end = last.data_page_offset + 1
+        starts = [file.metadata.row_group(n).column(0) for n in range(3)]
+        groups = [one.dictionary_page_offset or one.data_page_offset for one in starts]
+    data = bytearray(path.read_bytes())
+    at = begin + bit // 8 % (end - begin)
+    data[at] ^= 1 << bit % 8
+    path.write_bytes(data)
+    found = read(path, kind="parquet")
+    damaged = sum(at >= start for start in groups) - 1
+    ids = {one.id: one for one in found if isinstance(one, Document)}
+    for n in range(90):
+        name = f"a.parquet:{n + 1}"
+        if name in ids:
+            assert (ids[name].text, ids[name].metadata) == (words(n), {"n": n % 7})
+        else:
+            assert n // 30 == damaged
+    bad = [one for one in found if isinstance(one, Unreadable)]
+    assert len(bad) == (len(ids) < 90)
+    assert all(f"to record {30 * damaged + 30} (" in one.reason for one in bad)

@@ -43,6 +43,14 @@ def test_unreadable_records_are_said_where_to_be_found(given, capsys):
     assert "removed/unreadable/" in capsys.readouterr().out
 
 
+def test_doubtful_documents_are_said_with_where_they_are_listed(given, capsys):
+    root, manifest = given
+    built(root, manifest.model_copy(update={"counts": manifest.counts | {"doubtful": 12}}))
+    out = " ".join(capsys.readouterr().out.split())
+    assert "documents doubtful: their source is damaged 12" in out
+    assert "12 documents (removed/.../doubtful/ lists them by file and record)" in out
+
+
 def test_a_dry_run_says_for_how_many_workers_and_that_nothing_is_written(capsys):
     corpus = Foreseen(
         input_bytes=10**6,

@@ -1,0 +1,93 @@
+"""Compressed files with a bit flipped, and what of them may be found."""
+
+import bz2
+import gzip
+import lzma
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import zstandard
+
+from datastore.schema import Document
+from pipelines.readers.records import Doubtful, Record, Unreadable
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+}
+
+
+@dataclass(frozen=True)
+class Framed:
+    """Records, and a file of frames that they are cut into at `cuts`."""
+
+    records: Sequence[bytes]
+    cuts: Sequence[int]
+    suffix: str
+
+    @property
+    def _frames(self) -> list[bytes]:
+        whole = b"".join(self.records)
+        ends = [*self.cuts, len(whole)]
+        return [COMPRESS[self.suffix](whole[a:b]) for a, b in zip([0, *self.cuts], ends, strict=True)]
+
+    @property
+    def bytes(self) -> bytes:
+        return b"".join(self._frames)
+
+    def flipped(self, bit: int) -> "tuple[bytes, set[int]]":
+        """The file with one bit changed, and the records (from 0) that lie in the frame of that bit."""
+        data = bytearray(self.bytes)
+        at, mask = divmod(bit % (8 * len(data)), 8)
+        data[at] ^= 1 << mask
+        ends = [0]
+        for frame in self._frames:
+            ends.append(ends[-1] + len(frame))
+        frame = next(n for n, end in enumerate(ends[1:]) if at < end)
+        begin, end = [0, *self.cuts, 1 << 60][frame : frame + 2]
+        touched, position = set(), 0
+        for number, record in enumerate(self.records):
+            if position < end and position + len(record) > begin:
+                touched.add(number)
+            position += len(record)
+        return bytes(data), touched
+
+
+def words(number: int, count: int = 40) -> str:
+    """Text that is not too easy to compress, the same each time."""
+    draw = random.Random(number)
+    return " ".join(f"{draw.getrandbits(24):x}" for _ in range(count))
+
+
+def sizes_cut(records: Sequence[bytes]) -> dict[str, list[int]]:
+    """Where frames may be cut: one of all, some records in each, one in each, or anywhere."""
+    ends = [sum(map(len, records[:n])) for n in range(1, len(records))]
+    size = sum(map(len, records))
+    return {"one": [], "some": ends[9::10], "each": ends, "anywhere": [*range(997, size, 3001)]}
+
+
+def check(found: Sequence[Record], doubtful: Sequence[Doubtful], touched: set[int], count: int) -> None:
+    """Law 4: a record holds what was written, or it is doubtful, or it is listed as unreadable.
+
+    Record n holds `words(n)`, and its id ends in n. Only those in the damaged frame may be doubted or lost.
+    """
+    whole, doubts = set(), 0
+    for number, one in enumerate(found, 1):
+        listed = any(each.first <= number <= each.last for each in doubtful)
+        if isinstance(one, Unreadable):
+            assert one.record == number
+        elif isinstance(one, Document):
+            doubts += listed
+            name = one.id.rpartition(":")[2]
+            if name in map(str, range(count)) and one.text == words(int(name)):
+                whole.add(int(name))
+                assert not listed or int(name) in touched
+            else:
+                assert listed, one
+    assert doubts == sum(one.documents for one in doubtful)
+    lost = set(range(count)) - whole
+    assert lost <= touched
+    assert not lost or doubtful or any(isinstance(one, Unreadable) for one in found)
