@@ -6,6 +6,7 @@ the header; else it is its first line alone.
 """
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -20,6 +21,8 @@ from pipelines.readers.scalars import as_written
 from pipelines.readers.table_lines import Line, Lines, open_table
 
 _DELIMITERS = ",;\t|"
+# What Excel writes in front of a header, and wants there.
+_STATED = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 _SNIFFED_LINES = 20
 _SHOWN_COLUMNS = 20
 # Of one row: lines that wait take memory however short they are.
@@ -75,6 +78,7 @@ class _Rows:
     delimiter: str = ","
     # Up to this line each is a row of its own: together they made none. So each is looked at twice at most.
     _apart: int = 0
+    _may_be_plain: bool = False
 
     def of(self, lines: Lines, behind_damage: bool) -> Iterator[Record]:
         """What the lines hold."""
@@ -97,8 +101,13 @@ class _Rows:
             )
         wanted = self.intake.source.text_fields
         texts = [line.text for line in first if line.text is not None]
-        self.delimiter = _sniff(texts, last_part(self.segment.path), wanted)
+        if len(first) > 1 and (stated := _STATED.fullmatch(first[0].text or "")):
+            self.delimiter, first = stated[1], first[1:]
+        else:
+            self.delimiter = _sniff(texts, last_part(self.segment.path), wanted)
         lines.put_back(first[1:])
+        # Who quotes the names of columns quotes texts.
+        self._may_be_plain = self.delimiter == "\t" and not (first[0].text or "").lstrip().startswith('"')
         found = self._fields(first[0], lines)
         if isinstance(found, str):
             return self._refused(first[0].number, f"the header cannot be read: {found}")
@@ -136,12 +145,23 @@ class _Rows:
             reason = _wrong(found, wanted)
         except csv.Error as error:
             found, reason = [], _reason(error)
-        if not reason:
+        if not reason and not (self._may_be_plain and any(_plain(one.text, wanted) for one in behind)):
             return found
+        if self._may_be_plain and (plain := _plain(line.text, wanted)):
+            found, reason = plain, _wrong(plain, wanted)
         if behind:
             self._apart = behind[-1].number - 1
             lines.put_back(behind)
-        return reason
+        return reason or found
+
+
+def _plain(line: str | None, wanted: int | None) -> list[str] | None:
+    """The fields of a line between tabs in which quotes are but text, as many as are wanted.
+
+    Tables with tabs are often written without quoting anything, and prose holds none: such a line is a row.
+    """
+    found = (line or "").rstrip("\r\n").split("\t")
+    return found if wanted is not None and wanted == len(found) > 1 else None
 
 
 def _together(line: Line, lines: Lines | None, behind: list[Line], limit: int) -> Iterator[str]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from datastore.store import Datastore
 from datastore.verify import verify
 from tests.conftest import build_store
+from tests.pipelines.readers.office import book, pdf, word
 
 TEXT = "a sentence that is long enough to be kept, number {}"
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -90,7 +91,16 @@ def awkward(folder, sparse):
     (folder / "pictures.png").write_bytes(b"\x89PNG")
     (folder / "latin.txt").write_bytes("caf\xe9 au lait, and more of it".encode("latin-1"))
     (folder / "note.md").write_text(TEXT.format("note"))
-    return read + 2
+    (folder / "table.csv").write_text(
+        f'id,text\nc1,"{TEXT.format("c1")}"\nc2,"open\nc3,"{TEXT.format("c3")}"\n'
+    )
+    (folder / "no text.csv").write_text("title,body\nA,B\n")
+    (folder / "page.pdf").write_bytes(pdf([TEXT.format("pdf")]))
+    (folder / "locked.pdf").write_bytes(pdf([TEXT.format("pdf")], password="secret"))
+    (folder / "word.docx").write_bytes(word(lambda document: document.add_paragraph(TEXT.format("docx"))))
+    (folder / "book.epub").write_bytes(book(f"<p>{TEXT.format('epub')}</p>"))
+    (folder / "cut.epub").write_bytes(book("<p>x</p>")[:300])
+    return read + 2 + 3 + 1 + 5
 
 
 def build_awkward(root, folder, sparse):
@@ -112,11 +122,16 @@ def build_awkward(root, folder, sparse):
         "sparse.jsonl",
         "latin.txt",
         "wrong types.parquet",
+        "table.csv",
+        "no text.csv",
+        "locked.pdf",
+        "cut.epub",
     }
     ids = {p.doc_id for p in Datastore.open(root)}
     from_damaged = counts["records"] - read
     assert from_damaged >= 4
     assert {f"g{n}" for n in range(40)} <= ids
+    assert {"c1", "c3", *(f"corpus/{name}" for name in ("page.pdf", "word.docx", "book.epub"))} <= ids
     check(root, manifest, counts["records"] + counts["blank"])
     assert counts["removed.duplicate_id"] >= 2
     assert counts["ignored_files"] == 1

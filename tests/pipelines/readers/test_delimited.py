@@ -180,6 +180,22 @@ def test_a_damaged_member_costs_no_other(tmp_path):
     assert {"may have begun" in reason for _, reason in reasons(found)} == {True, False}
 
 
+def test_tabs_with_quotes_that_are_but_text(tmp_path):
+    """As data sets of passages are published: nothing is quoted, whatever a text begins and ends with."""
+    data = 'id\ttext\n1\t"The Project" was secret\n2\tan inch is 1"\n3\t"never closed\n4\tlast 5"\n'
+    found = read_csv(tmp_path, data, "a.tsv")
+    assert texts(found) == ['"The Project" was secret', 'an inch is 1"', '"never closed', 'last 5"']
+    quoted = read_csv(tmp_path, 'id\ttext\n1\t"two\nlines, ""quoted"""\n2\tone\n', "a.tsv")
+    assert texts(quoted) == ['two\nlines, "quoted"', "one"]
+    quoted = read_csv(tmp_path, '"id"\t"text"\n"1"\t"two\nlines\tand a tab"\n"2"\t"one"\n', "a.tsv")
+    assert texts(quoted) == ["two\nlines\tand a tab", "one"]
+
+
+def test_a_spreadsheet_may_state_its_delimiter(tmp_path):
+    found = read_csv(tmp_path, "\ufeffsep=;\r\ntext;id\r\none, two;1\r\n")
+    assert [(one.text, one.id) for one in found] == [("one, two", "1")]
+
+
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12).filter(
     lambda cell: cell == cell.strip() and cell
 )
