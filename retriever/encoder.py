@@ -5,7 +5,7 @@ says, or what was given or is known of it (`usage.py`). Knows nothing of files o
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -91,12 +91,14 @@ class Encoder:
         """Whether each query holds anything that is in the encoder's vocabulary: [len(queries)]."""
         return np.array([self.tokenizer.knows(query) for query in queries], bool)
 
-    def encode_passages(self, ids: Sequence[NDArray[np.int32]]) -> NDArray[np.float16]:
+    def encode_passages(
+        self, ids: Sequence[NDArray[np.int32]], told: Callable[[int], None] | None = None
+    ) -> NDArray[np.float16]:
         """Vectors of passages given by their own token ids: [len(ids), dimension], float16.
 
-        Raises RalmError if float16 does not hold them.
+        `told` hears of each batch how many passages it held. Raises RalmError if float16 does not hold them.
         """
-        return as_float16(self._encode(ids, "passage"), self.checkpoint.name)
+        return as_float16(self._encode(ids, "passage", told), self.checkpoint.name)
 
     def flops(self, lengths: NDArray[np.int64]) -> float:
         """Floating-point operations to embed passages of so many tokens each, frame included, padding not.
@@ -113,7 +115,9 @@ class Encoder:
         attention = 4 * config.num_hidden_layers * width
         return float(2 * self._weights * framed.sum() + attention * np.square(framed).sum())
 
-    def _encode(self, ids: Sequence[NDArray[np.int32]], kind: str) -> NDArray[np.float32]:
+    def _encode(
+        self, ids: Sequence[NDArray[np.int32]], kind: str, told: Callable[[int], None] | None = None
+    ) -> NDArray[np.float32]:
         out = np.empty((len(ids), self.dimension), np.float32)
         frame = self.tokenizer.frame_length(kind)
         with torch.inference_mode():
@@ -124,6 +128,8 @@ class Encoder:
             found = (self._forward([ids[row] for row in rows], kind) for rows in batches)
             for rows, vectors in zip(batches, ahead(found), strict=True):
                 out[rows] = vectors.cpu().numpy()
+                if told is not None:
+                    told(len(rows))
         return out
 
     def _forward(self, ids: Sequence[NDArray[np.int32]], kind: str) -> torch.Tensor:

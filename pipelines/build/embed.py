@@ -1,11 +1,13 @@
 """Shards to vectors: one float16 matrix for each, row i = passage i."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +15,12 @@ from numpy.typing import NDArray
 from datastore.errors import RalmError
 from datastore.layout import FileInfo, Layout, Marker, move, save_array
 from datastore.manifest import Device, Dtype, FileEntry
+from datastore.shard import open_array
 from pipelines.build.chunk import ChunkStage
+from pipelines.build.markers import left_by
 from pipelines.build.parts import load_tokens
 from pipelines.build.peaks import name_of
+from pipelines.build.reports import Report
 from pipelines.build.shards import NumberedShard
 from retriever.checkpoint import Checkpoint
 from retriever.usage import AS_STATED, Usage
@@ -26,6 +31,11 @@ if TYPE_CHECKING:
 # Always one thread a worker: how a matrix product is split over threads shows in its last bits,
 # and the same corpus must give the same bytes on any number of workers.
 THREADS = 1
+# Rows of a shard that a CPU embeds together, whatever the task: which rows share a batch follows from it, and
+# so do the last bits of vectors. A small encoder takes some seconds for them: a kill costs no more.
+BLOCK_ROWS = 128
+# Tasks into which embedding is cut, about: markers are files. A larger corpus has several blocks in each.
+_TASKS = 4096
 
 
 @lru_cache(maxsize=1)
@@ -41,12 +51,37 @@ def vectors_path(layout: Layout, split: int, part: int) -> Path:
     return layout.work / "chunks" / f"{split:05d}-{part:05d}.npy"
 
 
+class Part(NamedTuple):
+    """Rows [first, end) of a shard, which is counted among those that are embedded."""
+
+    shard: int
+    first: int
+    end: int
+
+
+def parts_of(rows: Sequence[int], device: Device = "cpu") -> list[Part]:
+    """The parts, one for each task, of shards with so many rows: blocks, or several of one shard.
+
+    A corpus of a few megabytes gives work to many cores, one of terabytes no more tasks than it has shards. A
+    GPU embeds whole shards: its batches are larger than a block.
+    """
+    blocks = sum(-(-count // BLOCK_ROWS) for count in rows)
+    step = BLOCK_ROWS * -(-blocks // _TASKS) if device == "cpu" else max(rows, default=1)
+    return [
+        Part(shard, first, min(first + step, count))
+        for shard, count in enumerate(rows)
+        for first in range(0, count, step)
+    ]
+
+
 @dataclass(frozen=True)
 class EmbedStage:
-    """Embeds the passages of one shard from the token ids that chunking made."""
+    """Embeds passages of one shard, all or a part, from the token ids that chunking made."""
 
     name: ClassVar[str] = "embed"
     unit: ClassVar[str] = "passages"
+    # Its tasks leave word of how far they are.
+    reports: ClassVar[bool] = True
     layout: Layout
     encoder: str
     dtype: Dtype
@@ -55,15 +90,71 @@ class EmbedStage:
     usage: Usage = AS_STATED
 
     def sizes(self) -> Sequence[int]:
-        return [shard.rows for shard in self.shards]
+        return [part.end - part.first for part in self.parts]
+
+    @property
+    def parts(self) -> list[Part]:
+        """What each task embeds."""
+        return parts_of([shard.rows for shard in self.shards], self.device)
 
     def run(self, number: int) -> Marker:
-        shard = self.shards[number]
-        ids = load_tokens(self.layout, shard.split, shard.part)
+        part = self.parts[number]
+        shard = self.shards[part.shard]
+        ids = load_tokens(self.layout, shard.split, shard.part)[part.first : part.end]
         encoder = load_encoder(self.encoder, self.dtype, self.device, self.usage)
-        info = write_vectors(self.layout, self.layout.vectors(shard.number), embed(encoder, ids))
+        vectors = embed(encoder, ids, Report(self.layout, self.name, number).add)
+        whole = len(ids) == shard.rows
+        path = self.layout.vectors(shard.number) if whole else _part_path(self.layout, shard, part)
+        info = write_vectors(self.layout, path, vectors)
         aside = work_of(encoder, ids)
         return Marker({"rows": len(ids), "tokens": aside["tokens"]}, (info,), aside)
+
+
+@dataclass(frozen=True)
+class JoinStage:
+    """Joins the vectors of one shard that was embedded in parts."""
+
+    name: ClassVar[str] = "join"
+    unit: ClassVar[str] = "passages"
+    layout: Layout
+    shards: tuple[NumberedShard, ...]
+    device: Device = "cpu"
+
+    def sizes(self) -> Sequence[int]:
+        return [self.shards[parts[0][1].shard].rows for parts in self.joined]
+
+    @property
+    def joined(self) -> list[list[tuple[int, Part]]]:
+        """The parts of each shard that has several, with the numbers of the tasks that embedded them."""
+        every = enumerate(parts_of([shard.rows for shard in self.shards], self.device))
+        shards = [list(parts) for _, parts in groupby(every, lambda numbered: numbered[1].shard)]
+        return [parts for parts in shards if len(parts) > 1]
+
+    def run(self, number: int) -> Marker:
+        parts = self.joined[number]
+        shard = self.shards[parts[0][1].shard]
+        paths = [
+            left_by(self.layout, task, _part_path(self.layout, shard, part), EmbedStage.name)
+            for task, part in parts
+        ]
+        vectors = np.concatenate([open_array(path) for path in paths])
+        info = write_vectors(self.layout, self.layout.vectors(shard.number), vectors)
+        return Marker({"rows": shard.rows}, (info,))
+
+
+def _part_path(layout: Layout, shard: NumberedShard, part: Part) -> Path:
+    """Where a part's vectors lie until they are joined."""
+    return layout.work / "vectors" / f"{shard.number:05d}-{part.first:07d}.npy"
+
+
+def vectors_of(
+    layout: Layout, shards: Sequence[NumberedShard], markers: Iterable[Marker]
+) -> tuple[FileEntry, ...]:
+    """The vectors of each shard, of what embedding and joining wrote; parts are cleared away."""
+    files = {info.path: info for marker in markers for info in marker.files}
+    shutil.rmtree(layout.work / "vectors", ignore_errors=True)
+    paths = [str(layout.vectors(shard.number).relative_to(layout.root)) for shard in shards]
+    return tuple(FileEntry.of(files[path]) for path in paths)
 
 
 @dataclass(frozen=True)
@@ -104,12 +195,19 @@ class EarlyEmbedStage:
         return Marker(counts, tuple(file.result() for file in files), work_of(encoder, every))
 
 
-def embed(encoder: "Encoder", ids: Sequence[NDArray[np.int32]]) -> NDArray[np.float16]:
-    """Vectors of passages given by their token ids: float16 [passages, dimension]."""
+def embed(
+    encoder: "Encoder", ids: Sequence[NDArray[np.int32]], told: Callable[[int], None] | None = None
+) -> NDArray[np.float16]:
+    """Vectors of a shard's passages, or of some of its blocks, by token ids: float16 [passages, dimension].
+
+    `told` hears of each batch how many passages it held.
+    """
     from retriever.encoder import torch_threads
 
+    step = BLOCK_ROWS if encoder.device == "cpu" else len(ids)
     with torch_threads(THREADS):
-        return encoder.encode_passages(ids)
+        blocks = [encoder.encode_passages(ids[at : at + step], told) for at in range(0, len(ids), step)]
+    return np.concatenate(blocks)
 
 
 def write_vectors(layout: Layout, path: Path, vectors: NDArray[np.float16]) -> FileInfo:

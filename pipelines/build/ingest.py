@@ -15,7 +15,7 @@ from datastore.layout import Marker
 from datastore.manifest import LINES_COMPARED, Dtype, FileEntry, ShardEntry
 from pipelines.build.chunk import ChunkStage
 from pipelines.build.dedup import NOTHING, By, DedupStage, Held
-from pipelines.build.embed import EarlyEmbedStage, EmbedStage, take_vectors
+from pipelines.build.embed import EarlyEmbedStage, EmbedStage, JoinStage, take_vectors, vectors_of
 from pipelines.build.index import EncodeStage
 from pipelines.build.job import Job, only_file
 from pipelines.build.lexical import LengthStage, LexicalStage
@@ -103,7 +103,7 @@ class Ingest:
         )
 
     def _cut_then_embed(self, cut: ChunkStage) -> "_Cut":
-        """Shards are embedded one by one, when all have their numbers: the finest tasks."""
+        """Shards are embedded when all have their numbers, block by block, so that all cores have work."""
         chunk = self.job.perform(cut)
         last = self._without_repeats(chunk)
         shards = self._number(last)
@@ -111,7 +111,9 @@ class Ingest:
         stage = EmbedStage(
             self.job.layout, self.config.encoder, self.dtype, shards, self.config.device, self.usage
         )
-        return _Cut(chunk, last, shards, tuple(map(only_file, self.job.perform(stage))))
+        embedded = self.job.perform(stage)
+        joined = self.job.perform(JoinStage(self.job.layout, shards, self.config.device))
+        return _Cut(chunk, last, shards, vectors_of(self.job.layout, shards, [*embedded, *joined]))
 
     def _require_learnable(self, rows: int) -> None:
         """Refuse an index that so few cannot teach, before they are embedded; additions have theirs."""

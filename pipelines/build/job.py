@@ -6,7 +6,7 @@ written to the job's `build.json`, so a job that is killed and started again goe
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,15 @@ from pipelines.build.compare import CompareStage
 from pipelines.build.executor import Executor
 from pipelines.build.markers import markers_of
 from pipelines.build.progress import BuildProgress, Silent, shown
+from pipelines.build.reports import Watch, watching
 from pipelines.build.stage import Stage
 from pipelines.build.task import Task
 
 # What stages hand to each other, and the bytes that tasks write. Raised when a change to the code makes a job
 # that is half done go on wrongly.
-WORK = 3
+WORK = 4
+# As of then shards are embedded in parts.
+IN_PARTS = 4
 # The folder of what could not be read.
 UNREADABLE = "unreadable"
 
@@ -123,7 +126,9 @@ class Job:
         # A stage without work, such as training a Flat index, is done but not shown.
         progress = self.progress if sum(sizes) and left else Silent()
         with shown(progress, stage.name, stage.unit, sum(sizes), sum(sizes) - sum(sizes[n] for n in left)):
-            yield lambda number: progress.advance(sizes[number])
+            watch = Watch(self.layout, stage.name, sizes, progress.advance)
+            with watching(watch) if left and getattr(stage, "reports", False) else nullcontext():
+                yield watch.done
 
     def _markers(self, stage: Stage) -> list[Marker]:
         return markers_of(self.layout, stage.name, len(stage.sizes()))

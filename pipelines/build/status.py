@@ -1,5 +1,6 @@
 """What of a job is done and what is left, read from its markers and the word it leaves of what it made."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from pipelines.build.add import held_by
 from pipelines.build.compact import plan
 from pipelines.build.contamination import BY
 from pipelines.build.dedup import NOTHING, Held, partition_count
+from pipelines.build.embed import parts_of
 from pipelines.build.ingest import add_counts
-from pipelines.build.job import pending
+from pipelines.build.job import IN_PARTS, pending
 from pipelines.build.lines import REPEATED
 from pipelines.build.measured import Measured, made, made_file, of_stage, of_store, total
 from pipelines.build.near import PairStage
@@ -36,8 +38,8 @@ STAGES = (
         "near-verify",
         "near-cluster",
     ),
-    *("lines", "dedup-line", "chunk", "dedup-passage", "thin", "embed", "embed-early", "train", "index"),
-    *("words", "lexical", "compact", "compare-new", "card"),
+    *("lines", "dedup-line", "chunk", "dedup-passage", "thin", "embed", "join", "embed-early"),
+    *("train", "index", "words", "lexical", "compact", "compare-new", "card"),
 )
 
 
@@ -252,11 +254,19 @@ def _config(build: dict[str, Any]) -> BuildConfig:
     return BuildConfig.model_construct(**build["config"])
 
 
-def _embed(layout: Layout, build: dict[str, Any], shards: int | None) -> dict[str, int | None]:
-    """Embedding: by split where a GPU takes them as they are cut, else by shard, as all early builds did."""
+def _embed(layout: Layout, build: dict[str, Any], rows: list[int] | None) -> dict[str, int | None]:
+    """Embedding: by split where a GPU takes them as they are cut, else by parts of shards with so many rows.
+
+    Early builds embedded shard by shard, and some of them with a GPU that waited.
+    """
     if _config(build).embeds_early and layout.done("embed", 0) is None:
         return {"embed-early": len(build["splits"])}
-    return {"embed": shards}
+    if rows is None:
+        return {"embed": None, "join": None}
+    if build.get("work", 1) < IN_PARTS:
+        return {"embed": len(rows), "join": 0}
+    parts = Counter(part.shard for part in parts_of(rows, _config(build).device))
+    return {"embed": parts.total(), "join": sum(count > 1 for count in parts.values())}
 
 
 def _totals(layout: Layout) -> dict[str, int | None]:
@@ -270,10 +280,12 @@ def _totals(layout: Layout) -> dict[str, int | None]:
     chunk = [layout.done("chunk", n) for n in range(len(splits))]
     repeats = _repeats(layout, build)
     last = [layout.done("thin", n) for n in range(len(splits))] if repeats else chunk
-    shards = None
+    rows = None
     if all(last):
         per_shard = build["config"]["passages_per_shard"]
-        shards = sum(-(-m.counts["passages"] // per_shard) for m in last if m)
+        passages = [m.counts["passages"] for m in last if m]
+        rows = [min(per_shard, count - at) for count in passages for at in range(0, count, per_shard)]
+    shards = None if rows is None else len(rows)
     words = shards if build["config"]["lexical"] else 0
     return {
         "scan": partial,
@@ -284,7 +296,7 @@ def _totals(layout: Layout) -> dict[str, int | None]:
         **_lines(layout, build),
         "chunk": len(splits),
         **repeats,
-        **_embed(layout, build, shards),
+        **_embed(layout, build, rows),
         # An addition takes the index and the mean length as they are.
         "train": 0 if layout.job else 1,
         "index": shards,
