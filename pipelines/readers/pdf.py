@@ -27,7 +27,7 @@ _ENTRY = re.compile(r" \.\.\. \S+$")  # Of a table of contents.
 _NO_LETTERS = re.compile(r"[\W\d_]+")
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
 # A line is full if it has this share of the longest of its neighbours'.
-_FULL = 0.8
+_FULL = 0.7
 _NEIGHBOURS = 3
 
 
@@ -123,4 +123,4 @@ def _ends(line: str, following: str, full: bool, following_full: bool) -> bool:
         return True
     if line.endswith(_ENDS):
         return not (full and following_full)
-    return not full and not following[0].islower()
+    return not full and not line.endswith(",") and not following[0].islower()
