@@ -76,6 +76,9 @@ def build(
     duplicate_lines: Annotated[
         bool, typer.Option("--duplicate-lines", help="leave out lines that occurred in the corpus before")
     ] = False,
+    duplicate_text: Annotated[
+        str | None, typer.Option(metavar="drop|keep", help="keep: of documents with one text keep all")
+    ] = None,
     duplicate_passages: Annotated[
         str | None, typer.Option(metavar="keep|drop", help="drop: of passages with one text keep the first")
     ] = None,
@@ -117,6 +120,7 @@ def build(
         filters=filters or None,
         near_duplicates={} if near_duplicates else None,
         duplicate_lines={} if duplicate_lines else None,
+        duplicate_text=duplicate_text,
         duplicate_passages=duplicate_passages,
         decontaminate=decontaminate or None,
         takedowns=takedowns,

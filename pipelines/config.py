@@ -156,6 +156,9 @@ class BuildConfig(_Frozen):
         "drop passages that hold text of these files of questions"
     )
     duplicate_lines: DuplicateLines | None = _later("leave out lines that occurred before")
+    duplicate_text: Literal["drop", "keep"] = _later(
+        "of documents with the same text, keep the first or all", "drop"
+    )
     duplicate_passages: Literal["keep", "drop"] = _later(
         "of passages with the same text, keep all or the first", "keep"
     )
@@ -195,6 +198,15 @@ class BuildConfig(_Frozen):
     def embeds_early(self) -> bool:
         """Whether splits are embedded as they are cut: by a GPU, unless passages must be compared first."""
         return self.device != "cpu" and not self.drops_passages
+
+    @model_validator(mode="after")
+    def _drops_the_same_as_well_as_the_like(self) -> Self:
+        if self.duplicate_text == "keep" and self.near_duplicates is not None:
+            raise ValueError(
+                "duplicate_text: keep cannot stand beside near_duplicates, which drops documents of the same "
+                "text too: leave one of them out"
+            )
+        return self
 
     @field_validator("index_key")
     @classmethod

@@ -25,7 +25,7 @@ from pipelines.build.job import Job, begin, differences, discard, require_turn
 from pipelines.build.measured import made, write_made, write_measured
 from pipelines.build.models import located, pinned
 from pipelines.build.progress import BuildProgress
-from pipelines.build.sources import Corpus, resolve
+from pipelines.build.sources import Corpus, begun_at, resolve
 from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig, SourceConfig, checked_config
 from retriever.index import has_codec, read_trained
@@ -65,9 +65,9 @@ class Addition:
                 return manifest, found
             layout = begin(self.layout, manifest, "add")
             job = Job(layout, self.executor, self.progress)
-            corpus = resolve(config, manifest.sources, self.layout.root)
-            if corpus.left_out:
-                self.progress.say(corpus.left_out)
+            corpus = resolve(config, manifest.sources, self.layout.root, begun_at(layout))
+            for note in corpus.notes:
+                self.progress.say(note)
             chosen = settings(config, corpus, towers, manifest.encoder.dtype)
             # Of a job that goes on, as of when it was begun.
             takedowns = [entry.path for entry in manifest.takedowns]
@@ -97,7 +97,7 @@ class Addition:
         if generation is None or not job.manifest(generation - 1).exists():
             return None
         before, after = (at_generation(job, n) for n in (generation - 1, generation))
-        corpus = resolve(config, before.sources, job.root)
+        corpus = resolve(config, before.sources, job.root, begun_at(job))
         chosen = settings(config, corpus, towers, manifest.encoder.dtype)
         begun = {name: value for name, value in read_json(job.build_file).items() if name in chosen}
         if differences(begun, chosen):

@@ -165,10 +165,12 @@ class Ingest:
     def _compare(self, documents: tuple[int, ...]) -> tuple[dict[By, int], list[Marker]]:
         """Find duplicates: in which ways, in how many partitions each, and what signing them gave."""
         layout, near = self.job.layout, self.config.near_duplicates
-        self.job.perform(DedupStage(layout, "id", documents, self.held))
-        by_text = DedupStage(layout, "text", documents, self.held)
-        self.job.perform(by_text)
-        exact = by_text.partitions
+        by_id = DedupStage(layout, "id", documents, self.held)
+        self.job.perform(by_id)
+        exact = by_id.partitions
+        if self.config.duplicate_text == "keep":
+            return {"id": exact}, []
+        self.job.perform(DedupStage(layout, "text", documents, self.held))
         if near is None:
             return {"id": exact, "text": exact}, []
         signed = self.job.perform(SignStage(layout, near, documents, exact))

@@ -27,7 +27,7 @@ from pipelines.build.measured import write_made, write_measured
 from pipelines.build.models import pinned
 from pipelines.build.parts import write_batch
 from pipelines.build.progress import BuildProgress
-from pipelines.build.sources import Corpus, resolve
+from pipelines.build.sources import Corpus, begun_at, resolve
 from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig
 from retriever.sizing import IndexKey, choose_key, parse_bytes
@@ -46,9 +46,9 @@ class Build:
         """Build, or go on building, and publish. Raises RalmError for what the user can mend."""
         check_target(self.layout)
         config = pinned(self.config)
-        corpus = resolve(config, store=self.layout.root)
-        if corpus.left_out:
-            self.progress.say(corpus.left_out)
+        corpus = resolve(config, store=self.layout.root, begun=begun_at(self.layout))
+        for note in corpus.notes:
+            self.progress.say(note)
         towers = Towers.find(config)
         from retriever.encoder import best_dtype, require  # PyTorch takes a second: errors come before it.
 

@@ -5,10 +5,11 @@ same files give the same splits, whatever machine or number of workers.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from datastore.errors import RalmError
+from datastore.layout import Layout, read_json
 from datastore.manifest import SourceEntry
 from datastore.origin import address_of
 from pipelines.build.names import named
@@ -24,12 +26,14 @@ from pipelines.readers import files
 from pipelines.readers.delimited import require_text
 from pipelines.readers.files import Found, each, is_remote
 from pipelines.readers.formats import READABLE, Segment, compression, format_of
-from pipelines.readers.hub import at_commit, open_hub_dataset, revision_of
+from pipelines.readers.hub import at_commit, open_hub_dataset, revision_of, with_revision
 from pipelines.readers.records import Intake
 
 _END_BYTES = 1 << 16
 # Formats that are cut into byte ranges, and in which compressions: bzip2 where its streams are found again.
 _CUT: dict[str, tuple[str | None, ...]] = {"jsonl": (None,), "mediawiki": (None, "bzip2")}
+
+NOTHING_BEGUN: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Corpus:
     """The sources of a build, resolved.
 
     `domains` are theirs where a record states none; `stores` lie in them, and are no part of the corpus.
+    `moved` says which data sets of the hub have been pushed to since the job was begun.
     """
 
     sources: tuple[SourceEntry, ...]
@@ -59,6 +64,12 @@ class Corpus:
     ignored: tuple[str, ...]
     domains: tuple[str, ...]
     stores: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to say of the sources before they are read."""
+        return (self.left_out,) * bool(self.stores) + self.moved
 
     @property
     def left_out(self) -> str:
@@ -97,10 +108,23 @@ def _ends(segment: Segment) -> str:
         return xxhash.xxh3_64_hexdigest(first + handle.read(end - handle.tell()))
 
 
-def resolve(config: BuildConfig, before: Sequence[SourceEntry] = (), store: Path | None = None) -> Corpus:
+def begun_at(layout: Layout) -> dict[str, str]:
+    """The commits at which a job that was begun reads data sets of the hub, by the names of these."""
+    splits = read_json(layout.build_file).get("splits", ()) if layout.build_file.exists() else ()
+    pairs = [pair for split in splits for pair in zip(split["segments"], split["ends"], strict=True)]
+    return {name: commit for (name, kind, *_), commit in pairs if kind == "hf" and commit}
+
+
+def resolve(
+    config: BuildConfig,
+    before: Sequence[SourceEntry] = (),
+    store: Path | None = None,
+    begun: Mapping[str, str] = NOTHING_BEGUN,
+) -> Corpus:
     """List a build's files and cut them into splits. Raises RalmError for a source without any.
 
-    `before` are the sources that the store has already; `store`, its folder, may lie in a source.
+    `before` are the sources that the store has already; `store`, its folder, may lie in a source. `begun` is
+    `begun_at` of a job that goes on.
     """
     domains = [source.domain or None for source in config.sources]
     every = named([source.path for source in config.sources], domains, before)
@@ -108,9 +132,10 @@ def resolve(config: BuildConfig, before: Sequence[SourceEntry] = (), store: Path
     splits: list[Split] = []
     ignored: list[str] = []
     stores: list[str] = []
+    moved: list[str] = []
     for number, (source, one) in enumerate(zip(config.sources, every, strict=True)):
         if source.path.startswith("hf://"):
-            sized = list(_hub_segments(source))
+            sized = list(_hub_segments(source, begun, moved))
         else:
             known, unknown, within = _files(source, one.name, store)
             if known[0].relative == one.name and format_of(known[0].path, source.reader) == "csv":
@@ -126,7 +151,7 @@ def resolve(config: BuildConfig, before: Sequence[SourceEntry] = (), store: Path
         size = sum(split.bytes for split in splits[first:])
         sources.append(one.entry(domains[number], size))
     defaults = tuple(one.domain for one in every)
-    return Corpus(tuple(sources), tuple(splits), tuple(ignored), defaults, tuple(stores))
+    return Corpus(tuple(sources), tuple(splits), tuple(ignored), defaults, tuple(stores), tuple(moved))
 
 
 def _files(source: SourceConfig, label: str, store: Path | None) -> tuple[list[Found], list[str], list[str]]:
@@ -184,8 +209,17 @@ def _row_groups(path: str, label: str, split: int, size: int) -> Iterator[tuple[
             begin, begin_row, held = group + 1, rows, 0
 
 
-def _hub_segments(source: SourceConfig) -> Iterator[tuple[Segment, int]]:
+def _hub_segments(
+    source: SourceConfig, begun: Mapping[str, str], moved: list[str]
+) -> Iterator[tuple[Segment, int]]:
     name, path = source.path.removeprefix("hf://"), at_commit(source.path)
+    if (commit := begun.get(name)) and commit != (now := revision_of(path)):
+        path = with_revision(path, commit)
+        if now:
+            moved.append(
+                f"{source.path} has been pushed to since this was begun, and is read on as it was then "
+                f"(commit {commit[:12]}): for what is there now ({now[:12]}) build another store."
+            )
     for shard in range(open_hub_dataset(path).num_shards):
         yield Segment(path, name, "hf", shard, shard + 1), 0
 

@@ -291,7 +291,7 @@ def _totals(layout: Layout) -> dict[str, int | None]:
         "scan": partial,
         "read": len(splits),
         "dedup-id": partitions,
-        "dedup-text": partitions,
+        "dedup-text": 0 if _config(build).duplicate_text == "keep" else partitions,
         **_near(layout, build),
         **_lines(layout, build),
         "chunk": len(splits),

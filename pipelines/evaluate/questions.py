@@ -9,6 +9,7 @@ import orjson
 from datastore.errors import RalmError
 from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.lines import bounded_line, open_stream
+from pipelines.readers.records import BOM
 
 _LONGEST = 1 << 24
 
@@ -52,6 +53,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 number += 1
                 if not length:
                     return
+                if line is not None and number == 1:
+                    line = line.removeprefix(BOM)
                 if line is None or line.strip():
                     yield number, line or b""
     except OSError as error:

@@ -35,7 +35,13 @@ def at_commit(path: str) -> str:
             commit = HfApi().dataset_info(name, revision=options.get("revision"), timeout=_SECONDS).sha
         except (HFValidationError, OfflineModeIsEnabled):
             return path  # Opening it tells what is wrong with it, if anything is.
-    return f"hf://{name}?{urlencode({**options, 'revision': commit})}" if commit else path
+    return with_revision(path, commit) if commit else path
+
+
+def with_revision(path: str, commit: str) -> str:
+    """The path of a data set as it was at a commit."""
+    name, options = _parts(path)
+    return f"hf://{name}?{urlencode({**options, 'revision': commit})}"
 
 
 def revision_of(path: str) -> str:

@@ -25,7 +25,7 @@ def dropped(counts: Mapping[str, int]) -> list[tuple[str, str]]:
     fields = {n.removeprefix(LEFT_OUT): c for n, c in counts.items() if n.startswith(LEFT_OUT)}
     doubts = counts.get(DOUBTFUL, 0)
     return [
-        *([("documents doubtful: their source is damaged", f"{doubts:,}")] if doubts else []),
+        *([("documents doubtful (damage)", f"{doubts:,}")] if doubts else []),
         *((f"fields left out: {why.replace('_', ' ')}", f"{n:,}") for why, n in fields.items()),
         *lines,
         *((f"passages dropped: {reason.replace('_', ' ')}", f"{n:,}") for reason, n in reasons.items()),

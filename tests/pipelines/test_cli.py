@@ -42,6 +42,10 @@ def test_a_build_that_drops_what_is_repeated_or_asked(tmp_path, corpus, ralm):
     code, _, err = ralm("build", corpus, "-o", tmp_path / "other", "--duplicate-passages", "some")
     assert code == 2
     assert "duplicate_passages must be 'keep' or 'drop', not 'some'" in err
+    both = ["--duplicate-text", "keep", "--near-duplicates"]
+    code, _, err = ralm("build", corpus, "-o", tmp_path / "other", *both)
+    assert code == 2
+    assert "duplicate_text: keep cannot stand beside near_duplicates" in " ".join(err.split())
 
 
 def test_a_build_on_ray_from_the_command_line(tmp_path, corpus, store, ralm, ray_cluster):

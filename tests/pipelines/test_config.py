@@ -133,6 +133,7 @@ def test_settings_that_are_not_made_are_not_written():
         "decontaminate",
         "duplicate_lines",
         "duplicate_passages",
+        "duplicate_text",
     }
     assert not later & {*written}
     made = BuildConfig(sources=({"path": "a.jsonl"},), duplicate_passages="drop", pooling="cls")

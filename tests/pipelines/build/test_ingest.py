@@ -10,11 +10,12 @@ from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.build.ingest import add_counts, named, settings, unnamed
 from pipelines.build.sources import resolve
+from pipelines.build.status import status
 from pipelines.build.towers import Towers
-from pipelines.config import BuildConfig, SourceConfig
+from pipelines.config import BuildConfig, SourceConfig, checked_config
 from retriever.checkpoint import Checkpoint
 from retriever.usage import DEFAULT_ENCODER
-from tests.conftest import build_store, tree
+from tests.conftest import add_to, build_store, tree
 from tests.corpus import documents, write_lines
 
 
@@ -123,3 +124,30 @@ def test_counts_of_tasks_add_up_and_what_is_between_stages_is_left_out():
     assert named(counts, "domain.") == {"travel": 3, "history": 3}
     assert unnamed(counts) == {n: c for n, c in counts.items() if "." not in n}
     assert add_counts([])["passages"] == 0
+
+
+def test_documents_of_the_same_text_are_kept_if_that_is_asked_for_and_so_are_additions(tmp_path):
+    records = documents()[:6]
+    copies = [records[n] | {"id": f"copy-{n}", "domain": "mirror", "year": 2000 + n} for n in (1, 2)]
+    again = [{"id": "added", "text": records[1]["text"], "domain": "mirror"}, records[4]]
+    first = write_lines(tmp_path / "a.jsonl", [*records, *copies, records[3]])
+    second = write_lines(tmp_path / "b.jsonl", again)
+    kept = build_store(tmp_path / "kept", first, duplicate_text="keep", split_bytes=2000)
+    assert "removed.duplicate_text" not in kept.counts
+    assert (kept.counts["indexed"], kept.counts["removed.duplicate_id"]) == (8, 1)
+    assert kept.config["duplicate_text"] == "keep"
+    assert verify(tmp_path / "kept") == []
+    assert not any(stage.name == "dedup-text" and stage.total for stage in status(tmp_path / "kept").stages)
+    found = {p.doc_id: p for p in Datastore.open(tmp_path / "kept")}
+    assert found["copy-1"].text == found[records[1]["id"]].text
+    assert found["copy-1"].metadata["year"] == 2001
+    manifest, counts = add_to(tmp_path / "kept", second)
+    assert (counts["indexed"], counts["removed.duplicate_id"]) == (1, 1)
+    assert manifest.counts["indexed"] == 9
+    assert verify(tmp_path / "kept") == []
+    # A build of both gives the same, and one that is told nothing drops them.
+    both = build_store(tmp_path / "both", first, second, duplicate_text="keep", split_bytes=2000)
+    assert both.counts["indexed"] == 9
+    assert build_store(tmp_path / "dropped", first).counts["removed.duplicate_text"] == 2
+    with pytest.raises(RalmError, match="cannot stand beside near_duplicates"):
+        checked_config({"sources": [{"path": "a"}], "duplicate_text": "keep", "near_duplicates": {}})

@@ -1,5 +1,7 @@
 import shutil
+from types import SimpleNamespace
 
+import datasets
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,11 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.errors import RalmError
+from datastore.layout import Layout
 from datastore.store import Datastore
-from pipelines.build.sources import _pack, resolve
+from pipelines.build.add import Addition
+from pipelines.build.executor import LocalExecutor
+from pipelines.build.progress import Silent
+from pipelines.build.run import Build
+from pipelines.build.sources import _pack, begun_at, resolve
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.readers.formats import Segment, compression
 from tests.conftest import build_store, tree
+from tests.corpus import documents, write_lines
 from tests.faults import Fault
 
 
@@ -239,3 +247,72 @@ def test_a_name_that_is_no_utf_8_is_spelled(tmp_path, where):
     names = [segment.name.removeprefix("docs/") for split in corpus.splits for segment in split.segments]
     assert names == ["\\xfe.parquet", "\\xff.jsonl"]
     assert orjson.dumps(corpus.fingerprint())
+
+
+class Said(Silent):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+class Stopped(LocalExecutor):
+    """Is interrupted before anything is embedded."""
+
+    def run(self, tasks, done, in_order=False):
+        if tasks[0].stage.name == "chunk":
+            raise KeyboardInterrupt
+        super().run(tasks, done, in_order)
+
+
+def test_what_reads_from_the_hub_goes_on_with_the_commit_that_it_began_with_and_says_so(
+    tmp_path, monkeypatch
+):
+    """The publisher pushed to the branch meanwhile: builds and additions, and those that are done."""
+    commits, now = ["c0ffee" + 34 * "0", "decade" + 34 * "1"], [0]
+    for number, commit in enumerate(commits):
+        (tmp_path / commit).mkdir()
+        write_lines(tmp_path / commit / "a.jsonl", documents()[3 * number : 3 * number + 3])
+    load = datasets.load_dataset
+    monkeypatch.setattr(
+        "datasets.load_dataset",
+        lambda _, *names, revision, **how: load(str(tmp_path / revision), *names, **how),
+    )
+    monkeypatch.setattr(
+        "huggingface_hub.HfApi.dataset_info", lambda *_, **__: SimpleNamespace(sha=commits[now[0]])
+    )
+    sources = (SourceConfig(path="hf://owner/set"),)
+    layout, said = Layout(tmp_path / "store"), Said()
+
+    def build(executor):
+        return Build(layout, BuildConfig(sources=sources), executor, said).run()
+
+    with pytest.raises(KeyboardInterrupt):
+        build(Stopped())
+    assert said.lines == []
+    now[0] = 1
+    manifest = build(LocalExecutor())
+    (line,) = said.lines
+    assert "hf://owner/set has been pushed to since this was begun" in line
+    assert "commit c0ffee" in line
+    assert "(decade" in line
+    expected = {one["id"] for one in documents()[:3]}
+    assert {passage.doc_id for passage in Datastore.open(layout.root)} == expected
+    assert build(LocalExecutor()) == manifest
+    # An addition begins with what is there, and goes on with it.
+    add = [Addition(layout, sources, one, said) for one in (Stopped(), LocalExecutor())]
+    said.lines.clear()
+    with pytest.raises(KeyboardInterrupt):
+        add[0].run()
+    now[0] = 0
+    assert add[1].run()[1]["indexed"] == 3
+    (line,) = said.lines
+    assert "commit decade" in line
+    # Whoever names a commit has it.
+    named = BuildConfig(sources=(SourceConfig(path=f"hf://owner/set?revision={commits[1]}"),))
+    found = resolve(named, begun=begun_at(layout))
+    assert found.moved == ()
+    assert found.splits[0].segments[0].path.endswith(commits[1])

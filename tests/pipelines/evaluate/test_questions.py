@@ -50,3 +50,10 @@ def test_no_file_and_no_question_are_sentences(tmp_path):
 def test_questions_that_are_not_to_be_scored_need_no_answer(tmp_path):
     path = write_lines(tmp_path / "q.jsonl", [{"question": "x", "choices": ["a", "b"]}])
     assert load_questions(path, scored=False) == [Question("1", "x", (), frozenset())]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_question(tmp_path):
+    path = tmp_path / "q.jsonl"
+    lines = [b'{"question": "Who?", "answers": ["I"]}', b'{"question": "What?", "answers": ["x"]}']
+    path.write_bytes(b"\xef\xbb\xbf" + b"\n".join(lines))
+    assert [one.text for one in load_questions(path)] == ["Who?", "What?"]

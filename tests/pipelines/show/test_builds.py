@@ -47,7 +47,7 @@ def test_doubtful_documents_are_said_with_where_they_are_listed(given, capsys):
     root, manifest = given
     built(root, manifest.model_copy(update={"counts": manifest.counts | {"doubtful": 12}}))
     out = " ".join(capsys.readouterr().out.split())
-    assert "documents doubtful: their source is damaged 12" in out
+    assert "documents doubtful (damage) 12" in out
     assert "12 documents (removed/.../doubtful/ lists them by file and record)" in out
 
 

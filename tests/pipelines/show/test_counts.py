@@ -11,7 +11,7 @@ def test_counts_of_a_kind_are_named_by_what_follows_it():
 
 def test_what_was_dropped_is_shown_only_where_it_was_looked_for():
     assert dropped({"passages": 7}) == []
-    assert dropped({"doubtful": 1234}) == [("documents doubtful: their source is damaged", "1,234")]
+    assert dropped({"doubtful": 1234}) == [("documents doubtful (damage)", "1,234")]
     assert dropped({REPEATED: 0}) == [("repeated lines, left out", "0")]
     counts = {"dropped.contaminated_passage": 2, f"{BY}q.v1.jsonl": 2, f"{BY}other.jsonl": 0}
     assert dropped(counts) == [
