@@ -112,6 +112,15 @@ def test_one_line_names_what_was_stopped_and_what_to_run(arguments, said):
     assert "\n" not in line(arguments)
 
 
+@pytest.mark.parametrize(("name", "silent"), [("-m", True), ("/x/bin/ralm", True), ("/x/pytest", False)])
+def test_before_the_command_line_listens_there_is_no_traceback(name, silent):
+    script = (
+        f"import signal, sys; sys.argv = [{name!r}]; import pipelines\n"
+        f"assert (signal.getsignal(signal.SIGINT) is signal.SIG_DFL) is {silent}\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_what_is_not_stopped_leaves_no_trace():
     script = (
         "import os, signal, threading\n"

@@ -3,6 +3,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from datastore.errors import RalmError
 from datastore.invalid import sentence
 from retriever.rerank import Decontamination, Refinement
 from serve.schemas import ChatMessage, ChatRequest, SearchRequest
@@ -88,6 +89,13 @@ def test_every_number_is_taken_and_described(model, body, name):
     outer, _, inner = name.partition(".")
     model.model_validate_json(json.dumps(body | {outer: {inner: 1.0} if inner else 1.0}))
     assert '"ge"' not in json.dumps(model.model_json_schema())  # A bound that no client knows.
+
+
+@pytest.mark.parametrize("text", ["year=>2000", "year<>2000", "year>=NaN", "year"])
+def test_a_condition_that_is_none_is_refused_as_on_the_command_line(text):
+    view = SearchRequest.model_validate({"query": "x", "view": {"where": [text]}}).view
+    with pytest.raises(RalmError):
+        view.to_view()
 
 
 def test_a_stream_is_asked_for_by_true():
