@@ -4,7 +4,7 @@ A row id is the first row of its shard plus the row within it; no other id map e
 held in memory grows with the number of shards, not of passages.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
@@ -59,6 +59,26 @@ class Datastore:
         manifest, held = open_current(layout)
         require_searchable(layout, manifest)
         return cls(layout, manifest, held)
+
+    def hiding(
+        self, hidden: Mapping[int, NDArray[np.bool_]], takedowns: tuple[FileEntry, ...]
+    ) -> "Datastore":
+        """The same generation without some rows of some shards, by the shards' numbers: bool [rows] each.
+
+        `takedowns` are the lists that say so: it counts them as its own, and keeps its hash.
+        """
+        shards, opened = list(self.manifest.shards), dict(self._shards)
+        for number, rows in hidden.items():
+            shard = self._shard(number)
+            gone = rows if shard.alive is None else rows | ~shard.alive
+            opened[number] = Shard(shard.passages, shard.vectors, np.packbits(gone, bitorder="little"))
+            shards[number] = shards[number].model_copy(update={"taken_down": int(gone.sum())})
+        listed = (*self.manifest.takedowns, *takedowns)
+        manifest = self.manifest.model_copy(update={"shards": tuple(shards), "takedowns": listed})
+        found = Datastore(self.layout, manifest, self._held)
+        found._shards = opened
+        found.hash = self.hash
+        return found
 
     @cached_property
     def hash(self) -> str:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from datastore.errors import RalmError, Unavailable
 from datastore.generation import current_hash, open_current
 from datastore.layout import Layout
+from datastore.manifest import Manifest
 from datastore.schema import Passage
 from datastore.store import Datastore, require_searchable
 from datastore.view import View
@@ -105,6 +106,7 @@ class ClusterRetriever(Retriever):
             found_at=self._found_at,
         )
         self._hash = manifest.hash
+        self._later: tuple[int, str] | None = None  # A generation that hides more, and its hash.
         self.groups = groups(manifest, len(self.searchers))
         self._starts = np.array([manifest.shards[group.start].first_row for group in self.groups], np.int64)
         if self.store.has_words:
@@ -125,6 +127,15 @@ class ClusterRetriever(Retriever):
         found.patience = self.patience if self.partial else max(self.patience, _LOADING)
         found._ask("ready")
         found.patience = self.patience
+        return found
+
+    def _over(self, store: Datastore, later: Manifest) -> "ClusterRetriever":
+        """As of one store: the searchers hide the same rows when they are asked the next time."""
+        found = copy.copy(self)
+        found._lost = threading.local()
+        found.store, found._later = store, (later.generation, later.hash)
+        if found.lexical is not None:
+            found.lexical = _ClusterLexical(weakref.proxy(found))
         return found
 
     def close(self) -> None:
@@ -150,7 +161,7 @@ class ClusterRetriever(Retriever):
             if not self._missing.isdisjoint(group):
                 continue
             if each is None or number in each:
-                ticket = Ticket(self.store.manifest.generation, self._hash, group)
+                ticket = Ticket(self.store.manifest.generation, self._hash, group, self._later)
                 own = arguments if each is None else (each[number],)
                 calls[number] = getattr(self.searchers[number], method).remote(ticket, *own)
         ray.wait(list(calls.values()), num_returns=len(calls), timeout=self.patience)

@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from datastore.generation import current_hash
-from datastore.manifest import Device
+from datastore.generation import current, current_hash
+from datastore.hiding import without_later
+from datastore.manifest import Device, Manifest
 from datastore.store import Datastore
 from retriever.card import Card, identity, read_card, usable_card
 from retriever.checkpoint import moved
@@ -49,6 +50,7 @@ class OpenedStore:
         self._place = place
         self._found_at = found_at
         self._device = device
+        self._looked = ""  # The generation that was looked at last for what it hides.
 
     @classmethod
     def open(
@@ -107,6 +109,31 @@ class OpenedStore:
     def hash(self) -> str:
         """The manifest's hash: names what is searched."""
         return self.store.hash
+
+    def hiding(self) -> Self:
+        """This retriever without what has been taken down since; itself if nothing has.
+
+        For where the current generation cannot be opened, or not yet. Raises RalmError if its manifest cannot
+        be read.
+        """
+        pointed = current_hash(self.store.layout)
+        if pointed in (self.store.hash, self._looked):
+            return self
+        now = current(self.store.layout)
+        store = without_later(self.store, now)
+        found = self if store is self.store else self._over(store, now)
+        if {*now.takedowns} <= {*store.manifest.takedowns}:
+            found._looked = pointed  # Else what could not be read is looked for again.
+        return found
+
+    def _over(self, store: Datastore, later: Manifest) -> Self:
+        """A retriever of the same generation that hides what a later one does, over the same index."""
+        lexical = None if self.lexical is None else LexicalIndex.load(store.layout.root, store)
+        encoder, index = (self.__dict__.get(name) for name in ("encoder", "index"))
+        found = type(self)(
+            store, encoder, index, self.card, lexical, self._place, self._found_at, self._device
+        )
+        return found if encoder is None else found.loaded()
 
     def refreshed(self) -> Self:
         """A retriever of the store's current generation: this one, if it is of that already.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from datastore.generation import at_generation
+from datastore.hiding import without_later
 from datastore.hold import Hold
 from datastore.layout import Layout
 from datastore.manifest import Manifest
@@ -68,14 +69,22 @@ class Part:
 class _Group:
     """A group of shards of one generation: its store, index and words."""
 
-    def __init__(self, layout: Layout, manifest: Manifest, shards: range, index: SearchIndex | None) -> None:
-        """`index`, if there is one already, is of just these shards."""
+    def __init__(
+        self,
+        layout: Layout,
+        manifest: Manifest,
+        shards: range,
+        index: SearchIndex | None,
+        later: Manifest | None = None,
+    ) -> None:
+        """`index`, if there is one already, is of just these shards. `later` hides more."""
         self.first = manifest.shards[shards.start].first_row
-        require_whole(
-            layout.root, part_of(manifest, shards).deciding
-        )  # This machine's files, not the front's.
+        part = part_of(manifest, shards)
+        require_whole(layout.root, part.deciding)  # This machine's files, not the front's.
         # Held as a whole: what is read of it may be swept away once another generation is current.
-        self.store = Datastore(layout, part_of(manifest, shards), Hold(layout.manifest(manifest.generation)))
+        self.store = Datastore(layout, part, Hold(layout.manifest(manifest.generation)))
+        if later is not None:
+            self.store = without_later(self.store, later)
         self.index = index or in_memory(layout.root, self.store.manifest)
         self.lexical = LexicalIndex.load(layout.root, self.store)
         self.proposer = Proposer(self.store, self.index)
@@ -83,11 +92,15 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a searcher is asked about: a generation of the store, its hash, and the group of its shards."""
+    """What a searcher is asked about: a generation of the store, its hash, and the group of its shards.
+
+    `later` is a generation, and its hash, that has taken more down.
+    """
 
     generation: int
     manifest: str
     shards: range
+    later: tuple[int, str] | None = None
 
 
 class Searcher:
@@ -107,17 +120,22 @@ class Searcher:
 
     def _open(self, ticket: Ticket) -> _Group:
         if ticket not in self._groups:
-            manifest = at_generation(self._layout, ticket.generation)
-            if manifest.hash != ticket.manifest:
-                raise RalmError(f"{self._layout.root} has been built anew: open the cluster again.")
+            manifest = self._manifest(ticket.generation, ticket.manifest)
+            later = None if ticket.later is None else self._manifest(*ticket.later)
             wanted = identity(part_of(manifest, ticket.shards))
             same = [g.index for g in self._groups.values() if identity(g.store.manifest) == wanted]
-            group = _Group(self._layout, manifest, ticket.shards, same[0] if same else None)
+            group = _Group(self._layout, manifest, ticket.shards, same[0] if same else None, later)
             self._groups[ticket] = group
             while len(self._groups) > _GENERATIONS:
                 self._groups.popitem(last=False)
         self._groups.move_to_end(ticket)
         return self._groups[ticket]
+
+    def _manifest(self, generation: int, expected: str) -> Manifest:
+        found = at_generation(self._layout, generation)
+        if found.hash != expected:
+            raise RalmError(f"{self._layout.root} has been built anew: open the cluster again.")
+        return found
 
     def candidates(
         self,

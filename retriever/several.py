@@ -6,6 +6,7 @@ which store it is of and its row there.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -103,6 +104,14 @@ class SeveralRetriever(Retriever):
         if failed:
             raise failed[0]
         return self
+
+    def hiding(self) -> "SeveralRetriever":
+        """As of one store, of every store whose manifest can be read."""
+        found = dict(self.members)
+        for name, member in self.members.items():
+            with suppress(RalmError, OSError):
+                found[name] = member.hiding()
+        return self if list(found.values()) == self._each else SeveralRetriever(found).loaded()
 
     def setting(
         self, k: int, recall: float | None = None, nprobe: int | None = None, depth: int | None = None

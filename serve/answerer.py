@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from threading import Lock
 from typing import Any
 
 from datastore.schema import Scalar
@@ -63,6 +64,7 @@ class Answerer:
     def __init__(self, retriever: Retriever | None, reader: Reader) -> None:
         self.retriever = retriever
         self.reader = reader
+        self._changing = Lock()
 
     def refresh(self) -> bool:
         """Go over to the store's current generation; whether there is a new one.
@@ -70,9 +72,21 @@ class Answerer:
         What is being answered goes on with the generation that it began with.
         """
         before = self.retriever
-        if before is not None:
-            self.retriever = before.refreshed()
-        return self.retriever is not before
+        found = None if before is None else before.refreshed()
+        if found is before:
+            return False
+        assert found is not None  # Of a store comes one.
+        with self._changing:
+            self.retriever = found
+        return True
+
+    def hide(self) -> None:
+        """Leave out what has been taken down since, though what hides it cannot be opened, or not yet."""
+        before = self.retriever
+        found = None if before is None else before.hiding()
+        with self._changing:
+            if self.retriever is before:
+                self.retriever = found
 
     def prepare(
         self,

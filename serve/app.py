@@ -4,7 +4,7 @@ import asyncio
 import logging
 from asyncio import Lock
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import get_type_hints
 
 from fastapi import FastAPI, Request
@@ -21,6 +21,8 @@ from serve.routes import router
 
 # Between two looks at whether the store has a new generation, in seconds.
 REFRESH = 0.5
+# What takes longer to open is not waited for with what it takes down, in seconds.
+PATIENCE = 10.0
 _log = logging.getLogger("uvicorn.error")
 
 
@@ -57,19 +59,30 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
 
 
 async def _follow(app: FastAPI, answerer: Answerer, seconds: float) -> None:
-    wait = seconds
+    """Go over to new generations; hide what one hides, too, that cannot be opened, or not for a while."""
+    clock, opening = asyncio.get_running_loop().time, None
+    wait, began, due = seconds, 0.0, 0.0
     while True:
-        await asyncio.sleep(wait)
-        try:
-            await run_in_threadpool(answerer.refresh)
-            app.state.behind, wait = None, seconds
-        except Exception as error:  # noqa: BLE001  (a server that stops looking shows for ever what is taken down)
-            # The generation that is open goes on being served. Trying may read much: ever more seldom.
-            wait = min(60.0, 2 * wait)
-            reason = str(error) or type(error).__name__
-            if reason != app.state.behind:
-                app.state.behind = reason
-                _log.warning("The store's new generation cannot be opened: %s", reason)
+        await asyncio.sleep(seconds)
+        if opening is None and clock() >= due:
+            opening, began = asyncio.create_task(run_in_threadpool(answerer.refresh)), clock()
+        ended = opening is not None and opening in (await asyncio.wait({opening}, timeout=seconds))[0]
+        slow = opening is not None and clock() - began > PATIENCE
+        if opening is not None and ended:
+            try:
+                opening.result()
+                app.state.behind, wait = None, seconds
+            except Exception as error:  # noqa: BLE001  (who stops looking shows for ever what is taken down)
+                # The generation that is open goes on being served. Trying may read much: ever more seldom.
+                wait = min(60.0, 2 * wait)
+                reason = str(error) or type(error).__name__
+                if reason != app.state.behind:
+                    app.state.behind = reason
+                    _log.warning("The store's new generation cannot be opened: %s", reason)
+            opening, due = None, clock() + wait - seconds
+        if slow or app.state.behind is not None:
+            with suppress(Exception):  # What cannot be read for it, opening tells of.
+                await run_in_threadpool(answerer.hide)
 
 
 def _error(status: int, message: str) -> JSONResponse:

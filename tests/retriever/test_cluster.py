@@ -15,7 +15,7 @@ from retriever.ranking import Method, Setting
 from retriever.search import Retriever
 from retriever.searcher import Part
 from retriever.several import SeveralRetriever
-from tests.conftest import add_to, build_store, compact, delete
+from tests.conftest import add_to, build_store, compact, delete, flip
 from tests.corpus import questions, write_lines
 from tests.encoders import bert
 from tests.given import make_store, random_vectors
@@ -151,6 +151,28 @@ def test_a_new_generation_is_taken_up_by_the_same_searchers(own_store, tmp_path,
                 break
             except RalmError:
                 assert time.monotonic() < deadline
+    finally:
+        front.close()
+
+
+def test_searchers_hide_what_a_generation_takes_down_that_cannot_be_opened(own_store, ray_cluster):
+    front = ClusterRetriever(own_store, 2, cpus=0.1)
+    try:
+        before = front.search(TEXTS, 5)
+        delete(own_store, before[0].hits[0].passage.doc_id)
+        after = Retriever.open(own_store)
+        for path in (own_store / "deleted").iterdir():
+            flip(path, -1)
+        with pytest.raises(RalmError, match="is corrupted"):
+            front.refreshed()
+        found = front.hiding()
+        assert found.hiding() is found
+        for method in (Method(), after.method):
+            for mine, other in zip(
+                found.search(TEXTS, 60, method=method), after.search(TEXTS, 60, method=method), strict=True
+            ):
+                assert [(h.row, h.score) for h in mine.hits] == [(h.row, h.score) for h in other.hits]
+        assert front.search(TEXTS, 5) == before
     finally:
         front.close()
 

@@ -18,8 +18,9 @@ from fastapi.testclient import TestClient
 
 from datastore.errors import RalmError, Unavailable
 from retriever.search import Retriever
+from serve.answerer import Answerer
 from serve.app import create_app
-from tests.conftest import add_to, compact, delete
+from tests.conftest import add_to, compact, delete, flip
 from tests.corpus import write_lines
 
 QUESTION = {"role": "user", "content": "How is the mayor of Bralgate chosen?"}
@@ -249,6 +250,35 @@ def test_health_tells_of_a_generation_that_cannot_be_opened(store):
         assert shown("degraded") == "a file of generation 2 is missing"
         answerer.mended.set()
         assert shown("ok") is None
+
+
+def test_a_takedown_is_hidden_though_its_generation_cannot_be_opened(own_store):
+    """In search and in what a reader is given; and once it can be opened, it is."""
+    answerer = Answerer(Retriever.open(own_store), Behind.reader)
+    asked = {"query": QUESTION["content"], "k": 3}
+    with TestClient(create_app(answerer, refresh=0.001)) as client:
+
+        def first():
+            return client.post("/search", json=asked).json()["results"][0]["hits"][0]["doc_id"]
+
+        def becomes(wanted):
+            for _ in range(2000):
+                health = client.get("/health").json()
+                if wanted(health):
+                    return health
+                Event().wait(0.01)
+            raise AssertionError(health)
+
+        gone = first()
+        delete(own_store, gone)
+        path = next((own_store / "deleted").iterdir())
+        flip(path, -1)
+        health = becomes(lambda health: health["behind"] and first() != gone)
+        assert "is corrupted" in health["behind"]
+        assert (health["status"], health["store"]["generation"]) == ("degraded", 1)
+        flip(path, -1)
+        assert becomes(lambda health: not health["behind"])["store"]["generation"] == 2
+        assert first() != gone
 
 
 def test_many_at_once_all_get_their_own_answer(url):

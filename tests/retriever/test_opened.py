@@ -1,0 +1,66 @@
+"""A store that is served goes on without what later generations take down, whether these open or not."""
+
+import pytest
+
+from datastore.errors import RalmError
+from retriever.ranking import Method
+from retriever.search import Retriever
+from retriever.several import SeveralRetriever
+from tests.conftest import add_to, compact, delete, flip
+from tests.corpus import documents, write_lines
+
+ASKED = ["which town makes blue glass?", "how is the mayor chosen"]
+METHODS = [Method("dense"), Method("bm25"), Method("hybrid")]
+
+
+def shown(retriever, method, k=60):
+    """What a search finds: everything but the generation that it was found in."""
+    return [
+        [(hit.row, hit.score, hit.passage) for hit in r.hits]
+        for r in retriever.search(ASKED, k, method=method)
+    ]
+
+
+@pytest.mark.parametrize("folder", ["deleted", "takedowns"])
+@pytest.mark.parametrize("members", [1, 2])
+def test_what_is_taken_down_is_hidden_though_its_generation_does_not_open(own_store, store, folder, members):
+    before = Retriever.open(own_store)
+    if members == 2:
+        before = SeveralRetriever({"own": before, "whole": Retriever.open(store)})
+    assert before.hiding() is before
+    gone = before.search(ASKED, 1)[0].hits[0].passage.doc_id
+    delete(own_store, gone, documents()[20]["id"])
+    after = before.refreshed()
+    for path in (own_store / folder).iterdir():
+        flip(path, path.stat().st_size // 2)
+    with pytest.raises(RalmError, match="is corrupted"):
+        before.refreshed()
+    found = before.hiding()
+    assert found.hash == before.hash
+    assert found.hiding() is found
+    for method in METHODS:
+        assert shown(found, method) == shown(after, method)
+    if members == 1:
+        assert gone not in {hit.passage.doc_id for hit in found.search(ASKED, 60)[0].hits}
+        assert found.index is before.index
+        assert found.encoder is before.encoder
+    # Who began with the first goes on with it.
+    assert before.search(ASKED, 1)[0].hits[0].passage.doc_id == gone
+
+
+def test_rows_are_hidden_though_shards_were_compacted_or_added(own_store, tmp_path):
+    before = Retriever.open(own_store)
+    gone = before.search(ASKED, 1)[0].hits[0].passage.doc_id
+    delete(own_store, gone)
+    compact(own_store)
+    more = [{"id": f"x{n}", "text": f"a document of some length, number {n}"} for n in range(9)]
+    manifest, _ = add_to(own_store, write_lines(tmp_path / "more.jsonl", more))
+    delete(own_store, documents()[30]["id"])
+    flip(own_store / manifest.shards[-1].passages.path)
+    with pytest.raises(RalmError, match="is corrupted"):
+        before.refreshed()
+    found = before.hiding()
+    assert found.hiding() is found
+    left = {d["id"] for d in documents()} - {gone, documents()[30]["id"]}
+    for method in METHODS[:1]:
+        assert {passage.doc_id for _, _, passage in shown(found, method)[0]} == left
