@@ -13,9 +13,9 @@ from itertools import islice
 from typing import BinaryIO
 
 from datastore.errors import RalmError
-from pipelines.readers.decompress import Damage, next_frame
+from pipelines.readers.doubts import Doubts, behind, goes_on
 from pipelines.readers.files import last_part
-from pipelines.readers.formats import Segment, compression
+from pipelines.readers.formats import Segment
 from pipelines.readers.records import Blank, Intake, Record, Unreadable, failed, one_line, only_damage
 from pipelines.readers.scalars import as_written
 from pipelines.readers.table_lines import Line, Lines, open_table
@@ -33,25 +33,35 @@ csv.field_size_limit(2**31 - 1)
 
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     """The rows behind the header, numbered by the line that each begins in."""
-    rows, lines = _Rows(segment, intake), Lines(intake)
+    doubts = Doubts(segment.name, intake)
+    rows, lines = _Rows(segment, intake, doubts), Lines(intake)
     frame: int | None = 0
+    lost = False  # Whether nothing has been read since the last damage, which is listed already.
     while frame is not None:
-        with _opened(segment.path, frame) as lines.stream:
-            yield from rows.of(lines, behind_damage=frame > 0)
+        with _opened(segment.path, frame) as stream:
+            lines.begin(stream)
+            doubts.begin(stream)
+            for record in rows.of(lines, behind_damage=frame > 0):
+                lost = False
+                yield record
         if lines.failure is None:
+            doubts.ended()
             return
         only_damage(lines.failure, segment.path)
-        reason = f"the file breaks off or is damaged after this record ({one_line(lines.failure)})"
-        yield Unreadable(segment.name, lines.number + 1, reason)
-        frame = _behind(segment.path, lines.failure) if rows.header else None
-        lines.failure = None
+        doubtful = doubts.broken(lines.failure)
+        frame = behind(segment.path, lines.failure) if rows.header else None
+        if not lost:
+            lines.number, lost = lines.number + 1, True
+            reason = f"the file breaks off or is damaged from this record on ({one_line(lines.failure)})"
+            yield Unreadable(segment.name, lines.number, f"{reason}{doubtful}{goes_on(frame)}")
 
 
 def require_text(path: str, intake: Intake) -> None:
     """Raise RalmError if the file has no column that holds a text, with its columns and the mend."""
-    lines = Lines(intake)
-    with _opened(path) as lines.stream:
-        if refused := _Rows(Segment(path, path, "csv"), intake).begin(lines):
+    rows, lines = _Rows(Segment(path, path, "csv"), intake, Doubts(path, intake)), Lines(intake)
+    with _opened(path) as stream:
+        lines.begin(stream)
+        if refused := rows.begin(lines):
             raise RalmError(f"{path}: {refused.reason}.")
 
 
@@ -62,23 +72,19 @@ def _opened(path: str, frame: int = 0) -> BinaryIO:
         raise failed(error, path) from None
 
 
-def _behind(path: str, error: OSError) -> int | None:
-    """Where the next frame of a compressed file begins behind a damaged one."""
-    codec = compression(path)
-    return next_frame(path, codec, error.frame + 1) if codec and isinstance(error, Damage) else None
-
-
 @dataclass
 class _Rows:
     """The rows of a file, once its header is known."""
 
     segment: Segment
     intake: Intake
+    doubts: Doubts
     header: list[str] = field(default_factory=list)
     delimiter: str = ","
     # Up to this line each is a row of its own: together they made none. So each is looked at twice at most.
     _apart: int = 0
     _may_be_plain: bool = False
+    _bytes: int = 0  # Of the row that was read last.
 
     def of(self, lines: Lines, behind_damage: bool) -> Iterator[Record]:
         """What the lines hold."""
@@ -88,7 +94,10 @@ class _Rows:
             yield refused
             return
         while (line := lines.next()) is not None:
-            yield Blank() if line.blank else self._record(line, lines)
+            self._bytes = line.bytes
+            record = Blank() if line.blank else self._record(line, lines)
+            self.doubts.add(line.number, line.begin, self._bytes, record)
+            yield record
 
     def begin(self, lines: Lines) -> Unreadable | None:
         """Read the header; why the file has none, or none with a text."""
@@ -138,20 +147,21 @@ class _Rows:
         limit = self.intake.max_record_bytes
         if line.text is None:
             return f"the record has {line.bytes:,} bytes and max_record_bytes allows {limit:,}"
-        behind: list[Line] = []
-        text = _together(line, lines if line.number > self._apart else None, behind, limit)
+        more: list[Line] = []
+        text = _together(line, lines if line.number > self._apart else None, more, limit)
         try:
             found = next(csv.reader(text, delimiter=self.delimiter, skipinitialspace=True, strict=True))
             reason = _wrong(found, wanted)
         except csv.Error as error:
             found, reason = [], _reason(error)
-        if not reason and not (self._may_be_plain and any(_plain(one.text, wanted) for one in behind)):
+        if not reason and not (self._may_be_plain and any(_plain(one.text, wanted) for one in more)):
+            self._bytes += sum(one.bytes for one in more)
             return found
         if self._may_be_plain and (plain := _plain(line.text, wanted)):
             found, reason = plain, _wrong(plain, wanted)
-        if behind:
-            self._apart = behind[-1].number - 1
-            lines.put_back(behind)
+        if more:
+            self._apart = more[-1].number - 1
+            lines.put_back(more)
         return reason or found
 
 
@@ -164,12 +174,12 @@ def _plain(line: str | None, wanted: int | None) -> list[str] | None:
     return found if wanted is not None and wanted == len(found) > 1 else None
 
 
-def _together(line: Line, lines: Lines | None, behind: list[Line], limit: int) -> Iterator[str]:
+def _together(line: Line, lines: Lines | None, more: list[Line], limit: int) -> Iterator[str]:
     """A line and those behind it, as long as more are asked for and they are one record by their size."""
     yield line.text or ""
     held = line.bytes
-    while lines and len(behind) < _MOST_LINES and (one := lines.next()) is not None:
-        behind.append(one)
+    while lines and len(more) < _MOST_LINES and (one := lines.next()) is not None:
+        more.append(one)
         held += one.bytes
         if one.text is None or held > limit:
             return

@@ -78,7 +78,7 @@ class Intake:
         text_field = next((f for f in self.source.text_fields if f in fields), None)
         if text_field is None:
             wanted = " or ".join(repr(f) for f in self.source.text_fields)
-            return Unreadable(file, number, f"the record has no field {wanted}")
+            return Unreadable(file, number, f"the record has no field {wanted}: --text-field names another")
         for name in (text_field, self.source.id_field, "domain"):
             if isinstance(lost := fields.get(name), Lost):
                 return Unreadable(file, number, f"the field {name!r} cannot be read ({lost.reason})")

@@ -16,11 +16,15 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line, numbered from 1: None if it is too long. Bytes that are no UTF-8 are escaped as surrogates."""
+    """A line, numbered from 1, which begins at a byte of its stream: None if it is too long.
+
+    Bytes that are no UTF-8 are escaped as surrogates.
+    """
 
     number: int
     text: str | None
     bytes: int
+    begin: int
 
     @property
     def blank(self) -> bool:
@@ -29,22 +33,26 @@ class Line:
 
 
 class Lines:
-    """The lines of a stream, up to its end or a `failure` to read on."""
+    """The lines of streams, one behind the other, each up to its end or a `failure` to read on."""
 
-    stream: BinaryIO
+    _stream: BinaryIO
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._waiting: deque[Line] = deque()
-        self.number = 0
+        self._position = self.number = 0
         self.failure: OSError | None = None
+
+    def begin(self, stream: BinaryIO) -> None:
+        """Go on with a stream."""
+        self._stream, self._position, self.failure = stream, 0, None
 
     def next(self) -> Line | None:
         """The next line, None behind the last."""
         if self._waiting:
             return self._waiting.popleft()
         try:
-            line, length = bounded_line(self.stream, self._intake.max_record_bytes)
+            line, length = bounded_line(self._stream, self._intake.max_record_bytes)
         except OSError as error:
             # Told at the end: lines that wait come first.
             self.failure = error
@@ -55,7 +63,9 @@ class Lines:
         self.number += 1
         if line is not None and self.number == 1:
             line = line.removeprefix(BOM)
-        return Line(self.number, None if line is None else line.decode(errors="surrogateescape"), length)
+        text = None if line is None else line.decode(errors="surrogateescape")
+        self._position += length
+        return Line(self.number, text, length, self._position - length)
 
     def put_back(self, lines: list[Line]) -> None:
         """Let these lines come again."""
@@ -67,7 +77,7 @@ def open_table(path: str, frame: int = 0) -> BinaryIO:
 
     Spreadsheets export UTF-16, which a mark begins, and lines that end with a carriage return alone.
     """
-    stream = open_stream(path, frame)
+    stream = open_stream(path, frame, doubting=True)
     if frame:
         return stream
     try:
@@ -78,6 +88,9 @@ def open_table(path: str, frame: int = 0) -> BinaryIO:
     alone = b"\r" in first and b"\n" not in first
     if first[:2] not in _UTF16 and not alone:
         return stream
+    # Places in what is recoded are not those of the stream: what is doubtful there cannot be told.
+    stream.close()
+    stream = open_stream(path)
     decoder = codecs.getincrementaldecoder("utf-16")(errors="replace") if first[:2] in _UTF16 else None
 
     def recode(data: bytes) -> bytes:
@@ -90,7 +103,7 @@ def open_table(path: str, frame: int = 0) -> BinaryIO:
 class _Recoded(io.RawIOBase):
     """A stream, recoded block by block."""
 
-    def __init__(self, stream: BinaryIO, recode: Callable[[bytes], bytes]) -> None:
+    def __init__(self, stream: Any, recode: Callable[[bytes], bytes]) -> None:
         self._stream, self._recode = stream, recode
         self._left = b""
 
@@ -98,7 +111,8 @@ class _Recoded(io.RawIOBase):
         return True
 
     def readinto(self, target: Any) -> int:
-        while not self._left and (data := self._stream.read(_BLOCK)):
+        # One read below each: what came before damage would be lost with it.
+        while not self._left and (data := self._stream.read1(_BLOCK)):
             self._left = self._recode(data)
         view = memoryview(target)
         size = min(len(view), len(self._left))

@@ -12,6 +12,7 @@ from datastore.errors import RalmError
 from datastore.schema import Document
 from pipelines.config import SourceConfig
 from pipelines.readers.delimited import require_text
+from pipelines.readers.formats import Segment
 from pipelines.readers.reader import RecordReader
 from pipelines.readers.records import Blank, Unreadable
 from tests.pipelines.readers.reading import read
@@ -194,6 +195,22 @@ def test_tabs_with_quotes_that_are_but_text(tmp_path):
 def test_a_spreadsheet_may_state_its_delimiter(tmp_path):
     found = read_csv(tmp_path, "\ufeffsep=;\r\ntext;id\r\none, two;1\r\n")
     assert [(one.text, one.id) for one in found] == [("one, two", "1")]
+
+
+def test_rows_of_data_whose_checksum_is_wrong_are_doubtful(tmp_path):
+    members = [gzip.compress("".join(f'{m}-{n},"text\n{n}"\n' for n in range(20)).encode()) for m in range(3)]
+    wrong = members[1][:-8] + b"\0\0\0\0" + members[1][-4:]
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"id,text\n") + members[0] + wrong + members[2])
+    reader = RecordReader(SourceConfig(path="a"), "a", 1 << 20)
+    found = list(reader.read(Segment(str(path), "a.csv.gz", "csv")))
+    assert len(texts(found)) == 60
+    ((doubtful),) = reader.doubtful
+    assert (doubtful.first, doubtful.last, doubtful.documents) == (42, 80, 20)
+    path.write_bytes(gzip.compress("id,text\n1,one\n".encode("utf-16"))[:-8] + bytes(8))
+    reader = RecordReader(SourceConfig(path="a"), "a", 1 << 20)
+    found = list(reader.read(Segment(str(path), "a.csv.gz", "csv")))
+    assert (texts(found), "damaged" in reasons(found)[0][1]) == (["one"], True)
 
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12).filter(
