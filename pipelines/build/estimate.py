@@ -17,6 +17,7 @@ from pipelines.build.progress import amount
 from pipelines.build.read import chain_of
 from pipelines.build.sources import Corpus, Split, resolve
 from pipelines.build.towers import Towers
+from pipelines.build.unknown import Unknown
 from pipelines.config import BuildConfig
 from pipelines.filters.chain import Chain, Removed
 from pipelines.readers.decompress import expansion
@@ -38,7 +39,8 @@ _FEW_BYTES = 20_000
 class Foreseen:
     """A corpus foreseen. All but `input_bytes` and `splits` are extrapolated from a sample.
 
-    `documents` are those that filters keep of the `read`; passages, tokens and text are theirs.
+    `documents` are those that filters keep of the `read`; passages, tokens and text are theirs. `unknown` is
+    of the sample's own tokens.
     """
 
     input_bytes: int
@@ -52,6 +54,8 @@ class Foreseen:
     sampled_bytes: int
     sampled_ids: tuple[NDArray[np.int32], ...]
     ignored: tuple[str, ...] = ()
+    left_out: str = ""
+    unknown: tuple[Unknown, ...] = ()
 
     @property
     def sample(self) -> str:
@@ -87,9 +91,11 @@ class _Sample:
     how many there are of short ones.
     """
 
+    source: str
     read: int = 0
     documents: int = 0
     text_bytes: int = 0
+    unknown: int = 0
     weight: float = 1.0
     sized: bool = True
     unreadable: Unreadable | None = None
@@ -102,7 +108,9 @@ class _Sample:
                 text = verdict.document.text
                 self.documents += 1
                 self.text_bytes += len(text.encode())
-                self.ids += [one.ids for one in chunk(text, tokenizer, room)]
+                ids = [one.ids for one in chunk(text, tokenizer, room)]
+                self.ids += ids
+                self.unknown += sum(map(tokenizer.unknown, ids))
 
     @property
     def tokens(self) -> int:
@@ -142,7 +150,16 @@ def foresee(config: BuildConfig) -> Foreseen:
         sampled_bytes=sum(sample.text_bytes for sample in samples),
         sampled_ids=tuple(_typical(samples)),
         ignored=corpus.ignored,
+        left_out=corpus.left_out,
+        unknown=tuple(_unknown(samples, config.encoder)),
     )
+
+
+def _unknown(samples: Sequence[_Sample], encoder: str) -> Iterator[Unknown]:
+    """Of each source the tokens of its samples that the encoder does not know."""
+    for source in dict.fromkeys(sample.source for sample in samples):
+        mine = [sample for sample in samples if sample.source == source]
+        yield Unknown(source, sum(one.unknown for one in mine), sum(one.tokens for one in mine), encoder)
 
 
 def estimate(config: BuildConfig, workers: int) -> Estimate:
@@ -191,7 +208,8 @@ def _take(config: BuildConfig, corpus: Corpus) -> list[_Sample]:
         records = (record for segment in split.segments for record in reader.read(segment))
         taken = list(islice(records, _SAMPLED_RECORDS))
         documents = [one for one in taken if isinstance(one, Document)]
-        sample = _Sample(unreadable=next((one for one in taken if isinstance(one, Unreadable)), None))
+        bad = next((one for one in taken if isinstance(one, Unreadable)), None)
+        sample = _Sample(corpus.sources[split.source].name, unreadable=bad)
         sample.add(documents, chain_of(config, split.source), tokenizer, room)
         samples.append(sample)
         if reader.consumed and split.bytes:

@@ -38,7 +38,9 @@ def dry_run(found: "Estimate", workers: int, with_ray: bool) -> None:
         f"[dim]Extrapolated from {found.corpus.sample}. Duplicates are not foreseen, and "
         f"{'starting Ray and ' if with_ray else ''}loading the encoder (some 15 seconds) is not counted."
     )
-    for doubt in filter(None, (ignored(found.corpus.ignored), found.corpus.doubt, found.doubt)):
+    warnings = [one.warning for one in found.corpus.unknown]
+    notes = (found.corpus.left_out, ignored(found.corpus.ignored), *warnings, found.corpus.doubt, found.doubt)
+    for doubt in filter(None, notes):
         console.print(doubt, style="yellow", markup=False)
 
 

@@ -40,7 +40,8 @@ def known_ids(counts: Mapping[str, int]) -> str:
         return ""
     return (
         f"Left out for a domain and id that came before: {amount(number, 'documents')} "
-        "(removed/.../duplicate_id/ lists them). Are they others, give their source a domain of its own."
+        "(removed/.../duplicate_id/ lists them). If they are others, name their files as sources, each with "
+        "a domain of its own."
     )
 
 

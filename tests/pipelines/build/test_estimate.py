@@ -1,4 +1,5 @@
 import gzip
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -99,3 +100,12 @@ def test_a_hub_data_set_needs_a_limit(tmp_path):
     with pytest.raises(RalmError, match="give --limit"):
         foresee(config_of(f"hf://{folder}"))
     assert foresee(config_of(f"hf://{folder}", limit=20)).documents == 20
+
+
+def test_a_dry_run_says_what_is_left_out_and_what_the_encoder_does_not_know(tmp_path, store, ralm):
+    shutil.copytree(store, tmp_path / "corpus" / "old")
+    write_lines(tmp_path / "corpus" / "thai.jsonl", [{"text": "แมวดำนั่งอยู่บนสะพานหินเก่า ข้างแม่น้ำ"}])
+    code, out, _ = ralm("build", tmp_path / "corpus", "--dry-run", "--executor", "local")
+    assert code == 0
+    assert f"Left out, for they are datastores: {tmp_path}/corpus/old." in out.replace("\n", "")
+    assert "Of the tokens of corpus 100.0% are unknown to the encoder" in out.replace("\n", " ")
