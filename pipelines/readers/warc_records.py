@@ -20,8 +20,9 @@ START, RECORD_END = b"WARC/", b"\r\n\r\n"
 _HEADER_BYTES = 1 << 16
 # What is held of any record, to be looked at.
 _HELD = 1 << 22
-# What follows a record: two line ends, and how another one begins.
-_BEHIND = len(RECORD_END) + len(START)
+# What follows a record: two line ends, and the first line of another one.
+_BEHIND = 32
+_FIRST_LINE = re.compile(rb"[\r\n]*(?:WARC/\d\.\d+[ \t]*\r?\n|\Z)")
 # A header's first line, and a field within the next few: one of them may be damaged.
 _HEADER = re.compile(
     rb"\nWARC/\d\.\d+[ \t]*\r?\n(?:(?!WARC/)[^\r\n][^\n]*\n){0,3}?(?:WARC|Content)-[a-z-]+[ \t]*:",
@@ -102,22 +103,20 @@ def take(scanner: Scanner, ahead: Ahead, limit: int) -> bytes:
     if header is None:
         raise BadRecord("its header does not end")
     length = header + len(RECORD_END) + _content_length(scanner.peek(header))
-    behind = _near(scanner, length) if length <= max(limit, _HELD) else _far(scanner, ahead, length)
+    is_held = length <= max(limit, _HELD)
+    behind = _near(scanner, length) if is_held else _far(scanner, ahead, length)
     if behind is None:
         raise BadRecord("the archive ends in the middle of the record")
-    alone = not _begins_record(behind)
-    if alone and not behind.startswith(RECORD_END):
+    sure = _FIRST_LINE.match(behind) is not None
+    # What is passed over may hold records: then no damage behind it is taken for granted.
+    if not sure and (length > limit or not _may_follow(behind)):
         raise BadRecord("its Content-Length is wrong: no record begins behind it")
-    if length > limit:
-        scanner.skip(length)
-        raise BadRecord(f"the record has {length:,} bytes and max_record_bytes allows {limit:,}")
-    # Damage may follow it, and another archive may lie in it. Or its length is wrong all the same.
-    block = scanner.peek(length)
-    begin = header + len(RECORD_END)
-    doubtful = alone or block.find(RECORD_END + START, begin) >= 0
-    if doubtful and _is_other(block[:begin], block[begin:]):
+    block = scanner.peek(length) if is_held else b""
+    if is_held and _is_other(block, header + len(RECORD_END), sure):
         raise BadRecord("its Content-Length is wrong: its content has another digest")
     scanner.skip(length)
+    if length > limit:
+        raise BadRecord(f"the record has {length:,} bytes and max_record_bytes allows {limit:,}")
     return block
 
 
@@ -172,18 +171,23 @@ def _far(scanner: Scanner, ahead: Ahead, length: int) -> bytes | None:
         raise BadRecord("its Content-Length is wrong, or the archive is damaged before its end") from None
 
 
-def _begins_record(behind: bytes) -> bool:
-    """Whether another record begins there, or the file ends."""
-    return START.startswith(behind.lstrip(b"\r\n")[: len(START)])
+def _may_follow(behind: bytes) -> bool:
+    """Whether a record may end before some bytes: two line ends, or another one, whatever its version."""
+    return behind.startswith(RECORD_END) or START.startswith(behind.lstrip(b"\r\n")[: len(START)])
 
 
-def _is_other(header: bytes, content: bytes) -> bool:
-    """Whether the header states a digest of its content that is not this content's."""
-    stated = _DIGEST.search(header)
+def _is_other(block: bytes, begin: int, sure: bool) -> bool:
+    """Whether a record's content, from `begin` on, has another digest than its header states.
+
+    It is asked only where its end is not sure, as in front of damage, or where another archive may lie in it.
+    """
+    if sure and block.find(RECORD_END + START, begin) < 0:
+        return False
+    stated = _DIGEST.search(block, 0, begin)
     algorithm = stated[1].decode().lower().replace("-", "") if stated else ""
     if stated is None or algorithm not in _ALGORITHMS:
         return False
-    digest = hashlib.new(algorithm, content, usedforsecurity=False).digest()
+    digest = hashlib.new(algorithm, block[begin:], usedforsecurity=False).digest()
     return stated[2].rstrip(b"=").upper() not in (
         base64.b32encode(digest).rstrip(b"="),
         digest.hex().upper().encode(),

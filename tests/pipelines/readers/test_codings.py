@@ -25,7 +25,7 @@ PACK = {
     "gzip": gzip.compress,
     "x-gzip": lambda data: gzip.compress(data[:50]) + gzip.compress(data[50:]),
     "deflate": zlib.compress,
-    "br": brotli.compress,
+    "br": lambda data: brotli.compress(data, quality=5),
     "zstd": zstandard.compress,
     "identity": bytes,
 }

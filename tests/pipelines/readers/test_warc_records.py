@@ -80,8 +80,9 @@ def test_any_wrong_length_costs_its_record_alone(tmp_path_factory, data):
     count = data.draw(st.integers(1, 6))
     parts = [whole(number) for number in range(count)]
     wrong = data.draw(st.integers(0, count - 1))
-    lengths = st.integers(-10, 5000) | st.integers(-(10**20), 10**20)
-    length = data.draw(lengths.filter(lambda n: n != len(text(wrong))))
+    lengths = st.integers(-10, 1000) | st.integers(-10, 5000) | st.integers(-(10**20), 10**20)
+    # One that takes in the line ends behind it costs nothing.
+    length = data.draw(lengths.filter(lambda n: not 0 <= n - len(text(wrong)) <= 4))
     parts[wrong] = claiming(parts[wrong], str(length).encode())
     suffix, each = data.draw(st.sampled_from(sorted(PACK))), data.draw(st.booleans())
     path = tmp_path_factory.mktemp("warc") / f"a.warc{suffix}"
@@ -143,4 +144,15 @@ def test_a_body_of_lines_like_records_takes_no_time(tmp_path):
     path = tmp_path / "a.warc"
     body = b"WARC/1.0\nno field\n" * 50_000 + b"WARC/1.0\r\n" * 50_000
     path.write_bytes(whole(0) + claiming(record(body=body, number=1), b"x") + whole(2))
+    require_one_bad(read(path, kind="warc"), 1, 3)
+
+
+@pytest.mark.parametrize("cut", [b"\r\n\r\nWARC/1.0 is", b"bridge.\r\n"])
+def test_a_length_that_ends_within_the_content_is_seen_by_the_digest(tmp_path, cut):
+    """Where a blank line stands in it, a record may end; where `WARC/` follows, too."""
+    parts = [whole(number) for number in range(3)]
+    at = text(1).encode().index(cut) + (7 if cut.startswith(b"bridge") else 0)
+    parts[1] = claiming(parts[1], str(at).encode())
+    path = tmp_path / "a.warc"
+    path.write_bytes(b"".join(parts))
     require_one_bad(read(path, kind="warc"), 1, 3)
