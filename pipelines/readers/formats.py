@@ -1,5 +1,6 @@
 """Which formats there are, told by a file's name, and the part of a file that one task reads."""
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ _FORMATS |= {".warc": "warc", ".wet": "warc", ".xml": "mediawiki"}
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 # The others are read whole, or compressed inside.
 _COMPRESSIBLE = ("jsonl", "csv", "warc", "mediawiki")
+_ENDING = re.compile(r"\.\w{1,12}")
 EXTENSIONS = frozenset(_FORMATS) | frozenset(_COMPRESSIONS)
 READABLE = (
     "JSONL, CSV, TSV, WARC, WET and MediaWiki dumps (.xml), each plain, .gz, .zst, .bz2 or .xz; Parquet, "
@@ -63,7 +65,9 @@ def format_of(path: str, forced: "Format | None" = None) -> "Format | None":
 def ending(name: str) -> str:
     """How a name ends, as far as that may tell a format: ".pptx", ".txt.gz"; empty if it does not."""
     suffixes = [suffix.lower() for suffix in PurePath(name).suffixes]
-    return "".join(suffixes[-2:] if suffixes and suffixes[-1] in _COMPRESSIONS else suffixes[-1:])
+    last = suffixes[-2:] if suffixes and suffixes[-1] in _COMPRESSIONS else suffixes[-1:]
+    # Not what ends a sentence, or should not reach a terminal.
+    return "".join(suffix for suffix in last if _ENDING.fullmatch(suffix))
 
 
 def compression(path: str) -> str | None:

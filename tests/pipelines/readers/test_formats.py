@@ -65,7 +65,15 @@ def test_readme_names_every_ending_and_every_ending_has_a_format():
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("a.PNG", ".png"), ("a/b.txt.gz", ".txt.gz"), ("a.b/README", ""), ("a.gz", ".gz")]
+    ("name", "found"),
+    [
+        ("a.PNG", ".png"),
+        ("a/b.txt.gz", ".txt.gz"),
+        ("a.b/README", ""),
+        ("a.gz", ".gz"),
+        ("Dr. No", ""),
+        ("a.\x1b[31m", ""),
+    ],
 )
 def test_an_ending_is_what_may_tell_a_format(name, found):
     assert ending(name) == found
