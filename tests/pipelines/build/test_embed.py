@@ -119,10 +119,10 @@ def test_how_a_shard_is_cut_changes_no_byte_of_it(whole, long_one):
 @pytest.mark.parametrize(
     ("when", "file", "workers"),
     [
-        ("after", "work/vectors/00000-0000256.npy", 1),
-        ("before", "stages/embed/00001.json", 2),
+        ("after", "work/vectors/00000-0000256.npy", 2),
         ("before", "vectors/00000.npy", 1),
-        ("after", "stages/join/00000.json", 1),
+        pytest.param("before", "stages/embed/00001.json", 2, marks=pytest.mark.long),
+        pytest.param("after", "stages/join/00000.json", 1, marks=pytest.mark.long),
     ],
 )
 def test_killed_between_blocks_a_build_goes_on_to_the_same_bytes(
