@@ -88,7 +88,7 @@ def delete(
         show.would_delete(meant)
         return
     show.to_delete(meant)
-    if not show.confirmed("Take them down? There is no way back.", yes):
+    if not show.confirmed("take them down", yes):
         show.console.print("Nothing is taken down.")
         raise typer.Exit(1)
     before, after, documents = deletion.run(meant.documents)
@@ -128,7 +128,7 @@ def discard(store: Store, yes: Yes = False) -> None:
     with layout.lock():
         if work := unfinished_work(layout, current(layout)):
             show.to_discard(work)
-            if not show.confirmed("Give it up? There is no way back.", yes):
+            if not show.confirmed("give it up", yes):
                 show.console.print("Nothing is given up.")
                 raise typer.Exit(1)
         job = give_up(layout, current(layout))

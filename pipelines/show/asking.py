@@ -7,8 +7,8 @@ import typer
 from datastore.errors import RalmError
 
 
-def confirmed(question: str, yes: bool) -> bool:
-    """Whether a person at the terminal says yes to a question; `yes` says it beforehand.
+def confirmed(what: str, yes: bool) -> bool:
+    """Whether a person at the terminal wants this done, as `take them down`; `yes` says so beforehand.
 
     Raises RalmError where nobody is there to be asked.
     """
@@ -16,8 +16,8 @@ def confirmed(question: str, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise RalmError(
-            f"{question} Nobody is at a terminal to be asked, so nothing is done: give --yes to do it, or "
-            "--dry-run to see what it would do."
+            f"Nobody is at a terminal to be asked whether to {what}, so nothing is done: give --yes to do it "
+            "unasked."
         )
     # What is printed may go to a file: the question must not.
-    return typer.confirm(question, err=True)
+    return typer.confirm(f"{what[0].upper()}{what[1:]}? There is no way back.", err=True)

@@ -54,7 +54,7 @@ def test_nothing_is_taken_down_unasked(ralm, own_store):
     code, out, err = ralm("delete", own_store, "--ids", one["id"])
     assert (code, len(err.splitlines())) == (2, 1)
     assert one["id"] in out
-    assert "Nobody is at a terminal to be asked, so nothing is done: give --yes" in err
+    assert "to be asked whether to take them down, so nothing is done: give --yes" in err
     assert tree(own_store) == before
 
 

@@ -17,12 +17,14 @@ class Terminal(StringIO):
 @pytest.mark.parametrize(("typed", "said"), [("y\n", True), ("yes\n", True), ("n\n", False), ("\n", False)])
 def test_a_person_is_asked_beside_the_output(monkeypatch, capsys, typed, said):
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
-    assert confirmed("Take it down?", yes=False) is said
-    assert "Take it down?" not in capsys.readouterr().out
+    assert confirmed("take it down", yes=False) is said
+    out, err = capsys.readouterr()
+    assert "Take it down? There is no way back." in err
+    assert not out.strip()
 
 
 def test_without_a_terminal_nobody_is_asked(monkeypatch):
     monkeypatch.setattr(sys, "stdin", StringIO("y\n"))
-    with pytest.raises(RalmError, match=r"^Take it down\? Nobody is at a terminal .* give --yes"):
-        confirmed("Take it down?", yes=False)
-    assert confirmed("Take it down?", yes=True)
+    with pytest.raises(RalmError, match=r"asked whether to take it down, so nothing is done: give --yes"):
+        confirmed("take it down", yes=False)
+    assert confirmed("take it down", yes=True)
