@@ -25,6 +25,8 @@ _BULLET = re.compile(r"[•▪◦‣●○■·*–—-] ")
 _ENDS = (".", "!", "?", ":", ";", "{", "}", "。", "！", "？")
 _ENTRY = re.compile(r" \.\.\. \S+$")  # Of a table of contents.
 _NO_LETTERS = re.compile(r"[\W\d_]+")
+# Chinese and Japanese are written without spaces.
+_NO_SPACES = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]{2}")
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
 # A line is full if it has this share of the longest of its neighbours'.
 _FULL = 0.7
@@ -104,13 +106,15 @@ def _letters(line: str) -> str:
 
 def _joined(lines: Sequence[str]) -> Iterator[str]:
     """Lines put together to paragraphs."""
-    held: list[str] = []
+    held = ""
     full = [len(line) >= _FULL * max(map(len, _around(lines, at))) for at, line in enumerate(lines)]
     for number, (line, following) in enumerate(pairwise([*lines, ""])):
-        held.append(line)
+        held += line
         if not following or _ends(line, following, full[number], full[number + 1]):
-            yield " ".join(held)
-            held = []
+            yield held
+            held = ""
+        elif not _NO_SPACES.fullmatch(line[-1] + following[0]):
+            held += " "
 
 
 def _around(lines: Sequence[str], at: int) -> Sequence[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import build_store, tree
 from tests.corpus import documents, questions, write_lines
+from tests.pipelines.readers.office import book, pdf, word
 
 
 def test_build_status_verify_search(tmp_path, corpus, ralm):
@@ -55,6 +56,38 @@ def test_a_build_on_ray_from_the_command_line(tmp_path, corpus, store, ralm, ray
     )
     assert ralm("build", "--config", config, "-o", tmp_path / "store")[0] == 0
     assert tree(tmp_path / "store") == tree(store)
+
+
+def test_a_folder_of_what_people_have(tmp_path, ralm):
+    folder, store = tmp_path / "docs", tmp_path / "store"
+    folder.mkdir()
+    (folder / "table.csv").write_text("title;body;year\nRope;Rope is made in Bralgate, by hand.;1910\n")
+    (folder / "note.md").write_text("---\ntitle: Glass\n---\nBlue glass is blown in Dunmarrow.\n")
+    (folder / "bridge.pdf").write_bytes(pdf(["The stone bridge was built in 1787."], info="/Title (Bridges)"))
+    (folder / "locked.pdf").write_bytes(pdf(["secret"], password="secret"))
+    (folder / "mayor.docx").write_bytes(word(lambda d: d.add_paragraph("The mayor is chosen by lot.")))
+    (folder / "book.epub").write_bytes(book("<p>The reservoir was emptied in 1907.</p>", title="Water"))
+    (folder / "slides.pptx").write_bytes(b"")
+    options = ("--text-field", "text", "--text-field", "body", "--executor", "local")
+    code, out, _ = ralm("build", folder, "-o", store, "--dry-run", *options)
+    assert (code, "1 .pptx" in " ".join(out.split())) == (0, True)
+    code, out, _ = ralm("plan", folder, "--text-field", "body")
+    assert (code, "1 .pptx" in " ".join(out.split())) == (0, True)
+    code, out, _ = ralm("build", folder, "-o", store, *options)
+    assert (code, "1 .pptx" in " ".join(out.split())) == (0, True)
+    assert "the PDF is encrypted" in next((store / "removed" / "unreadable").glob("*.jsonl")).read_text()
+    for query, name, metadata in (
+        ("rope", "docs/table.csv:2", {"title": "Rope", "year": 1910}),
+        ("glass", "docs/note.md", {"title": "Glass"}),
+        ("bridge", "docs/bridge.pdf", {"title": "Bridges", "pages": 1}),
+        ("mayor", "docs/mayor.docx", None),
+        ("reservoir", "docs/book.epub", {"title": "Water"}),
+    ):
+        code, out, _ = ralm("search", store, query, "-k", 1, "--method", "bm25", "--json")
+        (hit,) = json.loads(out)["hits"]
+        assert (code, hit["doc_id"]) == (0, name)
+        assert metadata is None or hit["metadata"] == metadata
+    assert ralm("verify", store)[0] == 0
 
 
 def test_ask_with_and_without_retrieval(store, ralm):

@@ -73,6 +73,7 @@ def test_readme_names_every_ending_and_every_ending_has_a_format():
         ("a.gz", ".gz"),
         ("Dr. No", ""),
         ("a.\x1b[31m", ""),
+        ("a.\x1b[31m.gz", ".gz"),
     ],
 )
 def test_an_ending_is_what_may_tell_a_format(name, found):

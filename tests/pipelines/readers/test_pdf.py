@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipelines.readers.extracted import NoDocumentError
 from pipelines.readers.foreign import Refused
-from pipelines.readers.pdf import extract
+from pipelines.readers.pdf import _joined, extract
 from tests.pipelines.readers.office import pdf
 
 LIMIT = 1 << 20
@@ -43,6 +43,14 @@ def test_lists_stay_lists():
         "• grain",
     ]
     assert extract(pdf(lines), LIMIT).text.splitlines() == lines
+
+
+def test_lines_without_spaces_are_joined_without_one():
+    lines = ["石の橋は千七百八十七年の春に谷の石工たちによって", "川の上に架けられた。", "Stone", "bridge"]
+    assert list(_joined(lines)) == [
+        "石の橋は千七百八十七年の春に谷の石工たちによって川の上に架けられた。",
+        "Stone bridge",
+    ]
 
 
 def test_metadata_is_what_the_file_says_of_itself():
