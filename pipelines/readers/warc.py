@@ -157,7 +157,8 @@ def _text(record: Any) -> str | Skipped:
 def _page(record: Any, limit: int) -> str | Skipped:
     """The text of an HTML page."""
     block = record.raw_stream.read()
-    if not block or not record.rec_headers.get_header("WARC-Target-URI").startswith(_SCHEMES):
+    address = record.rec_headers.get_header("WARC-Target-URI") or ""
+    if not block or not address.startswith(_SCHEMES):
         return Skipped("not_http")
     try:
         response = Response.parse(block)

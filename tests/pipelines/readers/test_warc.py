@@ -193,6 +193,18 @@ def test_a_header_broken_within_its_address_costs_no_other_record(tmp_path, betw
     assert found[-1] == "urn:uuid:1"
 
 
+def test_an_address_that_only_our_eyes_see_costs_no_other_record(tmp_path):
+    """warcio's header ends before ours, at a line of other white space."""
+    path = tmp_path / "a.warc"
+    cut = response(b"<p>page</p>", number=1, Content_Type="text/html").replace(
+        b"WARC-Target", b" \x0b\r\nWARC-Target"
+    )
+    path.write_bytes(record(number=0) + cut + record(number=2))
+    found = read(path)
+    assert [found[0].id, found[-1].id] == ["urn:uuid:0", "urn:uuid:2"]
+    assert len(found) == 3
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_whatever_stands_in_a_plain_archive_the_records_before_it_are_read(tmp_path_factory, data):
