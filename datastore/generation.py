@@ -162,7 +162,12 @@ def current_whole(layout: Layout) -> Manifest:
 
 def at_generation(layout: Layout, generation: int) -> Manifest:
     """Read an earlier generation; its files are there as long as a job or a reader needs them."""
-    return _read(layout.manifest(generation))
+    path = layout.manifest(generation)
+    if not path.exists():
+        raise RalmError(
+            f"{path}, the generation that a job was begun with, is missing: restore it from a copy."
+        )
+    return _read(path)
 
 
 def _read(path: Path) -> Manifest:

@@ -314,13 +314,13 @@ def checksum(path: Path) -> str:
 
 def read_marker(path: Path) -> Marker:
     """Read a marker. Raises RalmError if it is not what was written; early ones have no checksum."""
-    found = read_json(path)
     try:
+        found = read_json(path)
         content = {name: found[name] for name in ("counts", "files")}
         if found.keys() - content.keys() and found["xxh3"] != _xxh3(content):
             raise ValueError("its checksum differs")
         return Marker(content["counts"], tuple(FileInfo(*file) for file in content["files"]))
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (RalmError, KeyError, TypeError, ValueError, AttributeError):
         raise RalmError(
             f"{path} is damaged: delete it, and if its store is not finished run the same command again: its "
             "task is done anew."

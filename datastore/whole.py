@@ -30,8 +30,13 @@ def require_whole(root: Path, files: Iterable[Stored], mend: str = MEND) -> None
     if origin is not None:
         origin.fetch(listed, full=True)
         return
+    compare_all(root, listed, mend)
+
+
+def compare_all(root: Path, files: Iterable[Stored], mend: str = MEND) -> None:
+    """The same for files that are nowhere else: those that a job has written."""
     with ThreadPoolExecutor(_AT_A_TIME) as pool:  # Hashing and reading let other threads run.
-        list(pool.map(lambda file: compare(root / file.path, file, mend), listed))
+        list(pool.map(lambda file: compare(root / file.path, file, mend), files))
 
 
 def compare(path: Path, file: Stored, mend: str = MEND) -> None:

@@ -72,7 +72,11 @@ class Addition:
             # Of a job that goes on, as of when it was begun.
             takedowns = [entry.path for entry in manifest.takedowns]
             if layout.build_file.exists():
-                takedowns = read_json(layout.build_file)["takedowns"]
+                takedowns = read_json(layout.build_file).get("takedowns", [])
+            if not {entry.path for entry in manifest.takedowns}.issuperset(takedowns):
+                raise RalmError(
+                    f"{layout.build_file} is damaged: give up what was begun (`ralm discard`) and add again."
+                )
             chosen["takedowns"] = takedowns
             if layout.build_file.exists():
                 job.claim(chosen)  # Other settings are said before much is read.

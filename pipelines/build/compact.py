@@ -163,7 +163,7 @@ class Compaction:
             job = Job(layout, self.executor, self.progress)
             if layout.build_file.exists():
                 # It goes on as planned; what has been taken down since is hidden at the end.
-                manifest = at_generation(layout, read_json(layout.build_file)["generation"])
+                manifest = at_generation(layout, read_json(layout.build_file).get("generation", 0))
             groups = tuple(plan(manifest, manifest.config["passages_per_shard"]))
             if groups:
                 # The card is measured at the end of it all: an encoder that is not there is said now.

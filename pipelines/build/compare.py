@@ -10,8 +10,7 @@ from typing import ClassVar
 
 from datastore.layout import Layout, Marker
 from datastore.manifest import FileEntry, Manifest
-from datastore.shard import MEND
-from datastore.whole import require_whole
+from datastore.whole import compare_all, require_whole
 
 # What a task compares, about.
 _BYTES_PER_TASK = 1 << 30
@@ -27,7 +26,6 @@ class CompareStage:
     name: str
     layout: Layout
     groups: tuple[tuple[FileEntry, ...], ...]
-    mend: str = MEND
 
     @classmethod
     def of(cls, name: str, layout: Layout, files: Iterable[FileEntry]) -> "CompareStage":
@@ -46,7 +44,10 @@ class CompareStage:
         return [sum(file.bytes for file in group) for group in self.groups]
 
     def run(self, number: int) -> Marker:
-        require_whole(self.layout.root, self.groups[number], self.mend)
+        if self.name == WRITTEN:
+            compare_all(self.layout.root, self.groups[number])
+        else:
+            require_whole(self.layout.root, self.groups[number])
         return Marker({"files": len(self.groups[number])})
 
 

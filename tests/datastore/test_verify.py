@@ -37,6 +37,15 @@ def test_open_and_verify_both_say_which_file_is_damaged(own_store, file, damage)
         Datastore.open(own_store)
 
 
+@pytest.mark.parametrize("file", ["read/00001.json", "embed/00000.measured.json", "build.json"])
+@pytest.mark.parametrize("at", [2, -3])
+def test_a_record_of_what_a_task_did_that_cannot_be_read_is_said(own_store, file, at):
+    path = own_store / "stages" / file
+    flip(path, at)
+    (problem,) = verify(own_store)
+    assert str(path) in problem
+
+
 @pytest.mark.parametrize("count", ["records", "documents", "passages"])
 def test_counts_that_do_not_add_up_are_said(own_store, count):
     layout = Layout(own_store)

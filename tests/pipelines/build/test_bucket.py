@@ -15,6 +15,7 @@ from pipelines.build.add import Addition
 from pipelines.build.card import measure_again
 from pipelines.build.compact import Compaction
 from pipelines.build.executor import LocalExecutor
+from pipelines.build.job import Job
 from pipelines.build.progress import Silent
 from pipelines.build.run import Build
 from pipelines.build.sources import resolve
@@ -22,7 +23,7 @@ from pipelines.build.status import status
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.stores import Opening, open_stores
 from retriever.card import read_card
-from tests.conftest import add_to, build_store, compact, delete
+from tests.conftest import add_to, build_store, compact, delete, flip
 from tests.corpus import documents, write_lines
 
 TOWNS = documents()[:6]
@@ -162,6 +163,27 @@ def test_a_takedown_from_another_machine_holds_for_an_addition_that_runs(tmp_pat
     assert "Arvenholm-1" not in {passage.doc_id for passage in Datastore.open(mine)}
     assert current(Layout(mine)).generation == 3
     assert verify(on(2, address)) == []
+
+
+@pytest.mark.parametrize("file", ["vectors/00000.npy", "lexical/00000.weights.npy"])
+def test_what_was_altered_in_the_cache_is_not_put(monkeypatch, on, objects, address, towns, file):
+    perform = Job.perform
+
+    def altering(job, stage, in_order=False):
+        markers = perform(job, stage, in_order)
+        if any(one.path == file for marker in markers for one in marker.files):
+            flip(job.layout.root / file, -1)
+        return markers
+
+    root = on(0, address)
+    with monkeypatch.context() as patch:
+        patch.setattr(Job, "perform", altering)
+        with pytest.raises(RalmError, match=f"{file} is corrupted"):
+            build_store(root, towns)
+    assert not objects.tree(address.split("/")[2])
+    flip(root / file, -1)
+    build_store(root, towns)
+    assert verify(on(1, address)) == []
 
 
 def test_a_build_that_is_cut_off_while_it_is_put_goes_on(

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,53 @@ def test_no_stage_goes_on_with_what_was_altered_after_the_stage_before(tmp_path,
     assert stages >= {"read", "dedup-id", "near-pair", "near-verify", "lines", "chunk", "thin", "embed"}
     assert len(stages) < refused <= len(flipped)  # A task that is done anew mends all of its files.
     assert tree(root) == tree(built)
+
+
+@settings(max_examples=40, database=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_altered_settings_are_refused_before_anything_is_done(begun, data):
+    job, root, again = begun[data.draw(st.sampled_from(["add", "compact"]))]
+    path = root / "stages" / job / "build.json"
+    at, bit = data.draw(st.integers(0, path.stat().st_size - 1)), data.draw(st.integers(0, 7))
+    before = path.read_bytes()
+    flip(path, at, bit)
+    try:
+        # What differs in white space alone says the same; that goes on to the first task.
+        same = json.loads(path.read_bytes()) == json.loads(before) if readable(path) else False
+        with pytest.raises(Stopped if same else RalmError):
+            again()
+    finally:
+        path.write_bytes(before)
+
+
+class Stopped(Exception):
+    """Raised in the place of the first task."""
+
+
+def readable(path):
+    with suppress(ValueError):
+        json.loads(path.read_bytes())
+        return True
+    return False
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory, full):
+    """Jobs that were begun and have done nothing: their names, stores, and what goes on with them."""
+
+    def stop(*_, **__):
+        raise Stopped
+
+    found, folder = {}, tmp_path_factory.mktemp("begun")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.build.job.Job.perform", stop)
+        patch.setattr("pipelines.build.job.Job.compare", lambda *_: None)
+        for job in ("add", "compact"):
+            root = Path(shutil.copytree(full, folder / job / "s"))
+            found[job] = (f"0001-{job}", root, partial(run, job, root, folder))
+            with suppress(Stopped):
+                run(job, root, folder)
+        yield found
 
 
 @pytest.mark.parametrize("file", ["takedowns/000000.jsonl", "contamination/grams.arrow"])
