@@ -39,8 +39,7 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     lost = False  # Whether nothing has been read since the last damage, which is listed already.
     while frame is not None:
         with _opened(segment.path, frame) as stream:
-            lines.begin(stream)
-            doubts.begin(stream)
+            doubts.begin(lines.begin(stream))
             for record in rows.of(lines, behind_damage=frame > 0):
                 lost = False
                 yield record
@@ -84,19 +83,19 @@ class _Rows:
     # Up to this line each is a row of its own: together they made none. So each is looked at twice at most.
     _apart: int = 0
     _may_be_plain: bool = False
-    _bytes: int = 0  # Of the row that was read last.
 
     def of(self, lines: Lines, behind_damage: bool) -> Iterator[Record]:
         """What the lines hold."""
         if behind_damage and (line := lines.next()) is not None:
             yield self._refused(line.number, "the row may have begun in what is damaged before it")
-        if not self.header and (refused := self.begin(lines)):
-            yield refused
-            return
+        if not self.header:
+            if refused := self.begin(lines):
+                yield refused
+                return
+            self.doubts.needed = lines.position
         while (line := lines.next()) is not None:
-            self._bytes = line.bytes
             record = Blank() if line.blank else self._record(line, lines)
-            self.doubts.add(line.number, line.begin, self._bytes, record)
+            self.doubts.add(line.number, *lines.span(line), record)
             yield record
 
     def begin(self, lines: Lines) -> Unreadable | None:
@@ -155,7 +154,6 @@ class _Rows:
         except csv.Error as error:
             found, reason = [], _reason(error)
         if not reason and not (self._may_be_plain and any(_plain(one.text, wanted) for one in more)):
-            self._bytes += sum(one.bytes for one in more)
             return found
         if self._may_be_plain and (plain := _plain(line.text, wanted)):
             found, reason = plain, _wrong(plain, wanted)

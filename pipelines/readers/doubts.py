@@ -4,6 +4,7 @@ A checksum stands at the end of its frame, so it is compared when the frame's re
 a file of one gzip member all of them. What is remembered of them is the first, the last and their number.
 """
 
+import sys
 from dataclasses import dataclass
 
 from datastore.schema import Document
@@ -34,6 +35,7 @@ class _Range:
     """Records that follow one another (none, if `last` is 0), and the end of the data that they stand in."""
 
     end: int
+    begin: int = 0
     reason: str = ""
     first: int = 0
     last: int = 0
@@ -49,11 +51,14 @@ class Doubts:
     """Follows the records of a file, and lists in its intake those that are doubtful.
 
     Records are told in order, with the range of decompressed bytes that each was read from. When the stream
-    has checked more, all those told before lie in what is checked now: it had given them out already.
+    has checked more, all those told before lie in what is checked now: it had given them out already. All
+    records hang on what lies before `needed`, as a table's rows on its header.
     """
 
     def __init__(self, file: str, intake: Intake) -> None:
         self._file, self.intake = file, intake
+        self.needed = 0
+        self._without = False  # Whether that is damaged.
         self.begin(None)
 
     def begin(self, stream: object) -> None:
@@ -63,6 +68,8 @@ class Doubts:
         self._checked = 0
         self._open = _Range(0)  # Records that nothing has checked yet.
         self._wrong: _Range | None = None  # Those of frames whose checksum is wrong; then none is open.
+        if self._without:
+            self._wrong = _Range(sys.maxsize, reason="the file's header, by which they are read, is damaged")
 
     def add(self, number: int, begin: int, length: int, record: Record) -> None:
         """Tell of a record, read from so many bytes of the stream."""
@@ -72,7 +79,9 @@ class Doubts:
             self._settle(self._stream)
         if self._wrong is not None:
             if begin < self._wrong.end:
-                self._wrong.add(number, record)
+                # What was read far ahead is told late, maybe of a frame before.
+                if begin + length > self._wrong.begin:
+                    self._wrong.add(number, record)
                 return
             self._list(self._wrong)
         if begin + length > self._checked:
@@ -95,6 +104,9 @@ class Doubts:
     def broken(self, error: OSError) -> str:
         """Tell that the stream broke off. Returns which records that leaves in doubt, in words."""
         self.ended()
+        if self._stream is not None:
+            self._without |= self._stream.checked < self.needed
+            self.needed = 0
         self._open.reason = f"the data that they stand in are damaged or break off: {one_line(error)}"
         found, self._open = self._open, _Range(0)
         if not found.last:
@@ -112,8 +124,9 @@ class Doubts:
             if self._wrong is None:
                 # Else they stand in a frame before this one, which was right.
                 self._wrong = self._open if self._open.end > fault.start else _Range(0)
+                self._wrong.begin = fault.start
                 self._wrong.reason = f"the data that they stand in are damaged: {fault.reason}"
-            self._wrong.end = fault.end
+            self._wrong.end = fault.end if fault.start >= self.needed else sys.maxsize
             self._open = _Range(0)
         stream.faults.clear()
         if self._open.end <= self._checked:

@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,11 +42,27 @@ class Lines:
         self._intake = intake
         self._waiting: deque[Line] = deque()
         self._position = self.number = 0
+        self._recoded = False
         self.failure: OSError | None = None
 
-    def begin(self, stream: BinaryIO) -> None:
-        """Go on with a stream."""
+    def begin(self, stream: BinaryIO) -> object:
+        """Go on with a stream. Returns what its bytes come from."""
         self._stream, self._position, self.failure = stream, 0, None
+        raw = getattr(stream, "raw", None)
+        self._recoded = isinstance(raw, _Recoded)
+        return raw.source if isinstance(raw, _Recoded) else stream
+
+    @property
+    def position(self) -> int:
+        """Where in what was begun with the next line begins; in what is recoded that may be anywhere."""
+        if self._recoded:
+            return sys.maxsize
+        return self._waiting[0].begin if self._waiting else self._position
+
+    def span(self, line: Line) -> tuple[int, int]:
+        """From where on what begins with a line and ends before the next lies there, and its length."""
+        begin = 0 if self._recoded else line.begin
+        return begin, self.position - begin
 
     def next(self) -> Line | None:
         """The next line, None behind the last."""
@@ -88,7 +105,7 @@ def open_table(path: str, frame: int = 0) -> BinaryIO:
     alone = b"\r" in first and b"\n" not in first
     if first[:2] not in _UTF16 and not alone:
         return stream
-    # Places in what is recoded are not those of the stream: what is doubtful there cannot be told.
+    # Places in what is recoded are not those of the stream: it goes on behind no wrong checksum.
     stream.close()
     stream = open_stream(path)
     decoder = codecs.getincrementaldecoder("utf-16")(errors="replace") if first[:2] in _UTF16 else None
@@ -104,7 +121,7 @@ class _Recoded(io.RawIOBase):
     """A stream, recoded block by block."""
 
     def __init__(self, stream: Any, recode: Callable[[bytes], bytes]) -> None:
-        self._stream, self._recode = stream, recode
+        self.source, self._recode = stream, recode
         self._left = b""
 
     def readable(self) -> bool:
@@ -112,7 +129,7 @@ class _Recoded(io.RawIOBase):
 
     def readinto(self, target: Any) -> int:
         # One read below each: what came before damage would be lost with it.
-        while not self._left and (data := self._stream.read1(_BLOCK)):
+        while not self._left and (data := self.source.read1(_BLOCK)):
             self._left = self._recode(data)
         view = memoryview(target)
         size = min(len(view), len(self._left))
@@ -121,5 +138,5 @@ class _Recoded(io.RawIOBase):
         return size
 
     def close(self) -> None:
-        self._stream.close()
+        self.source.close()
         super().close()

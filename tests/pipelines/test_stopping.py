@@ -72,6 +72,21 @@ def test_a_build_that_is_stopped_says_how_to_go_on(tmp_path, workers, number):
         assert has_ended(child)
 
 
+@pytest.mark.long
+def test_a_build_under_ray_that_is_stopped_leaves_no_process(tmp_path):
+    corpus = write_lines(tmp_path / "a.jsonl", [{"id": str(n), "text": LONG * 400} for n in range(40)])
+    arguments = ["build", corpus, "-o", tmp_path / "s", "--workers", 2]
+    command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
+    with started(command, "embed ") as build:
+        children = psutil.Process(build.pid).children(recursive=True)
+        assert children
+        os.killpg(build.pid, signal.SIGINT)
+        out, err = build.communicate(timeout=60)
+    assert (build.returncode, out) == (EXIT_CODE, "")
+    assert err.splitlines()[-1].startswith("ralm: build stopped; what is done is kept. To go on: ralm build ")
+    assert all(map(has_ended, children))
+
+
 def test_what_computes_is_told_of_at_once_and_ended_by_a_second_signal():
     with started([sys.executable, "-c", COMPUTES], "computing") as process:
         assert process.stderr is not None
