@@ -40,6 +40,21 @@ def require_quantization(name: str) -> None:
         raise ReaderError(f"Unknown quantization {name!r}: valid are {valid}{near}")
 
 
+def require_reader(name: str) -> None:
+    """Raise ReaderError for a name that is plainly none: before anything that takes seconds is loaded."""
+    if name in PACKAGED:
+        return
+    if name.endswith(".gguf"):
+        if not Path(name).is_file():
+            beside = [str(path) for path in Path(name).parent.glob("*.gguf")]
+            raise ReaderError(f"There is no GGUF file {name}{_did_you_mean(name, beside)}")
+        return
+    near = _did_you_mean(name, PACKAGED)
+    if "/" not in name and near != "." and not Path(name).exists():
+        # A slip of the finger: no hub is asked for it.
+        raise ReaderError(f"There is no reader {name!r}{near}")
+
+
 def _did_you_mean(name: str, there: Iterable[str]) -> str:
     """What to say of the name that is written most like this one, behind the list of all."""
     lowered = {one.lower(): one for one in there}
@@ -60,17 +75,11 @@ class Weights:
 
         Raises ReaderError listing the valid names.
         """
+        require_reader(name)
         if name in PACKAGED:
             return cls(name, str(dequantized(_packaged_file(name))))
         if name.endswith(".gguf"):
-            if not Path(name).is_file():
-                beside = [str(path) for path in Path(name).parent.glob("*.gguf")]
-                raise ReaderError(f"There is no GGUF file {name}{_did_you_mean(name, beside)}")
             return cls(Path(name).stem, str(dequantized(Path(name))))
-        near = _did_you_mean(name, PACKAGED)
-        if "/" not in name and near != "." and not Path(name).exists():
-            # A slip of the finger: no hub is asked for it.
-            raise ReaderError(f"There is no reader {name!r}{near}")
         if Path(name).is_dir() and not (Path(name) / "config.json").exists():
             raise ReaderError(f"The folder {name} holds no language model: it has no config.json.")
         return cls(name, name)

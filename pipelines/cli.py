@@ -11,7 +11,7 @@ import typer
 
 from datastore.errors import RalmError
 from datastore.refused import refused
-from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError, require_quantization
+from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError, require_quantization, require_reader
 from pipelines import show, upkeep
 from pipelines.evaluate.command import scaling
 from pipelines.options import (
@@ -241,11 +241,11 @@ def ask(
             f"-k, the passages the reader sees, must be at least 1, not {passages}: --no-retrieval asks "
             "the LM alone."
         )
+    require_quantization(quantization)
+    require_reader(reader)
     from lm.reader import TransformersReader
     from pipelines.stores import Opening, open_stores
     from serve.answerer import Answerer
-
-    require_quantization(quantization)
 
     opening = Opening(encoder=encoder, query_encoder=query_encoder)
     retriever = None if no_retrieval else open_stores([store, *(also or [])], opening)
@@ -270,6 +270,7 @@ def serve(
 ) -> None:
     """Serve search and chat completions over HTTP (see /docs)."""
     require_quantization(quantization)
+    require_reader(reader)
     if partial and not searchers:
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
     from lm.reader import TransformersReader

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from datastore.errors import RalmError
-from lm.weights import DEFAULT_QUANTIZATION
+from lm.weights import DEFAULT_QUANTIZATION, require_quantization, require_reader
 from pipelines import show
 from pipelines.options import EncoderPlace, QuantizationName, QueryEncoderPlace, Store
 
@@ -53,5 +53,7 @@ def scaling(
         query_encoder=query_encoder,
     )
     if reader:
+        require_reader(reader)
+        require_quantization(quantization)
         show.loading(reader)
     show.curve(run_study(study, for_terminal()), output)
