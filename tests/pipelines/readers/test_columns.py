@@ -6,7 +6,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from datastore.schema import Document
@@ -89,7 +89,10 @@ def test_no_type_costs_more_than_its_own_field(tmp_path_factory, column, name, n
         columns["metadata"] = pa.StructArray.from_arrays([column], [name])
     else:
         columns[name] = column
-    pq.write_table(pa.table(columns), path)
+    try:
+        pq.write_table(pa.table(columns), path)
+    except pa.ArrowInvalid:
+        reject()  # Parquet knows no seconds: their milliseconds may not fit.
     reader, found = read_with(path, kind="parquet")
     assert len(found) == rows
     if nested or name not in ("id", "text", "domain"):
