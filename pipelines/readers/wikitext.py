@@ -9,19 +9,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipelines.readers.foreign import Refused, ask
+from pipelines.readers.plain_wikitext import clean
+from pipelines.readers.tangles import is_tangled
+from pipelines.readers.wikitext_names import BREAKING_TAGS, UNSEEN, UNSEEN_TAGS, is_unseen
 
-# Names that every wiki knows beside its own.
-_UNSEEN = frozenset(("file", "image", "media", "category"))
-# fmt: off
-_UNSEEN_TAGS = frozenset((
-    "table", "ref", "references", "math", "chem", "ce", "score", "gallery", "timeline", "imagemap", "graph",
-    "mapframe", "templatestyles", "section", "includeonly", "indicator", "hiero", "syntaxhighlight", "source",
-))
-# fmt: on
-_BREAKING_TAGS = frozenset(
-    ("br", "hr", "p", "div", "li", "dt", "dd", "blockquote", "ul", "ol", "dl", "center")
-)
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]+)*|simple")
 _QUOTES = re.compile(r"'{2,}")
 _MAGIC = re.compile(r"__[A-Z]{3,}__")
 _SPACES = re.compile(r"[ \t\xa0]+")
@@ -32,15 +23,20 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 def plain_text(wikitext: str, unseen: Iterable[str] = ()) -> str:
     """The running text of a page. `unseen` are the wiki's names of files and categories, in small letters.
 
-    Raises Refused for a page that cannot be parsed.
+    One that would take very long to parse is cleaned coarsely. Raises Refused for one that cannot be parsed.
     """
+    unseen = UNSEEN.union(unseen)
+    text = clean(wikitext, unseen) if is_tangled(wikitext) else _parsed(wikitext, unseen)
+    text = _MAGIC.sub("", _QUOTES.sub("", text))
+    lines = (_SPACES.sub(" ", line).strip() for line in _EMPTY_BRACKETS.sub("", text).split("\n"))
+    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+
+
+def _parsed(wikitext: str, unseen: frozenset[str]) -> str:
     import mwparserfromhell
 
     # Bold and italics are taken away as text: their parsing is ambiguous and slow, and they leave nothing.
-    code = ask(mwparserfromhell.parse, wikitext, skip_style_tags=True)
-    text = _MAGIC.sub("", _QUOTES.sub("", "".join(_render(code, _UNSEEN.union(unseen)))))
-    lines = (_SPACES.sub(" ", line).strip() for line in _EMPTY_BRACKETS.sub("", text).split("\n"))
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+    return "".join(_render(ask(mwparserfromhell.parse, wikitext, skip_style_tags=True), unseen))
 
 
 def _render(code: Any, unseen: frozenset[str]) -> Iterator[str]:
@@ -64,10 +60,7 @@ def _render(code: Any, unseen: frozenset[str]) -> Iterator[str]:
 
 
 def _link(node: Any, unseen: frozenset[str]) -> Iterator[str]:
-    space, colon, _ = str(node.title).partition(":")
-    name = space.strip().lower()
-    # A colon in front shows the link itself, as [[:Category:Rivers]] does.
-    if colon and (name in unseen or _LANGUAGE.fullmatch(space.strip())):
+    if is_unseen(str(node.title), unseen):
         return
     if node.text is not None:
         yield from _render(node.text, unseen)
@@ -77,9 +70,9 @@ def _link(node: Any, unseen: frozenset[str]) -> Iterator[str]:
 
 def _tag(node: Any, unseen: frozenset[str]) -> Iterator[str]:
     name = str(node.tag).strip().lower()
-    if name in _UNSEEN_TAGS:
+    if name in UNSEEN_TAGS:
         return
-    line_end = "\n" if name in _BREAKING_TAGS and not node.wiki_markup else ""
+    line_end = "\n" if name in BREAKING_TAGS and not node.wiki_markup else ""
     yield line_end
     if node.contents:
         yield from _render(node.contents, unseen)
