@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from datastore.generation import current, current_hash
-from datastore.hiding import without_later
 from datastore.manifest import Device, Manifest
 from datastore.store import Datastore
 from retriever.card import Card, identity, read_card, usable_card
@@ -116,6 +115,8 @@ class OpenedStore:
         For where the current generation cannot be opened, or not yet. Raises RalmError if its manifest cannot
         be read.
         """
+        from datastore.hiding import without_later
+
         pointed = current_hash(self.store.layout)
         if pointed in (self.store.hash, self._looked):
             return self
