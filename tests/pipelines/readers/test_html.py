@@ -1,5 +1,10 @@
-import pytest
+from contextlib import suppress
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.readers.foreign import Refused
 from pipelines.readers.html import text_of_html
 from pipelines.readers.records import Unreadable
 from tests.conftest import build_store
@@ -46,3 +51,29 @@ def test_one_bad_byte_of_a_stated_charset_garbles_nothing(tmp_path):
     path.write_bytes(b'<meta charset="utf-8"><p>' + text.encode() + b"\xc3 </p>")
     (page,) = read(path, kind="html")
     assert page.text == text + "\ufffd"
+
+
+PIECES = st.sampled_from(
+    [
+        b"<p>",
+        b"</p>",
+        b"<!--",
+        b"&#12;",
+        b"&#xd800;",
+        b"<table><td>",
+        b"<meta charset=gbk>",
+        b"<svg>",
+        b"\0",
+        b"words ",
+    ]
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(PIECES | st.binary(max_size=20), max_size=30).map(b"".join),
+    st.sampled_from(["utf-8", "gbk", "euc-jp", "utf-16", "x-user-defined", "iso-2022-jp", "none-such", ""]),
+)
+def test_any_bytes_in_any_charset_are_a_text_or_refused(page, charset):
+    with suppress(Refused):
+        assert isinstance(text_of_html(page, f"text/html; charset={charset}"), str)
