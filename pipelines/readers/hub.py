@@ -1,21 +1,29 @@
 """Data sets of the Hugging Face hub, streamed."""
 
+import lzma
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from gzip import BadGzipFile
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+import zstandard
+
 from datastore.errors import RalmError, Unavailable
+from datastore.schema import Document
 from pipelines.readers.columns import value_of
 from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment
-from pipelines.readers.records import Intake, Record, Unreadable, one_line
+from pipelines.readers.records import Doubtful, Intake, Record, Unreadable, one_line
 
 # How long the hub may take to say which commit a set is at.
 _SECONDS = 20.0
 _COMMIT = re.compile("[0-9a-f]{40}")
+# What is raised for compressed data, after some of them were read: no connection is at fault.
+_DAMAGE = (zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 
 def at_commit(path: str) -> str:
@@ -79,11 +87,17 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     shard = dataset.shard(num_shards=dataset.num_shards, index=segment.begin)
     # Row numbers are known within a shard only, so the shard is part of a default id.
     file = f"{segment.name}/{segment.begin}"
+    documents = 0
     for number, fields in enumerate(_rows(shard, segment.path), 1):
         if isinstance(fields, Refused):
             yield Unreadable(file, number, f"the rows cannot be read from here on ({fields})")
+            if documents and isinstance(fields.__cause__, _DAMAGE):
+                reason = f"the data that they stand in are damaged behind them: {fields}"
+                intake.doubtful.append(Doubtful(file, 1, number - 1, documents, reason))
         else:
-            yield intake.from_fields(fields, file, number)
+            record = intake.from_fields(fields, file, number)
+            documents += isinstance(record, Document)
+            yield record
 
 
 def _without_media(dataset: Any) -> Any:
@@ -132,7 +146,11 @@ def _values(formatter: Any, row: Any) -> Mapping[str, Any]:
 def _next(rows: Iterator[Any], path: str) -> Any:
     """The next row, None behind the last. Raises Unavailable for what may be the connection's fault."""
     with _asked(path, "read on", RuntimeError):
-        return next(rows, None)
+        try:
+            return next(rows, None)
+        except BadGzipFile as error:
+            # An OSError, yet of the data.
+            raise zlib.error(str(error)) from error
 
 
 @contextmanager

@@ -1,3 +1,5 @@
+import gzip
+import zlib
 from types import SimpleNamespace
 
 import datasets
@@ -108,3 +110,23 @@ def test_a_picture_that_is_none_costs_no_row(tmp_path):
         tmp_path / "train.parquet"
     )
     assert [r.text for r in rows_of(tmp_path)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("error", [gzip.BadGzipFile("CRC check failed"), zlib.error("invalid distance")])
+def test_rows_out_of_data_that_turn_out_damaged_are_doubtful(monkeypatch, error):
+    """Libraries compare a checksum when all before it has been read."""
+
+    def rows():
+        yield from ({"text": f"text {n}"} for n in range(5))
+        raise error
+
+    monkeypatch.setattr(
+        "datasets.load_dataset", lambda *_, **__: datasets.IterableDataset.from_generator(rows)
+    )
+    reader = RecordReader(SourceConfig(path="hf://owner/set"), "set", 1 << 20)
+    *found, bad = reader.read(Segment("hf://owner/set", "set", "hf", 0, 1))
+    assert [one.text for one in found] == [f"text {n}" for n in range(5)]
+    assert isinstance(bad, Unreadable)
+    (one,) = reader.doubtful
+    assert (one.file, one.first, one.last, one.documents) == ("set/0", 1, 5, 5)
+    assert str(error) in one.reason
