@@ -27,6 +27,7 @@ from pipelines.readers.delimited import require_text
 from pipelines.readers.files import Found, each, is_remote
 from pipelines.readers.formats import READABLE, Segment, compression, format_of
 from pipelines.readers.hub import at_commit, open_hub_dataset, revision_of, with_revision
+from pipelines.readers.json_file import is_json_file
 from pipelines.readers.records import Intake
 
 _END_BYTES = 1 << 16
@@ -184,7 +185,10 @@ def _files(source: SourceConfig, label: str, store: Path | None) -> tuple[list[F
 
 
 def _segments(file: Found, source: SourceConfig, split_bytes: int) -> list[tuple[Segment, int]]:
-    kind, size = format_of(file.path, source.reader) or "text", file.bytes
+    kind: str = format_of(file.path, source.reader) or "text"
+    size = file.bytes
+    if kind == "jsonl" and source.reader is None and is_json_file(file.path):
+        kind = "json"
     if kind == "parquet":
         return list(_row_groups(file.path, file.relative, split_bytes, size))
     if compression(file.path) in _CUT.get(kind, ()) and size > split_bytes:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
-from pipelines.readers import delimited, documents, hub, jsonl, mediawiki, pages, parquet, warc
+from pipelines.readers import delimited, documents, hub, json_file, jsonl, mediawiki, pages, parquet, warc
 from pipelines.readers.formats import Segment
 from pipelines.readers.records import Intake, Record
 
 _READERS: dict[str, Callable[[Segment, Intake], Iterator[Record]]] = {
     "jsonl": jsonl.read,
+    "json": json_file.read,
     "csv": delimited.read,
     "parquet": parquet.read,
     "text": pages.read_text,

@@ -37,7 +37,10 @@ lines = st.one_of(
     st.sampled_from(
         [b"", b"   ", b"{broken", b'"a string"', b"[1, 2]", b'{"text": "\xff\xfe"}', b"\x00\x00"]
     ),
-    st.binary(max_size=30).map(lambda data: data.replace(b"\n", b"")),
+    # At a file's beginning a bracket alone makes it an array over several lines.
+    st.binary(max_size=30)
+    .map(lambda data: data.replace(b"\n", b""))
+    .filter(lambda data: data[-1:] not in b"[{,:"),
 )
 
 
