@@ -28,7 +28,8 @@ from pipelines.demo import standard_library
 from pipelines.readers.formats import Segment
 from pipelines.readers.reader import RecordReader
 from retriever.checkpoint import Checkpoint
-from retriever.encoder import best_dtype, torch_threads
+from retriever.encoder import best_dtype
+from retriever.threads import torch_threads
 from retriever.tokenizer import EncoderTokenizer
 from retriever.usage import DEFAULT_ENCODER
 

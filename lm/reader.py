@@ -13,6 +13,7 @@ from jinja2 import TemplateError
 
 from lm.conditioning import Message
 from lm.reading import Completion, Sampling, TextStream
+from lm.threads import paced
 from lm.weights import (
     DEFAULT_QUANTIZATION,
     ReaderError,
@@ -138,13 +139,13 @@ class TransformersReader:
             extra |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
         if sampling.stop:
             extra |= {"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer}
-        with torch.inference_mode():
+        with torch.inference_mode(), paced(self.bytes) as pace:
             found: torch.Tensor = self._model.generate(
                 **inputs,
                 max_new_tokens=sampling.max_tokens,
                 do_sample=sampling.temperature > 0,
                 pad_token_id=self._tokenizer.pad_token_id,
-                stopping_criteria=[one for one in (watch, self._end) if one],
+                stopping_criteria=[*(one for one in (watch, self._end) if one), *pace],
                 **extra,
             )
         return found

@@ -108,14 +108,28 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ralm"
 
 
+def to_convert(name: str) -> bool:
+    """Whether a reader is one that is converted before it is loaded, and has not been yet."""
+    try:
+        file = _packaged_file(name) if name in PACKAGED else Path(name)
+        return file.suffix == ".gguf" and not _converted(file).is_dir()
+    except (ReaderError, OSError):
+        return False  # Which says more when it is loaded.
+
+
+def _converted(file: Path) -> Path:
+    """The folder that a GGUF file is converted into."""
+    with open(file, "rb") as handle:
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    return cache_folder() / "readers" / f"{file.stem}-{digest[:16]}"
+
+
 def dequantized(file: Path) -> Path:
     """A folder with the weights of a GGUF file as safetensors, made at the first call.
 
     transformers refuses to quantize a GGUF directly, and loads safetensors ten times as fast.
     """
-    with open(file, "rb") as handle:
-        digest = hashlib.file_digest(handle, "sha256").hexdigest()
-    folder = cache_folder() / "readers" / f"{file.stem}-{digest[:16]}"
+    folder = _converted(file)
     if folder.is_dir():
         return folder
     # Made beside and renamed: a run that is stopped leaves no half folder to be read later.

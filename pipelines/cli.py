@@ -90,7 +90,7 @@ def build(
         str | None, typer.Option(help="a file of takedowns, or the store they are of")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan, write nothing")] = False,
-    executor: ExecutorName = "ray",
+    executor: ExecutorName = "auto",
     workers: Workers = None,
 ) -> None:
     """Build a datastore; run the same command again to resume one that was stopped."""
@@ -129,8 +129,8 @@ def build(
         from pipelines.build.estimate import estimate
 
         # As many as would work: without Ray it is this process.
-        count = workers or ((os.cpu_count() or 1) if chosen == "ray" else 1)
-        show.dry_run(estimate(settings, count), count, with_ray=chosen == "ray")
+        count = workers or ((os.cpu_count() or 1) if chosen != "local" else 1)
+        show.dry_run(estimate(settings, count), count, with_ray=chosen != "local")
         return
     from datastore.layout import Layout
     from pipelines.build.executor import open_executor

@@ -25,7 +25,9 @@ Also = Annotated[
     list[Path] | None, typer.Option(help="search this store too (repeatable)", parser=locate, metavar="STORE")
 ]
 ReaderName = Annotated[str, typer.Option("--reader", help="packaged name, GGUF, folder or hub name")]
-ExecutorName = Annotated[str, typer.Option(help="ray (RAY_ADDRESS or this machine) or local")]
+ExecutorName = Annotated[
+    str, typer.Option(help="ray (RAY_ADDRESS or this machine), local, or auto: ray, but small jobs here")
+]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="default: every CPU with ray, one process with local")
 ]
@@ -56,14 +58,16 @@ def named_sources(
     return [SourceConfig(path=path, domain=domain, **given) for path in paths]
 
 
-def as_executor(name: str) -> Literal["ray", "local"]:
+def as_executor(name: str) -> Literal["auto", "ray", "local"]:
     """What carries tasks out. Raises RalmError for another name."""
+    if name == "auto":
+        return "auto"
     if name == "ray":
         return "ray"
     if name == "local":
         return "local"
-    near = did_you_mean(name, ("ray", "local"))
-    raise RalmError(f"Unknown executor {name!r}: valid are ray and local{near}")
+    near = did_you_mean(name, ("auto", "ray", "local"))
+    raise RalmError(f"Unknown executor {name!r}: valid are auto, ray and local{near}")
 
 
 def as_device(name: str) -> Literal["cpu", "cuda"]:

@@ -39,7 +39,7 @@ def add(
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: the store's")] = None,
     limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
-    executor: ExecutorName = "ray",
+    executor: ExecutorName = "auto",
     workers: Workers = None,
 ) -> None:
     """Add documents to a store; run the same command again to resume one that was stopped."""
@@ -99,7 +99,7 @@ def compact(
     store: Store,
     encoder: EncoderPlace = None,
     query_encoder: QueryEncoderPlace = None,
-    executor: ExecutorName = "ray",
+    executor: ExecutorName = "auto",
     workers: Workers = None,
 ) -> None:
     """Rewrite shards without what is taken down, join small ones, and free what nobody reads any more."""

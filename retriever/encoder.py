@@ -6,7 +6,6 @@ says, or what was given or is known of it (`usage.py`). Knows nothing of files o
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from retriever.bert import Bert
 from retriever.bert import load as load_bert
 from retriever.checkpoint import Checkpoint
 from retriever.packed import PackedModel, Parts, sent
+from retriever.threads import encoding
 from retriever.tokenizer import EncoderTokenizer
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Tokens in one forward pass, padding included where there is any: batches of 16 full passages, which measured
 # fastest on one core; a GPU wants hundreds of them.
 BATCH_TOKENS = {"cpu": 4096, "cuda": 131_072}
+_MOST_THREADS = torch.get_num_threads()
 
 
 def best_dtype(device: Device = "cpu") -> Dtype:
@@ -35,17 +36,6 @@ def best_dtype(device: Device = "cpu") -> Dtype:
         return "bfloat16"
     found = torch.cpu.get_capabilities()
     return "bfloat16" if found.get("avx512_bf16") or found.get("amx_bf16") else "float32"
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Run torch on this many threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Encoder:
@@ -120,10 +110,10 @@ class Encoder:
     ) -> NDArray[np.float32]:
         out = np.empty((len(ids), self.dimension), np.float32)
         frame = self.tokenizer.frame_length(kind)
-        with torch.inference_mode():
-            batches = list(
-                length_sorted_batches([len(one) + frame for one in ids], BATCH_TOKENS[self.device])
-            )
+        lengths = [len(one) + frame for one in ids]
+        largest = min(sum(lengths), BATCH_TOKENS[self.device])
+        with torch.inference_mode(), encoding(self._weights, largest, _MOST_THREADS):
+            batches = list(length_sorted_batches(lengths, BATCH_TOKENS[self.device]))
             # Fetched when the next one is under way: a GPU does not wait for its results to travel.
             found = (self._forward([ids[row] for row in rows], kind) for rows in batches)
             for rows, vectors in zip(batches, ahead(found), strict=True):

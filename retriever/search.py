@@ -196,15 +196,24 @@ class Retriever(OpenedStore):
         """The k best rows of each query vector [n, d] in each view."""
         require_finite(vectors)
         seconds = seconds or Seconds()
-        with seconds.of("propose"):
-            assigned = self.index.assign(vectors, setting.nprobe)
-        if len(vectors) <= _TOGETHER:
-            return self._ranked(vectors, assigned, views, k, setting, depth, seconds)
-        parts = [
-            self._ranked(vectors[mine], assigned[mine], views, k, setting, depth, seconds)
-            for mine in (slice(at, at + _TOGETHER) for at in range(0, len(vectors), _TOGETHER))
-        ]
+        from retriever.threads import searching
+
+        with searching(self._products(vectors, setting)):
+            with seconds.of("propose"):
+                assigned = self.index.assign(vectors, setting.nprobe)
+            if len(vectors) <= _TOGETHER:
+                return self._ranked(vectors, assigned, views, k, setting, depth, seconds)
+            parts = [
+                self._ranked(vectors[mine], assigned[mine], views, k, setting, depth, seconds)
+                for mine in (slice(at, at + _TOGETHER) for at in range(0, len(vectors), _TOGETHER))
+            ]
         return [Ranked.of(several) for several in zip(*parts, strict=True)]
+
+    def _products(self, vectors: NDArray[np.float32], setting: Setting) -> float:
+        """About how many components of stored vectors a search multiplies; codes cost an eighth of them."""
+        lists = self.index.nlist
+        share = min(1.0, setting.nprobe / lists) if lists and setting.nprobe else 1.0
+        return vectors.size * self.rows * share * (1 if self.index.key.exact else 1 / 8)
 
     def _ranked(
         self,

@@ -19,7 +19,7 @@ from datastore.whole import require_whole
 from pipelines.build.card import CardStage, copy_card
 from pipelines.build.compare import READ, WRITTEN, read_by_addition
 from pipelines.build.dedup import Held
-from pipelines.build.executor import Executor
+from pipelines.build.executor import Executor, fitting
 from pipelines.build.ingest import Embedded, Ingest, named, settings, unnamed
 from pipelines.build.job import Job, begin, differences, discard, require_turn
 from pipelines.build.measured import made, write_made, write_measured
@@ -64,8 +64,8 @@ class Addition:
             if (found := self._published(config, towers, manifest)) is not None:
                 return manifest, found
             layout = begin(self.layout, manifest, "add")
-            job = Job(layout, self.executor, self.progress)
             corpus = resolve(config, manifest.sources, self.layout.root, begun_at(layout))
+            job = Job(layout, fitting(self.executor, corpus.bytes), self.progress)
             for note in corpus.notes:
                 self.progress.say(note)
             chosen = settings(config, corpus, towers, manifest.encoder.dtype)
@@ -130,11 +130,9 @@ class Addition:
         grown = self._grown(job.layout, corpus, embedded, entries)
         before = current(self.layout)
         job.compare(WRITTEN, {*grown.files} - {*before.files})
-        if entries:
+        if not copy_card(job.layout, before, grown) and entries:
             encoder = self.query_encoder if grown.encoder.query else self.encoder
             job.perform(CardStage(job.layout, grown, self.device or grown.config["device"], encoder))
-        else:
-            copy_card(job.layout, before, grown)
         put_files(self.layout, grown)
         with self.layout.publishing():
             # Something may have been taken down since, from what was there and from what is new.

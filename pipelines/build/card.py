@@ -7,7 +7,7 @@ vector of a whole passage does. `ralm card --questions` measures with real ones.
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from datastore.errors import RalmError
-from datastore.layout import Layout, Marker, atomic_write
+from datastore.layout import Layout, Marker
 from datastore.manifest import Device, Manifest
 from datastore.origin import Origin
 from datastore.store import Datastore
 from datastore.view import View, mix
 from pipelines.build.embed import THREADS, load_encoder
-from retriever.card import Card, write_card
+from retriever.card import Card, identity, usable_card, write_card
 from retriever.checkpoint import Checkpoint, moved
 from retriever.sizing import IndexKey
 
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from retriever.index import SearchIndex
 
 QUERIES = 1000
+# Of an exact index only the time is measured.
+EXACT_QUERIES = 50
+# A card holds for a store that has grown by less since it was measured.
+_GROWN = 1.05
 _SENTENCE = re.compile(r"[^.!?\n]{20,300}[.!?\n]")
 # Passages are drawn by another hash than the training sample, or they would be its own centroids' points.
 _SALT = 0x0CA2D
@@ -50,7 +54,7 @@ class CardStage:
     encoder: str | None = None
 
     def sizes(self) -> Sequence[int]:
-        return [min(QUERIES, self.manifest.rows)]
+        return [min(_count(self.manifest), self.manifest.rows)]
 
     def run(self, number: int) -> Marker:
         from retriever.encoder import there_is  # Here: who only counts stages needs no PyTorch.
@@ -61,24 +65,35 @@ class CardStage:
         device = self.device if there_is(self.device) else "cpu"
         usage = Checkpoint.of(described).given
         encoder = load_encoder(described.name, described.dtype, device, usage)
-        texts = sentences(store, QUERIES, self.manifest.config.get("seed", 0))
+        texts = sentences(store, _count(self.manifest), self.manifest.config.get("seed", 0))
         card = make_card(store, encoder, texts, keep_lists=False)
         # Measured: the card is in no checksum, so the marker names no file.
         write_card(self.layout.card(self.manifest.index.key, self.manifest.edition), card)
         return Marker({"queries": card.queries})
 
 
-def copy_card(layout: Layout, before: Manifest, after: Manifest) -> None:
-    """Take over the card of a generation with the same index."""
-    old, new = (layout.card(one.index.key, one.edition) for one in (before, after))
-    if old.exists():
-        atomic_write(new, lambda handle: handle.write(old.read_bytes()))
+def copy_card(layout: Layout, before: Manifest, after: Manifest) -> bool:
+    """Take over the card of a generation with the same index; whether that can be done.
+
+    It can if the index has hardly grown since it was measured: measuring takes longer than adding a few
+    passages, and finds the same.
+    """
+    card = usable_card(layout, before)
+    if card is None or after.rows >= _GROWN * card.rows:
+        return False
+    write_card(layout.card(after.index.key, after.edition), replace(card, index=identity(after)))
+    return True
+
+
+def _count(manifest: Manifest) -> int:
+    """How many sentences an index is measured on."""
+    return EXACT_QUERIES if IndexKey.parse(manifest.index.key).exact else QUERIES
 
 
 def make_card(store: Datastore, encoder: "Encoder", queries: Sequence[str], keep_lists: bool = True) -> Card:
     """Measure a store's index on queries. `keep_lists`: lists that lie on the disk before, stay there."""
-    from retriever.encoder import torch_threads
     from retriever.measuring import measure
+    from retriever.threads import torch_threads
 
     with torch_threads(THREADS):
         vectors = encoder.encode_queries(queries)
@@ -143,7 +158,7 @@ def measure_again(
         raise RalmError(f"{path} has no passages to measure an index with: add some first.")
     opened = Encoder.open(moved(store.manifest.encoder, encoder, query_encoder))
     seed = store.manifest.config.get("seed", 0)
-    card = make_card(store, opened, questions or sentences(store, QUERIES, seed))
+    card = make_card(store, opened, questions or sentences(store, _count(store.manifest), seed))
     where = store.layout.card(store.manifest.index.key, store.manifest.edition)
     write_card(where, card)
     origin = Origin.of(store.layout.root)

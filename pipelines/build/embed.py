@@ -202,7 +202,7 @@ def embed(
 
     `told` hears of each batch how many passages it held.
     """
-    from retriever.encoder import torch_threads
+    from retriever.threads import torch_threads
 
     step = BLOCK_ROWS if encoder.device == "cpu" else len(ids)
     with torch_threads(THREADS):

@@ -253,7 +253,8 @@ def _reader(config: BuildConfig, corpus: Corpus, split: Split) -> RecordReader:
 
 def _embedding_cost(config: BuildConfig, ids: Sequence[NDArray[np.int32]]) -> tuple[float, int]:
     """Seconds a passage on one thread, and the vectors' dimension."""
-    from retriever.encoder import best_dtype, torch_threads
+    from retriever.encoder import best_dtype
+    from retriever.threads import torch_threads
 
     dtype = config.dtype if config.dtype != "auto" else best_dtype(config.device)
     encoder = load_encoder(config.encoder, dtype, config.device, Towers.find(config).passages.usage)

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,7 +17,9 @@ from pipelines.build.actors import Calls, Pool, first_ended
 from pipelines.build.stage import perform
 from pipelines.build.task import Done, Task
 
-ExecutorName = Literal["ray", "local"]
+ExecutorName = Literal["auto", "ray", "local"]
+# Bytes of source that one process embeds in the time that Ray and its workers take to start.
+SMALL = 1 << 18
 
 # Of object storage where it is, not the keys to it: Ray shows a job's environment to whoever asks.
 _FOR_WORKERS = (
@@ -137,8 +140,12 @@ class RayExecutor:
     longer than to find out what is wrong with a build.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
-        """`workers`, or one for each CPU of the cluster, also of nodes that join it later."""
+    def __init__(self, workers: int | None = None, asked_for: bool = True) -> None:
+        """`workers`, or one for each CPU of the cluster, also of nodes that join it later.
+
+        What is not `asked_for` leaves small jobs to this process (`fitting`).
+        """
+        self.asked_for = asked_for or workers is not None
         self._workers = workers
         self._owned = False
         self._on_cpus: Pool | None = None
@@ -191,12 +198,23 @@ class RayExecutor:
             calls.again = []
 
 
+def fitting(executor: Executor, size: int) -> Executor:
+    """Who carries out a job that reads so many bytes: this process, if Ray would take longer to start.
+
+    Ray is left out only if it does not run already, and nobody asked for it, for workers or a cluster.
+    """
+    runs = "ray" in sys.modules and sys.modules["ray"].is_initialized()
+    spared = isinstance(executor, RayExecutor) and not (executor.asked_for or runs)
+    return LocalExecutor() if spared and size <= SMALL and not os.environ.get("RAY_ADDRESS") else executor
+
+
 @contextmanager
 def open_executor(name: ExecutorName, workers: int | None = None) -> Iterator[Executor]:
     """An executor for the length of a build.
 
     Ray is the cluster at RAY_ADDRESS, or one of this machine that ends with the build; its workers
-    default to the cluster's CPUs. "local" is this process, or as many others as `workers` says.
+    default to the cluster's CPUs. "local" is this process, or as many others as `workers` says. "auto" is
+    Ray, but for small jobs (`fitting`).
     """
     if name == "local":
         if (workers or 1) == 1:
@@ -211,7 +229,7 @@ def open_executor(name: ExecutorName, workers: int | None = None) -> Iterator[Ex
         finally:
             processes.close()
         return
-    on_ray = RayExecutor(workers)
+    on_ray = RayExecutor(workers, asked_for=name == "ray")
     try:
         yield on_ray
     finally:

@@ -19,7 +19,7 @@ from pipelines.build.card import CardStage
 from pipelines.build.compare import WRITTEN
 from pipelines.build.dedup import Held
 from pipelines.build.evaluation_texts import make_table, question_files
-from pipelines.build.executor import Executor, RayExecutor
+from pipelines.build.executor import Executor, RayExecutor, fitting
 from pipelines.build.index import TrainStage
 from pipelines.build.ingest import Ingest, named, require_passages, settings, unnamed
 from pipelines.build.job import Job, only_file, pending
@@ -55,12 +55,13 @@ class Build:
         device = self.config.device
         dtype = self.config.dtype if self.config.dtype != "auto" else best_dtype(device)
         self._check_index(towers)
-        if not isinstance(self.executor, RayExecutor):  # A cluster's GPUs may be elsewhere.
+        executor = fitting(self.executor, corpus.bytes)
+        if not isinstance(executor, RayExecutor):  # A cluster's GPUs may be elsewhere.
             require(device)
         chosen = settings(config, corpus, towers, dtype)
         self._name_questions(chosen)
         table = self._table()
-        job = Job(self.layout, self.executor, self.progress)
+        job = Job(self.layout, executor, self.progress)
         with self.layout.lock():
             self._refuse_others(chosen, corpus)
             takedowns = self._begin_takedowns(chosen)

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
+from lm.weights import to_convert
 from pipelines.build.progress import amount
 from pipelines.show.terminal import console, print_json
 
@@ -97,7 +98,8 @@ def _short(value: object, most: int = _VALUE_CHARACTERS) -> str:
 
 def loading(reader: str) -> None:
     """Say on standard error that a model is being loaded: the first time takes long enough to worry."""
-    note = f"Loading {reader} (a packaged one is converted first, once: up to a minute) ..."
+    first = " (it is converted first, once: up to a minute)" if to_convert(reader) else ""
+    note = f"Loading {reader}{first} ..."
     Console(stderr=True, highlight=False).print(f"[dim]{escape(note)}")
 
 

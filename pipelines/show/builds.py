@@ -36,7 +36,7 @@ def dry_run(found: "Estimate", workers: int, with_ray: bool) -> None:
     print_rows("Plan (nothing is written)", rows)
     console.print(
         f"[dim]Extrapolated from {found.corpus.sample}. Duplicates are not foreseen, and "
-        f"{'starting Ray and ' if with_ray else ''}loading the encoder (some 15 seconds) is not counted."
+        f"{'starting Ray and ' if with_ray else ''}loading the encoder (some seconds) is not counted."
     )
     warnings = [one.warning for one in found.corpus.unknown]
     notes = (found.corpus.left_out, ignored(found.corpus.ignored), *warnings, found.corpus.doubt, found.doubt)

@@ -1,6 +1,6 @@
 import pytest
 
-from lm.weights import DEFAULT_READER, ReaderError, Weights, _packaged_file, dequantized
+from lm.weights import DEFAULT_READER, ReaderError, Weights, _packaged_file, dequantized, to_convert
 
 
 def test_a_gguf_is_dequantized_once(monkeypatch):
@@ -39,3 +39,13 @@ def test_missing_files_and_folders_are_named(tmp_path):
         Weights.find(str(tmp_path / "x.gguf"))
     with pytest.raises(ReaderError, match=r"no config\.json"):
         Weights.find(str(tmp_path))
+
+
+def test_whether_a_reader_is_converted_first_is_known(monkeypatch, tmp_path):
+    Weights.find(DEFAULT_READER)
+    assert not to_convert(DEFAULT_READER)
+    assert not any(map(to_convert, (str(tmp_path), "org/name", str(tmp_path / "none.gguf"))))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert to_convert(DEFAULT_READER)
+    (tmp_path / "x.gguf").write_bytes(b"GGUF")
+    assert to_convert(str(tmp_path / "x.gguf"))

@@ -122,7 +122,7 @@ def test_a_dry_run_plans_and_writes_nothing(tmp_path, corpus, ralm):
         (["build", "{corpus}", "-o", "{tmp}/s", "--index-key", "IVFPQ"], "valid keys are auto, Flat"),
         (["build", "{corpus}", "-o", "{tmp}/s", "--index-memory", "much"], "is not a size"),
         (["build", "{corpus}", "-o", "{tmp}/s", "--limit", "0"], "limit must be at least 1, not 0"),
-        (["build", "{corpus}", "-o", "{tmp}/s", "--executor", "spark"], "valid are ray and local"),
+        (["build", "{corpus}", "-o", "{tmp}/s", "--executor", "spark"], "valid are auto, ray and local"),
         (["build", "--config", "{tmp}/none.yaml", "-o", "{tmp}/s"], "no configuration file"),
         (["build", "--config", "{corpus}", "--domain", "x", "-o", "{tmp}/s"], "--domain is for sources"),
         (["build", "{corpus}", "-o", "{corpus}"], "is a file"),
@@ -167,7 +167,7 @@ def test_a_dry_run_plans_and_writes_nothing(tmp_path, corpus, ralm):
         (["ask", "{store}", "x", "--reader", "no/such"], "no reader 'no/such'"),
         (["ask", "{store}", "x", "--quantization", "int2"], "valid are none, int8"),
         (["build", "{corpus}", "-o", "{corpus}/s"], "a file stands in its way"),
-        (["demo", "-o", "{tmp}/s", "--executor", "spark"], "valid are ray and local"),
+        (["demo", "-o", "{tmp}/s", "--executor", "spark"], "valid are auto, ray and local"),
         (["serve", "{store}", "--port", "99999"], "choose --port"),
         (["eval", "scaling", "{store}", "--questions", "{tmp}/none", "-o", "{tmp}/o"], "no question file"),
         (

@@ -7,7 +7,7 @@ from pipelines.options import as_device, as_executor, as_place, named_sources
 @pytest.mark.parametrize(
     ("meant", "names", "message"),
     [
-        (as_executor, ("ray", "local"), "Unknown executor 'none': valid are ray and local"),
+        (as_executor, ("auto", "ray", "local"), "Unknown executor 'none': valid are auto, ray and local"),
         (as_device, ("cpu", "cuda"), "Unknown device 'none': valid are cpu and cuda"),
         (as_place, ("auto", "memory", "disk"), "memory, disk or auto, not in 'none'"),
     ],

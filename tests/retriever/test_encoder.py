@@ -10,7 +10,8 @@ from transformers import AutoModel, PreTrainedTokenizerFast
 
 from datastore.errors import RalmError
 from retriever.checkpoint import Checkpoint
-from retriever.encoder import Encoder, as_float16, best_dtype, length_sorted_batches, torch_threads
+from retriever.encoder import Encoder, as_float16, best_dtype, length_sorted_batches
+from retriever.threads import torch_threads
 from retriever.usage import AS_STATED, DEFAULT_ENCODER, Usage
 from tests.corpus import documents
 from tests.encoders import QWEN_PROMPT, bert, modern_bert, qwen3, with_modules, xlm_roberta

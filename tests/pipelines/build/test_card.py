@@ -3,10 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.generation import current
-from datastore.layout import read_json
+from datastore.layout import Layout, read_json
 from datastore.store import Datastore
 from pipelines.build import card
-from pipelines.build.card import measure_again, sentence, sentences
+from pipelines.build.card import copy_card, measure_again, sentence, sentences
+from retriever.card import read_card
 from retriever.measuring import measure
 from tests.conftest import build_store
 
@@ -61,3 +62,17 @@ def test_a_large_index_is_measured_on_the_disk_and_leaves_nothing_there(tmp_path
     assert (found, lists.exists()) == ([True], False)
     recalls = [[(r.nprobe, r.depth, r.recall_10, r.recall_100) for r in one.rungs] for one in cards]
     assert recalls[0] == recalls[1]
+
+
+def test_a_card_is_measured_again_once_the_index_has_grown(tmp_path, corpus):
+    build_store(tmp_path / "s", corpus, index_key="IVF4,SQ8")
+    layout = Layout(tmp_path / "s")
+    before = current(layout)
+    for rows, kept in ((before.rows, True), (before.rows * 103 // 100, True), (before.rows * 2, False)):
+        last = before.shards[-1].model_copy(update={"rows": before.shards[-1].rows + rows - before.rows})
+        after = before.model_copy(update={"edition": 7, "shards": (*before.shards[:-1], last)})
+        assert copy_card(layout, before, after) is kept
+    found = read_card(layout, before.model_copy(update={"edition": 7}))
+    assert found == read_card(layout, before)
+    layout.card(before.index.key, before.edition).unlink()
+    assert not copy_card(layout, before, before)

@@ -15,7 +15,8 @@ from pipelines.build.progress import Silent
 from pipelines.build.sources import resolve
 from pipelines.build.status import status
 from pipelines.config import BuildConfig, SourceConfig
-from retriever.encoder import Encoder, torch_threads
+from retriever.encoder import Encoder
+from retriever.threads import torch_threads
 from tests import encoders
 from tests.conftest import flip, tree
 from tests.corpus import documents, write_lines

@@ -8,7 +8,14 @@ import pytest
 
 from datastore.errors import RalmError
 from datastore.layout import Layout
-from pipelines.build.executor import ProcessExecutor, RayExecutor, open_executor
+from pipelines.build.executor import (
+    SMALL,
+    LocalExecutor,
+    ProcessExecutor,
+    RayExecutor,
+    fitting,
+    open_executor,
+)
 from tests.conftest import build_store, tree
 from tests.pipelines.build.stages import Failing, Noting, Told, nothing, tasks
 
@@ -115,3 +122,20 @@ def test_nothing_is_begun_on_a_cluster_that_cannot_be_reached(tmp_path, corpus, 
     with open_executor("ray", 1) as executor, pytest.raises(RalmError, match="cannot be reached"):
         build_store(tmp_path / "store", corpus, executor=executor)
     assert not Layout(tmp_path / "store").build_file.exists()
+
+
+def test_ray_is_left_out_of_a_small_job_unless_it_was_asked_for(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with open_executor("auto") as found:
+        assert isinstance(fitting(found, SMALL), LocalExecutor)
+        assert fitting(found, SMALL + 1) is found
+        monkeypatch.setattr("ray.is_initialized", lambda: True)
+        assert fitting(found, SMALL) is found
+        monkeypatch.setattr("ray.is_initialized", lambda: False)
+        monkeypatch.setenv("RAY_ADDRESS", "ray://somewhere")
+        assert fitting(found, SMALL) is found
+    monkeypatch.delenv("RAY_ADDRESS")
+    for name, workers in (("ray", None), ("auto", 2), ("local", None), ("local", 2)):
+        with open_executor(name, workers) as found:
+            assert fitting(found, 1) is found

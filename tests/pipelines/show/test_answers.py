@@ -85,5 +85,11 @@ def test_loading_is_said_beside_the_output_and_serving_in_it(capsys):
     loading("[x]")
     serving("127.0.0.1", 8000)
     out, err = capsys.readouterr()
-    assert err.startswith("Loading [x] ")
+    assert err == "Loading [x] ...\n"
     assert out == "ralm answers at http://127.0.0.1:8000 (its API: http://127.0.0.1:8000/docs)\n"
+
+
+def test_a_conversion_is_said_where_there_is_one(capsys, monkeypatch):
+    monkeypatch.setattr("pipelines.show.answers.to_convert", lambda name: name == "new")
+    loading("new")
+    assert capsys.readouterr().err == "Loading new (it is converted first, once: up to a minute) ...\n"

@@ -1,0 +1,99 @@
+import os
+
+import pytest
+import torch
+
+from lm.reader import TransformersReader
+from lm.reading import Sampling
+from lm.threads import Pace, cores, free_cores, paced
+
+SMALL, LARGE = 1 << 20, 1 << 33
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Two threads, and an environment that says nothing."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def proc(folder, running, ours):
+    """A /proc in which so many threads run, of which some are ours."""
+    (folder / "loadavg").write_text(f"1.00 1.00 1.00 {running}/300 4711\n")
+    for n, state in enumerate(["R"] * ours + ["S"] * 3):
+        (folder / "self" / "task" / str(n)).mkdir(parents=True)
+        (folder / "self" / "task" / str(n) / "stat").write_text(f"{n} (a (b) c) {state} 1 2 3\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("running", "ours", "left"), [(1, 1, 8), (4, 4, 8), (3, 1, 6), (9, 1, 1), (100, 2, 1), (0, 0, 8)]
+)
+def test_cores_are_free_on_which_nobody_else_runs(tmp_path, monkeypatch, running, ours, left):
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("lm.threads.cores", lambda: 8)
+    assert free_cores(proc(tmp_path, running, ours)) == left
+    monkeypatch.setattr("lm.threads.cores", lambda: 2)
+    assert free_cores(tmp_path) == min(2, left)
+
+
+def test_a_system_that_does_not_tell_has_all_its_cores(tmp_path):
+    assert free_cores(tmp_path) == cores(tmp_path) == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("said", "most"), [("max 100000", 8), ("200000 100000", 2), ("50000 100000", 1), ("?", 8)]
+)
+def test_a_quota_is_kept(tmp_path, monkeypatch, said, most):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(8))
+    (tmp_path / "cpu.max").write_text(said)
+    assert cores(tmp_path) == most
+
+
+def test_a_small_model_takes_one_thread_for_each_token(free, monkeypatch):
+    monkeypatch.setattr("lm.threads.free_cores", lambda: 2)
+    ids = torch.zeros((3, 5), dtype=torch.long)  # Three texts
+    for weights, later in ((SMALL, 1), (LARGE, 2)):
+        with paced(weights) as (pace,):
+            assert torch.get_num_threads() == 2
+            assert pace(ids, None).tolist() == [False] * 3
+            assert torch.get_num_threads() == later
+        assert torch.get_num_threads() == 2
+
+
+def test_threads_that_wait_for_a_core_become_one(free, monkeypatch):
+    clock = iter([(0.0, 0.0), (0.9, 1.0), (1.2, 2.0), (2.2, 3.0)])
+    now = [next(clock)]
+    monkeypatch.setattr("time.thread_time", lambda: now[0][0])
+    monkeypatch.setattr("time.perf_counter", lambda: now[0][1])
+    pace, ids, seen = Pace(2, LARGE), torch.zeros((1, 1), dtype=torch.long), []
+    for _ in range(4):
+        pace(ids, None)
+        seen.append(torch.get_num_threads())
+        now[0] = next(clock, (0.0, 0.0))
+    assert seen == [2, 2, 1, 1]
+
+
+def test_what_the_environment_says_is_left_as_it_is(free, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    with paced(SMALL) as criteria:
+        assert criteria == []
+        assert torch.get_num_threads() == 2
+
+
+def test_an_answer_is_read_at_that_pace(reader: TransformersReader, free, monkeypatch):
+    monkeypatch.setattr("lm.threads.free_cores", lambda: 1)
+    seen = []
+    call = Pace.__call__
+    monkeypatch.setattr(
+        Pace, "__call__", lambda *a, **o: seen.append(torch.get_num_threads()) or call(*a, **o)
+    )
+    prompt = reader.prompt([{"role": "user", "content": "Say one word."}])
+    (whole,) = reader.complete([prompt], Sampling(max_tokens=3))
+    assert "".join(reader.stream(prompt, Sampling(max_tokens=3))).strip() == whole.text
+    assert {*seen} == {1}
+    assert len(seen) >= 2
