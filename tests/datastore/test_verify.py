@@ -52,6 +52,10 @@ def test_counts_that_do_not_add_up_are_said(own_store, count):
     manifest = current(layout)
     publish(layout, manifest.model_copy(update={"counts": manifest.counts | {count: 1}}))
     assert any("are not" in problem for problem in verify(own_store))
+    publish(layout, manifest.model_copy(update={"counts": manifest.counts | {"doubtful": 1}}))
+    assert verify(own_store) == []
+    publish(layout, manifest.model_copy(update={"counts": manifest.counts | {"doubtful": 10**6}}))
+    assert any("doubtful documents are more than" in problem for problem in verify(own_store))
     publish(layout, manifest.model_copy(update={"domains": {"travel": 1}}))
     assert any("of all domains are not" in problem for problem in verify(own_store))
 

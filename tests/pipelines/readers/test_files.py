@@ -268,6 +268,21 @@ def test_a_connection_that_breaks_stops_the_task_and_is_no_damage(far, proxy, ke
     assert len(records_of(corpus)) == RECORDS.get(key, 500)
 
 
+@pytest.mark.parametrize("key", ["a.jsonl.gz", "a.jsonl.xz", "a.warc.gz", "a.xml.bz2"])
+def test_a_damaged_object_is_read_as_the_file_is(far, tmp_path, key):
+    data = bytearray(CONTENTS[key])
+    data[len(data) // 2] ^= 1
+    path, file = far(key, bytes(data)), tmp_path / key
+    file.write_bytes(data)
+    found = []
+    for one in (path, str(file)):
+        (segment,) = corpus_of(one).splits[0].segments
+        reader = RecordReader(SourceConfig(path=one), "a", 1 << 26)
+        found.append((list(reader.read(segment)), reader.doubtful))
+    assert found[0] == found[1]
+    assert found[0][1] or any(isinstance(one, Unreadable) for one in found[0][0])
+
+
 def test_a_server_that_is_not_there_is_a_sentence(far, proxy):
     path = far("a.jsonl", LINES)
     proxy.close()
