@@ -1,6 +1,7 @@
 import errno
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +130,65 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path, act):
     }
     with pytest.raises(RalmError, match="/proc/nothing"):
         acts[act]()
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("RLIMIT_FSIZE, (4096, 4096)", "allow larger files"),
+        ("RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')) - 1,) * 2", "allow a process more files"),
+    ],
+)
+def test_limits_of_a_process_are_sentences(tmp_path, limit, message):
+    script = (
+        "import os, resource; from pathlib import Path; from datastore.errors import RalmError\n"
+        "from datastore.layout import atomic_write\n"
+        f"resource.setrlimit(resource.{limit})\n"
+        "try:\n"
+        f"    atomic_write(Path({str(tmp_path / 'file')!r}), lambda handle: handle.write(bytes(9000)))\n"
+        "except RalmError as error:\n"
+        "    print(error)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert str(tmp_path / "file") in ran.stdout
+    assert message in ran.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """A file system in memory, mounted again with the options that a test gives."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no right to mount")
+
+    def again(options):
+        subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
+        return folder
+
+    yield again
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_without_room_for_one_more_name_is_a_sentence(mounted):
+    root = mounted("nr_inodes=3")
+    with pytest.raises(RalmError, match=r"No space left to write .*/build\.json"):
+        write_json(Layout(root / "s").build_file, {})
+    with pytest.raises(RalmError, match="No space left"), Layout(root / "t").publishing():
+        pass
+
+
+def test_a_store_that_can_only_be_read_is_not_changed(mounted, store, ralm):
+    root = mounted("rw") / "s"
+    shutil.copytree(store, root)
+    mounted("ro")
+    for command in (("delete", root, "--ids", "Arvenholm-1", "--yes"), ("card", root), ("discard", root)):
+        code, _, err = ralm(*command)
+        assert code == 2
+        assert "cannot be written: choose a folder that you may write to." in err
+    assert ralm("verify", root)[0] == 0
 
 
 def test_a_takedown_clears_away_what_a_killed_one_has_left(tmp_path):
