@@ -60,12 +60,13 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     try:
         with open_stream(segment.path, 0, doubting=True) as stream:
             doubts.begin(stream)
-            stream.peek(len(BOM)).startswith(BOM) and stream.read(len(BOM))  # type: ignore[attr-defined]
+            mark = len(BOM) * stream.peek(len(BOM)).startswith(BOM)  # type: ignore[attr-defined]
+            stream.read(mark)
             for value in JsonValues(stream, intake.max_record_bytes):
                 number += 1
                 intake.consumed += value.length
                 record = _record(value, segment.name, number, intake)
-                doubts.add(number, value.begin, value.length, record)
+                doubts.add(number, mark + value.begin, value.length, record)
                 yield record
         doubts.ended()
     except OSError as error:
