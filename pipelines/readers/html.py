@@ -13,15 +13,34 @@ _SPACES = frozenset((0x0B, 0x0C))
 _REFUSED = frozenset(range(0x20)) - {0, 0x09, 0x0A, 0x0D} | {0xFFFE, 0xFFFF}
 
 
+# What puts text into the body of a document, however little of one the page is.
+_DOCUMENT = "<html>\n"
+# Control characters that no text holds, and bytes that were none of the charset.
+_BINARY = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
+# In what is packed every tenth byte is such a character.
+_MOST_BINARY = 1 / 20
+
+
 def text_of_html(page: bytes, content_type: str = "") -> str:
     """The main text of a page, or all of its text if it has no main part; "" if there is none.
 
-    `content_type` is that of its HTTP header. Raises Refused for a page that the extractor cannot read.
+    A page may be a fragment, or text without a tag: browsers show these too. `content_type` is that of its
+    HTTP header. Raises Refused for a page that the extractor cannot read.
     """
+    shown = _REFERENCE.sub(_shown, decoded(page, content_type))
+    return _text(shown) or ("" if _is_binary(shown) else _text(_DOCUMENT + shown))
+
+
+def _text(page: str) -> str:
+    """The text of a page that the extractor takes for a document; "" of others."""
     import trafilatura
 
-    shown = _REFERENCE.sub(_shown, decoded(page, content_type))
-    return ask(trafilatura.extract, shown, include_comments=False) or ask(trafilatura.html2txt, shown) or ""
+    return ask(trafilatura.extract, page, include_comments=False) or ask(trafilatura.html2txt, page) or ""
+
+
+def _is_binary(page: str) -> bool:
+    """Whether this is no text at all, but an image or the like that a server called HTML."""
+    return len(_BINARY.findall(page)) > _MOST_BINARY * len(page)
 
 
 def _shown(reference: re.Match[str]) -> str:

@@ -1,3 +1,4 @@
+import zlib
 from contextlib import suppress
 
 import pytest
@@ -51,6 +52,55 @@ def test_one_bad_byte_of_a_stated_charset_garbles_nothing(tmp_path):
     path.write_bytes(b'<meta charset="utf-8"><p>' + text.encode() + b"\xc3 </p>")
     (page,) = read(path, kind="html")
     assert page.text == text + "\ufffd"
+
+
+FRAGMENTS = {
+    "<p>The old stone bridge was built in 1787.</p>": "The old stone bridge was built in 1787.",
+    "The old stone bridge was built in 1787.": "The old stone bridge was built in 1787.",
+    "<body>The bridge": "The bridge",
+    "<div>The <b>old</b> bridge</div>": "The old bridge",
+    "The bridge &amp; the river,\n\nfor a < b and c.": "The bridge & the river,\nfor a < b and c.",
+    "<!-- built --><h1>The bridge</h1>": "The bridge",
+    "<?xml version='1.0' encoding='utf-8'?>\n<p>Le pont bâti</p>": "Le pont bâti",
+    "\ufeff\n <li>The bridge": "The bridge",
+    "<svg><text>The bridge</text></svg>": "The bridge",
+    "<p>The old stone bridge was\x01 built\0 in 1787.</p>": "The old stone bridge was built in 1787.",
+}
+
+
+@pytest.mark.parametrize("page", FRAGMENTS)
+def test_a_fragment_is_read_as_browsers_show_it(page):
+    assert text_of_html(page.encode()) == FRAGMENTS[page]
+
+
+@given(
+    st.lists(st.text("abcdeé", min_size=1, max_size=8), min_size=1, max_size=40),
+    st.sampled_from(
+        ["{}", "<p>{}</p>", "<div><p>{}", "<span>{}</span>", "<section>{}</section>", "<!doctype html>{}"]
+    ),
+)
+@settings(deadline=None, max_examples=50)
+def test_the_words_of_any_fragment_are_found(words, fragment):
+    found = text_of_html(fragment.format(" ".join(words)).encode(), "text/html; charset=utf-8")
+    assert found.split() == words
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"",
+        b" \n",
+        b"<title>T</title>",
+        b"<html><head><title>T</title></head></html>",
+        b"<img src=a>",
+        b"<script>var bridge = 1</script>",
+        b"<html><body><style>p {}</style></body></html>",
+        zlib.compress(bytes(range(256)) * 40 + b"The bridge", 0),
+        b"\x89PNG\r\n\x1a\n" + zlib.compress(" ".join(map(str, range(3000))).encode()),
+    ],
+)
+def test_what_shows_no_text_has_none(page):
+    assert text_of_html(page) == ""
 
 
 PIECES = st.sampled_from(

@@ -91,6 +91,14 @@ def test_a_warc_file_gives_its_pages_and_counts_the_rest(tmp_path):
     assert found[5] == Unreadable("a.warc.gz", 6, "no text is found in the HTML")
 
 
+@pytest.mark.parametrize("page", ["<p>{}</p>", "{}", "<body>{}", "<!-- x --><div>{}</div>"])
+def test_a_page_may_be_a_fragment_or_text_alone(tmp_path, page):
+    sentence = "The old stone bridge was built in 1787."
+    path = tmp_path / "a.warc"
+    path.write_bytes(response(page.format(sentence).encode(), Content_Type="text/html"))
+    assert texts(read(path)) == [sentence]
+
+
 def test_pages_are_unpacked_and_decoded_as_their_headers_say(tmp_path):
     path = tmp_path / "a.warc"
     page = PAGE.format("Größe").encode("latin-1")
