@@ -2,7 +2,8 @@
 
 The charset is that of a byte order mark, else of the HTTP header, of a <meta>, of an XML declaration. Labels
 mean what the WHATWG's Encoding Standard says: `iso-8859-1` is windows-1252, `gbk` gb18030. What is no
-character there becomes U+FFFD, so that one bad byte costs one character. Where no charset is stated, or none
+character there becomes U+FFFD, so that one bad byte costs one character; of a pair of bytes that is none, a
+second one of ASCII stays. Where no charset is stated, or none
 that is known, it is guessed.
 """
 
@@ -17,9 +18,17 @@ from pipelines.readers.foreign import Refused, ask
 # Browsers look at the first 1,024 bytes, and read the page anew when a <meta> comes later.
 _SEARCHED = 1 << 16
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16le", codecs.BOM_UTF16_BE: "utf-16be"}
-# gb18030 is what the standard reads gbk with. The others no browser decodes any more, which is about scripts.
-_OTHERS = {
+# Charsets of two bytes a character, and the codecs that know most of what the standard has there.
+_PAIRS = {
     "gbk": "gb18030",
+    "gb18030": "gb18030",
+    "big5": "big5hkscs",
+    "euc-kr": "cp949",
+    "shift_jis": "cp932",
+    "euc-jp": "euc_jp",
+}
+# No browser decodes these any more, which is about scripts.
+_OTHERS = {
     "hz-gb-2312": "hz",
     "iso-2022-kr": "iso2022_kr",
     "csiso2022kr": "iso2022_kr",
@@ -38,7 +47,10 @@ _ATTRIBUTE = re.compile(
     rb"[\t\n\f\r /]*(?P<name>[^\t\n\f\r />][^\t\n\f\r />=]*)(?:[\t\n\f\r ]*=[\t\n\f\r ]*"
     rb"(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<bare>[^\t\n\f\r >\"'][^\t\n\f\r >]*))?)?"
 )
-_NEC = "ralm.euc-jp"
+_RESUMED = "ralm.resumed"
+_FOUR = re.compile(rb"[\x81-\xfe][0-9][\x81-\xfe][0-9]")
+# What cp932 makes of bytes that are nothing in Shift_JIS: A0, FD, FE, FF.
+_NOT_SHIFT_JIS = re.compile("[\uf8f0-\uf8f3]")
 # A page is UTF-8 with a few bad bytes if so many characters of several bytes are good for each bad one: in
 # other charsets a byte begins such a character by chance.
 _GOOD_FOR_BAD = 2
@@ -63,26 +75,53 @@ def _decode(page: bytes, charset: str) -> str:
         return page.decode(_OTHERS[charset], "replace")
     if charset.startswith("windows-"):
         return codecs.charmap_decode(page, "strict", _table(charset))[0]
-    if charset == "euc-jp":
-        return page.decode("euc_jp", _NEC)
+    if charset in _PAIRS:
+        found = page.decode(_PAIRS[charset], _RESUMED)
+        return _NOT_SHIFT_JIS.sub("\ufffd", found) if charset == "shift_jis" else found
     characters: str = webencodings.lookup(charset).codec_info.decode(page, "replace")[0]
     return characters
 
 
-def _of_nec(error: UnicodeError) -> tuple[str, int]:
-    """What Python's EUC-JP lacks and pages are full of: the rows of NEC and IBM, as ①. Its cp932 has them."""
+def _resumed(error: UnicodeError) -> tuple[str, int]:
+    """What stands for bytes that are no character to Python's codec, and where reading goes on."""
     assert isinstance(error, UnicodeDecodeError)
-    row, cell = (byte - 0xA0 for byte in error.object[error.start :][:2].ljust(2, b"\0"))
-    if 0 < row <= 94 and 0 < cell <= 94:
-        lead = (row - 1) // 2 + (0x81 if row <= 62 else 0xC1)
-        trail = cell + 0x9E if row % 2 == 0 else cell + 0x3F + (cell >= 64)
-        found = bytes((lead, trail)).decode("cp932", "replace")
-        if "\ufffd" not in found:
-            return found, error.start + 2
-    return "\ufffd", error.end
+    page, at = error.object, error.start
+    if error.encoding == "gb18030" and page[at] == 0x80:
+        return "€", at + 1
+    if error.encoding == "euc_jp" and (found := _of_nec(page[at : at + 2])):
+        return found, at + 2
+    return "\ufffd", at + _passed(error.encoding, page[at : at + 4])
 
 
-codecs.register_error(_NEC, _of_nec)
+def _passed(codec: str, bad: bytes) -> int:
+    """How many bytes one U+FFFD stands for: a lead byte takes what follows along, unless that is ASCII.
+
+    So a lost byte shifts no pair behind the next one, and a bad one takes no `<` with it.
+    """
+    lead = bad[0]
+    if codec == "gb18030" and _FOUR.match(bad):
+        return 4
+    if codec == "euc_jp" and lead not in (0x8E, 0x8F) and lead <= 0xA0:
+        return 1
+    if not 0x81 <= lead <= 0xFE or bad[1:2] < b"\x80":
+        return 1
+    # The standard reads three bytes here.
+    third = codec == "euc_jp" and lead == 0x8F and 0xA1 <= bad[1] <= 0xFE and bad[2:3] >= b"\x80"
+    return 3 if third else 2
+
+
+def _of_nec(pair: bytes) -> str:
+    """What Python's EUC-JP lacks and pages are full of: the rows of NEC and IBM, as ①. Its cp932 has them."""
+    row, cell = (byte - 0xA0 for byte in pair.ljust(2, b"\0"))
+    if not (0 < row <= 94 and 0 < cell <= 94):
+        return ""
+    lead = (row - 1) // 2 + (0x81 if row <= 62 else 0xC1)
+    trail = cell + 0x9E if row % 2 == 0 else cell + 0x3F + (cell >= 64)
+    found = bytes((lead, trail)).decode("cp932", "replace")
+    return "" if "\ufffd" in found else found
+
+
+codecs.register_error(_RESUMED, _resumed)
 
 
 @cache

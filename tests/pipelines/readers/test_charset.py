@@ -1,7 +1,8 @@
 import codecs
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.readers.charset import decoded
@@ -72,7 +73,38 @@ def of(label, page):
     return page.translate(None, ROWS) if label.lower().endswith("euc-jp") else page
 
 
+# Where a character begins that takes several bytes, and what it may be.
+SHAPES = {
+    "gb18030": rb"[\x81-\xfe][0-9][\x81-\xfe][0-9]|[\x81-\xfe][^0-9]",
+    "big5hkscs": rb"[\x81-\xfe].",
+    "cp949": rb"[\x81-\xfe].",
+    "cp932": rb"[\x81-\x9f\xe0-\xfc].",
+    "euc_jp": rb"\x8f[\xa1-\xfe].|[\x8e\x8f\xa1-\xfe].",
+}
+# What Python reads as something else.
+EXCEPT = {name: {} for name in SHAPES} | {
+    "gb18030": {b"\x80": "€"},
+    "cp932": dict.fromkeys((b"\xa0", b"\xfd", b"\xfe", b"\xff"), "\ufffd"),
+}
+
+
+def one_by_one(page, codec):
+    """The standard's decoders of several bytes a character, spelled out: what is none leaves ASCII."""
+    found, shape = "", re.compile(SHAPES[codec] + b"|.", re.DOTALL)
+    while page:
+        piece = shape.match(page)[0]
+        character = EXCEPT[codec].get(piece) or piece.decode(codec, "replace")
+        page = page[len(piece) :]
+        if character[0] == "\ufffd":
+            character = "\ufffd"
+            page = (piece[-1:] if len(piece) in (2, 3) and piece[-1] < 0x80 else b"") + page
+        found += character
+    return found
+
+
 def expected(page, label):
+    if CHARSETS.get(label) in SHAPES:
+        return one_by_one(page, CHARSETS[label])
     if label not in WINDOWS:
         return page.decode(CHARSETS[label], "replace")
     characters = [bytes((byte,)).decode(WINDOWS[label], "replace") for byte in page]
@@ -100,6 +132,42 @@ def test_any_bytes_are_characters_of_the_charset_that_the_page_states(label, res
     # What can be read as ASCII is not UTF-16.
     read_as = "utf-8" if label.startswith("utf-16") else label
     assert decoded(page) == expected(page, read_as)
+
+
+PAIRED = ["gbk", "gb18030", "big5", "Shift_JIS", "EUC-KR", "EUC-JP"]
+BYTES = st.integers(0x80, 0xFF) | st.sampled_from(b"<p0A~\x40\x7f\n")
+
+
+@settings(max_examples=500)
+@given(st.sampled_from(PAIRED), st.lists(BYTES, max_size=12).map(bytes))
+def test_bytes_in_pairs_are_read_as_the_standard_says(label, page):
+    page = of(label, page)
+    if not page.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):
+        assert stated(label, page) == expected(page, label)
+
+
+@pytest.mark.parametrize("label", PAIRED)
+def test_a_lead_byte_takes_no_ascii_along(label):
+    for lead in range(0x80, 0x100):
+        for trail in range(0x80):
+            pair = bytes((lead, trail))
+            read = stated(label, pair + b"<p>")
+            assert read.endswith("<p>")
+            if "\ufffd" in read:
+                assert read == "\ufffd" + chr(trail) + "<p>"
+
+
+@pytest.mark.parametrize(
+    ("label", "pair"), [("EUC-KR", b"\xc9\xa1"), ("big5", b"\xa3\xfe"), ("gbk", b"\xfd\xff")]
+)
+def test_a_pair_that_is_no_character_shifts_none_behind_it(label, pair):
+    text = TEXTS[label]
+    coded = text.encode({"gbk": "gb18030", "EUC-KR": "cp949"}.get(label, label))
+    assert stated(label, coded + pair + coded) == f"{text}\ufffd{text}"
+
+
+def test_the_euro_of_gbk_is_one_byte():
+    assert stated("gbk", b"5 \x80<p>") == stated("gb2312", b"5 \x80<p>") == "5 €<p>"
 
 
 @pytest.mark.parametrize("label", TEXTS)
