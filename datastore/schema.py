@@ -100,9 +100,13 @@ def dump_metadata(metadata: Mapping[str, Scalar]) -> str:
     """
     if not metadata:
         return ""
-    digits = {name: orjson.Fragment(str(value)) for name, value in metadata.items() if beyond(value)}
-    spelled = orjson.dumps({**metadata, **digits}, option=orjson.OPT_SORT_KEYS).decode()
-    return f" {spelled}" if digits else spelled
+    try:
+        return orjson.dumps(dict(metadata), option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError:
+        digits = {name: orjson.Fragment(str(value)) for name, value in metadata.items() if beyond(value)}
+        if not digits:
+            raise
+    return " " + orjson.dumps({**metadata, **digits}, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def load_metadata(text: str) -> dict[str, Scalar]:

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from datastore.numbers import NoNumberError, loads
+from datastore.numbers import NoNumberError, fraction, loads
 from datastore.schema import Document
 from pipelines.readers.doubts import Doubts, behind, goes_on
 from pipelines.readers.foreign import Refused, ask
@@ -23,8 +23,10 @@ from pipelines.readers.records import (
     only_damage,
 )
 
-# A number of 16 digits, or with an exponent of three: a double, or 64 bits, hold any other to the digit.
-_LONG_NUMBER = re.compile(rb"[:,\[\s]-?(?:\d(?:\.?\d){15}|[\d.]+[eE][+-]?\d{3})")
+# What stands behind the name of a number's field.
+_NUMBER = re.compile(rb"\s*:\s*(-?[\d.]+(?:[eE][+-]?\d+)?)")
+# A number of fewer characters, without an exponent, is a double to the digit.
+_SHORT_NUMBER = 16
 
 _PEEKED, _LONG = 64, 1 << 20
 
@@ -119,26 +121,46 @@ def _fields(written: bytes) -> Any:
     """What the JSON says. orjson rounds long numbers, and refuses huge ones: those are read again."""
     try:
         fields = ask(orjson.loads, written)
-    except Refused:
-        fields = _with_digits(written)
-        if fields is None:
-            raise
-        return fields
-    if isinstance(fields, dict) and _holds_float(fields):
+    except Refused as error:
+        if "infinity" in str(error) and (fields := _with_digits(written)) is not None:
+            return fields
+        raise
+    if isinstance(fields, dict) and any(_is_rounded(written, name) for name in _floats(fields)):
         return _with_digits(written) or fields
     return fields
 
 
-def _holds_float(fields: dict[str, Any]) -> bool:
-    """Whether a field that may be kept is a float: orjson makes them of whole numbers of 20 digits, too."""
-    nested = (fields[name] for name in NESTED if isinstance(fields.get(name), dict))
-    return any(isinstance(value, float) for one in (fields, *nested) for value in one.values())
+def _floats(fields: dict[str, Any]) -> Iterator[str]:
+    """The fields that may be kept and are floats: orjson makes them of whole numbers of 20 digits, too."""
+    for one in (fields, *(fields[name] for name in NESTED if isinstance(fields.get(name), dict))):
+        yield from (name for name, value in one.items() if isinstance(value, float))
+
+
+def _is_rounded(written: bytes, name: str) -> bool:
+    """Whether a field of this name is written with more digits than a float holds, as far as one can tell."""
+    key = orjson.dumps(name)
+    at = written.find(key)
+    if at < 0:
+        return True  # Its name is spelled with escapes.
+    while at >= 0:
+        found = _NUMBER.match(written, at + len(key))
+        if found is not None and _is_long(found[1]):
+            return True
+        at = written.find(key, at + len(key))
+    return False
+
+
+def _is_long(number: bytes) -> bool:
+    if len(number) < _SHORT_NUMBER and b"e" not in number.lower():
+        return False
+    try:
+        return not isinstance(fraction(number.decode()), float)
+    except ValueError:
+        return True
 
 
 def _with_digits(written: bytes) -> Any:
-    """What JSON says that has numbers no double may hold; None if it has none, or is no JSON."""
-    if not _LONG_NUMBER.search(written):
-        return None
+    """What JSON says, with every digit; None if Python does not read it."""
     try:
         return loads(written.decode())
     except (ValueError, RecursionError):

@@ -44,10 +44,14 @@ def metadata_of(fields: Mapping[str, Any], taken: set[str]) -> tuple[dict[str, S
     kept: dict[str, Scalar] = {}
     lost: dict[str, LeftOut] = {}
     nested = [fields[name] for name in NESTED if isinstance(fields.get(name), dict)]
-    for one in (*nested, {name: value for name, value in fields.items() if name not in taken}):
-        kept |= {name: found for name, value in one.items() if (found := scalar(value)) is not None}
+    for one in (*nested, fields):
         for name, value in one.items():
-            if isinstance(value, Lost):
+            if one is fields and name in taken:
+                continue
+            found = value if isinstance(value, str | int) else scalar(value)
+            if found is not None:
+                kept[name] = found
+            elif isinstance(value, Lost):
                 lost[name] = LeftOut(name, "unreadable", value.reason)
     return kept, [found for name, found in lost.items() if name not in kept]
 
