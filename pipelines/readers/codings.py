@@ -74,19 +74,20 @@ def _is_text(body: bytes) -> bool:
 
 def _gzip(data: bytes) -> Iterator[bytes]:
     """The members of a gzip body; what is none behind them is left out."""
-    while data.startswith(_GZIP):
-        data = yield from _inflated(data, 31)
+    at = 0
+    while data.startswith(_GZIP, at):
+        at = yield from _inflated(data, at, 31)
 
 
 def _deflate(data: bytes) -> Iterator[bytes]:
     """As HTTP says, in zlib's frame, or without it, as some servers took it."""
     framed = data[:1] and data[0] & 15 == 8 and int.from_bytes(data[:2]) % 31 == 0
-    yield from _inflated(data, 15 if framed else -15)
+    yield from _inflated(data, 0, 15 if framed else -15)
 
 
-def _inflated(data: bytes, bits: int) -> Generator[bytes, None, bytes]:
-    """What a deflated stream holds, in pieces; returns what lies behind it."""
-    stream, at = zlib.decompressobj(bits), 0
+def _inflated(data: bytes, at: int, bits: int) -> Generator[bytes, None, int]:
+    """What the deflated stream at a place holds, in pieces; returns where it ends."""
+    stream = zlib.decompressobj(bits)
     while at < len(data) and not stream.eof:
         block = data[at : at + _PIECE]
         at += len(block)
@@ -96,7 +97,7 @@ def _inflated(data: bytes, bits: int) -> Generator[bytes, None, bytes]:
             block = stream.unconsumed_tail
             if not block and len(piece) < _PIECE:
                 break
-    return stream.unused_data + data[at:]
+    return at - len(stream.unused_data)
 
 
 def _zstd(data: bytes) -> Iterator[bytes]:

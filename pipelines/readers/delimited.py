@@ -7,6 +7,7 @@ the header; else it is its first line alone.
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -211,11 +212,14 @@ def _reason(error: csv.Error) -> str:
 def _named(header: list[str]) -> list[str]:
     """The columns' names; of several of one name the first keeps it. A column without one is left out."""
     names: list[str] = []
+    taken, numbers = set[str](), Counter[str]()
     for name in (one.strip() for one in header):
-        number = 1
-        while name and (name if number == 1 else f"{name}_{number}") in names:
-            number += 1
-        names.append(name if number == 1 else f"{name}_{number}")
+        found = name
+        while name and found in taken:
+            numbers[name] += 1
+            found = f"{name}_{numbers[name] + 1}"
+        taken.add(found)
+        names.append(found)
     return names
 
 

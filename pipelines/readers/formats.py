@@ -77,8 +77,7 @@ def compression(path: str) -> str | None:
 
 
 def _suffixes(path: str) -> list[str]:
-    from pipelines.readers.files import (
-        last_part,  # Here, for the command line names formats before it needs files.
-    )
+    # Here, for the command line names formats before it needs files.
+    from pipelines.readers.files import last_part
 
     return [suffix.lower() for suffix in PurePath(last_part(path)).suffixes]

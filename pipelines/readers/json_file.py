@@ -40,10 +40,10 @@ def spreads(head: bytes) -> bool:
         return False
     if first.startswith(b"[") and not (newline and rest and _is_json(first)):
         return True
-    # Broken off behind one of these by a printer; a line that was cut off has a record behind it.
-    return first.endswith((b"{", b"[", b",", b":")) and not (
-        rest.startswith(b"{") and first.endswith((b"{", b","))
-    )
+    # Broken off behind one of these by a printer; a line that was cut off has a record behind it. Of a line
+    # that is longer than the beginning the end is not known: it is one of JSON Lines.
+    broken = bool(newline) and first.endswith((b"{", b"[", b",", b":"))
+    return broken and not (rest.startswith(b"{") and first.endswith((b"{", b",")))
 
 
 def _is_json(line: bytes) -> bool:

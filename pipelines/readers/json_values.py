@@ -42,13 +42,14 @@ class JsonValues:
 
     def __init__(self, stream: BinaryIO, limit: int) -> None:
         self._stream, self._limit = stream, limit
-        self._window, self._begin = b"", 0  # What is held, and the bytes before it.
+        # What is held, and the bytes before it. Blocks may be small: bytes would be copied with each.
+        self._window, self._begin = bytearray(), 0
         self._at = 0  # Where the next value is looked for.
 
     def __iter__(self) -> Iterator[Value]:
         inside = False  # Whether in the array that holds all.
         while self._skip():
-            char = self._window[self._at : self._at + 1]
+            char = bytes(self._window[self._at : self._at + 1])
             if char == (b"]" if inside else b"["):
                 inside, self._at = not inside, self._at + 1
             elif char in b"]}":
@@ -82,7 +83,8 @@ class JsonValues:
     def _more(self, kept: int) -> bool:
         """Read on, forgetting what lies before `kept`; false at the end."""
         block = self._stream.read1(_BLOCK)  # type: ignore[attr-defined]
-        self._window = self._window[kept:] + block
+        del self._window[:kept]
+        self._window += block
         self._begin += kept
         self._at -= kept
         return bool(block)
@@ -100,7 +102,7 @@ class JsonValues:
         data = (
             None
             if scan.begin < self._begin or length > self._limit
-            else self._window[self._at : end - self._begin]
+            else bytes(self._window[self._at : end - self._begin])
         )
         self._at = end - self._begin
         reason = f"the record has {length:,} bytes and max_record_bytes allows {self._limit:,}"
@@ -130,7 +132,7 @@ class JsonValues:
         return at if found is None else self._begin + found.end()
 
     def between(self, begin: int, end: int) -> bytes:
-        return self._window[begin - self._begin : end - self._begin].strip()
+        return bytes(self._window[begin - self._begin : end - self._begin]).strip()
 
     @property
     def held(self) -> int:

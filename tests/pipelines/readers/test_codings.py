@@ -46,6 +46,12 @@ def test_frames_and_streams_in_a_row_and_raw_deflate():
     assert unpacked(brotli.compress(PAGE) + b"\r\njunk", ["br"], LIMIT) == PAGE
 
 
+def test_many_members_take_no_longer_than_their_bytes():
+    empty = gzip.compress(b"")
+    # The rest copied for each of them would be twenty gigabytes.
+    assert unpacked(empty * 50_000 + gzip.compress(PAGE), ["gzip"], LIMIT) == PAGE
+
+
 @given(st.sampled_from(sorted(PACK)), st.sampled_from(["", "é".encode("utf-16"), b"\n\n ", b"\xef\xbb\xbf"]))
 def test_what_was_unpacked_before_stays(coding, before):
     page = (before or b"") + PAGE

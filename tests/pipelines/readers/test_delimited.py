@@ -139,6 +139,12 @@ def test_a_table_that_is_named_itself_is_refused_before_anything_is_read(tmp_pat
         require_text(str(tmp_path / "gone.csv"), intake)
 
 
+def test_columns_of_one_name_are_told_apart_however_many(tmp_path):
+    header = ",".join(["text", "a", "a_2", "a", *["b"] * 20_000])
+    (found,) = read_csv(tmp_path, f"{header}\nOne.,1,2,3{',' * 19_999},4\n")
+    assert found.metadata == {"a": 1, "a_2": 2, "a_3": 3, "b_20000": 4}
+
+
 @pytest.mark.parametrize("data", ["", "\n\n", "\ufeff"])
 def test_an_empty_file_says_so(tmp_path, data):
     (found,) = read_csv(tmp_path, data)

@@ -35,6 +35,8 @@ def kinds(*paths):
         (b'{"a": 1}\n{"a": 2}\n', False), (b'{"a": 1}', False), (b"", False), (b"\n\n", False), (b"x", False),
         (b'{"a": 1,\n{"a": 2}\n', False), (b'{"a": "cut of\n{"a": 2}\n', False), (b'{\n{"a": 2}\n', False),
         (b'[1, 2]\n{"a": 2}\n', False),
+        # What is looked at ends within a long line, wherever that may be.
+        (b'{"a": 1,', False), (b'{"a":', False), (b'{"a": {', False), (b'{"a": [', False),
     ],
 )  # fmt: skip
 def test_the_beginning_tells_whether_records_are_lines(head, spread):
