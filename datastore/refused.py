@@ -34,10 +34,7 @@ def explain(error: OSError, path: Path) -> Exception:
     if error.errno is None:
         return error
     if error.errno in _FULL:
-        return RalmError(
-            f"No space left to write {path}: free some and run the same command again, "
-            "it goes on where it stopped."
-        )
+        return RalmError(f"No space left to write {path}: {_mend(error)}")
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return RalmError(f"{path} cannot be a folder: a file stands in its way.")
     if error.errno in _FORBIDDEN:

@@ -142,9 +142,8 @@ def take_down(layout: Layout, takedowns: Takedowns) -> Manifest:
     """
     before = current(layout)
     if takedowns.documents - Takedowns.load(layout, before).documents:
-        require_whole(
-            layout.root, scanned(before)
-        )  # Not while others wait: of a large store it takes minutes.
+        # Not while others wait: of a large store it takes minutes.
+        require_whole(layout.root, scanned(before))
     with layout.publishing():
         manifest = current(layout)
         new = Takedowns(takedowns.documents - Takedowns.load(layout, manifest).documents)

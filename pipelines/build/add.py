@@ -12,7 +12,7 @@ from pathlib import Path
 from datastore.errors import RalmError
 from datastore.generation import at_generation, current, current_whole, publish, put_files
 from datastore.layout import Layout, read_json
-from datastore.manifest import LINES_COMPARED, PASSAGES_CUT, Device, Manifest, ShardEntry
+from datastore.manifest import DOUBTFUL, LINES_COMPARED, PASSAGES_CUT, Device, Manifest, ShardEntry
 from datastore.shard import open_array
 from datastore.takedown import Takedowns, without
 from datastore.whole import require_whole
@@ -108,7 +108,9 @@ class Addition:
             return None
         write_measured(job, generation)
         Job(job, self.executor, self.progress).finish()
-        return {name: count - before.counts.get(name, 0) for name, count in after.counts.items()}
+        added = {name: count - before.counts.get(name, 0) for name, count in after.counts.items()}
+        # As a job counts that was not killed: of reasons those alone that it met.
+        return {name: n for name, n in added.items() if n or not ("." in name or name == DOUBTFUL)}
 
     def _config(self, manifest: Manifest, towers: Towers) -> BuildConfig:
         """As the store was built, for other sources; passages alone are embedded."""

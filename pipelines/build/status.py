@@ -27,18 +27,9 @@ from pipelines.config import BuildConfig
 
 # Every stage that a build, an addition or a compaction may have, in their order.
 STAGES = (
-    *(
-        "compare",
-        "scan",
-        "read",
-        "dedup-id",
-        "dedup-text",
-        "near-sign",
-        "near-pair",
-        "near-verify",
-        "near-cluster",
-    ),
-    *("lines", "dedup-line", "chunk", "dedup-passage", "thin", "embed", "join", "embed-early"),
+    *("compare", "scan", "read", "dedup-id", "dedup-text"),
+    *("near-sign", "near-pair", "near-verify", "near-cluster", "lines", "dedup-line"),
+    *("chunk", "dedup-passage", "thin", "embed", "join", "embed-early"),
     *("train", "index", "words", "lexical", "compact", "compare-new", "card"),
 )
 

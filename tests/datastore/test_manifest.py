@@ -1,9 +1,10 @@
+import orjson
 import pytest
 
 from datastore.errors import RalmError
 from datastore.generation import current, publish
 from datastore.layout import Layout
-from datastore.manifest import EncoderCard
+from datastore.manifest import EncoderCard, parse
 
 CARD = {
     "name": "one",
@@ -71,3 +72,57 @@ def test_what_a_store_has_not_leaves_its_bytes_as_they_were_before_there_was_suc
     assert b"line_hashes" not in manifest.to_bytes()
     with_it = manifest.model_copy(update={"contamination": manifest.index.trained})
     assert b'"contamination"' in with_it.to_bytes()
+
+
+FILE = {"path": "passages/00000.arrow", "bytes": 8, "xxh3": "0"}
+SHARD = {
+    "first_row": 0,
+    "rows": 2,
+    "passages": FILE,
+    "vectors": FILE,
+    "codes": None,
+    "lexical": [FILE],
+    "deleted": None,
+    "taken_down": 0,
+}
+# As the first ralm of this format wrote it; later ones have written more, where a store had more.
+FIRST = {
+    "format_version": 3,
+    "generation": 1,
+    "edition": 0,
+    "next_shard": 1,
+    "sources": [{"name": "wiki.jsonl", "domain": None, "bytes": 9}],
+    "config": {"sources": []},
+    "encoder": CARD,
+    "index": {"key": "Flat", "recall": 0.95, "trained": FILE},
+    "mean_words": 4.0,
+    "shards": [SHARD],
+    "domains": {"wiki": 2},
+    "columns": {},
+    "counts": {"records": 2, "documents": 2, "unreadable": 0, "indexed": 2, "passages": 2},
+    "documents": [FILE],
+    "takedowns": [],
+    "removed": [],
+}
+LATER = {
+    "first": {},
+    "two towers": {"encoder": CARD | {"pooling": "cls", "query": CARD}},
+    "evaluation texts": {"contamination": FILE},
+    "hashes of passages": {"passage_hashes": [FILE]},
+    "hashes of lines": {"line_hashes": [FILE]},
+    "near-duplicates": {"near": [FILE]},
+    "default domains": {
+        "sources": [
+            {"name": "wiki.jsonl#2", "domain": None, "bytes": 9, "default_domain": "wiki.jsonl"},
+            {"name": "a#2", "domain": None, "bytes": 9, "called": "a#2"},
+        ]
+    },
+    "takedowns": {"takedowns": [FILE], "shards": [SHARD | {"deleted": FILE, "taken_down": 1}]},
+    "doubt": {"counts": FIRST["counts"] | {"doubtful": 1, "unknown_tokens.wiki.jsonl": 1}},
+}
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_a_manifest_of_each_earlier_ralm_is_read_and_keeps_its_bytes(later):
+    written = FIRST | LATER[later]
+    assert orjson.loads(parse(written, "m").to_bytes()) == written
