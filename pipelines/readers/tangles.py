@@ -10,7 +10,7 @@ from collections import Counter
 
 # Nanoseconds a character behind a mark that nothing closes: of the dearest texts that were found.
 _NANOSECONDS = {"{{": 500, "{|": 500, "<": 500}
-_OTHER_NANOSECONDS = 100
+_OTHER_NANOSECONDS, _SINGLE_NANOSECONDS = 100, 15
 # An entity takes as long as so many other characters.
 _ENTITIES = 150
 # A comment without an end is looked through again each time that the parser comes by.
@@ -131,7 +131,8 @@ class _Marks:
         if kind == "<!--":
             self._comments += tried
         else:
-            self._cost += tried * _NANOSECONDS.get(kind, _OTHER_NANOSECONDS)
+            other = _SINGLE_NANOSECONDS if kind in _SINGLE else _OTHER_NANOSECONDS
+            self._cost += tried * _NANOSECONDS.get(kind, other)
             self._passes += 1
 
     def open(self, kind: str, at: int) -> None:

@@ -41,5 +41,10 @@ def test_a_few_slips_make_none():
     assert not is_tangled("{{a|" * 400)
 
 
+def test_a_long_list_without_the_ends_of_its_entries_makes_none():
+    assert not is_tangled("<ul>" + "<li>An entry of some words.\n" * 3000 + "</ul>")
+    assert not is_tangled("<table>" + "<tr><td>A cell<td>Another\n" * 2000 + "</table>")
+
+
 def test_more_than_any_wiki_lets_a_page_have_is_one():
     assert is_tangled("word " * (2 << 20))
