@@ -16,21 +16,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
-from datastore.generation import fetch_searched, open_current
+from datastore.generation import open_current
 from datastore.hold import Hold
 from datastore.layout import Layout
 from datastore.manifest import FileEntry, Manifest
 from datastore.names import did_you_mean
 from datastore.origin import locate
 from datastore.schema import Passage, Scalar, load_metadata, passage_at
-from datastore.shard import Shard, file_problem, open_deleted, open_shard, shard_keys
+from datastore.searchable import lost_words, require_searchable
+from datastore.shard import Shard, open_shard, shard_keys
 from datastore.view import View, mix
-from datastore.whole import require_whole
-
-# Up to this size a store's checksums are compared when it is opened (about a tenth of a second); above it
-# those of the small files that decide what is shown alone, and of the others sizes: `ralm verify` reads all.
-FULL_CHECK_BYTES = 512 * 2**20
-
 
 # Row ids, in any sequence that numpy takes.
 Rows = Sequence[int] | NDArray[np.int64]
@@ -98,7 +93,7 @@ class Datastore:
     @cached_property
     def lost_words(self) -> Path | None:
         """The first file of the BM25 index that is gone, None if all are there or there is no such index."""
-        lost = _lost_words(self.layout, self.manifest)
+        lost = lost_words(self.layout, self.manifest)
         return self.layout.root / lost[0].path if lost else None
 
     @property
@@ -272,30 +267,6 @@ class Datastore:
             for row in range(shard.passages.num_rows):
                 if shard.alive is None or shard.alive[row]:
                     yield passage_at(shard.passages, row)
-
-
-def require_searchable(layout: Layout, manifest: Manifest) -> None:
-    """See to it that what a search reads is there. Raises RalmError naming a file that is missing or damaged.
-
-    Takedowns are compared too, whatever the size: what is hidden must not depend on one bit.
-    """
-    full = sum(f.bytes for f in manifest.searched) <= FULL_CHECK_BYTES
-    fetch_searched(layout, manifest, full)
-    lost = {entry.path for entry in _lost_words(layout, manifest)}
-    for entry in manifest.searched:  # `verify` looks at the others.
-        if entry.path in lost:
-            continue  # What remains is searched without it.
-        if problem := file_problem(layout, entry, full=full):
-            raise RalmError(problem)
-    require_whole(layout.root, manifest.deciding)
-    for shard in manifest.shards:
-        open_deleted(layout.root, shard)
-
-
-def _lost_words(layout: Layout, manifest: Manifest) -> list[FileEntry]:
-    """The files of the BM25 index that are gone."""
-    files = (file for shard in manifest.shards for file in shard.lexical or ())
-    return [file for file in files if not (layout.root / file.path).exists()]
 
 
 def known_views(stores: Sequence[Datastore], views: Sequence[View]) -> list[list[View | None]]:

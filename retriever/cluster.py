@@ -22,7 +22,8 @@ from datastore.generation import current_hash, open_current
 from datastore.layout import Layout
 from datastore.manifest import Manifest
 from datastore.schema import Passage
-from datastore.store import Datastore, require_searchable
+from datastore.searchable import require_searchable
+from datastore.store import Datastore
 from datastore.view import View
 from retriever.candidates import Candidates, Ranked, by_codes
 from retriever.card import read_card, usable_card

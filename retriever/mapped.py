@@ -16,7 +16,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from datastore.layout import Layout, atomic_write
-from datastore.store import FULL_CHECK_BYTES
+from datastore.searchable import FULL_CHECK_BYTES
 from retriever.card import identity
 from retriever.lists import ListedCodes, Plan, give
 from retriever.sizing import IndexKey

@@ -60,7 +60,8 @@ class Deletion:
         store = Datastore.open(self.store)
         view = View(domains=self.domains, where=tuple(map(Condition.parse, self.where)))
         found = matching(store, view, self.ids or None).documents
-        absent = [one for one in self.ids if one not in {document.doc_id for document in found}]
+        there = {document.doc_id for document in found}
+        absent = [one for one in self.ids if one not in there]
         if absent:
             raise RalmError(
                 f"{address_of(self.store)} shows no such document {absent[0]!r}: nothing is deleted. To keep "

@@ -64,7 +64,7 @@ def test_a_store_that_is_published_there_opens_on_another_machine(machines, addr
 
 @pytest.mark.parametrize("folder", ["takedowns", "deleted", "index/Flat"])
 def test_a_cached_file_that_decides_what_is_shown_is_fetched_again(machines, address, monkeypatch, folder):
-    monkeypatch.setattr("datastore.store.FULL_CHECK_BYTES", 0)
+    monkeypatch.setattr("datastore.searchable.FULL_CHECK_BYTES", 0)
     put_store(machines(address))
     take_down(Layout(machines(address)), gone(4))
     there = machines(address, 1)
