@@ -172,7 +172,11 @@ def card(
 ) -> None:
     """Measure what each setting of a store's index finds and costs; `search --recall` chooses by it."""
     from pipelines.build.card import measure_again
-    from pipelines.evaluate.questions import load_questions
+    from pipelines.build.progress import for_terminal
+    from pipelines.evaluate.questions import read_questions
 
-    texts = [question.text for question in load_questions(questions, limit)] if questions else []
+    file = read_questions(questions, limit) if questions else None
+    if file and file.warning:
+        for_terminal().say(file.warning)
+    texts = [question.text for question in file.questions] if file else []
     show.card(measure_again(store, texts, encoder, query_encoder))

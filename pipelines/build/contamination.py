@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.layout import FileInfo, Layout
 from datastore.schema import Passage
-from pipelines.build.evaluation_texts import SCHEMA, Part
+from pipelines.build.evaluation_texts import LEFT_OUT, SCHEMA, Part
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.build.word_hashes import word_hashes
 from pipelines.filters.words import longer, n_gram_hashes
@@ -46,11 +47,30 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """A file of questions: how many questions and answers it has, and how many are long enough to seek."""
+    """A file of questions: how many questions and answers it has, and how many are long enough to seek.
+
+    Of its lines so many were `left_out` as no questions; `lines` are the numbers of the first of these.
+    """
 
     file: str
     texts: int
     sought: int
+    left_out: int = 0
+    lines: tuple[int, ...] = ()
+
+    @property
+    def warning(self) -> str | None:
+        """Says which lines were left out; None if none was."""
+        if not self.left_out:
+            return None
+        named = ", ".join(f"{line:,}" for line in self.lines) + (
+            ", ..." if self.left_out > len(self.lines) else ""
+        )
+        lines, them = ("line", "it") if self.left_out == 1 else ("lines", "them")
+        return (
+            f"Of {self.file} {self.left_out:,} {lines} could not be read as questions ({named}): what stands "
+            f"in {them} is not looked for in passages."
+        )
 
 
 class Contamination:
@@ -217,8 +237,17 @@ def _read(path: Path) -> pa.RecordBatch:
 
 def sought(path: Path) -> list[Sought]:
     """What is sought of each file of questions, by a store's table."""
-    table = _read(path)
+    return sought_by(_read(path))
+
+
+def sought_by(table: pa.RecordBatch) -> list[Sought]:
+    """The same of a table that is made and not written yet."""
     found: dict[str, list[int]] = {}
     for file, n in zip(table.column("file").to_pylist(), table.column("words").to_pylist(), strict=True):
         found.setdefault(file, []).append(n)
-    return [Sought(file, len(each), sum(n > 0 for n in each)) for file, each in found.items()]
+    bad = orjson.loads(table.schema.metadata.get(LEFT_OUT.encode(), b"{}"))
+    parts = {file: (count, tuple(lines)) for file, (count, *lines) in bad.items()}
+    return [
+        Sought(file, len(each), sum(n > 0 for n in each), *parts.get(file, ()))
+        for file, each in found.items()
+    ]

@@ -7,11 +7,12 @@ tokens and more (Soldaini et al. 2024), MassiveDS asks for likeness in 13-grams 
 al. 2024).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import xxhash
 
@@ -19,11 +20,13 @@ from datastore.errors import RalmError
 from pipelines.build.names import source_names
 from pipelines.build.word_hashes import word_hashes
 from pipelines.config import Decontamination
-from pipelines.evaluate.questions import load_questions
+from pipelines.evaluate.questions import QuestionFile, read_questions
 from pipelines.filters.words import n_gram_hashes
 
 Part = Literal["question", "answer"]
 
+# What a table says beside its rows: for each file with lines that are no questions how many, then the first.
+LEFT_OUT = "left_out"
 SCHEMA = pa.schema(
     [
         ("file", pa.string()),
@@ -55,18 +58,30 @@ def question_files(settings: Decontamination) -> dict[str, str]:
 
 
 def make_table(settings: Decontamination) -> pa.RecordBatch:
-    """The table of the files' texts. Raises RalmError naming the file and line that is wrong."""
-    schema = SCHEMA.with_metadata({"shortest": str(settings.shortest)})
-    columns = zip(*_rows(settings), strict=True)
+    """The table of the files' texts, which also says which of their lines are no questions.
+
+    Raises RalmError for a file that holds no question.
+    """
+    names = source_names(settings.files)
+    files = {
+        name: read_questions(Path(file), scored=False)
+        for name, file in zip(names, settings.files, strict=True)
+    }
+    metadata = {"shortest": str(settings.shortest)}
+    if bad := {
+        name: [one.left_out, *(o.line for o in one.first)] for name, one in files.items() if one.left_out
+    }:
+        metadata[LEFT_OUT] = orjson.dumps(bad).decode()
+    schema = SCHEMA.with_metadata(metadata)
+    columns = zip(*_rows(settings, files), strict=True)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     return pa.record_batch(arrays, schema=schema)
 
 
-def _rows(settings: Decontamination) -> Iterator[tuple[Any, ...]]:
+def _rows(settings: Decontamination, files: Mapping[str, QuestionFile]) -> Iterator[tuple[Any, ...]]:
     """A row of the table for every question and answer, too short or not."""
-    names = source_names(settings.files)
-    for name, file in zip(names, settings.files, strict=True):
-        for question in load_questions(Path(file), scored=False):
+    for name, file in files.items():
+        for question in file.questions:
             yield _row(settings, name, question.id, "question", question.text)
             # Answers are often spelled several times alike.
             for answer in dict.fromkeys(question.answers):

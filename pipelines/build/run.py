@@ -17,6 +17,7 @@ from datastore.takedown import Takedowns, without
 from datastore.whole import compare
 from pipelines.build.card import CardStage
 from pipelines.build.compare import WRITTEN
+from pipelines.build.contamination import sought_by
 from pipelines.build.dedup import Held
 from pipelines.build.evaluation_texts import make_table, question_files
 from pipelines.build.executor import Executor, RayExecutor, fitting
@@ -149,7 +150,11 @@ class Build:
         settings, written = self.config.decontaminate, self.layout.contamination.exists()
         if settings is None or (written and self.layout.build_file.exists()):
             return None
-        return make_table(settings)
+        table = make_table(settings)
+        for file in sought_by(table):
+            if file.warning:
+                self.progress.say(file.warning)
+        return table
 
     def _name_questions(self, chosen: dict[str, Any]) -> None:
         """What question files are called, and what is in them, decides; where they lie does not."""

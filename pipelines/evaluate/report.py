@@ -48,6 +48,7 @@ def markdown(curve: Curve) -> str:
     short = sum(p.short for p in curve.points if p.k == max(q.k for q in curve.points))
     if short:
         lines.append(f"- {short} rankings hold fewer than k passages: their search found no more.")
+    lines += [f"- {note}" for note in curve.notes]
     lines += ["", "Per cent, with 95% intervals (bootstrap over questions).", ""]
     columns = curve.columns()
     lines += ["| " + " | ".join(columns) + " |", "|" + " ---: |" * len(columns)]

@@ -18,7 +18,7 @@ from datastore.view import View
 from lm.weights import DEFAULT_QUANTIZATION
 from pipelines.build.progress import BuildProgress, Silent, shown
 from pipelines.evaluate.metrics import confidence, contains, first_rank
-from pipelines.evaluate.questions import Question, load_questions
+from pipelines.evaluate.questions import Question, read_questions
 from retriever.ranking import DENSE, Method, Ranking, Setting
 from retriever.search import Retriever
 
@@ -95,10 +95,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """All points of a study, and what was asked."""
+    """All points of a study, and what was asked; `notes` say which questions were not."""
 
     study: Study
     points: tuple[Point, ...]
+    notes: tuple[str, ...] = ()
 
     def columns(self) -> list[str]:
         """Headings for people: fraction, passages, then one a metric."""
@@ -134,7 +135,11 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     if study.seeds < 1 or not study.fractions:
         raise RalmError("A study needs at least one fraction and one seed.")
     views = study.views  # Refuses a fraction outside (0, 1] before anything is loaded.
-    questions = load_questions(study.questions, study.limit)
+    file = read_questions(study.questions, study.limit)
+    questions, notes = file.questions, []
+    if file.warning:
+        notes.append(file.warning)
+        progress.say(file.warning)
     retriever = Retriever.open(study.store, study.encoder, query_encoder=study.query_encoder)
     # Before the search, which may take hours: what is wrong with a reader is said at once.
     reader = _reader(study)
@@ -149,7 +154,7 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
 
         found, answers = reader_points(study, questions, rankings, sizes, retriever.store, reader, progress)
         points += found
-    curve = Curve(study, tuple(points))
+    curve = Curve(study, tuple(points), tuple(notes))
     write(curve, answers)
     return curve
 

@@ -103,3 +103,5 @@ def _sought(table: Path) -> None:
             style="dim" if one.sought else "yellow",
             markup=False,
         )
+        if one.warning:
+            console.print(one.warning, style="yellow", markup=False)

@@ -1,8 +1,14 @@
+import json
+
 import pytest
 
 from datastore.errors import RalmError
-from pipelines.build.evaluation_texts import make_table, question_files
+from datastore.verify import verify
+from pipelines.build.contamination import sought_by
+from pipelines.build.evaluation_texts import LEFT_OUT, make_table, question_files
+from pipelines.build.progress import Silent
 from pipelines.config import Decontamination
+from pipelines.show.builds import built
 from tests.conftest import build_store
 from tests.corpus import write_lines
 
@@ -50,3 +56,41 @@ def test_a_file_that_is_no_question_file_is_a_sentence(tmp_path, corpus, content
     assert not (tmp_path / "s").exists()
     with pytest.raises(RalmError, match="no question file"):
         question_files(Decontamination(files=(str(tmp_path),)))
+
+
+def test_lines_that_are_no_questions_cost_themselves_alone_and_the_build_says_so(tmp_path, corpus, capsys):
+    question = "Which town is it that has a bridge of glass by the old river?"
+    lines = [
+        json.dumps({"id": "a", "question": question}),
+        "{",
+        "",
+        "[]",
+        json.dumps({"id": "b", "question": question}),
+    ]
+    bad = tmp_path / "q.jsonl"
+    bad.write_text("\n".join(lines))
+    good = write_lines(tmp_path / "good.jsonl", [json.loads(lines[0]), json.loads(lines[-1])])
+    tables = [make_table(Decontamination(files=(str(file),))) for file in (bad, good)]
+    # A table of questions alone says nothing new: its bytes are those of before.
+    assert [LEFT_OUT.encode() in table.schema.metadata for table in tables] == [True, False]
+    grams = [table.column("grams").to_pylist() for table in tables]
+    assert grams[0] == grams[1]
+    said = "Of q.jsonl 2 lines could not be read as questions (2, 4): what stands in them is not looked for"
+    assert [one.warning for one in sought_by(tables[1])] == [None]
+
+    told = Told()
+    manifest = build_store(tmp_path / "s", corpus, progress=told, decontaminate=[str(bad)])
+    assert any(one.startswith(said) for one in told.said)
+    built(tmp_path / "s", manifest)
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert verify(tmp_path / "s") == []
+
+
+class Told(Silent):
+    """Keeps what is said of a build."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)

@@ -2,9 +2,11 @@ import gzip
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datastore.errors import RalmError
-from pipelines.evaluate.questions import Question, load_questions
+from pipelines.evaluate.questions import Question, load_questions, read_questions
 from tests.corpus import questions, write_lines
 
 
@@ -18,23 +20,66 @@ def test_questions_are_read_plain_and_packed(tmp_path):
     assert load_questions(path, 3) == found[:3]
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("{", "not a JSON object"),
-        ("[]", "not a JSON object"),
-        ('{"answers": ["x"]}', "not a JSON object with a"),
-        ('{"question": "x"}', "needs `answers` or `gold_docs`"),
-        ('{"question": "x", "answers": "y"}', "lists of text"),
-        ('{"question": 3, "answers": ["y"]}', "must be text"),
-        ('{"question": " ", "answers": ["y"]}', "`question` is empty"),
-    ],
-)
-def test_a_wrong_line_is_named(tmp_path, line, reason):
+WRONG = [
+    ("{", "not a JSON object"),
+    ("[]", "not a JSON object"),
+    ("\x00\x01 no JSON", "not a JSON object"),
+    ("[" * 100_000, "not a JSON object"),
+    ('{"question": "\\ud800", "answers": ["y"]}', "not a JSON object"),
+    ('{"answers": ["x"]}', 'not a JSON object with a "question"'),
+    ('{"question": "x"}', "needs `answers` or `gold_docs`"),
+    ('{"question": "x", "answers": "y"}', "lists of text"),
+    ('{"question": 3, "answers": ["y"]}', "must be text"),
+    ('{"question": " ", "answers": ["y"]}', "`question` is empty"),
+]
+GOOD = json.dumps({"question": "x", "answers": ["y"]})
+
+
+@pytest.mark.parametrize(("line", "reason"), WRONG)
+def test_a_wrong_line_costs_itself_alone_and_is_named(tmp_path, line, reason):
     path = tmp_path / "q.jsonl"
-    path.write_text(json.dumps({"question": "x", "answers": ["y"]}) + "\n\n" + line + "\n")
-    with pytest.raises(RalmError, match=r"q\.jsonl, line 3: .*" + reason):
-        load_questions(path)
+    path.write_text(f"{GOOD}\n\n{line}\n{GOOD}\n")
+    file = read_questions(path)
+    assert file.questions == (
+        Question("1", "x", ("y",), frozenset()),
+        Question("4", "x", ("y",), frozenset()),
+    )
+    assert file.warning.startswith("1 line is no question and is left out of q.jsonl (line 3: ")
+    assert reason in file.warning
+    assert load_questions(path) == list(file.questions)
+
+
+@pytest.mark.parametrize(("line", "reason"), WRONG)
+def test_a_file_of_wrong_lines_alone_is_refused(tmp_path, line, reason):
+    path = tmp_path / "q.jsonl"
+    path.write_text(f"\n{line}\n{line}\n")
+    with pytest.raises(RalmError, match=rf"q\.jsonl, line 2: .*{reason}.*None of its 2 lines can be used"):
+        read_questions(path)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40), st.sampled_from([line for line, _ in WRONG]))
+def test_every_line_is_a_question_or_counted(tmp_path_factory, good, wrong):
+    path = tmp_path_factory.mktemp("q") / "q.jsonl"
+    path.write_text("\n".join(GOOD if one else wrong for one in good))
+    if not any(good):
+        with pytest.raises(RalmError, match="line 1"):
+            read_questions(path)
+        return
+    file = read_questions(path)
+    assert len(file.questions) + file.left_out == len(good)
+    assert [q.id for q in file.questions] == [str(n) for n, one in enumerate(good, 1) if one]
+    bad = [n for n, one in enumerate(good, 1) if not one]
+    assert [one.line for one in file.first] == bad[:10]
+    assert (file.warning is None) == (not bad)
+
+
+def test_a_line_that_no_memory_holds_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.evaluate.questions._LONGEST", 100)
+    path = tmp_path / "q.jsonl"
+    path.write_text(f"{json.dumps({'question': 'x' * 100, 'answers': ['y']})}\n{GOOD}\n")
+    file = read_questions(path)
+    assert [one.id for one in file.questions] == ["2"]
+    assert "line 1: longer than 100 bytes" in file.warning
 
 
 def test_no_file_and_no_question_are_sentences(tmp_path):

@@ -6,6 +6,7 @@ from datastore.errors import RalmError
 from datastore.store import Datastore
 from datastore.view import View
 from lm.weights import ReaderError
+from pipelines.build.progress import Silent
 from pipelines.evaluate.metrics import contains
 from pipelines.evaluate.questions import load_questions
 from pipelines.evaluate.scaling import Study, exhaustive, run, view_size
@@ -101,3 +102,26 @@ def test_a_study_probes_all_lists(tmp_path, corpus, monkeypatch):
     retriever = Retriever.open(tmp_path / "s")
     monkeypatch.setattr(retriever, "setting", lambda _: Setting(1, 7))
     assert exhaustive(retriever) == Setting(4, 7)
+
+
+class Told(Silent):
+    """Keeps what is said of a study."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+
+
+def test_a_line_that_is_no_question_is_named_and_the_others_are_asked(study):
+    import dataclasses
+
+    whole, told = run(study), Told()
+    study.questions.write_text(study.questions.read_text() + "{\n")
+    curve = run(dataclasses.replace(study, output=study.output / "again"), told)
+    assert curve.points == whole.points
+    (note,) = (one for one in told.said if "q.jsonl" in one)
+    assert note.startswith("1 line is no question and is left out of q.jsonl (line ")
+    assert f"- {note}" in (study.output / "again" / "report.md").read_text()
+    assert "left out" not in (study.output / "report.md").read_text()
