@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any, get_args
@@ -133,9 +134,9 @@ def written(value: Any) -> str:
     """A value as it is written in YAML, JSON and options alike; a long one cut."""
     if value is None:
         return "nothing"
-    text = repr(value)
+    text = str(value) if isinstance(value, Decimal) else repr(value)
     # JSON has no such numbers as NaN or 2^64, and no text that is no Unicode.
-    if not isinstance(value, str) and not (isinstance(value, float) and not isfinite(value)):
+    if not isinstance(value, str | Decimal) and not (isinstance(value, float) and not isfinite(value)):
         with suppress(TypeError):
             text = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     return text if len(text) <= _SHOWN else text[:_SHOWN] + " …"

@@ -1,3 +1,4 @@
+from decimal import Decimal
 from typing import Annotated, Literal
 
 import pytest
@@ -114,6 +115,10 @@ def test_a_setting_whose_name_begins_like_anothers_is_not_its():
 
 
 def test_a_value_is_shown_as_it_is_written_and_cut():
+    assert [written(v) for v in (10**20, Decimal("0.10000000000000000001"))] == [
+        "100000000000000000000",
+        "0.10000000000000000001",
+    ]
     assert [written(v) for v in (None, True, "x", [1], {"a": None})] == [
         "nothing",
         "true",
