@@ -92,7 +92,9 @@ class Worker:
 @contextmanager
 def busy(loops: int) -> Iterator[None]:
     """So many other jobs, each of which would take a core for itself."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
+    # They end with this process, even if it is killed.
+    loop = f"import os\nwhile os.getppid() == {os.getpid()}: sum(range(10_000))"
+    others = [subprocess.Popen([sys.executable, "-c", loop]) for _ in range(loops)]
     try:
         yield
     finally:
