@@ -176,10 +176,30 @@ class Retriever(OpenedStore):
             return lexical
         with seconds.of("fuse"):
             # What the encoder does not know, words alone may find.
-            named = np.any([(one.rows >= 0).any(axis=1) for one in lexical], axis=0)
-            self._require_known(known | named, words=True)
+            self._require_known(known | _named(lexical), words=True)
             pairs = zip(dense, lexical, strict=True)
             return [fuse(one, other, k, method.fusion, method.weight, known) for one, other in pairs]
+
+    def answerable(
+        self, queries: Sequence[str], views: Sequence[View], method: Method = DENSE
+    ) -> NDArray[np.bool_]:
+        """Which queries [n] a search answers: it refuses what the encoder does not know and no words find.
+
+        So one of many does not cost the others their answers. Raises RalmError if there are some and it
+        would refuse them all.
+        """
+        if method.name != "dense" and self.lexical is None:
+            raise no_words(self.store)
+        if method.name == "bm25" or not self.rows:
+            return np.ones(len(queries), bool)
+        known = self.encoder.knows(queries)
+        unknown = np.flatnonzero(~known)
+        if self.lexical is not None and method.name == "hybrid" and len(unknown):
+            ranked = self.lexical.rank([queries[at] for at in unknown.tolist()], views, 1)
+            known[unknown] = _named(ranked)
+        if not known.any():
+            self._require_known(known, words=method.name == "hybrid")
+        return known
 
     def _require_known(self, known: NDArray[np.bool_], words: bool) -> None:
         require_known(known, self.store.manifest.encoder.for_queries.name, words)
@@ -293,3 +313,9 @@ class Retriever(OpenedStore):
                 replace(ranking, hits=reordered(refinement, query, ranking.hits, k, self._vectors))
                 for query, ranking in zip(queries, in_order, strict=True)
             ]
+
+
+def _named(lexical: Sequence[Ranked]) -> NDArray[np.bool_]:
+    """Which queries [n] have a word that stands in a passage of some view."""
+    named: NDArray[np.bool_] = np.any([(one.rows >= 0).any(axis=1) for one in lexical], axis=0)
+    return named

@@ -34,6 +34,8 @@ _DENSE = (
     "Passages are found by embeddings alone (dense): a share is searched as if the store had been built of "
     "it. BM25, which `ralm ask` joins with them, weighs words by the whole store (--method hybrid)."
 )
+# Of questions that are not searched for, so many are named.
+_NAMED = 10
 # Questions that are searched for between two words of how far it has come.
 _TOGETHER = 128
 
@@ -145,15 +147,21 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     reader = _reader(study)
     if study.method.name == "dense" and retriever.lexical is not None:
         progress.say(_DENSE)
-    rankings = _search(study, questions, retriever, progress)
+    texts = [question.text for question in questions]
+    asked = retriever.answerable(texts, views, study.method)
+    if not asked.all():
+        notes.append(_unasked(study, asked, questions, retriever.store.manifest.encoder.for_queries.name))
+        progress.say(notes[-1])
+    some = [text for text, one in zip(texts, asked.tolist(), strict=True) if one]
+    rankings = [_in_place(asked, found) for found in _search(study, some, retriever, progress)]
     sizes = [view_size(retriever.store, view) for view in views]
     points = _retrieval_points(study, questions, views, rankings, sizes, retriever.store)
     answers: list[dict[str, Any]] = []
     if reader:
         from pipelines.evaluate.answers import reader_points
 
-        found, answers = reader_points(study, questions, rankings, sizes, retriever.store, reader, progress)
-        points += found
+        read, answers = reader_points(study, questions, rankings, sizes, retriever.store, reader, progress)
+        points += read
     curve = Curve(study, tuple(points), tuple(notes))
     write(curve, answers)
     return curve
@@ -168,10 +176,9 @@ def _reader(study: Study) -> "Reader | None":
 
 
 def _search(
-    study: Study, questions: Sequence[Question], retriever: Retriever, progress: BuildProgress
+    study: Study, texts: Sequence[str], retriever: Retriever, progress: BuildProgress
 ) -> list[list[Ranking]]:
     """What each view finds for each question: [views][questions]."""
-    texts = [question.text for question in questions]
     found: list[list[Ranking]] = [[] for _ in study.views]
     depth, setting = min(DEPTH, retriever.store.rows), exhaustive(retriever)
     with shown(progress, "search", "questions", len(texts)):
@@ -184,6 +191,24 @@ def _search(
                 rankings += of_some
             progress.advance(len(some))
     return found
+
+
+def _in_place(asked: NDArray[np.bool_], found: Sequence[Ranking]) -> list[Ranking]:
+    """Rankings of all questions [n], of which those that were `asked` have found something."""
+    rest = iter(found)
+    return [next(rest) if one else Ranking((), True) for one in asked.tolist()]
+
+
+def _unasked(study: Study, asked: NDArray[np.bool_], questions: Sequence[Question], encoder: str) -> str:
+    """Says that some questions [n] were not searched for."""
+    missed = [question.id for question, one in zip(questions, asked.tolist(), strict=True) if not one]
+    listed = ", ".join(missed[:_NAMED]) + (", ..." if len(missed) > _NAMED else "")
+    hold, count = ("holds", "counts") if len(missed) == 1 else ("hold", "count")
+    also = ", and no passage has their words" if study.method.name == "hybrid" else ""
+    return (
+        f"{len(missed):,} of {len(asked):,} questions {hold} nothing that the encoder {encoder} knows{also}: "
+        f"{count} as found nothing ({listed})."
+    )
 
 
 def exhaustive(retriever: Retriever) -> Setting:

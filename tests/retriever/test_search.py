@@ -10,7 +10,7 @@ from datastore.errors import RalmError
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import Condition, View
 from retriever.checkpoint import Checkpoint
-from retriever.ranking import Seconds, Setting
+from retriever.ranking import Method, Seconds, Setting
 from retriever.search import Retriever
 from tests.conftest import add_to, build_store, delete
 from tests.corpus import questions, write_lines
@@ -318,6 +318,39 @@ def test_more_than_there_is_is_said_to_be_all(store):
 
 def test_no_query_no_answer(store):
     assert Retriever.open(store).search([], 3) == []
+
+
+@pytest.mark.parametrize("method", ["dense", "bm25", "hybrid"])
+def test_what_is_answerable_is_what_a_search_does_not_refuse(tmp_path, corpus, method):
+    """Also of what words alone find: a Thai text that is one word to BM25, and one that stands nowhere."""
+    thai = write_lines(tmp_path / "thai.jsonl", [{"id": "t", "text": "สะพานหินเก่า สร้างโดยช่างหิน"}])
+    build_store(tmp_path / "s", corpus, thai)
+    retriever = Retriever.open(tmp_path / "s")
+    queries = ["สะพานหินเก่า", "where is Arvenholm?", "ไม่มีที่ใด", "?", "พ่อ Arvenholm"]
+    views = [View(), View(domains=("history",))]
+
+    def accepted(query):
+        try:
+            retriever.search_many([query], views, 3, method=Method(method))
+        except RalmError:
+            return False
+        return True
+
+    found = retriever.answerable(queries, views, Method(method)).tolist()
+    assert found == [accepted(query) for query in queries]
+    assert (
+        found
+        == {
+            "dense": [False, True, False, True, True],
+            "bm25": [True] * 5,
+            "hybrid": [True, True, False, True, True],
+        }[method]
+    )
+    some = [query for query, one in zip(queries, found, strict=True) if one]
+    assert len(retriever.search_many(some, views, 3, method=Method(method))[1]) == len(some)
+    if method != "bm25":
+        with pytest.raises(RalmError, match="nothing that the encoder"):
+            retriever.answerable(["ไม่มีที่ใด"], views, Method(method))
 
 
 def test_k_must_be_positive(store):

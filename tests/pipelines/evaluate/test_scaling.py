@@ -10,7 +10,7 @@ from pipelines.build.progress import Silent
 from pipelines.evaluate.metrics import contains
 from pipelines.evaluate.questions import load_questions
 from pipelines.evaluate.scaling import Study, exhaustive, run, view_size
-from retriever.ranking import Setting
+from retriever.ranking import Method, Setting
 from retriever.search import Retriever
 from tests.conftest import build_store
 from tests.corpus import questions, write_lines
@@ -125,3 +125,48 @@ def test_a_line_that_is_no_question_is_named_and_the_others_are_asked(study):
     assert note.startswith("1 line is no question and is left out of q.jsonl (line ")
     assert f"- {note}" in (study.output / "again" / "report.md").read_text()
     assert "left out" not in (study.output / "report.md").read_text()
+
+
+THAI = {"id": "thai", "question": "สะพานหินเก่าสร้างเมื่อใด", "answers": ["1787"], "gold_docs": ["Arvenholm-0"]}
+
+
+@pytest.mark.parametrize("method", ["dense", "bm25", "hybrid"])
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_question_that_the_encoder_does_not_know_finds_nothing_and_costs_no_other(study, method, place):
+    import dataclasses
+
+    study = dataclasses.replace(study, method=Method(method))
+    whole, told = run(study), Told()
+    asked = questions()
+    write_lines(study.questions, [*asked[:place], THAI, *asked[place:]])
+    curve = run(dataclasses.replace(study, output=study.output / "again"), told)
+    for before, after in zip(whole.points, curve.points, strict=True):
+        assert after.n == before.n + 1
+        assert after.value == pytest.approx(before.value * before.n / after.n)
+        assert after.short == before.short + after.seeds
+    notes = [one for one in told.said if "nothing that the encoder all-MiniLM-L6-v2 knows" in one]
+    report = (study.output / "again" / "report.md").read_text()
+    if method == "bm25":  # No encoder is asked: that no passage has its words is like any other search.
+        assert not notes
+        return
+    assert [note.startswith("1 of 9 questions holds nothing") for note in notes] == [True]
+    assert notes[0].endswith("counts as found nothing (thai).")
+    assert f"- {notes[0]}" in report
+
+
+def test_questions_that_are_all_unknown_are_refused(study):
+    write_lines(study.questions, [THAI, THAI | {"id": "again"}])
+    with pytest.raises(
+        RalmError, match=r"Queries 1, 2 hold nothing that the encoder .* knows: search by words"
+    ):
+        run(study)
+    assert not study.output.exists()
+
+
+def test_a_reader_is_asked_a_question_that_finds_nothing_without_passages(study, reader, monkeypatch):
+    import dataclasses
+
+    monkeypatch.setattr("pipelines.evaluate.scaling._reader", lambda _: reader)
+    write_lines(study.questions, [questions()[0], THAI])
+    curve = run(dataclasses.replace(study, fractions=(1.0,), reader="any"))
+    assert {p.n for p in curve.points if p.metric.startswith("reader")} == {2}
