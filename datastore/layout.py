@@ -179,12 +179,20 @@ class Layout:
             "counts": dict(marker.counts),
             "files": [[f.path, f.bytes, f.xxh3] for f in marker.files],
         }
-        write_json(self.marker(stage, number), content | {"xxh3": _xxh3(content)})
+        _write_checked(self.marker(stage, number), content)
 
     def done(self, stage: str, number: int) -> Marker | None:
         """The marker of a finished task, or None. Raises RalmError if it is damaged."""
         path = self.marker(stage, number)
         return read_marker(path) if path.exists() else None
+
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Write what the job's bytes follow from."""
+        _write_checked(self.build_file, settings)
+
+    def read_settings(self) -> dict[str, Any]:
+        """What the job was begun with; nothing if it has not been. Raises RalmError if it is damaged."""
+        return read_checked(self.build_file) if self.build_file.exists() else {}
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -325,6 +333,22 @@ def read_marker(path: Path) -> Marker:
             f"{path} is damaged: delete it, and if its store is not finished run the same command again: its "
             "task is done anew."
         ) from None
+
+
+def _write_checked(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON with its checksum in it."""
+    write_json(path, {**content, "xxh3": _xxh3(content)})
+
+
+def read_checked(path: Path) -> dict[str, Any]:
+    """Read JSON that may hold its checksum. Raises RalmError if it is not what was written."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise RalmError(f"{path} is damaged (it holds no JSON object): restore it from a copy.")
+    stated = found.pop("xxh3", None)
+    if stated not in (None, _xxh3(found)):
+        raise RalmError(f"{path} is damaged (its checksum differs): restore it from a copy.")
+    return found
 
 
 def _xxh3(content: Mapping[str, Any]) -> str:

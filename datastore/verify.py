@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from datastore.errors import RalmError
 from datastore.generation import open_current
-from datastore.layout import Layout, read_json, read_marker
+from datastore.layout import Layout, read_checked, read_json, read_marker
 from datastore.manifest import DOUBTFUL, LINES_COMPARED, PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest
 from datastore.origin import Origin, address_of, locate
 from datastore.schema import passage_at
@@ -85,6 +85,8 @@ def _marker_problems(layout: Layout) -> Iterator[str]:
         try:
             if re.fullmatch(r"[0-9]+\.json", path.name):
                 read_marker(path)
+            elif path.name == layout.build_file.name:
+                read_checked(path)
             else:
                 read_json(path)
         except RalmError as error:

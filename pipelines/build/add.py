@@ -11,7 +11,7 @@ from pathlib import Path
 
 from datastore.errors import RalmError
 from datastore.generation import at_generation, current, current_whole, publish, put_files
-from datastore.layout import Layout, read_json
+from datastore.layout import Layout
 from datastore.manifest import DOUBTFUL, LINES_COMPARED, PASSAGES_CUT, Device, Manifest, ShardEntry
 from datastore.shard import open_array
 from datastore.takedown import Takedowns, without
@@ -72,7 +72,7 @@ class Addition:
             # Of a job that goes on, as of when it was begun.
             takedowns = [entry.path for entry in manifest.takedowns]
             if layout.build_file.exists():
-                takedowns = read_json(layout.build_file).get("takedowns", [])
+                takedowns = layout.read_settings().get("takedowns", [])
             if not {entry.path for entry in manifest.takedowns}.issuperset(takedowns):
                 raise RalmError(
                     f"{layout.build_file} is damaged: give up what was begun (`ralm discard`) and add again."
@@ -103,7 +103,7 @@ class Addition:
         before, after = (at_generation(job, n) for n in (generation - 1, generation))
         corpus = resolve(config, before.sources, job.root, begun_at(job))
         chosen = settings(config, corpus, towers, manifest.encoder.dtype)
-        begun = {name: value for name, value in read_json(job.build_file).items() if name in chosen}
+        begun = {name: value for name, value in job.read_settings().items() if name in chosen}
         if differences(begun, chosen):
             return None
         write_measured(job, generation)
@@ -152,7 +152,7 @@ class Addition:
         """The current generation with the new shards."""
         before, counts = current(self.layout), embedded.counts
         require_turn(layout, before)
-        sources = [*before.config["sources"], *read_json(layout.build_file)["config"]["sources"]]
+        sources = [*before.config["sources"], *layout.read_settings()["config"]["sources"]]
         return before.model_copy(
             update={
                 "generation": before.generation + 1,

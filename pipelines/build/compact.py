@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from datastore.generation import at_generation, current, current_whole, publish, put_files
-from datastore.layout import FileInfo, Layout, Marker, read_json, save_array
+from datastore.layout import FileInfo, Layout, Marker, save_array
 from datastore.manifest import PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest, ShardEntry
 from datastore.schema import join_passages
 from datastore.shard import open_array, open_shard
@@ -163,7 +163,7 @@ class Compaction:
             job = Job(layout, self.executor, self.progress)
             if layout.build_file.exists():
                 # It goes on as planned; what has been taken down since is hidden at the end.
-                manifest = at_generation(layout, read_json(layout.build_file).get("generation", 0))
+                manifest = at_generation(layout, layout.read_settings().get("generation", 0))
             groups = tuple(plan(manifest, manifest.config["passages_per_shard"]))
             if groups:
                 # The card is measured at the end of it all: an encoder that is not there is said now.

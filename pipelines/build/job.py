@@ -13,7 +13,7 @@ from typing import Any
 from datastore.errors import RalmError
 from datastore.generation import published
 from datastore.invalid import written
-from datastore.layout import Layout, Marker, move, read_json, write_json
+from datastore.layout import Layout, Marker, move
 from datastore.manifest import FileEntry, Manifest
 from datastore.origin import Origin, address_of
 from datastore.sweep import sweep
@@ -44,12 +44,11 @@ class Job:
 
     def claim(self, settings: Mapping[str, Any]) -> None:
         """Fix what the job's bytes follow from, or compare it with what the job was begun with."""
-        path = self.layout.build_file
-        if not path.exists():
+        if not self.layout.build_file.exists():
             self.executor.start()  # Nothing is begun on a cluster that cannot be reached.
-            write_json(path, {**settings, "work": WORK})
+            self.layout.write_settings({**settings, "work": WORK})
             return
-        begun = read_json(path)
+        begun = self.layout.read_settings()
         work = begun.pop("work", 1)
         if work != WORK and not self._published:
             raise RalmError(

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from datastore.errors import RalmError
 from datastore.generation import current, publish, published, put_files
-from datastore.layout import Layout, Marker, read_json, write_json
+from datastore.layout import Layout, Marker
 from datastore.manifest import FileEntry, IndexEntry, Manifest
 from datastore.origin import Origin, address_of, locate
 from datastore.shard import file_problem, open_array
@@ -193,14 +193,13 @@ class Build:
 
     def _remake_index(self, chosen: dict[str, Any]) -> None:
         """The index comes last: until it is begun, its settings may still be mended."""
-        path = self.layout.build_file
-        if not path.exists() or self.layout.done(TrainStage.name, 0) is not None:
+        if not self.layout.build_file.exists() or self.layout.done(TrainStage.name, 0) is not None:
             return
-        before = read_json(path)
+        before = self.layout.read_settings()
         index = {name: chosen["config"][name] for name in ("index_key", "index_memory", "index_recall")}
         if before["config"] | index != before["config"]:
             before["config"] |= index
-            write_json(path, before)
+            self.layout.write_settings(before)
 
     def _stages(self, ingest: Ingest, towers: Towers, takedowns: tuple[FileEntry, ...]) -> Manifest:
         layout, config = self.layout, self.config
@@ -217,7 +216,7 @@ class Build:
             generation=1,
             next_shard=len(embedded.shards),
             sources=ingest.corpus.sources,
-            config=read_json(layout.build_file)["config"],
+            config=layout.read_settings()["config"],
             encoder=towers.card(dimension, ingest.dtype),
             index=IndexEntry(key=key.text, recall=config.index_recall, trained=only_file(train)),
             mean_words=mean_words,

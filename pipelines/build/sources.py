@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from datastore.errors import RalmError
-from datastore.layout import Layout, read_json
+from datastore.layout import Layout
 from datastore.manifest import SourceEntry
 from datastore.origin import address_of
 from pipelines.build.names import named
@@ -111,7 +111,7 @@ def _ends(segment: Segment) -> str:
 
 def begun_at(layout: Layout) -> dict[str, str]:
     """The commits at which a job that was begun reads data sets of the hub, by the names of these."""
-    splits = read_json(layout.build_file).get("splits", ()) if layout.build_file.exists() else ()
+    splits = layout.read_settings().get("splits", ())
     pairs = [pair for split in splits for pair in zip(split["segments"], split["ends"], strict=True)]
     return {name: commit for (name, kind, *_), commit in pairs if kind == "hf" and commit}
 

@@ -178,7 +178,7 @@ def _removed(counts: Mapping[str, int]) -> dict[str, int]:
 
 def _chunked(layout: Layout) -> dict[str, int]:
     """What the tasks that have been done so far have counted."""
-    splits = range(len(read_json(layout.build_file).get("splits", ())))
+    splits = range(len(layout.read_settings().get("splits", ())))
     done = [layout.done("read", n) for n in splits]
     done += [layout.done("thin", n) or layout.done("chunk", n) for n in splits]
     return add_counts([marker for marker in done if marker])
@@ -191,7 +191,7 @@ def _stage(layout: Layout, name: str, tasks: int | None) -> StageStatus:
 
 
 def _compaction(layout: Layout) -> dict[str, int | None]:
-    manifest = at_generation(layout, read_json(layout.build_file)["generation"])
+    manifest = at_generation(layout, layout.read_settings()["generation"])
     return {"compact": len(plan(manifest, manifest.config["passages_per_shard"])), "card": 1}
 
 
@@ -261,7 +261,7 @@ def _embed(layout: Layout, build: dict[str, Any], rows: list[int] | None) -> dic
 
 
 def _totals(layout: Layout) -> dict[str, int | None]:
-    build = read_json(layout.build_file)
+    build = layout.read_settings()
     splits = build["splits"]
     partial = sum(s["segments"][0][1] == "jsonl" and s["segments"][0][3] >= 0 for s in splits)
     read = [layout.done("read", n) for n in range(len(splits))]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from datastore.layout import Layout, read_json
+from datastore.layout import Layout
 from pipelines.build.progress import amount
 from pipelines.readers.formats import ending
 
@@ -27,5 +27,4 @@ def ignored(names: Sequence[str]) -> str:
 
 def ignored_by(layout: Layout) -> str:
     """The same of a job that has begun."""
-    begun = read_json(layout.build_file) if layout.build_file.exists() else {}
-    return ignored(begun.get("ignored", ()))
+    return ignored(layout.read_settings().get("ignored", ()))

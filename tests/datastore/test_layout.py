@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,24 @@ def test_a_marker_comes_back_as_it_was(tmp_path):
     assert layout.done("read", 7) is None
     layout.mark("read", 7, marker)
     assert layout.done("read", 7) == marker
+
+
+def test_settings_come_back_and_no_flipped_bit_with_them(tmp_path):
+    layout = Layout(tmp_path)
+    assert layout.read_settings() == {}
+    settings = {"config": {"seed": 0, "recall": 0.95}, "splits": [1], "work": 4}
+    layout.write_settings(settings)
+    assert layout.read_settings() == settings
+    written = layout.build_file.read_bytes()
+    for at in range(len(written)):
+        layout.build_file.write_bytes(bytes((*written[:at], written[at] ^ 4, *written[at + 1 :])))
+        with suppress(RalmError):
+            found = layout.read_settings()
+            # The name of the checksum is in none: what claims the settings finds one too many.
+            assert {name: found.get(name) for name in settings} == settings
+    # As early jobs wrote them.
+    write_json(layout.build_file, settings)
+    assert layout.read_settings() == settings
 
 
 def test_equal_json_is_equal_bytes(tmp_path):

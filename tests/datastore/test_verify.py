@@ -37,8 +37,11 @@ def test_open_and_verify_both_say_which_file_is_damaged(own_store, file, damage)
         Datastore.open(own_store)
 
 
-@pytest.mark.parametrize("file", ["read/00001.json", "embed/00000.measured.json", "build.json"])
-@pytest.mark.parametrize("at", [2, -3])
+@pytest.mark.parametrize(
+    ("file", "at"),
+    [(file, at) for file in ("read/00001.json", "embed/00000.measured.json", "build.json") for at in (2, -3)]
+    + [("build.json", 30), ("build.json", -50)],
+)
 def test_a_record_of_what_a_task_did_that_cannot_be_read_is_said(own_store, file, at):
     path = own_store / "stages" / file
     flip(path, at)

@@ -5,7 +5,7 @@ import pytest
 
 from datastore.errors import RalmError
 from datastore.generation import current
-from datastore.layout import Layout, Marker, read_json, write_json
+from datastore.layout import Layout, Marker, write_json
 from pipelines.build.executor import LocalExecutor
 from pipelines.build.job import WORK, Job, begin, differences, discard, only_file, pending
 from pipelines.build.progress import Silent
@@ -140,7 +140,7 @@ def test_a_job_goes_on_with_the_settings_that_it_was_begun_with_alone(tmp_path, 
     job.claim(dict(first))
     with pytest.raises(RalmError, match=f"{message}: use those again, or {way_out}"):
         job.claim(first | now)
-    assert read_json(job.layout.build_file) == first | {"work": WORK}
+    assert job.layout.read_settings() == first | {"work": WORK}
 
 
 @pytest.mark.parametrize("work", [{}, {"work": WORK + 1}])

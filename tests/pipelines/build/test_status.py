@@ -125,3 +125,11 @@ def test_near_duplicates_are_stages_of_a_build_that_looks_for_them(tmp_path, cor
     Layout(tmp_path / "store").marker("near-sign", 0).unlink()
     left = {stage.name: stage.total for stage in status(tmp_path / "store").stages}
     assert (left["near-sign"], left["near-pair"]) == (1, None)
+
+
+def test_settings_that_were_altered_are_said_in_a_sentence(own_store, ralm):
+    path = own_store / "stages" / "build.json"
+    path.write_bytes(path.read_bytes().replace(b'"splits"', b'"splitz"'))
+    code, _, err = ralm("status", own_store)
+    assert code == 2
+    assert f"{path} is damaged (its checksum differs): restore it from a copy." in err
