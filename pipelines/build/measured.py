@@ -127,15 +127,20 @@ def write_made(layout: Layout, manifest: Manifest) -> None:
 
 
 def made(layout: Layout) -> int | None:
-    """The generation that a job made; None without word of one, or if another machine's came before."""
+    """The generation that a job made; None without word of one, or if another machine's came before.
+
+    Raises RalmError if the word is damaged.
+    """
     path = made_file(layout)
     if not path.exists():
         return None
-    found = read_json(path)
-    manifest = layout.manifest(found["generation"])
+    try:
+        generation, expected = (read_json(path)[name] for name in ("generation", "xxh3"))
+        manifest = layout.manifest(generation)
+    except (KeyError, TypeError, ValueError):
+        raise RalmError(f"{path} is damaged: restore it from a copy.") from None
     # A cache does not have all manifests: one that is not there contradicts nothing.
-    overtaken = manifest.exists() and checksum(manifest) != found["xxh3"]
-    return None if overtaken else int(found["generation"])
+    return None if manifest.exists() and checksum(manifest) != expected else int(generation)
 
 
 def write_measured(layout: Layout, generation: int) -> None:
