@@ -154,6 +154,10 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
         progress.say(notes[-1])
     some = [text for text, one in zip(texts, asked.tolist(), strict=True) if one]
     rankings = [_in_place(asked, found) for found in _search(study, some, retriever, progress)]
+    found_any = np.any([[bool(one.hits) for one in of_view] for of_view in rankings], axis=0)
+    if (nothing := asked & ~found_any).any():
+        notes.append(_of_questions(questions, nothing, "found no passage in any share of the store"))
+        progress.say(notes[-1])
     sizes = [view_size(retriever.store, view) for view in views]
     points = _retrieval_points(study, questions, views, rankings, sizes, retriever.store)
     answers: list[dict[str, Any]] = []
@@ -201,14 +205,17 @@ def _in_place(asked: NDArray[np.bool_], found: Sequence[Ranking]) -> list[Rankin
 
 def _unasked(study: Study, asked: NDArray[np.bool_], questions: Sequence[Question], encoder: str) -> str:
     """Says that some questions [n] were not searched for."""
-    missed = [question.id for question, one in zip(questions, asked.tolist(), strict=True) if not one]
-    listed = ", ".join(missed[:_NAMED]) + (", ..." if len(missed) > _NAMED else "")
-    hold, count = ("holds", "counts") if len(missed) == 1 else ("hold", "count")
+    count, hold = ("counts", "holds") if np.count_nonzero(~asked) == 1 else ("count", "hold")
     also = ", and no passage has their words" if study.method.name == "hybrid" else ""
-    return (
-        f"{len(missed):,} of {len(asked):,} questions {hold} nothing that the encoder {encoder} knows{also}: "
-        f"{count} as found nothing ({listed})."
-    )
+    what = f"{hold} nothing that the encoder {encoder} knows{also}: {count} as found nothing"
+    return _of_questions(questions, ~asked, what)
+
+
+def _of_questions(questions: Sequence[Question], which: NDArray[np.bool_], what: str) -> str:
+    """Says something of some of the questions [n], the first of which are named."""
+    ids = [questions[at].id for at in np.flatnonzero(which).tolist()]
+    listed = ", ".join(ids[:_NAMED]) + (", ..." if len(ids) > _NAMED else "")
+    return f"{len(ids):,} of {len(questions):,} questions {what} ({listed})."
 
 
 def exhaustive(retriever: Retriever) -> Setting:

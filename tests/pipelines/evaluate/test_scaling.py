@@ -144,14 +144,15 @@ def test_a_question_that_the_encoder_does_not_know_finds_nothing_and_costs_no_ot
         assert after.n == before.n + 1
         assert after.value == pytest.approx(before.value * before.n / after.n)
         assert after.short == before.short + after.seeds
-    notes = [one for one in told.said if "nothing that the encoder all-MiniLM-L6-v2 knows" in one]
-    report = (study.output / "again" / "report.md").read_text()
-    if method == "bm25":  # No encoder is asked: that no passage has its words is like any other search.
-        assert not notes
-        return
-    assert [note.startswith("1 of 9 questions holds nothing") for note in notes] == [True]
-    assert notes[0].endswith("counts as found nothing (thai).")
-    assert f"- {notes[0]}" in report
+    said = {
+        "dense": "holds nothing that the encoder all-MiniLM-L6-v2 knows: counts as found nothing",
+        "bm25": "found no passage in any share of the store",
+        "hybrid": "holds nothing that the encoder all-MiniLM-L6-v2 knows, and no passage has their words: "
+        "counts as found nothing",
+    }[method]
+    notes = [one for one in told.said if one.startswith("1 of 9")]
+    assert notes == [f"1 of 9 questions {said} (thai)."]
+    assert f"- {notes[0]}" in (study.output / "again" / "report.md").read_text()
 
 
 def test_questions_that_are_all_unknown_are_refused(study):
