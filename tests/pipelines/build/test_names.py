@@ -1,5 +1,7 @@
 """What sources are called: told apart in their job and from those that the store has."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -156,3 +158,16 @@ def test_one_domain_given_to_two_sources_makes_one_id_one_document_and_says_so(t
     )  # fmt: skip
     assert code == 0
     assert "Left out for a domain and id that came before: 1 document " in out
+
+
+def test_a_folder_is_one_source_and_equal_ids_of_its_files_are_said(tmp_path, ralm):
+    numbered(tmp_path / "f" / "wiki.jsonl", "the old stone bridge over the river")
+    rows = [{"id": "1", "text": "quite another text about glass"}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "f" / "wiki.parquet")
+    code, out, _ = ralm("build", tmp_path / "f", "-o", tmp_path / "s", "--executor", "local")
+    assert code == 0
+    said = " ".join(out.split())
+    assert "Left out for a domain and id that came before: 1 document " in said
+    assert "name their files as sources, each with a domain of its own" in said
+    manifest = build_store(tmp_path / "t", tmp_path / "f" / "wiki.jsonl", tmp_path / "f" / "wiki.parquet")
+    assert manifest.domains == {"wiki.jsonl": 1, "wiki.parquet": 1}
