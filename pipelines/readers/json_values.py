@@ -16,6 +16,9 @@ _MARK = re.compile(rb'["{}\[\]]')
 # The rest of a string, as far as it is there: up to its quote, or half an escape.
 _REST = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _WORD = re.compile(rb"[^\s,\[\]{}\"]++")
+# What is read in vain may be read again for the values in it, in all so many times what has been read, and so
+# many bytes: thousands of values that are nested and not closed would otherwise take quadratic time.
+_TIMES, _FREE = 4, 1 << 20
 _OPENS = {ord("}"): ord("{"), ord("]"): ord("[")}
 
 
@@ -45,6 +48,7 @@ class JsonValues:
         # What is held, and the bytes before it. Blocks may be small: bytes would be copied with each.
         self._window, self._begin = bytearray(), 0
         self._at = 0  # Where the next value is looked for.
+        self._in_vain = 0
 
     def __iter__(self) -> Iterator[Value]:
         inside = False  # Whether in the array that holds all.
@@ -94,7 +98,9 @@ class JsonValues:
         try:
             end = scan.end()
         except _Wrong as error:
-            self._at = error.at - self._begin
+            self._in_vain += scan.place - scan.begin
+            again = self._in_vain <= _TIMES * scan.place + _FREE
+            self._at = (error.at if again else max(error.at, scan.place)) - self._begin
             if error.seek:
                 self._seek()
             return Value(None, scan.begin, max(0, self._begin + self._at - scan.begin), str(error))
@@ -154,6 +160,11 @@ class _Scan:
         self._open = bytearray()
         # The last byte that is no white space; a quote is the end of a string.
         self._before = 0
+
+    @property
+    def place(self) -> int:
+        """How far it has come."""
+        return self._at
 
     def end(self) -> int:
         """Where the value ends. Raises _Wrong if it ends as no value does."""

@@ -85,6 +85,15 @@ def test_an_array_that_is_cut_off_says_so():
     assert "ends within the array" in last.reason
 
 
+def test_values_that_are_nested_and_not_closed_are_not_all_read_again(monkeypatch):
+    monkeypatch.setattr(json_values, "_FREE", 100)
+    *bad, last = found(b"[" + b'{"k":[1, ' * 400 + b'"x" "y", {"good": 1}]')
+    assert last.data == b'{"good": 1}'
+    # Each of the 400 would be tried up to where a string begins and none may.
+    assert 1 <= len(bad) < 40
+    assert all("where none may begin" in one.reason for one in bad)
+
+
 def test_other_values_are_values():
     values = found(b'[1, "a, b", null, [2, {"x": 3}], {"y": 4}, true]')
     assert [json.loads(v.data) for v in values] == [1, "a, b", None, [2, {"x": 3}], {"y": 4}, True]
