@@ -104,13 +104,15 @@ def _default_domains(
     name without extensions, the name, the name with a number. Sources that would share one all go on to the
     next, so that their order decides nothing. A domain that is given stays with those that it is given to.
     """
-    kept = [_again(name, before) for name in called]
+    again = _again(before)
+    kept = [again.get(name) for name in called]
     free = [n for n, domain in enumerate(domains) if domain is None and kept[n] is None]
-    elsewhere = [{_domain(entry) for entry in before if _base(entry) != name} for name in called]
+    known = [(_base(entry), _domain(entry)) for entry in before]
+    elsewhere = [{domain for base, domain in known if base != name} for name in called]
     steps = [0] * len(called)
     while True:
         ladder = [_step(name, step) for name, step in zip(called, steps, strict=True)]
-        found = [given or again or own for given, again, own in zip(domains, kept, ladder, strict=True)]
+        found = [given or same or own for given, same, own in zip(domains, kept, ladder, strict=True)]
         times = Counter(found)
         shared = [n for n in free if times[found[n]] > 1 or found[n] in elsewhere[n]]
         if not shared:
@@ -137,7 +139,7 @@ def _domain(entry: SourceEntry) -> str:
     return entry.domain or entry.default_domain or short(_base(entry))
 
 
-def _again(called: str, before: Sequence[SourceEntry]) -> str | None:
-    """The default domain of the source that a store has by this name, if it has one."""
-    found = (_domain(entry) for entry in before if _base(entry) == called and entry.domain is None)
-    return next(found, None)
+def _again(before: Sequence[SourceEntry]) -> dict[str, str]:
+    """The default domains of the sources that a store has, by their names: of one name that of the first."""
+    own = [entry for entry in before if entry.domain is None]
+    return {_base(entry): _domain(entry) for entry in reversed(own)}
