@@ -1,7 +1,8 @@
 """A generation without what later ones have taken down, for a reader that cannot open these.
 
 Of a later generation its manifest is read, and of its files those few that say what is hidden: shards, index
-and all else may be damaged, or take minutes to load.
+and all else may be damaged, or take minutes to load. If its manifest is damaged too, the lists of takedowns
+that lie in the store are read.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.errors import RalmError
+from datastore.generation import current
+from datastore.layout import Layout, checksum
 from datastore.manifest import FileEntry, Manifest, ShardEntry
 from datastore.shard import open_deleted, open_passages
 from datastore.store import Datastore
@@ -31,6 +34,33 @@ def without_later(store: Datastore, later: Manifest) -> Datastore:
     hidden = dict(hiding.rows())
     known = tuple(entry for entry in lists if entry not in hiding.unread)
     return store.hiding(hidden, known) if hidden or known else store
+
+
+def later_than(layout: Layout, manifest: Manifest) -> Manifest:
+    """The current generation, or what is left of it if its manifest cannot be read.
+
+    Raises RalmError if nothing is.
+    """
+    try:
+        return current(layout)
+    except RalmError:
+        found = by_lists(layout, manifest)
+        if found is None:
+            raise
+        return found
+
+
+def by_lists(layout: Layout, manifest: Manifest) -> Manifest | None:
+    """A manifest of no shards, with the lists of takedowns written since this one; None without any."""
+    since, lists = manifest.generation, []
+    with suppress(OSError):
+        for path in sorted(layout.takedowns(since).parent.glob("??????.jsonl")):
+            if path > layout.takedowns(since):
+                size = path.stat().st_size
+                lists.append(FileEntry(path=f"takedowns/{path.name}", bytes=size, xxh3=checksum(path)))
+    if not lists:
+        return None
+    return manifest.model_copy(update={"takedowns": (*manifest.takedowns, *lists), "shards": ()})
 
 
 class _Hiding:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from datastore.generation import current, current_hash
+from datastore.generation import current_hash
 from datastore.manifest import Device, Manifest
 from datastore.store import Datastore
 from retriever.card import Card, identity, read_card, usable_card
@@ -113,14 +113,14 @@ class OpenedStore:
         """This retriever without what has been taken down since; itself if nothing has.
 
         For where the current generation cannot be opened, or not yet. Raises RalmError if its manifest cannot
-        be read.
+        be read, nor a list of takedowns found.
         """
-        from datastore.hiding import without_later
+        from datastore.hiding import later_than, without_later
 
         pointed = current_hash(self.store.layout)
         if pointed in (self.store.hash, self._looked):
             return self
-        now = current(self.store.layout)
+        now = later_than(self.store.layout, self.store.manifest)
         store = without_later(self.store, now)
         found = self if store is self.store else self._over(store, now)
         if {*now.takedowns} <= {*store.manifest.takedowns}:

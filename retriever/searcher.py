@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from datastore.errors import RalmError
 from datastore.generation import at_generation
-from datastore.hiding import without_later
+from datastore.hiding import by_lists, without_later
 from datastore.hold import Hold
 from datastore.layout import Layout
 from datastore.manifest import Manifest
@@ -121,7 +121,7 @@ class Searcher:
     def _open(self, ticket: Ticket) -> _Group:
         if ticket not in self._groups:
             manifest = self._manifest(ticket.generation, ticket.manifest)
-            later = None if ticket.later is None else self._manifest(*ticket.later)
+            later = None if ticket.later is None else self._later(manifest, *ticket.later)
             wanted = identity(part_of(manifest, ticket.shards))
             same = [g.index for g in self._groups.values() if identity(g.store.manifest) == wanted]
             group = _Group(self._layout, manifest, ticket.shards, same[0] if same else None, later)
@@ -136,6 +136,13 @@ class Searcher:
         if found.hash != expected:
             raise RalmError(f"{self._layout.root} has been built anew: open the cluster again.")
         return found
+
+    def _later(self, manifest: Manifest, generation: int, expected: str) -> Manifest | None:
+        try:
+            return self._manifest(generation, expected)
+        except RalmError:
+            # The front could not read it either, and went by the lists.
+            return by_lists(self._layout, manifest)
 
     def candidates(
         self,

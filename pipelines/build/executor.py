@@ -21,6 +21,8 @@ ExecutorName = Literal["auto", "ray", "local"]
 # Bytes of source that one process embeds in the time that Ray and its workers take to start.
 SMALL = 1 << 18
 
+# After a build is stopped, Python's process that frees semaphores warns of them: a user is to read one line.
+_NO_LEAKS = "ignore::UserWarning:multiprocessing.resource_tracker"
 # Of object storage where it is, not the keys to it: Ray shows a job's environment to whoever asks.
 _FOR_WORKERS = (
     "HF_HUB_OFFLINE",
@@ -62,6 +64,8 @@ class ProcessExecutor:
     """
 
     def __init__(self, workers: int) -> None:
+        if _NO_LEAKS not in sys.warnoptions:
+            sys.warnoptions.append(_NO_LEAKS)
         # Spawned: a fork of a process that uses a GPU, or has threads, cannot be relied on.
         self._pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"), initializer=_end_with_parent

@@ -155,15 +155,16 @@ def test_a_new_generation_is_taken_up_by_the_same_searchers(own_store, tmp_path,
         front.close()
 
 
-def test_searchers_hide_what_a_generation_takes_down_that_cannot_be_opened(own_store, ray_cluster):
+@pytest.mark.parametrize("folder", ["deleted", "manifests"])
+def test_searchers_hide_what_a_generation_takes_down_that_cannot_be_opened(own_store, ray_cluster, folder):
     front = ClusterRetriever(own_store, 2, cpus=0.1)
     try:
         before = front.search(TEXTS, 5)
         delete(own_store, before[0].hits[0].passage.doc_id)
         after = Retriever.open(own_store)
-        for path in (own_store / "deleted").iterdir():
+        for path in (own_store / folder).glob("*00002.*"):
             flip(path, -1)
-        with pytest.raises(RalmError, match="is corrupted"):
+        with pytest.raises(RalmError, match=r"is corrupted|is missing or damaged"):
             front.refreshed()
         found = front.hiding()
         assert found.hiding() is found

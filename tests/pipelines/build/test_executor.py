@@ -139,3 +139,11 @@ def test_ray_is_left_out_of_a_small_job_unless_it_was_asked_for(monkeypatch):
     for name, workers in (("ray", None), ("auto", 2), ("local", None), ("local", 2)):
         with open_executor(name, workers) as found:
             assert fitting(found, 1) is found
+
+
+def test_a_process_that_ends_at_once_leaves_no_warning():
+    script = (
+        "import os; from pipelines.build.executor import ProcessExecutor\np = ProcessExecutor(2); os._exit(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
