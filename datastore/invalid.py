@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from difflib import get_close_matches
 from math import isfinite
 from typing import Any, get_args
 
 import orjson
 from pydantic import BaseModel
 
-from datastore.names import did_you_mean
+from datastore.names import did_you_mean, nearest
 
 # Characters of a value that is shown.
 _SHOWN = 80
@@ -92,12 +91,9 @@ def _demand(error: Mapping[str, Any], place: _Place) -> str:
     if kind in _DEMANDS:
         return _DEMANDS[kind]
     if kind == "extra_forbidden":
-        close = get_close_matches(place.path.rpartition(".")[2], place.names)
-        return (
-            f"is no setting: did you mean {' or '.join(close)}?"
-            if close
-            else f"is no setting: valid are {', '.join(place.names)}."
-        )
+        if meant := nearest(place.path.rpartition(".")[2], place.names):
+            return f"is no setting: did you mean {meant}?"
+        return f"is no setting: valid are {', '.join(place.names)}."
     if kind == "literal_error":
         there = re.findall(r"'([^']*)'", context["expected"])
         near = did_you_mean(error["input"], there) if isinstance(error["input"], str) else "."
