@@ -20,6 +20,10 @@ _BINARY = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
 # In what is packed every tenth byte is such a character.
 _MOST_BINARY = 1 / 20
 
+# The attributes of a tag, as browsers part them: the first hundreds, and all behind them.
+_ATTRIBUTE = r"""[\s/]*+(?:=[^\s<>=/]*+|[^\s<>=/]++)(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s<>"']*+))?+"""
+_CROWDED = re.compile(rf"(<[a-zA-Z][^\s<>/]*+(?:{_ATTRIBUTE}){{200}})(?:{_ATTRIBUTE})++")
+
 
 def text_of_html(page: bytes, content_type: str = "") -> str:
     """The main text of a page, or all of its text if it has no main part; "" if there is none.
@@ -27,7 +31,8 @@ def text_of_html(page: bytes, content_type: str = "") -> str:
     A page may be a fragment, or text without a tag: browsers show these too. `content_type` is that of its
     HTTP header. Raises Refused for a page that the extractor cannot read.
     """
-    shown = _REFERENCE.sub(_shown, decoded(page, content_type))
+    # lxml compares each attribute of a tag with all before it: 50,000 would take minutes.
+    shown = _CROWDED.sub(r"\1", _REFERENCE.sub(_shown, decoded(page, content_type)))
     return _text(shown) or ("" if _is_binary(shown) else _text(_DOCUMENT + shown))
 
 

@@ -134,7 +134,13 @@ class Intake:
 
 
 def _as_id(stated: object) -> object:
-    """What a record states as its id: of a decimal column without a fraction a whole number."""
+    """What a record states as its id: of a decimal column without a fraction a whole number.
+
+    Bytes are the text that they spell, as of writers that mark no column as text, or else hexadecimal.
+    """
+    if isinstance(stated, bytes):
+        text = stated.decode(errors="replace")
+        return text if text.isprintable() and "\ufffd" not in text else stated.hex()
     return simplest(stated) if isinstance(stated, Decimal) and stated.is_finite() else stated
 
 

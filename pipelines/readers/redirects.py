@@ -22,7 +22,9 @@ pāradresācija ridrejto wiederleiden viruleedung ömleidung rindirizza elekeza 
 തിരിച്ചുവിടുക തിരിച്ചുവിടൽ เปลี่ยนทาง បញ្ជូនបន្ត 転送 リダイレクト 넘겨주기 重定向 重新導向 重新导向
 """
 _ANY_WORD = "|".join(normalize("NFC", word).replace("_", "[ _]") for word in _WORDS.split())
-_REDIRECT = re.compile(rf"[\s:]*[#＃]\s?(?:{_ANY_WORD})\s*:?\s*\[\[", re.IGNORECASE)
+# Editors leave comments and marks of direction in front, and nothing else is on such a page.
+_BEFORE = r"(?:[\s:\u200e\u200f\ufeff]|<!--(?:(?!-->).)*+-->)*+"
+_REDIRECT = re.compile(rf"{_BEFORE}[#＃]\s?(?:{_ANY_WORD})\s*:?\s*\[\[", re.IGNORECASE | re.DOTALL)
 # More white space than this stands in front of none.
 _LOOKED_AT = 1000
 

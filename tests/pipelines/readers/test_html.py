@@ -1,3 +1,4 @@
+import time
 import zlib
 from contextlib import suppress
 
@@ -44,6 +45,17 @@ def test_a_page_with_a_control_character_is_read_and_the_store_built(tmp_path):
     (page,) = read(path, kind="html")
     assert not isinstance(page, Unreadable)
     assert build_store(tmp_path / "s", path).counts["indexed"] == 1
+
+
+@pytest.mark.parametrize(
+    "attribute", [" a{}=1", " a{}", '/a{}="x > y"', "\na{} = '1'", 'a{}="1"', " =a{}", ' "a{}"=1']
+)
+def test_a_tag_of_very_many_attributes_takes_no_time(attribute):
+    attributes = "".join(map(attribute.format, range(50_000)))
+    page = f"<p{' b ' if attribute[0] == 'a' else ''}{attributes}>The old bridge.</p><p>The river.</p>"
+    began = time.process_time()
+    assert text_of_html(page.encode()) == "The old bridge.\nThe river."
+    assert time.process_time() - began < 5
 
 
 def test_one_bad_byte_of_a_stated_charset_garbles_nothing(tmp_path):

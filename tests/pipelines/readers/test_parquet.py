@@ -67,6 +67,13 @@ def test_one_bad_value_of_a_parquet_file_costs_its_row(tmp_path):
     assert bad.record == 301
 
 
+def test_an_id_of_bytes_is_the_text_that_they_spell(tmp_path):
+    ids = [b"a-17", "brücke".encode(), bytes(range(16)), b"\xff\x00"]
+    pq.write_table(pa.table({"text": ["a", "b", "c", "d"], "id": ids}), tmp_path / "a.parquet")
+    found = [document.id for document in read(tmp_path / "a.parquet", kind="parquet")]
+    assert found == ["a-17", "brücke", bytes(range(16)).hex(), "ff00"]
+
+
 def test_a_row_of_fineweb_keeps_text_id_and_metadata(tmp_path):
     path = tmp_path / "000_00000.parquet"
     row = {

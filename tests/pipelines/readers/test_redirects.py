@@ -16,6 +16,8 @@ from tests.pipelines.readers.reading import END, HEAD, page, read
         "\n  #REDIRECT :[[Bridge]]",
         ":#REDIRECT [[Bridge]]",
         "# REDIRECT [[Bridge]]",
+        "<!-- moved -->\n<!---->#REDIRECT [[Bridge]]",
+        "\u200e\ufeff#REDIRECT [[Bridge]]",
         "#WEITERLEITUNG [[Brücke]]",
         "#REDIRECTION [[Pont]]",
         "#REDIRECCIÓN [[Puente]]",
@@ -42,7 +44,8 @@ def test_a_page_that_names_another_is_a_redirect(wikitext):
 @pytest.mark.parametrize(
     "wikitext",
     ["", "Bridge", "#REDIRECT", "#REDIRECT to the [[Bridge]]", "# [[One]]\n# [[Two]]", "#First [[one]]",
-     "The word #REDIRECT [[X]] is wikitext.", "#redirects [[X]]"],
+     "The word #REDIRECT [[X]] is wikitext.", "#redirects [[X]]",
+     "<!-- #REDIRECT [[X]] -->", "<!-- #REDIRECT [[X]]", "<!-- --> Text --> #REDIRECT [[X]]"],
 )  # fmt: skip
 def test_any_other_page_is_none(wikitext):
     assert not is_redirect(wikitext)
