@@ -137,12 +137,16 @@ class Searcher:
             raise RalmError(f"{self._layout.root} has been built anew: open the cluster again.")
         return found
 
-    def _later(self, manifest: Manifest, generation: int, expected: str) -> Manifest | None:
+    def _later(self, manifest: Manifest, generation: int, expected: str) -> Manifest:
+        """What a later generation hides. Raises RalmError if nothing says it: all would be shown."""
         try:
             return self._manifest(generation, expected)
         except RalmError:
             # The front could not read it either, and went by the lists.
-            return by_lists(self._layout, manifest)
+            found = by_lists(self._layout, manifest)
+            if found is None:
+                raise
+            return found
 
     def candidates(
         self,

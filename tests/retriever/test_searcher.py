@@ -1,5 +1,6 @@
 """A searcher in this process: what it answers is the same in an actor."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -97,3 +98,19 @@ def test_a_store_that_was_built_anew_is_refused(tmp_path):
     with pytest.raises(RalmError, match="has been built anew"):
         searcher.ready(Ticket(ticket.generation, "another hash", ticket.shards))
     assert searcher.ready(ticket) == 20
+
+
+def test_what_a_searcher_cannot_hide_it_does_not_show(tmp_path):
+    layout = make_store(tmp_path, np.arange(20), random_vectors(0, 20)).layout
+    (ticket,) = tickets(current(layout), 1)
+    gone = passage(3)
+    later = take_down(layout, Takedowns(frozenset({Takedown(gone.domain, gone.doc_id)})))
+    asked = replace(ticket, later=(later.generation, later.hash))
+    lists, manifest = layout.takedowns(later.generation), layout.manifest(later.generation)
+    assert Searcher(tmp_path)._open(asked).store.passages == 19
+    # As on a machine that does not see the new generation. Its list tells as much; without it nobody does.
+    manifest.unlink()
+    assert Searcher(tmp_path)._open(asked).store.passages == 19
+    lists.unlink()
+    with pytest.raises(RalmError, match=manifest.name):
+        Searcher(tmp_path).ready(asked)
