@@ -10,6 +10,8 @@ import re
 CODE = "```"
 _STOP = re.compile(r"[.!?]+[\"'”’)\]*_]*(?=\s)|\n")
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘*_]+$")
+# Longer ones are no abbreviation.
+_LONGEST_WORD = 40
 # A line that begins so is no continuation of the one before.
 _BEGINS = re.compile(r"[ \t\r]*(?:\n|[-*+•–][ \t]|\d{1,3}[.)][ \t]|#{1,6}[ \t]|[>|]|```)")
 # It may still become such a line.
@@ -74,7 +76,7 @@ def _sentence_ends(text: str, stop: re.Match[str], whole: bool) -> bool | None:
         return True
     if _LIST_NUMBER.fullmatch(text, 0, stop.start()):
         return False
-    found = _LAST_WORD.search(text, 0, stop.start())
+    found = _LAST_WORD.search(text, max(0, stop.start() - _LONGEST_WORD), stop.start())
     word = found[0].lower() if found else ""
     if word in _OF_NUMBERS or word in _ALSO_LAST:
         following = text[stop.end() :].lstrip()
