@@ -4,6 +4,7 @@ import re
 
 from pipelines.readers.charset import decoded
 from pipelines.readers.foreign import ask
+from pipelines.readers.nesting import flattened
 
 # Characters written as numbers, as in &#12; and &#xc;.
 _REFERENCE = re.compile(r"&#(?:([0-9]+)|[xX]([0-9a-fA-F]+));?")
@@ -33,6 +34,7 @@ def text_of_html(page: bytes, content_type: str = "") -> str:
     """
     # lxml compares each attribute of a tag with all before it: 50,000 would take minutes.
     shown = _CROWDED.sub(r"\1", _REFERENCE.sub(_shown, decoded(page, content_type)))
+    shown = flattened(shown)
     return _text(shown) or ("" if _is_binary(shown) else _text(_DOCUMENT + shown))
 
 
