@@ -25,6 +25,15 @@ _MOST_BINARY = 1 / 20
 _ATTRIBUTE = r"""[\s/]*+(?:=[^\s<>=/]*+|[^\s<>=/]++)(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s<>"']*+))?+"""
 _CROWDED = re.compile(rf"(<[a-zA-Z][^\s<>/]*+(?:{_ATTRIBUTE}){{200}})(?:{_ATTRIBUTE})++")
 
+# lxml reads so many bytes of what is in one piece, a picture in an attribute, say; there it stops and says
+# nothing. Of pages that are longer, texts count together whose pieces are not much shorter than 32 KiB.
+_LONGEST = 10_000_000
+_UNSEEN = re.compile(
+    r"<!--(?:.*?-->|.*)|<(script|style)(?=[\s>])[^<>]*>.*?(?:</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE
+)
+_LONG_TAG = re.compile(r"(<[a-zA-Z][^\s<>/]{0,99})[^<>]{8000,}>")
+_LONG_RUN = re.compile(r"[^<>]{8000}[^<>\s]{0,100}")
+
 
 def text_of_html(page: bytes, content_type: str = "") -> str:
     """The main text of a page, or all of its text if it has no main part; "" if there is none.
@@ -34,7 +43,7 @@ def text_of_html(page: bytes, content_type: str = "") -> str:
     """
     # lxml compares each attribute of a tag with all before it: 50,000 would take minutes.
     shown = _CROWDED.sub(r"\1", _REFERENCE.sub(_shown, decoded(page, content_type)))
-    shown = flattened(shown)
+    shown = flattened(_shortened(shown))
     return _text(shown) or ("" if _is_binary(shown) else _text(_DOCUMENT + shown))
 
 
@@ -43,6 +52,13 @@ def _text(page: str) -> str:
     import trafilatura
 
     return ask(trafilatura.extract, page, include_comments=False) or ask(trafilatura.html2txt, page) or ""
+
+
+def _shortened(page: str) -> str:
+    """A page of which nothing is too long: without what is not shown, long runs of text parted."""
+    if len(page) <= _LONGEST and len(page.encode(errors="replace")) <= _LONGEST:
+        return page
+    return _LONG_RUN.sub(r"\g<0><br>", _LONG_TAG.sub(r"\1>", _UNSEEN.sub("", page)))
 
 
 def _is_binary(page: str) -> bool:

@@ -58,6 +58,18 @@ def test_a_tag_of_very_many_attributes_takes_no_time(attribute):
     assert time.process_time() - began < 5
 
 
+@pytest.mark.parametrize(
+    "long",
+    ['<img src="{}" alt="a">', "<!--{}-->", "<script>'<p>'{}</script>", "<STYLE>{}</style >", "<p>{}</p>"],
+)
+def test_what_is_very_long_costs_nothing_behind_it(long):
+    page = f"<p>The old bridge.</p>{long.format('abcdefg ' * 1_400_000)}<p>The river.</p>"
+    text = text_of_html(f"<html><body>{page}</body></html>".encode())
+    assert text.startswith("The old bridge.")
+    assert text.endswith("The river.")
+    assert text.count("abcdefg") == (1_400_000 if "<p>{" in long else 0)
+
+
 def test_one_bad_byte_of_a_stated_charset_garbles_nothing(tmp_path):
     text = "Le vieux pont de pierre sur la rivière fut bâti au printemps 1787 par des maçons de la vallée."
     path = tmp_path / "a.html"
