@@ -301,9 +301,10 @@ def _unknown(view: View, columns: Collection[str], domains: Collection[str]) -> 
             if one not in there:
                 listed = ", ".join(map(repr, sorted(there)[:_LISTED])) or "none"
                 more = f" and {len(there) - _LISTED:,} more" if len(there) > _LISTED else ""
-                return (
-                    f"No passage has the {name} {one!r}: there are {listed}{more}{did_you_mean(one, there)}"
-                )
+                mend = did_you_mean(one, there)
+                if name == "metadata column" and one == "domain":
+                    mend = "; domains are chosen by --domain, of the API by the view's `domains`."
+                return f"No passage has the {name} {one!r}: there are {listed}{more}{mend}"
     return None
 
 

@@ -86,7 +86,8 @@ def would_delete(meant: "Meant") -> None:
 def to_delete(meant: "Meant") -> None:
     """Print what a takedown is about to hide."""
     _list(meant, _SHOWN_DOCUMENTS)
-    console.print(f"{_amounts(meant)} are to be taken down{_of(meant)}.", markup=False)
+    verb = "is" if len(meant.documents) == 1 else "are"
+    console.print(f"{_amounts(meant)} {verb} to be taken down{_of(meant)}.", markup=False)
 
 
 def _amounts(meant: "Meant") -> str:

@@ -65,6 +65,7 @@ def test_an_empty_list_is_said_to_be_one(own_store, tmp_path):
         ({"ids": (DOCUMENTS[0]["id"], "none")}, "shows no such document 'none': nothing is deleted"),
         ({"domains": ("none",)}, "No passage has the domain 'none': there are 'history', 'travel'"),
         ({"where": ("yaer<3",)}, "No passage has the metadata column 'yaer'"),
+        ({"where": ("domain=travel",)}, "domains are chosen by --domain"),
         ({"where": ("year<3",)}, "No document of .* is meant by that"),
         ({"where": ("year",)}, "is no condition"),
     ],

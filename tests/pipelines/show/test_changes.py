@@ -48,6 +48,8 @@ def test_of_many_documents_taken_down_the_first_are_named(manifest, capsys):
     assert "[10]" not in out
     assert "... and 2 more" in out
     assert "12 documents with 30 passages are to be taken down (12 of travel)." in out
+    to_delete(Meant(DOCUMENTS[:1], 1, {}))
+    assert "1 document with 1 passage is to be taken down (1 of travel)." in capsys.readouterr().out
     assert "Taken down: 12 documents, 4 passages. Generation 2 has 4." in out
     deleted(STORE, manifest, manifest, DOCUMENTS[:1])
     assert "taken down already" in capsys.readouterr().out
