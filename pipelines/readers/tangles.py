@@ -9,7 +9,7 @@ import re
 from collections import Counter
 
 # Nanoseconds a character behind a mark that nothing closes: of the dearest texts that were found.
-_NANOSECONDS = {"{{": 500, "{|": 500, "<": 500}
+_NANOSECONDS = {"{{": 500, "{|": 500, "<": 500, "{{{": 30}
 _OTHER_NANOSECONDS, _SINGLE_NANOSECONDS = 100, 15
 # An entity takes as long as so many other characters.
 _ENTITIES = 150
@@ -57,9 +57,12 @@ def cost(wikitext: str, enough: int) -> int:
         if (end := raw.end(found)) > 0:
             read = end
         elif found["open"]:
+            marks.open_parameters(len(found["open"]) % 2, at)
             for _ in range(len(found["open"]) // 2):
                 marks.open("{{", at)
         elif found["close"]:
+            size = len(found["close"])
+            marks.close_parameters(size // 3 if size != 4 else 0)  # Four close two templates.
             for _ in range(len(found["close"]) // 2):
                 marks.close("{{", at)
         elif found["tag"]:
@@ -117,6 +120,7 @@ class _Marks:
         self._scale = 1 + _ENTITIES * wikitext.count("&") // len(wikitext)
         self._open: list[tuple[str, int]] = []
         self._counts = Counter[str]()
+        self._parameters: list[int] = []
         self._depth = self._cost = self._comments = self._passes = 0
 
     @property
@@ -143,6 +147,14 @@ class _Marks:
             if self._depth > _DEPTH:
                 self.waste(kind, at)
 
+    def open_parameters(self, number: int, at: int) -> None:
+        """Three braces, which are tried as a parameter first, even where two of them are closed."""
+        self._parameters += [at] * number
+
+    def close_parameters(self, number: int) -> None:
+        """Close the latest of these."""
+        del self._parameters[max(0, len(self._parameters) - number) :]
+
     def close(self, kind: str, at: int) -> None:
         """Close the latest mark of a kind; what was opened behind it is never closed."""
         if not self._counts[kind] and kind.isalnum():  # The end of a tag is the end of tags that stand alone.
@@ -166,4 +178,6 @@ class _Marks:
         """The cost of all, at the end of the text."""
         for kind, at in self._open:
             self.waste(kind, at, at if kind in _SINGLE else None)
+        for at in self._parameters:
+            self.waste("{{{", at)
         return self.cost

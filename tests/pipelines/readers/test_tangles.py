@@ -48,3 +48,13 @@ def test_a_long_list_without_the_ends_of_its_entries_makes_none():
 
 def test_more_than_any_wiki_lets_a_page_have_is_one():
     assert is_tangled("word " * (2 << 20))
+
+
+@pytest.mark.parametrize("unit", ["{{{a|x}}\n", "]]{{{a|''}}\n", "{{{a|{{b}}}}\n"])
+def test_a_parameter_that_is_closed_as_a_template_costs_as_if_it_were_open(unit):
+    assert is_tangled(unit * (300_000 // len(unit)))
+
+
+@pytest.mark.parametrize("unit", ["{{{a|x}}}\n", "{{{a|{{b}}}}}\n", "{{{a|{{{b|}}}}}}\n", "{{a|{{{b}}}}}\n"])
+def test_a_parameter_that_is_closed_costs_nothing(unit):
+    assert not is_tangled(unit * (300_000 // len(unit)))
