@@ -37,11 +37,18 @@ _MARK = re.compile(
     re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )
 
+# The parser calls itself for each end that a heading may have, until the stack is full.
+_HEADINGS = re.compile(r"^=++(?:[^\n=]++=++){500}", re.MULTILINE)
+
 
 def is_tangled(wikitext: str) -> bool:
-    """Whether parsing the wikitext would take longer than any page is worth."""
+    """Whether parsing the wikitext would take longer than any page is worth, or end the process."""
     size = len(wikitext)
-    return size > _LONG or (size > _SHORT and cost(wikitext, _MOST_NANOSECONDS) > _MOST_NANOSECONDS)
+    return (
+        size > _LONG
+        or _HEADINGS.search(wikitext) is not None
+        or (size > _SHORT and cost(wikitext, _MOST_NANOSECONDS) > _MOST_NANOSECONDS)
+    )
 
 
 def cost(wikitext: str, enough: int) -> int:

@@ -58,3 +58,9 @@ def test_a_parameter_that_is_closed_as_a_template_costs_as_if_it_were_open(unit)
 @pytest.mark.parametrize("unit", ["{{{a|x}}}\n", "{{{a|{{b}}}}}\n", "{{{a|{{{b|}}}}}}\n", "{{a|{{{b}}}}}\n"])
 def test_a_parameter_that_is_closed_costs_nothing(unit):
     assert not is_tangled(unit * (300_000 // len(unit)))
+
+
+@pytest.mark.parametrize("unit", ["==a", "=a", "=== b "])
+def test_a_heading_of_very_many_marks_is_a_tangle(unit):
+    assert is_tangled("Text.\n" + unit * 10_000)
+    assert not is_tangled("== a ==\nText = b.\n" * 10_000)
