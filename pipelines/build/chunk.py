@@ -24,7 +24,7 @@ from pipelines.build.parts import CUT, WHOLE, ShardWriter
 from pipelines.build.read import batches, documents_in, load_hashes, read_documents
 from pipelines.build.repeats import write_texts
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
-from pipelines.build.unknown import UNKNOWN
+from pipelines.build.unknown import counted
 from pipelines.config import BuildConfig
 from retriever.usage import AS_STATED, Usage
 
@@ -141,9 +141,9 @@ class ChunkStage:
         counts["truncated"] += sum(len(one) > room for one in ids)
         for name in (f"domain.{document.domain}", *(f"column.{c}" for c in document.metadata)):
             counts[name] = counts.get(name, 0) + len(ids)
-        if self.sources and (unknown := sum(tokenizer.unknown(one) for one in ids)):
-            name = f"{UNKNOWN}{self.sources[number]}"
-            counts[name] = counts.get(name, 0) + unknown
+        if self.sources:
+            for name, count in counted(tokenizer, self.sources[number], ids).items():
+                counts[name] = counts.get(name, 0) + count
 
     def _hashes(self, number: int, lost: list[tuple[int, int]]) -> FileInfo:
         """Keep what a later addition is compared with: every identity, and every text that the store has.

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,7 +18,7 @@ from pipelines.build.progress import amount
 from pipelines.build.read import chain_of
 from pipelines.build.sources import Corpus, Split, resolve
 from pipelines.build.towers import Towers
-from pipelines.build.unknown import Unknown
+from pipelines.build.unknown import OF, OF_PASSAGES, Unknown, counted, unknown
 from pipelines.config import BuildConfig
 from pipelines.filters.chain import Chain, Removed
 from pipelines.readers.decompress import expansion
@@ -95,7 +96,7 @@ class _Sample:
     read: int = 0
     documents: int = 0
     text_bytes: int = 0
-    unknown: int = 0
+    unknown: Counter[str] = field(default_factory=Counter)
     weight: float = 1.0
     sized: bool = True
     unreadable: Unreadable | None = None
@@ -110,7 +111,7 @@ class _Sample:
                 self.text_bytes += len(text.encode())
                 ids = [one.ids for one in chunk(text, tokenizer, room)]
                 self.ids += ids
-                self.unknown += sum(map(tokenizer.unknown, ids))
+                self.unknown.update(counted(tokenizer, self.source, ids))
 
     @property
     def tokens(self) -> int:
@@ -159,7 +160,10 @@ def _unknown(samples: Sequence[_Sample], encoder: str) -> Iterator[Unknown]:
     """Of each source the tokens of its samples that the encoder does not know."""
     for source in dict.fromkeys(sample.source for sample in samples):
         mine = [sample for sample in samples if sample.source == source]
-        yield Unknown(source, sum(one.unknown for one in mine), sum(one.tokens for one in mine), encoder)
+        counts = sum((one.unknown for one in mine), Counter[str]())
+        counts[f"{OF}{source}"] = sum(one.tokens for one in mine)
+        counts[f"{OF_PASSAGES}{source}"] = sum(len(one.ids) for one in mine)
+        yield from unknown(counts, encoder)
 
 
 def estimate(config: BuildConfig, workers: int) -> Estimate:

@@ -23,11 +23,11 @@ from pipelines.build.markers import left_by
 from pipelines.build.parts import CUT, ShardWriter, load_tokens, part_path
 from pipelines.build.repeats import write_sorted
 from pipelines.build.stage import REMOVED_SAMPLE, RemovedLog
-from pipelines.build.unknown import UNKNOWN
+from pipelines.build.unknown import UNKNOWN, UNKNOWN_PASSAGES, counted
 from pipelines.config import BuildConfig
 from retriever.usage import AS_STATED, Usage
 
-_SHOWN_IF_ANY = ("domain.", "column.", UNKNOWN)
+_SHOWN_IF_ANY = ("domain.", "column.", UNKNOWN, UNKNOWN_PASSAGES)
 # Counts the passages dropped.
 DUPLICATE = "dropped.duplicate"
 
@@ -107,14 +107,14 @@ class ThinStage:
         tokenizer = load_tokenizer(self.config.encoder, self.usage)
         room = tokenizer.room("passage")
         # A split is of one source.
-        unknown = next((name for name in counts if name.startswith(UNKNOWN)), None)
+        named = next((name for name in counts if name.startswith(UNKNOWN)), None)
         for passage, ids, first in dropped:
             names = (f"domain.{passage.domain}", *(f"column.{name}" for name in passage.metadata))
             counts.subtract(dict.fromkeys(("passages", *names), 1))
             counts["tokens"] -= len(ids)
             counts["truncated"] -= len(ids) > room
-            if unknown is not None:
-                counts[unknown] -= tokenizer.unknown(ids)
+            if named is not None:
+                counts.subtract(counted(tokenizer, named.removeprefix(UNKNOWN), [ids]))
             counts[DUPLICATE] += 1
             line: dict[str, Any] = {"domain": passage.domain, "id": passage.doc_id, "chunk": passage.chunk}
             if first is not None and counts[DUPLICATE] <= REMOVED_SAMPLE:

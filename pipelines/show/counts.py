@@ -48,7 +48,9 @@ def known_ids(counts: Mapping[str, int]) -> str:
 def unknown_tokens(counts: Mapping[str, int], encoder: str) -> list[tuple[str, str]]:
     """A row for each source of which the encoder does not know some tokens, from a thousandth on."""
     found = unknown(counts, encoder)
-    return [(f"unknown tokens: {one.source}", f"{one.share:.1%}") for one in found if one.share >= 1e-3]
+    rows = [(f"unknown tokens: {one.source}", one.share) for one in found]
+    rows += [(f"passages of unknown tokens: {one.source}", one.share_of_passages) for one in found]
+    return [(what, f"{share:.1%}") for what, share in rows if share >= 1e-3]
 
 
 def warn_of_unknown(counts: Mapping[str, int], encoder: str) -> None:

@@ -67,6 +67,29 @@ def test_many_are_warned_of_with_the_source_and_the_mend():
     assert "--encoder intfloat/multilingual-e5-small" in said
 
 
+def test_passages_that_nobody_can_tell_apart_are_warned_of_though_they_are_few_tokens(ralm, tmp_path):
+    lines = [{"text": " ".join(d["text"] for d in documents()[n : n + 3])} for n in range(12)]
+    lines += [{"text": text.replace(" ", "")} for text in THAI]
+    source = write_lines(tmp_path / "both.jsonl", lines)
+    root, local = tmp_path / "s", ("--executor", "local")
+    said = "Of the passages of both.jsonl 20.0% hold mostly tokens unknown to the encoder"
+    for command in (
+        ("build", source, "-o", root, "--dry-run"),
+        ("build", source, "-o", root, *local),
+        ("status", root),
+    ):
+        assert said in " ".join(ralm(*command)[1].split())
+    (one,) = unknown(status(root).manifest.counts, "e")
+    assert one.share < 0.03
+    assert (one.unknown_passages, one.passages) == (3, 15)
+    assert verify(root) == []
+    # In a store of passages, those that go count no more.
+    again = write_lines(tmp_path / "again.jsonl", [line | {"id": str(n)} for n, line in enumerate(lines)])
+    drop = {"duplicate_passages": "drop", "duplicate_text": "keep"}
+    (one,) = unknown(build_store(tmp_path / "t", source, again, **drop).counts, "e")
+    assert (one.source, one.unknown_passages, one.passages) == ("both.jsonl", 3, 15)
+
+
 def test_a_build_an_addition_and_the_status_say_so(ralm, mixed, tmp_path):
     root, local = tmp_path / "s", ("--executor", "local")
     out = ralm("build", mixed[0], "-o", root, *local)[1]
