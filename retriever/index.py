@@ -7,7 +7,8 @@ has no such codes; it is one file that one task builds.
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -48,7 +49,8 @@ def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
         # each number of 4 bits, 3 s for one of 8. No search of ours looks at bits.
         codes.do_polysemous_training = False
     try:
-        index.train(sample)
+        with _quiet_rotations(index):
+            index.train(sample)
     except (RuntimeError, MemoryError) as error:
         few = f"{len(sample):,} passage{'s' * (len(sample) != 1)} to train on"
         if "should be at least as large as" in str(error):
@@ -57,6 +59,28 @@ def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
             f"FAISS trains no index {key.text} on the {few} ({reason(error)}): choose Flat."
         ) from None
     return index
+
+
+@contextmanager
+def _quiet_rotations(index: Any) -> Iterator[None]:
+    """Have rotations learn by codes that do not warn of few points, some hundred times each.
+
+    FAISS makes such codes itself where it is given none, and owns none that it is given.
+    """
+    whole = isinstance(index, faiss.IndexPreTransform)
+    chain = [
+        faiss.downcast_VectorTransform(index.chain.at(n)) for n in range(index.chain.size() if whole else 0)
+    ]
+    rotations = [step for step in chain if isinstance(step, faiss.OPQMatrix)]
+    codes = [faiss.ProductQuantizer(step.d_out, step.M, 8) for step in rotations]
+    for step, code in zip(rotations, codes, strict=True):
+        code.cp.min_points_per_centroid = 1
+        step.pq = code
+    try:
+        yield
+    finally:
+        for step in rotations:
+            step.pq = None
 
 
 def reason(error: BaseException) -> str:

@@ -10,8 +10,9 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from retriever.sizing import IndexKey
 
 # Vectors that it is filled with on trial, and queries.
 _ROWS, _QUERIES = 10_000, 32
+# Vectors that are drawn to try it with before there are passages, and how long that may take.
+_DRAWN, _SECONDS = 2_000, 30.0
 # The way the child ends where it has a sentence to say.
 _REFUSED = 3
 _MEND = "choose Flat, or lists with codes (IVFn,PQmx4fs or IVFn,SQ8)."
@@ -35,19 +38,46 @@ def train_apart(key: IndexKey, sample: NDArray[np.float32]) -> Any:
     from retriever.index import read_trained
 
     with tempfile.TemporaryDirectory(prefix="ralm-index-") as name:
-        folder = Path(name)
-        np.save(folder / "sample.npy", sample)
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        command = [sys.executable, "-m", "retriever.probation", key.text, name]
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if ended.returncode == _REFUSED:
-            raise RalmError(ended.stdout.strip())
-        if ended.returncode:
-            what = f"FAISS ends its process (signal {-ended.returncode})"
-            if ended.returncode > 0:
-                what = f"FAISS fails ({(ended.stderr.strip() or 'no word').splitlines()[-1][:200]})"
-            raise RalmError(f"{what} with an index {key.text} of {_counted(sample)}: {_MEND}")
-        return read_trained(folder / "trained.faiss")
+        _try(key, sample, Path(name), "build", None)
+        return read_trained(Path(name) / "trained.faiss")
+
+
+def require_usable(key: IndexKey, dimension: int) -> None:
+    """Raise RalmError for a factory string that FAISS cannot use for vectors of this dimension.
+
+    Asked before there are any: tried with vectors drawn at random. What needs more of them, or longer than
+    half a minute to train, is found out when there are passages.
+    """
+    if key.family != "factory":
+        return
+    count = max(_DRAWN, 2 * dimension)
+    drawn = np.random.default_rng(0).standard_normal((count, dimension)).astype(np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    with tempfile.TemporaryDirectory(prefix="ralm-index-") as name, suppress(subprocess.TimeoutExpired):
+        _try(key, drawn, Path(name), "try", _SECONDS)
+
+
+def _try(
+    key: IndexKey,
+    sample: NDArray[np.float32],
+    folder: Path,
+    what: Literal["build", "try"],
+    seconds: float | None,
+) -> None:
+    """Have a child train an index, and use it. Raises RalmError, or TimeoutExpired after so many seconds."""
+    np.save(folder / "sample.npy", sample)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "retriever.probation", key.text, str(folder), what]
+    ended = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=seconds
+    )
+    if ended.returncode == _REFUSED:
+        raise RalmError(ended.stdout.strip())
+    if ended.returncode:
+        how = f"FAISS ends its process (signal {-ended.returncode})"
+        if ended.returncode > 0:
+            how = f"FAISS fails ({(ended.stderr.strip() or 'no word').splitlines()[-1][:200]})"
+        raise RalmError(f"{how} with an index {key.text} of {_counted(sample)}: {_MEND}")
 
 
 def _counted(sample: NDArray[np.float32]) -> str:
@@ -57,19 +87,25 @@ def _counted(sample: NDArray[np.float32]) -> str:
 
 def _prove(key: IndexKey, sample: NDArray[np.float32]) -> bytes:
     """Train an index, and do with a copy of it what stores do. Raises RalmError."""
-    from retriever.index import reason, to_bytes, train
+    from retriever.index import to_bytes, train
 
     data = to_bytes(train(key, sample))
+    if _search_in_view(key, data, sample) < 0.5:
+        raise RalmError(f"An index {key.text} of {_counted(sample)} finds no more than chance would: {_MEND}")
+    return data
+
+
+def _search_in_view(key: IndexKey, data: bytes, sample: NDArray[np.float32]) -> float:
+    """As `_search`. Raises RalmError for what FAISS cannot do."""
+    from retriever.index import reason
+
     try:
-        scores = _search(key, data, sample[:_ROWS])
+        return _search(key, data, sample[:_ROWS])
     except (RuntimeError, AssertionError, MemoryError) as error:
         raise RalmError(
             f"FAISS cannot fill an index {key.text} of {_counted(sample)} in parts and search it in a view "
             f"({reason(error)}): {_MEND}"
         ) from None
-    if scores < 0.5:
-        raise RalmError(f"An index {key.text} of {_counted(sample)} finds no more than chance would: {_MEND}")
-    return data
 
 
 def _search(key: IndexKey, data: bytes, vectors: NDArray[np.float32]) -> float:
@@ -121,14 +157,27 @@ def _filled(data: bytes, vectors: NDArray[np.float32]) -> Any:
     return index
 
 
-def main(text: str, folder: Path) -> int:
+def _fails(key: IndexKey, sample: NDArray[np.float32]) -> bytes:
+    """As `_prove`, but that so few, and such, vectors may not teach it is no fault: b"" then."""
+    from retriever.index import to_bytes, train
+
+    try:
+        data = to_bytes(train(key, sample))
+    except RalmError:
+        return b""
+    _search_in_view(key, data, sample)
+    return data
+
+
+def main(text: str, folder: Path, what: str) -> int:
     """What the child does: 0 with an index in the folder, or a sentence and 3."""
     import faiss
 
     # As in every build: a matrix product split over threads may differ in its last bits.
     faiss.omp_set_num_threads(1)
     try:
-        data = _prove(IndexKey.parse(text), np.load(folder / "sample.npy"))
+        work = _prove if what == "build" else _fails
+        data = work(IndexKey.parse(text), np.load(folder / "sample.npy"))
     except RalmError as error:
         sys.stdout.write(f"{error}\n")
         return _REFUSED
@@ -137,4 +186,4 @@ def main(text: str, folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))

@@ -25,11 +25,14 @@ from pipelines.readers.decompress import expansion
 from pipelines.readers.formats import compression
 from pipelines.readers.reader import RecordReader
 from pipelines.readers.records import Unreadable
+from retriever.probation import require_usable
 from retriever.sizing import IndexKey, choose_key, parse_bytes
 from retriever.tokenizer import EncoderTokenizer
 
 _SAMPLED_SPLITS = 16
 _SAMPLED_RECORDS = 128
+# A corpus of so many bytes is read whole: samples of some files tell little of a few others.
+_READ_WHOLE = 4 << 20
 _EMBEDDED_PASSAGES = 64
 # Documents differ by far more in length than their means over so many do: below, a plan is a guess.
 _FEW_DOCUMENTS = 100
@@ -180,6 +183,7 @@ def estimate(config: BuildConfig, workers: int) -> Estimate:
     else:
         key = IndexKey.parse(config.index_key)
         key.check(dimension)
+        require_usable(key, dimension)
     return Estimate(
         corpus=corpus,
         vector_bytes=passages * dimension * 2,
@@ -203,19 +207,23 @@ def _take(config: BuildConfig, corpus: Corpus) -> list[_Sample]:
     """Samples of some splits, weighted so that together they stand for the whole corpus."""
     tokenizer = load_tokenizer(config.encoder, Towers.find(config).passages.usage)
     room = min(tokenizer.room("passage"), config.chunk_tokens or 2**31)
-    step = max(1, len(corpus.splits) // _SAMPLED_SPLITS)
+    sized = all(split.bytes for split in corpus.splits)
+    whole = config.limit is None and sized and sum(map(_uncompressed, corpus.splits)) <= _READ_WHOLE
+    step = 1 if whole else max(1, len(corpus.splits) // _SAMPLED_SPLITS)
     splits = corpus.splits[::step]
     share = sum(split.bytes for split in splits) / max(1, corpus.bytes)
     samples = []
     for split in splits:
         reader = _reader(config, corpus, split)
         records = (record for segment in split.segments for record in reader.read(segment))
-        taken = list(islice(records, _SAMPLED_RECORDS))
+        taken = list(islice(records, None if whole else _SAMPLED_RECORDS))
         documents = [one for one in taken if isinstance(one, Document)]
         bad = next((one for one in taken if isinstance(one, Unreadable)), None)
         sample = _Sample(corpus.sources[split.source].name, unreadable=bad)
         sample.add(documents, chain_of(config, split.source), tokenizer, room)
         samples.append(sample)
+        if whole:
+            continue  # It stands for itself.
         if reader.consumed and split.bytes:
             sample.weight = _uncompressed(split) / reader.consumed / share
         elif documents:

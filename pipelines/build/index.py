@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from datastore.errors import RalmError
 from datastore.layout import FileInfo, Layout, Marker, checksum, save_array
 from datastore.manifest import Device
 from datastore.shard import open_array, open_passages, shard_keys
@@ -98,11 +99,19 @@ class TrainStage:
         return self.device == "cuda" and not self.key.exact
 
     def _trained(self, sample: NDArray[np.float32]) -> Any:
+        if self._on_gpu:
+            return self._train_on_gpu(sample)
+        try:
+            return self._train_on_cpu(sample)
+        except RalmError as error:
+            raise RalmError(
+                f"{error} What is embedded stays: give another --index-key and run the same command again."
+            ) from None
+
+    def _train_on_cpu(self, sample: NDArray[np.float32]) -> Any:
         from retriever.index import train
         from retriever.probation import train_apart
 
-        if self._on_gpu:
-            return self._train_on_gpu(sample)
         # What FAISS cannot do with an index of its own it may say by a crash.
         return train_apart(self.key, sample) if self.key.family == "factory" else train(self.key, sample)
 

@@ -31,6 +31,7 @@ from pipelines.build.progress import BuildProgress
 from pipelines.build.sources import Corpus, begun_at, resolve
 from pipelines.build.towers import Towers
 from pipelines.config import BuildConfig
+from retriever.probation import require_usable
 from retriever.sizing import IndexKey, choose_key, parse_bytes
 
 
@@ -127,6 +128,7 @@ class Build:
         key = IndexKey.parse(self.config.index_key)
         if towers.passages.dimension is not None:
             key.check(towers.passages.dimension)
+            require_usable(key, towers.passages.dimension)
         if self.config.device != "cpu" and not key.on_gpu:
             raise RalmError(
                 f"{self.config.index_key} is not trained on a GPU: choose Flat, or IVF with PQ, SQ8 or "

@@ -13,6 +13,7 @@ from pipelines.plan.corpus import Corpus
 from pipelines.plan.encoder import EncoderShape
 from pipelines.plan.figure import Figure
 from pipelines.plan.rates import Rates
+from retriever.probation import require_usable
 from retriever.sizing import IndexKey, choose_key, list_count
 
 Device = Literal["cores", "GPUs"]
@@ -142,6 +143,7 @@ def make_plan(
     if index_key != "auto":
         key = IndexKey.parse(index_key)
         key.check(encoder.dimension)
+        require_usable(key, encoder.dimension)
     if key.text not in [one.text for one in keys]:
         keys = [*keys, key]
     steps, uncounted = _steps(corpus, encoder, rates, key)

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from datastore.layout import Layout
 from datastore.manifest import DOUBTFUL, EncoderCard, Manifest
 from datastore.origin import address_of
@@ -14,6 +12,7 @@ from pipelines.build.progress import amount, duration
 from pipelines.show.counts import doubtful, dropped, known_ids, named, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored, ignored_by
 from pipelines.show.terminal import console, print_rows
+from pipelines.show.unreadable import unreadable
 from pipelines.took import speed
 
 if TYPE_CHECKING:
@@ -76,11 +75,7 @@ def built(store: Path, manifest: Manifest) -> None:
     if DOUBTFUL in counts:
         console.print(doubtful(counts), style="yellow", markup=False)
     if counts["unreadable"]:
-        console.print(
-            f"What could not be read: {escape(str(store))}/removed/unreadable/",
-            style="yellow",
-            soft_wrap=True,
-        )
+        unreadable(store / "removed" / "unreadable")
     if unread := ignored_by(Layout(store)):
         console.print(unread, style="yellow", markup=False)
 

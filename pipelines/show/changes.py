@@ -14,6 +14,7 @@ from pipelines.build.progress import amount, duration
 from pipelines.show.counts import doubtful, dropped, known_ids, named, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored_by
 from pipelines.show.terminal import console, print_rows
+from pipelines.show.unreadable import unreadable
 
 if TYPE_CHECKING:
     from datastore.sweep import Swept
@@ -47,9 +48,8 @@ def added(store: Path, before: Manifest, manifest: Manifest, counts: Mapping[str
     if DOUBTFUL in counts:
         console.print(doubtful(counts), style="yellow", markup=False)
     if counts["unreadable"]:
-        console.print(
-            f"What could not be read: {escape(str(store))}/removed/", style="yellow", soft_wrap=True
-        )
+        listed = Layout(store, f"{manifest.edition:04d}-add").removed("unreadable", 0).parent
+        unreadable(listed if listed.is_dir() else store / "removed")
     if counts["passages"] and (unread := ignored_by(Layout(store, f"{manifest.edition:04d}-add"))):
         console.print(unread, style="yellow", markup=False)
     if not counts["passages"]:

@@ -64,6 +64,6 @@ def doubtful(counts: Mapping[str, int]) -> str:
     """What to say of documents that came out of damaged data."""
     count = amount(counts[DOUBTFUL], "documents")
     return (
-        f"Indexed, but read out of damaged compressed data and maybe altered: {count} "
-        "(removed/.../doubtful/ lists them by file and record). Fetch those files anew to be sure."
+        f"Read out of damaged compressed data and maybe altered: {count}. What filters kept of them is "
+        "indexed; removed/.../doubtful/ lists them by file and record. Fetch those files anew to be sure."
     )

@@ -139,3 +139,14 @@ def test_many_lists_are_trained_in_two_levels(monkeypatch):
         train(IndexKey.parse("OPQ4,IVF16,PQ4"), vectors(1000))
     with pytest.raises(RalmError, match="leave out one"):
         train(IndexKey.parse("RR16,RR16,IVF16,SQ8"), vectors(1000))
+
+
+def test_a_rotation_of_few_points_warns_of_nothing_and_is_what_faiss_learns(capfd):
+    data = vectors(300)
+    index = train(IndexKey.parse("OPQ4,IVF4,PQ4x4fs"), data)
+    assert "WARNING" not in "".join(capfd.readouterr())
+    step = faiss.downcast_VectorTransform(index.chain.at(0))
+    peer = faiss.OPQMatrix(16, 4)
+    peer.train(data)
+    assert (faiss.vector_to_array(step.A) == faiss.vector_to_array(peer.A)).all()
+    assert step.pq is None

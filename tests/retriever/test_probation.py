@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from datastore.errors import RalmError
 from retriever.index import to_bytes, train
-from retriever.probation import train_apart
+from retriever.probation import require_usable, train_apart
 from retriever.sizing import IndexKey
 from tests.given import embeddings
 from tests.lives import Lives
@@ -121,3 +121,14 @@ def test_what_it_cannot_do_is_said_with_what_can():
     said = r"cannot fill an index PQ6 of 300 passages of 24 dimensions .* \(.+\): choose Flat, or lists"
     with pytest.raises(RalmError, match=said):
         train_apart(IndexKey.parse("PQ6"), sample)
+
+
+@pytest.mark.parametrize(("text", "dimension"), [("PQ6", 24), ("IDMap,Flat", 24), ("HNSW8_PQ6x4", 24)])
+def test_what_faiss_cannot_use_is_said_before_there_are_vectors(text, dimension):
+    with pytest.raises(RalmError, match=r"FAISS cannot fill an index .* in parts and search it in a view"):
+        require_usable(IndexKey.parse(text), dimension)
+
+
+@pytest.mark.parametrize("text", ["IVF9999,Flat", "IVF4,Flat", "SQ8", "IVF4,PQ6x4fs"])
+def test_what_needs_more_vectors_than_are_drawn_is_no_fault(text):
+    require_usable(IndexKey.parse(text), 24)

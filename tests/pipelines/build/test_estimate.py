@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from datastore.errors import RalmError
+from pipelines.build import estimate as estimating
 from pipelines.build.estimate import estimate, foresee
 from pipelines.config import BuildConfig, SourceConfig
 from tests.conftest import build_store
@@ -15,6 +16,25 @@ from tests.corpus import documents, write_lines
 
 def config_of(path, **settings):
     return BuildConfig.model_validate({"sources": (SourceConfig(path=str(path)),)} | settings)
+
+
+@pytest.fixture(autouse=True)
+def _sampled(monkeypatch):
+    """As large corpora are: those of the tests would be read whole."""
+    monkeypatch.setattr(estimating, "_READ_WHOLE", 0)
+
+
+def test_a_small_corpus_is_read_whole_whatever_is_in_it(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for number in range(40):
+        text = f"The bridge number {number} was built of stone. " * (number + 1)
+        (corpus / f"{number:02d}.txt").write_text(text)
+    write_lines(corpus / "z.jsonl", [{"text": f"{n} {d['text']}"} for n in range(20) for d in documents()])
+    found = estimate(config_of(corpus, split_bytes=4096), workers=1)
+    assert found.corpus.documents == found.corpus.sampled_documents == 40 + 20 * len(documents())
+    assert found.corpus.passages == build_store(tmp_path / "s", corpus, split_bytes=4096).passages
 
 
 @pytest.fixture(scope="module")
