@@ -56,10 +56,13 @@ class Job:
                 f"would go on with wrongly: finish it with that one, or {self._way_out}."
             )
         if differ := differences(begun, settings):
-            raise RalmError(
-                f"{address_of(self.layout.root)} was begun with other settings ({'; '.join(differ)}): use "
-                f"those again, or {self._way_out}."
-            )
+            name, others = address_of(self.layout.root), f"other settings ({'; '.join(differ)})"
+            if self._published:
+                raise RalmError(
+                    f"{name} holds a finished store that was begun with {others}: add to it with "
+                    f"`ralm add {name}`, or {self._way_out}."
+                )
+            raise RalmError(f"{name} was begun with {others}: use those again, or {self._way_out}.")
 
     @property
     def _published(self) -> bool:

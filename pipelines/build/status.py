@@ -30,7 +30,7 @@ STAGES = (
     *("compare", "scan", "read", "dedup-id", "dedup-text"),
     *("near-sign", "near-pair", "near-verify", "near-cluster", "lines", "dedup-line"),
     *("chunk", "dedup-passage", "thin", "embed", "join", "embed-early"),
-    *("train", "index", "words", "lexical", "compact", "compare-new", "card"),
+    *("train", "words", "index", "lexical", "compact", "compare-new", "card"),
 )
 
 
@@ -290,8 +290,8 @@ def _totals(layout: Layout) -> dict[str, int | None]:
         **_embed(layout, build, rows),
         # An addition takes the index and the mean length as they are.
         "train": 0 if layout.job else 1,
-        "index": shards,
         "words": 0 if layout.job else words,
+        "index": shards,
         "lexical": words,
         "card": 1,
     }

@@ -143,6 +143,12 @@ def test_a_job_goes_on_with_the_settings_that_it_was_begun_with_alone(tmp_path, 
     assert job.layout.read_settings() == first | {"work": WORK}
 
 
+def test_a_finished_store_is_said_to_be_one_and_to_be_added_to(own_store, corpus, tmp_path):
+    other = write_lines(tmp_path / "other.jsonl", documents()[:5])
+    with pytest.raises(RalmError, match=r"holds a finished store that was begun with other .* `ralm add"):
+        build_store(own_store, other)
+
+
 @pytest.mark.parametrize("work", [{}, {"work": WORK + 1}])
 def test_a_job_that_another_version_has_begun_is_refused_and_a_store_that_is_built_is_not(tmp_path, work):
     job = Job(Layout(tmp_path), LocalExecutor(), Silent())
