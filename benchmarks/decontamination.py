@@ -20,16 +20,17 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import numpy as np
 import orjson
 
-from datastore.layout import Layout, save_array
-from pipelines.build.chunk import ChunkStage
-from pipelines.build.contamination import sought
-from pipelines.build.dedup import drops_path
-from pipelines.build.evaluation_texts import make_table
-from pipelines.build.parts import write_batch
-from pipelines.build.read import ReadStage
-from pipelines.build.sources import resolve
+from datastore.files.layout import Layout
+from datastore.files.writing import save_array
 from pipelines.config import BuildConfig, Decontamination, SourceConfig
-from pipelines.readers.lines import open_stream
+from pipelines.contamination.contamination import sought
+from pipelines.contamination.evaluation_texts import make_table
+from pipelines.corpus.read import ReadStage
+from pipelines.corpus.sources import resolve
+from pipelines.duplicates.dedup import drops_path
+from pipelines.passages.chunk import ChunkStage
+from pipelines.passages.parts import write_batch
+from pipelines.readers.bytes.lines import open_stream
 
 
 def sample(path: Path, sources: list[Path], every: int) -> float:

@@ -20,18 +20,18 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from datastore.manifest import Dtype
-from pipelines.build.cut import chunk
-from pipelines.build.embed import embed, load_encoder
+from datastore.generations.manifest import Dtype
 from pipelines.config import SourceConfig
 from pipelines.demo import standard_library
+from pipelines.indexing.embed import embed, load_encoder
+from pipelines.passages.cut import chunk
 from pipelines.readers.formats import Segment
 from pipelines.readers.reader import RecordReader
-from retriever.checkpoint import Checkpoint
-from retriever.encoder import best_dtype
-from retriever.threads import torch_threads
-from retriever.tokenizer import EncoderTokenizer
-from retriever.usage import DEFAULT_ENCODER
+from retriever.encoding.checkpoint import Checkpoint
+from retriever.encoding.encoder import best_dtype
+from retriever.encoding.threads import torch_threads
+from retriever.encoding.tokenizer import EncoderTokenizer
+from retriever.encoding.usage import DEFAULT_ENCODER
 
 PEER_BATCHES = (4, 8, 16, 32)
 _ROUNDS = 3

@@ -23,19 +23,19 @@ from pathlib import Path
 
 import numpy as np
 
-from datastore.layout import Layout
-from pipelines.build.embed import load_encoder
-from pipelines.build.executor import Executor, open_executor
-from pipelines.build.ingest import Embedded, Ingest
-from pipelines.build.job import Job
-from pipelines.build.parts import load_tokens
-from pipelines.build.peaks import peak_flops
-from pipelines.build.progress import Silent
-from pipelines.build.sources import resolve
+from datastore.files.layout import Layout
 from pipelines.config import BuildConfig, SourceConfig
-from retriever.checkpoint import Checkpoint
-from retriever.encoder import Encoder
-from retriever.usage import DEFAULT_ENCODER
+from pipelines.corpus.sources import resolve
+from pipelines.execution.executor import Executor, open_executor
+from pipelines.execution.job import Job
+from pipelines.execution.peaks import peak_flops
+from pipelines.execution.progress import Silent
+from pipelines.indexing.embed import load_encoder
+from pipelines.jobs.ingest import Embedded, Ingest
+from pipelines.passages.parts import load_tokens
+from retriever.encoding.checkpoint import Checkpoint
+from retriever.encoding.encoder import Encoder
+from retriever.encoding.usage import DEFAULT_ENCODER
 
 PEER_BATCHES = (64, 256, 1024)
 # NVIDIA's data sheet: H100 SXM and H200, bfloat16, dense.

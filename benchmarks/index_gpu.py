@@ -32,9 +32,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from retriever.codec import TorchCodec, train
-from retriever.gpu import Found, GpuSearchIndex
-from retriever.sizing import IndexKey, list_count
+from retriever.index.codec import TorchCodec, train
+from retriever.index.gpu import Found, GpuSearchIndex
+from retriever.index.sizing import IndexKey, list_count
 
 K = 10
 BATCH = 1 << 20
@@ -308,7 +308,7 @@ def open_index(
             taken = free - torch.cuda.mem_get_info(gpu)[0]
             report.add("Loading", gpus=gpus, gpus_a_copy=gpus_a_copy, what=f"bytes on GPU {gpu}", value=taken)
     else:
-        from retriever.index import SearchIndex
+        from retriever.index.faiss_index import SearchIndex
 
         for first, codes in shards:
             trained.add_sa_codes(np.ascontiguousarray(codes), np.arange(first, first + len(codes)))

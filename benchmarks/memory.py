@@ -33,20 +33,21 @@ import orjson
 import psutil
 import pyarrow as pa
 
-from datastore.generation import publish
-from datastore.layout import Layout, save_array
-from datastore.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, ShardEntry
+from datastore.files.layout import Layout
+from datastore.files.writing import save_array
+from datastore.generations.generation import publish
+from datastore.generations.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, ShardEntry
 from datastore.schema import PASSAGE_SCHEMA
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import View
-from pipelines.build.parts import write_batch
-from pipelines.readers.lines import open_stream
-from retriever.index import encode, to_bytes, train
-from retriever.loading import in_memory
-from retriever.ranking import Setting
-from retriever.search import Retriever
-from retriever.sizing import IndexKey
+from pipelines.passages.parts import write_batch
+from pipelines.readers.bytes.lines import open_stream
+from retriever.index.faiss_index import encode, to_bytes, train
+from retriever.index.loading import in_memory
+from retriever.index.sizing import IndexKey
+from retriever.local import Retriever
+from retriever.ranking.results import Setting
 
 # Bytes of one file of a corpus that is made up.
 _PART = 1 << 26

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.evaluate.metrics import confidence, contains, first_rank
-from pipelines.evaluate.questions import Question, load_questions
-from retriever.ranking import Method, Ranking
-from retriever.search import Retriever
+from pipelines.questions import Question, load_questions
+from retriever.local import Retriever
+from retriever.ranking.results import Method, Ranking
 
 DEPTHS = (1, 5, 10, 20)
 METHODS = (

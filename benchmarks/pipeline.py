@@ -25,15 +25,16 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import numpy as np
 import orjson
 
-from datastore.layout import Layout, save_array
-from pipelines.build.cut import chunk, load_tokenizer
-from pipelines.build.dedup import drops_path
-from pipelines.build.near import SignStage
-from pipelines.build.read import ReadStage
-from pipelines.build.sources import resolve
+from datastore.files.layout import Layout
+from datastore.files.writing import save_array
 from pipelines.config import BuildConfig, NearDuplicates, SourceConfig, checked_config
-from pipelines.readers.lines import open_stream
-from retriever.usage import DEFAULT_ENCODER
+from pipelines.corpus.read import ReadStage
+from pipelines.corpus.sources import resolve
+from pipelines.duplicates.dedup import drops_path
+from pipelines.duplicates.near import SignStage
+from pipelines.passages.cut import chunk, load_tokenizer
+from pipelines.readers.bytes.lines import open_stream
+from retriever.encoding.usage import DEFAULT_ENCODER
 
 # What is quick to say no comes first.
 RULES = ["gopher_quality", "c4", "language", "fineweb", "gopher_repetition"]

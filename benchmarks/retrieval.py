@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from exhaustive import search as exhaustive_search
 
 from datastore.view import View
-from pipelines.evaluate.questions import Question, load_questions
-from retriever.checkpoint import Checkpoint
-from retriever.search import Retriever
+from pipelines.questions import Question, load_questions
+from retriever.encoding.checkpoint import Checkpoint
+from retriever.local import Retriever
 
 DEPTHS = (1, 5, 10, 20, 100)
 

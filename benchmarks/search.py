@@ -25,19 +25,20 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from datastore.layout import Layout, save_array
-from datastore.manifest import FileEntry, IndexEntry, Manifest
+from datastore.files.layout import Layout
+from datastore.files.writing import save_array
+from datastore.generations.manifest import FileEntry, IndexEntry, Manifest
 from datastore.store import Datastore
 from datastore.view import View
-from pipelines.evaluate.questions import load_questions
-from retriever.encoder import Encoder
-from retriever.index import encode, to_bytes, train
-from retriever.loading import in_memory
-from retriever.measuring import exact
-from retriever.ranking import Setting
-from retriever.rescore import Scan, Scanner
-from retriever.search import Retriever
-from retriever.sizing import IndexKey
+from pipelines.questions import load_questions
+from retriever.encoding.encoder import Encoder
+from retriever.index.faiss_index import encode, to_bytes, train
+from retriever.index.loading import in_memory
+from retriever.index.sizing import IndexKey
+from retriever.local import Retriever
+from retriever.ranking.measuring import exact
+from retriever.ranking.rescore import Scan, Scanner
+from retriever.ranking.results import Setting
 
 K = 10
 BATCH = 32

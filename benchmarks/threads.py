@@ -37,7 +37,7 @@ def work(store: Path, tokens: int) -> None:
     from lm.reader import TransformersReader
     from lm.reading import Sampling
     from lm.weights import DEFAULT_READER
-    from retriever.search import Retriever
+    from retriever.local import Retriever
     from serve.answerer import Answerer
 
     retriever = Retriever.open(store)

@@ -16,12 +16,12 @@ import numpy as np
 
 from datastore.store import Datastore
 from datastore.view import View
-from pipelines.evaluate.questions import load_questions
-from retriever.encoder import Encoder
-from retriever.index import SearchIndex, train
-from retriever.loading import in_memory
-from retriever.search import Retriever
-from retriever.sizing import IndexKey
+from pipelines.questions import load_questions
+from retriever.encoding.encoder import Encoder
+from retriever.index.faiss_index import SearchIndex, train
+from retriever.index.loading import in_memory
+from retriever.index.sizing import IndexKey
+from retriever.local import Retriever
 
 FRACTIONS = (0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0)
 SEEDS = 3

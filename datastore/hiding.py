@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError
-from datastore.generation import current
-from datastore.layout import Layout, checksum
-from datastore.manifest import FileEntry, Manifest, ShardEntry
+from base.errors import RalmError
+from datastore.files.layout import Layout
+from datastore.files.writing import checksum
+from datastore.generations.generation import current
+from datastore.generations.manifest import FileEntry, Manifest, ShardEntry
 from datastore.shard import open_deleted, open_passages
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns

@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 import xxhash
 
-from datastore.numbers import beyond, loads
+from base.numbers import beyond, loads
 
 Scalar = str | int | float | bool | Decimal | None
 

@@ -1,9 +1,9 @@
 """Whether what a search reads is there, and what it was: looked at before a store is opened."""
 
-from datastore.errors import RalmError
-from datastore.generation import fetch_searched
-from datastore.layout import Layout
-from datastore.manifest import FileEntry, Manifest
+from base.errors import RalmError
+from datastore.files.layout import Layout
+from datastore.generations.generation import fetch_searched
+from datastore.generations.manifest import FileEntry, Manifest
 from datastore.shard import file_problem, open_deleted
 from datastore.whole import require_whole
 

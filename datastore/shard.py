@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError, Unavailable
-from datastore.layout import Layout, checksum
-from datastore.manifest import FileEntry, ShardEntry
-from datastore.origin import fetch
+from base.errors import RalmError, Unavailable
+from datastore.files.layout import Layout
+from datastore.files.writing import checksum
+from datastore.generations.manifest import FileEntry, ShardEntry
+from datastore.objects.origin import fetch
 
 # What is to be done about a file that is gone or damaged: what its stage worked on is gone too.
 MEND = "restore it from a copy, or build again in another folder."

@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError
-from datastore.generation import open_current
-from datastore.hold import Hold
-from datastore.layout import Layout
-from datastore.manifest import FileEntry, Manifest
-from datastore.names import did_you_mean
-from datastore.origin import locate
+from base.errors import RalmError
+from base.names import did_you_mean
+from datastore.files.hold import Hold
+from datastore.files.layout import Layout
+from datastore.generations.generation import open_current
+from datastore.generations.manifest import FileEntry, Manifest
+from datastore.objects.origin import locate
 from datastore.schema import Passage, Scalar, load_metadata, passage_at
 from datastore.searchable import lost_words, require_searchable
 from datastore.shard import Shard, open_shard, shard_keys

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError
-from datastore.generation import current, publish
-from datastore.layout import Layout, save_array
-from datastore.manifest import FileEntry, Manifest, ShardEntry
+from base.errors import RalmError
+from datastore.files.layout import Layout
+from datastore.files.writing import save_array
+from datastore.generations.generation import current, publish
+from datastore.generations.manifest import FileEntry, Manifest, ShardEntry
 from datastore.schema import identity_hash, load_metadata
 from datastore.shard import open_passages, open_shard
 from datastore.store import Datastore

@@ -8,11 +8,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from datastore.errors import RalmError
-from datastore.generation import open_current
-from datastore.layout import Layout, read_checked, read_json, read_marker
-from datastore.manifest import DOUBTFUL, LINES_COMPARED, PASSAGES_CUT, TAKEN_DOWN, FileEntry, Manifest
-from datastore.origin import Origin, address_of, locate
+from base.errors import RalmError
+from datastore.files.json import read_checked, read_json
+from datastore.files.layout import Layout
+from datastore.files.markers import read_marker
+from datastore.generations.generation import open_current
+from datastore.generations.manifest import (
+    DOUBTFUL,
+    LINES_COMPARED,
+    PASSAGES_CUT,
+    TAKEN_DOWN,
+    FileEntry,
+    Manifest,
+)
+from datastore.objects.origin import Origin, address_of, locate
 from datastore.schema import passage_at
 from datastore.shard import file_problem, open_array, open_shard
 from datastore.takedown import Takedowns

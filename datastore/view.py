@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError
-from datastore.numbers import alike, says
+from base.errors import RalmError
+from base.numbers import alike, says
 from datastore.schema import Scalar
 
 # The finalizer of SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number

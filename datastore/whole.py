@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
-from datastore.errors import RalmError
-from datastore.layout import checksum
-from datastore.origin import Origin, Stored
+from base.errors import RalmError
+from datastore.files.writing import checksum
+from datastore.objects.origin import Origin, Stored
 from datastore.shard import MEND
 
 _AT_A_TIME = 8

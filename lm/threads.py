@@ -8,30 +8,18 @@ taken away: an answer of 5 seconds on one thread took 11 to 29 on two. What the 
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from base.threads import cores, given
+
 # Below so many bytes of weights, times the texts of a batch, a token is over before threads have met.
 _LARGE = 1 << 29
 # The share of the time that a thread has a core on a machine of its own, at least.
 _UNDISTURBED = 0.5
-
-
-def given() -> bool:
-    """Whether the environment says how many threads there are."""
-    return bool(os.environ.get("OMP_NUM_THREADS") or os.environ.get("MKL_NUM_THREADS"))
-
-
-def cores(groups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Cores that this process may use: those it may run on, and no more than its quota allows."""
-    most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(OSError, ValueError):
-        quota, period = (groups / "cpu.max").read_text().split()
-        most = min(most, max(1, int(quota) // int(period)))
-    return most
 
 
 def free_cores(proc: Path = Path("/proc")) -> int:

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from datastore.errors import RalmError
-from datastore.refused import refused
+from base.errors import RalmError
+from base.threads import cores
+from datastore.files.refused import refused
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, ReaderError, require_quantization, require_reader
 from pipelines import show, upkeep
 from pipelines.evaluate.command import scaling
@@ -126,16 +127,16 @@ def build(
         takedowns=takedowns,
     )
     if dry_run:
-        from pipelines.build.estimate import estimate
+        from pipelines.jobs.estimate import estimate
 
         # As many as would work: without Ray it is this process.
-        count = workers or ((os.cpu_count() or 1) if chosen != "local" else 1)
+        count = workers or (cores() if chosen != "local" else 1)
         show.dry_run(estimate(settings, count), count, with_ray=chosen != "local")
         return
-    from datastore.layout import Layout
-    from pipelines.build.executor import open_executor
-    from pipelines.build.progress import for_terminal
-    from pipelines.build.run import Build, check_target
+    from datastore.files.layout import Layout
+    from pipelines.execution.executor import open_executor
+    from pipelines.execution.progress import for_terminal
+    from pipelines.jobs.build import Build, check_target
 
     store = store.absolute()  # Workers of a cluster run in folders of their own.
     check_target(Layout(store))
@@ -178,9 +179,9 @@ def search(
     """Show the passages nearest to a query."""
     from datastore.view import Condition, View
     from pipelines.stores import Opening, open_stores
-    from retriever.asked import Asked, require_text
-    from retriever.ranking import Method, Seconds
-    from retriever.rerank import Decontamination, Refinement
+    from retriever.ranking.results import Method, Seconds
+    from retriever.refinement import Decontamination, Refinement
+    from retriever.refusals import Asked, require_text
     from retriever.shortfall import Shortfall, low_recall
     from serve.answerer import ranking_to_json, setting_to_json
 
@@ -233,7 +234,7 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Answer a question from the store, with citations."""
-    from retriever.asked import require_text
+    from retriever.refusals import require_text
 
     require_text([question])  # Before what takes seconds is imported.
     if passages < 1:

@@ -18,12 +18,12 @@ from pydantic import (
     model_validator,
 )
 
-from datastore.errors import RalmError
-from datastore.invalid import sentence
-from datastore.manifest import Device, Pooling
+from base.errors import RalmError
+from base.invalid import sentence
+from datastore.generations.manifest import Device, Pooling
 from pipelines.filters.chain import AnyRule
-from retriever.sizing import IndexKey, parse_bytes
-from retriever.usage import DEFAULT_ENCODER, Similarity, Usage
+from retriever.encoding.usage import DEFAULT_ENCODER, Similarity, Usage
+from retriever.index.sizing import IndexKey, parse_bytes
 
 # A passage carries its document's metadata: what a document has of them is there as often as it has passages.
 MAX_METADATA_BYTES = 16 * 2**10

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import orjson
 
-from datastore.layout import Layout
+from datastore.files.layout import Layout
 from datastore.schema import Document
 from lm.reader import TransformersReader
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
 from pipelines import show
-from pipelines.build.executor import ExecutorName, open_executor
-from pipelines.build.progress import for_terminal
-from pipelines.build.run import Build, check_target
 from pipelines.config import BuildConfig, SourceConfig
-from retriever.search import Retriever
+from pipelines.execution.executor import ExecutorName, open_executor
+from pipelines.execution.progress import for_terminal
+from pipelines.jobs.build import Build, check_target
+from retriever.local import Retriever
 from serve.answerer import Answerer
 
 QUESTIONS = (

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from datastore.errors import RalmError
-from datastore.names import did_you_mean
+from base.errors import RalmError
+from base.names import did_you_mean
 
 if TYPE_CHECKING:
     from pipelines.config import SourceConfig
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def locate(store: str) -> Path:
     """The folder of a store: itself, or the cache of one in object storage."""
-    from datastore import origin
+    from datastore.objects import origin
 
     return origin.locate(store)
 

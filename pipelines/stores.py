@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datastore.errors import RalmError
-from datastore.manifest import Device
-from datastore.origin import address_of
+from base.errors import RalmError
+from datastore.generations.manifest import Device
+from datastore.objects.origin import address_of
 
 if TYPE_CHECKING:
-    from retriever.loading import Place
-    from retriever.search import Retriever
+    from retriever.index.loading import Place
+    from retriever.local import Retriever
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def open_stores(paths: Sequence[Path], how: Opening) -> "Retriever":
 
 def _open(path: Path, how: Opening) -> "Retriever":
     """A retriever of one store, without encoder and index as yet."""
-    from retriever.search import Retriever
+    from retriever.local import Retriever
 
     if not how.searchers:
         return Retriever.open(path, how.encoder, how.device, how.place, how.query_encoder, words_only=True)
@@ -61,7 +61,7 @@ def _open(path: Path, how: Opening) -> "Retriever":
         raise RalmError("Searchers of a cluster take no --device and no --index-in: leave them out.")
     import ray
 
-    from pipelines.build.executor import start_ray
+    from pipelines.execution.executor import start_ray
     from retriever.cluster import ClusterRetriever
 
     if not ray.is_initialized():

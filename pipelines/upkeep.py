@@ -43,11 +43,11 @@ def add(
     workers: Workers = None,
 ) -> None:
     """Add documents to a store; run the same command again to resume one that was stopped."""
-    from datastore.generation import current
-    from datastore.layout import Layout
-    from pipelines.build.add import Addition
-    from pipelines.build.executor import open_executor
-    from pipelines.build.progress import for_terminal
+    from datastore.files.layout import Layout
+    from datastore.generations.generation import current
+    from pipelines.execution.executor import open_executor
+    from pipelines.execution.progress import for_terminal
+    from pipelines.jobs.add import Addition
 
     chosen, store = as_executor(executor), store.absolute()
     listed = tuple(named_sources(sources, domain, text_field))
@@ -80,7 +80,7 @@ def delete(
     yes: Yes = False,
 ) -> None:
     """Take documents down at once, by domain and id; later adds keep them out, `build --takedowns` too."""
-    from pipelines.build.delete import Deletion
+    from pipelines.jobs.delete import Deletion
 
     deletion = Deletion(store, tuple(ids or ()), ids_file, tuple(domain or ()), tuple(where or ()))
     meant = deletion.meant()
@@ -103,11 +103,11 @@ def compact(
     workers: Workers = None,
 ) -> None:
     """Rewrite shards without what is taken down, join small ones, and free what nobody reads any more."""
-    from datastore.generation import current
-    from datastore.layout import Layout
-    from pipelines.build.compact import Compaction
-    from pipelines.build.executor import open_executor
-    from pipelines.build.progress import for_terminal
+    from datastore.files.layout import Layout
+    from datastore.generations.generation import current
+    from pipelines.execution.executor import open_executor
+    from pipelines.execution.progress import for_terminal
+    from pipelines.jobs.compact import Compaction
 
     chosen, layout = as_executor(executor), Layout(store.absolute())
     before = current(layout)
@@ -118,10 +118,10 @@ def compact(
 
 def discard(store: Store, yes: Yes = False) -> None:
     """Give up an `add` or `compact` that was begun and not finished, and delete what it wrote."""
-    from datastore.generation import current
-    from datastore.layout import Layout
-    from pipelines.build.job import discard as give_up
-    from pipelines.build.status import unfinished_work
+    from datastore.files.layout import Layout
+    from datastore.generations.generation import current
+    from pipelines.execution.job import discard as give_up
+    from pipelines.jobs.status import unfinished_work
 
     layout = Layout(store)
     current(layout)  # Before the lock makes a folder of a mistyped name.
@@ -140,15 +140,15 @@ def sweep(
     older_than: Annotated[float, typer.Option(help="days; what a generation of that time needs stays")] = 7,
 ) -> None:
     """Delete from a bucket what only generations of before consist of, and what was never published."""
-    from datastore.layout import Layout
-    from datastore.sweep import sweep_objects
+    from datastore.files.layout import Layout
+    from datastore.generations.sweep import sweep_objects
 
     show.swept(store, sweep_objects(Layout(store), older_than))
 
 
 def status(store: Store) -> None:
     """Say what of a build is done and what is left."""
-    from pipelines.build.status import status as read_status
+    from pipelines.jobs.status import status as read_status
 
     show.status(store, read_status(store))
 
@@ -171,9 +171,9 @@ def card(
     query_encoder: QueryEncoderPlace = None,
 ) -> None:
     """Measure what each setting of a store's index finds and costs; `search --recall` chooses by it."""
-    from pipelines.build.card import measure_again
-    from pipelines.build.progress import for_terminal
-    from pipelines.evaluate.questions import read_questions
+    from pipelines.execution.progress import for_terminal
+    from pipelines.indexing.card import measure_again
+    from pipelines.questions import read_questions
 
     file = read_questions(questions, limit) if questions else None
     if file and file.warning:

@@ -1,8 +1,5 @@
 """Text to ranked passages. Knows the datastore; knows no language model and no HTTP."""
 
-import os
+from base.threads import sleep_soon
 
-# Read when PyTorch and FAISS are loaded: threads that wait for others sleep soon, and leave them their core.
-# The default, 300,000 turns of waiting, is what makes threads fight on a busy machine.
-if not os.environ.get("OMP_WAIT_POLICY"):
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+sleep_soon()

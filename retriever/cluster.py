@@ -17,24 +17,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError, Unavailable
-from datastore.generation import current_hash, open_current
-from datastore.layout import Layout
-from datastore.manifest import Manifest
+from base.errors import RalmError, Unavailable
+from datastore.files.layout import Layout
+from datastore.generations.generation import current_hash, open_current
+from datastore.generations.manifest import Manifest
 from datastore.schema import Passage
 from datastore.searchable import require_searchable
 from datastore.store import Datastore
 from datastore.view import View
-from retriever.candidates import Candidates, Ranked, by_codes
-from retriever.card import read_card, usable_card
-from retriever.checkpoint import moved
-from retriever.encoder import Encoder
-from retriever.index import Assigned, SearchIndex, read_trained
-from retriever.lexical import Lexical, add_frequencies
-from retriever.ranking import Ranking, Seconds, Setting
-from retriever.search import Retriever
+from retriever.encoding.checkpoint import moved
+from retriever.encoding.encoder import Encoder
+from retriever.index.faiss_index import Assigned, SearchIndex, read_trained
+from retriever.index.sizing import IndexKey
+from retriever.local import Retriever
+from retriever.ranking.candidates import Candidates, Ranked, by_codes
+from retriever.ranking.card import read_card, usable_card
+from retriever.ranking.lexical import Lexical, add_frequencies
+from retriever.ranking.results import Ranking, Seconds, Setting
 from retriever.searcher import Part, Searcher, Ticket, groups
-from retriever.sizing import IndexKey
 
 _log = logging.getLogger(__name__)
 # How long a searcher may take before its shards count as missing, in seconds.

@@ -7,18 +7,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from datastore.generation import current_hash
-from datastore.manifest import Device, Manifest
+from datastore.generations.generation import current_hash
+from datastore.generations.manifest import Device, Manifest
 from datastore.store import Datastore
-from retriever.card import Card, identity, read_card, usable_card
-from retriever.checkpoint import moved
-from retriever.lexical import Lexical, LexicalIndex
+from retriever.encoding.checkpoint import moved
+from retriever.ranking.card import Card, read_card, usable_card
+from retriever.ranking.lexical import Lexical, LexicalIndex
 
 if TYPE_CHECKING:
-    from retriever.encoder import Encoder
-    from retriever.index import CodeIndex
-    from retriever.loading import Place
-    from retriever.propose import Proposer
+    from retriever.encoding.encoder import Encoder
+    from retriever.index.faiss_index import CodeIndex
+    from retriever.index.loading import Place
+    from retriever.ranking.propose import Proposer
 
 
 class OpenedStore:
@@ -82,20 +82,20 @@ class OpenedStore:
     @cached_property
     def encoder(self) -> "Encoder":
         """What encodes queries."""
-        from retriever.encoder import Encoder
+        from retriever.encoding.encoder import Encoder
 
         return Encoder.open(moved(self.store.manifest.encoder, *self._found_at), self._device)
 
     @cached_property
     def index(self) -> "CodeIndex":
         """The codes that propose candidates."""
-        from retriever.loading import load
+        from retriever.index.loading import load
 
         return load(self.store.layout.root, self.store.manifest, self._device, self._place)
 
     @cached_property
     def _proposer(self) -> "Proposer":
-        from retriever.propose import Proposer
+        from retriever.ranking.propose import Proposer
 
         return Proposer(self.store, self.index)
 
@@ -150,7 +150,7 @@ class OpenedStore:
         found = type(self)(
             store,
             encoder if encoder is not None and encoder.is_of(now.encoder) else None,
-            self.__dict__.get("index") if identity(now) == identity(before) else None,
+            self.__dict__.get("index") if now.index_hash == before.index_hash else None,
             usable_card(layout, now),
             LexicalIndex.load(layout.root, store),
             self._place,

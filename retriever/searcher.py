@@ -11,23 +11,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError
-from datastore.generation import at_generation
+from base.errors import RalmError
+from datastore.files.hold import Hold
+from datastore.files.layout import Layout
+from datastore.generations.generation import at_generation
+from datastore.generations.manifest import Manifest
 from datastore.hiding import by_lists, without_later
-from datastore.hold import Hold
-from datastore.layout import Layout
-from datastore.manifest import Manifest
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
 from datastore.whole import require_whole
-from retriever.candidates import Candidates
-from retriever.card import identity
-from retriever.index import Assigned, SearchIndex
-from retriever.lexical import LexicalIndex
-from retriever.loading import in_memory
-from retriever.propose import Proposer
-from retriever.rescore import scores
+from retriever.index.faiss_index import Assigned, SearchIndex
+from retriever.index.loading import in_memory
+from retriever.ranking.candidates import Candidates
+from retriever.ranking.lexical import LexicalIndex
+from retriever.ranking.propose import Proposer
+from retriever.ranking.rescore import scores
 
 # Generations that a searcher holds at once.
 _GENERATIONS = 2
@@ -122,8 +121,8 @@ class Searcher:
         if ticket not in self._groups:
             manifest = self._manifest(ticket.generation, ticket.manifest)
             later = None if ticket.later is None else self._later(manifest, *ticket.later)
-            wanted = identity(part_of(manifest, ticket.shards))
-            same = [g.index for g in self._groups.values() if identity(g.store.manifest) == wanted]
+            wanted = part_of(manifest, ticket.shards).index_hash
+            same = [g.index for g in self._groups.values() if g.store.manifest.index_hash == wanted]
             group = _Group(self._layout, manifest, ticket.shards, same[0] if same else None, later)
             self._groups[ticket] = group
             while len(self._groups) > _GENERATIONS:

@@ -15,19 +15,19 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError
-from datastore.manifest import EncoderCard
+from base.errors import RalmError
+from datastore.generations.manifest import EncoderCard
 from datastore.schema import Passage
 from datastore.store import known_views
 from datastore.view import View
-from retriever.asked import require_some_lists
-from retriever.candidates import Candidates, Ranked, by_codes, shifted
-from retriever.lexical import Lexical, add_frequencies
-from retriever.ranking import Hit, Ranking, Seconds, Setting
-from retriever.search import Retriever
+from retriever.local import Retriever
+from retriever.ranking.candidates import Candidates, Ranked, by_codes, shifted
+from retriever.ranking.lexical import Lexical, add_frequencies
+from retriever.ranking.results import Hit, Ranking, Seconds, Setting
+from retriever.refusals import require_some_lists
 
 if TYPE_CHECKING:
-    from retriever.encoder import Encoder
+    from retriever.encoding.encoder import Encoder
 
 
 @dataclass(frozen=True, slots=True)

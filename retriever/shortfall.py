@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import islice
 
-from datastore.invalid import written
+from base.invalid import written
 from datastore.view import View
-from retriever.lexical import query_words
-from retriever.ranking import Method, Ranking, Setting
-from retriever.search import Retriever
+from retriever.local import Retriever
+from retriever.ranking.lexical import query_words
+from retriever.ranking.results import Method, Ranking, Setting
 
 # Passages that are looked at for an example of a metadata column.
 _EXAMPLES = 1000

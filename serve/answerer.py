@@ -15,9 +15,9 @@ from datastore.view import View
 from lm.citations import cite, cite_stream, cited
 from lm.conditioning import DEFAULT_BUDGET, Message, Source, messages, pack
 from lm.reading import Completion, Reader, Sampling, TextStream
-from retriever.asked import require_text
-from retriever.ranking import Hit, Method, Ranking, Setting
-from retriever.search import Retriever
+from retriever.local import Retriever
+from retriever.ranking.results import Hit, Method, Ranking, Setting
+from retriever.refusals import require_text
 
 DEFAULT_PASSAGES = 3
 # A small model that has answered goes on to another paragraph, about nothing.

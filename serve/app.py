@@ -13,8 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from datastore.errors import RalmError, Unavailable
-from datastore.invalid import sentence
+from base.errors import RalmError, Unavailable
+from base.invalid import sentence
 from lm.weights import ReaderError, ReaderStopped
 from serve.answerer import Answerer
 from serve.routes import router

@@ -2,7 +2,7 @@
 
 import socket
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 
 
 def listen(host: str, port: int) -> socket.socket:

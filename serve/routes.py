@@ -10,11 +10,11 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
-from datastore.numbers import dumps
+from base.numbers import dumps
 from lm.reading import Sampling, TextStream
 from lm.weights import ReaderStopped
-from retriever.ranking import Method, Seconds
-from retriever.search import Retriever
+from retriever.local import Retriever
+from retriever.ranking.results import Method, Seconds
 from retriever.shortfall import Shortfall
 from serve.answerer import Answerer, Prepared, ranking_to_json, setting_to_json
 from serve.schemas import ChatRequest, SearchReply, SearchRequest

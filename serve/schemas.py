@@ -13,10 +13,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from datastore.invalid import is_unicode
+from base.invalid import is_unicode
 from datastore.view import Condition, View
 from lm.conditioning import DEFAULT_BUDGET
-from retriever.rerank import Decontamination, Refinement
+from retriever.refinement import Decontamination, Refinement
 from serve.answerer import DEFAULT_PASSAGES
 
 # More hits than this in one reply are a dump, not an answer.

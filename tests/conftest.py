@@ -17,18 +17,18 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 from hypothesis import settings
 
-from datastore.layout import Layout
-from datastore.manifest import Manifest
-from datastore.sweep import Swept
+from datastore.files.layout import Layout
+from datastore.generations.manifest import Manifest
+from datastore.generations.sweep import Swept
 from lm.reader import TransformersReader
 from lm.weights import DEFAULT_READER
-from pipelines.build.add import Addition
-from pipelines.build.compact import Compaction
-from pipelines.build.delete import Deletion
-from pipelines.build.executor import Executor, LocalExecutor, open_executor
-from pipelines.build.progress import BuildProgress, Silent
-from pipelines.build.run import Build
 from pipelines.config import BuildConfig, SourceConfig
+from pipelines.execution.executor import Executor, LocalExecutor, open_executor
+from pipelines.execution.progress import BuildProgress, Silent
+from pipelines.jobs.add import Addition
+from pipelines.jobs.build import Build
+from pipelines.jobs.compact import Compaction
+from pipelines.jobs.delete import Deletion
 from tests.corpus import documents, write_lines
 from tests.faults import Builder
 from tests.objects import CuttingProxy, ObjectServer, object_server
@@ -147,7 +147,7 @@ def ray_cluster() -> Iterator[None]:
     """One local Ray for all tests that need it: starting it takes seconds."""
     import ray
 
-    from pipelines.build.executor import start_ray
+    from pipelines.execution.executor import start_ray
 
     start_ray(2)
     yield

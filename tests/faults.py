@@ -88,12 +88,13 @@ class Builder:
 
 
 def _child(fault: Fault, report: Path) -> None:
-    from datastore import layout
-    from datastore.errors import RalmError
-    from pipelines.build.executor import open_executor
-    from tests.pipelines.build.overlap import overlap
+    from base.errors import RalmError
+    from datastore.files import writing
+    from datastore.files.layout import Layout
+    from pipelines.execution.executor import open_executor
+    from tests.pipelines.overlap import overlap
 
-    rename = layout.replace
+    rename = writing.replace
 
     def die(target: Path) -> None:
         report.write_text(f"{fault.when} the rename of {target.relative_to(fault.store)}")
@@ -107,12 +108,12 @@ def _child(fault: Fault, report: Path) -> None:
         if hit and fault.when == "after":
             die(target)
 
-    layout.replace = replace
+    writing.replace = replace
     if fault.overlap:
         overlap(setattr)
     try:
         with open_executor("local", fault.workers) as executor:
-            _job(fault, layout.Layout(Path(fault.store)), executor).run()
+            _job(fault, Layout(Path(fault.store)), executor).run()
     except RalmError as error:
         report.write_text(str(error))
         os._exit(2)
@@ -122,11 +123,11 @@ def _child(fault: Fault, report: Path) -> None:
 
 
 def _job(fault: Fault, layout: Any, executor: Any) -> Any:
-    from pipelines.build.add import Addition
-    from pipelines.build.compact import Compaction
-    from pipelines.build.progress import Silent
-    from pipelines.build.run import Build
     from pipelines.config import BuildConfig, SourceConfig
+    from pipelines.execution.progress import Silent
+    from pipelines.jobs.add import Addition
+    from pipelines.jobs.build import Build
+    from pipelines.jobs.compact import Compaction
 
     if fault.config:
         return Build(layout, BuildConfig.model_validate(fault.config), executor, Silent())
@@ -140,9 +141,7 @@ def _serve() -> None:
     import faiss  # noqa: F401
     import sentence_transformers  # noqa: F401
 
-    import pipelines.build.compact
-    import pipelines.build.run  # noqa: F401
-    from retriever.encoder import quiet_imports
+    from retriever.encoding.encoder import quiet_imports
 
     quiet_imports()
     report = Path(os.environ.get("TMPDIR", "/tmp")) / f"faults-{os.getpid()}"

@@ -6,16 +6,16 @@ from functools import lru_cache
 
 import numpy as np
 
-from datastore.generation import publish
-from datastore.layout import Layout
-from datastore.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, ShardEntry
+from datastore.files.layout import Layout
+from datastore.generations.generation import publish
+from datastore.generations.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, ShardEntry
 from datastore.schema import Passage, passages_to_batch
 from datastore.store import Datastore
-from pipelines.build.parts import write_batch
-from retriever.index import encode, has_codec, to_bytes, train, untrained
-from retriever.loading import in_memory
-from retriever.search import Retriever
-from retriever.sizing import IndexKey
+from pipelines.passages.parts import write_batch
+from retriever.index.faiss_index import encode, has_codec, to_bytes, train, untrained
+from retriever.index.loading import in_memory
+from retriever.index.sizing import IndexKey
+from retriever.local import Retriever
 
 DIMENSION = 8
 

@@ -47,12 +47,12 @@ class Lives:
 def _live(text, rows, dimension, root):
     """Train, write, load, search whole and in a view, re-score, measure: as builds and searches do."""
     from datastore.view import View
-    from retriever.index import to_bytes, train
-    from retriever.loading import on_disk
-    from retriever.measuring import measure
-    from retriever.probation import train_apart
-    from retriever.ranking import Setting
-    from retriever.sizing import IndexKey
+    from retriever.index.faiss_index import to_bytes, train
+    from retriever.index.loading import on_disk
+    from retriever.index.probation import train_apart
+    from retriever.index.sizing import IndexKey
+    from retriever.ranking.measuring import measure
+    from retriever.ranking.results import Setting
     from tests import given
 
     key = IndexKey.parse(text)
@@ -77,7 +77,7 @@ def _live(text, rows, dimension, root):
 
 
 def _outcome(text, rows, dimension):
-    from datastore.errors import RalmError
+    from base.errors import RalmError
 
     base = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=base) as root:
@@ -106,7 +106,12 @@ def _apart(text, rows, dimension):
 
 if __name__ == "__main__":
     # Once, before there are children: it takes longer than most of their lives.
-    for module in ("retriever.measuring", "retriever.loading", "retriever.probation", "tests.given"):
+    for module in (
+        "retriever.ranking.measuring",
+        "retriever.index.loading",
+        "retriever.index.probation",
+        "tests.given",
+    ):
         importlib.import_module(module)
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_apart(*json.loads(line))) + "\n")

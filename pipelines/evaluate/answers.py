@@ -8,11 +8,11 @@ import numpy as np
 from datastore.store import Datastore
 from lm.conditioning import DEFAULT_BUDGET, messages, pack
 from lm.reading import Reader, Sampling
-from pipelines.build.progress import BuildProgress, Silent, shown
 from pipelines.evaluate.metrics import contains, exact_match
-from pipelines.evaluate.questions import Question
 from pipelines.evaluate.scaling import Point, Study, point
-from retriever.ranking import Ranking
+from pipelines.execution.progress import BuildProgress, Silent, shown
+from pipelines.questions import Question
+from retriever.ranking.results import Ranking
 from serve.answerer import source_of
 
 _BATCH = 8

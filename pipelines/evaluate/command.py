@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from lm.weights import DEFAULT_QUANTIZATION, require_quantization, require_reader
 from pipelines import show
 from pipelines.options import EncoderPlace, QuantizationName, QueryEncoderPlace, Store
@@ -29,10 +29,10 @@ def scaling(
     query_encoder: QueryEncoderPlace = None,
 ) -> None:
     """Draw how retrieval and answers improve as the datastore grows."""
-    from pipelines.build.progress import for_terminal
     from pipelines.evaluate.scaling import Study
     from pipelines.evaluate.scaling import run as run_study
-    from retriever.ranking import Method
+    from pipelines.execution.progress import for_terminal
+    from retriever.ranking.results import Method
 
     try:
         shares = tuple(sorted({float(part) for part in fractions.split(",")}))

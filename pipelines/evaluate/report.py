@@ -8,8 +8,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datastore.errors import RalmError
-from datastore.layout import atomic_write
+from base.errors import RalmError
+from datastore.files.writing import atomic_write
 from pipelines.evaluate.scaling import Curve, Point, as_columns
 
 

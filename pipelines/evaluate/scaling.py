@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from datastore.store import Datastore
 from datastore.view import View
 from lm.weights import DEFAULT_QUANTIZATION
-from pipelines.build.progress import BuildProgress, Silent, shown
 from pipelines.evaluate.metrics import confidence, contains, first_rank
-from pipelines.evaluate.questions import Question, read_questions
-from retriever.ranking import DENSE, Method, Ranking, Setting
-from retriever.search import Retriever
+from pipelines.execution.progress import BuildProgress, Silent, shown
+from pipelines.questions import Question, read_questions
+from retriever.local import Retriever
+from retriever.ranking.results import DENSE, Method, Ranking, Setting
 
 if TYPE_CHECKING:
     from lm.reading import Reader

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from pipelines.filters.rule import Rejected, Rule, Verdict
 from pipelines.filters.text import Text
 from pipelines.readers.foreign import ask

@@ -8,13 +8,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from pipelines.plan.corpus import Corpus
 from pipelines.plan.encoder import EncoderShape
 from pipelines.plan.figure import Figure
 from pipelines.plan.rates import Rates
-from retriever.probation import require_usable
-from retriever.sizing import IndexKey, choose_key, list_count
+from retriever.index.probation import require_usable
+from retriever.index.sizing import IndexKey, choose_key, list_count
 
 Device = Literal["cores", "GPUs"]
 

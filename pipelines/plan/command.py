@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from pipelines import show
 from pipelines.options import AsJson, TextFields, named_sources
-from retriever.usage import DEFAULT_ENCODER
+from retriever.encoding.usage import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
     from pipelines.plan.encoder import EncoderShape
@@ -70,7 +70,7 @@ def plan(
     from pipelines.plan.rates import load_rates
     from pipelines.plan.tables import show_plan, to_json
     from pipelines.show.ignored import ignored
-    from retriever.sizing import parse_bytes
+    from retriever.index.sizing import parse_bytes
 
     if bool(sources) == bool(tokens):
         raise RalmError("Nothing says what to plan for: give either --tokens 1.4T or files to sample.")
@@ -107,7 +107,7 @@ def plan(
     if tokens:
         corpus = Corpus.of_tokens(parse_count(tokens, "--tokens"), shape, rates)
     else:
-        from pipelines.build.estimate import foresee
+        from pipelines.jobs.estimate import foresee
 
         foreseen = foresee(config)
         corpus, unread = Corpus.of_sample(foreseen), ignored(foreseen.ignored)
@@ -127,7 +127,7 @@ def _shape(name: str, dimension: int | None, parameters: str | None, tokens: int
     """The encoder as it is given, or as its folder says."""
     from pipelines.plan.corpus import parse_count
     from pipelines.plan.encoder import EncoderShape
-    from retriever.checkpoint import Checkpoint
+    from retriever.encoding.checkpoint import Checkpoint
 
     if dimension is not None and parameters is not None:
         counted = parse_count(parameters, "--encoder-parameters")

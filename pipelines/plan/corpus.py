@@ -4,8 +4,8 @@ import math
 import re
 from dataclasses import dataclass
 
-from datastore.errors import RalmError
-from pipelines.build.estimate import Foreseen
+from base.errors import RalmError
+from pipelines.jobs.estimate import Foreseen
 from pipelines.plan.encoder import EncoderShape
 from pipelines.plan.rates import Rates
 

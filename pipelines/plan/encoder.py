@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from datastore.errors import RalmError
-from datastore.layout import read_json
-from retriever.checkpoint import Checkpoint
+from base.errors import RalmError
+from datastore.files.json import read_json
+from retriever.encoding.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """The machine at hand: the cores and GPUs that a plan for files on it reckons with, unless told of others."""
 
-import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+
+from base.threads import cores
 
 # Its drivers answer in a second, or hang.
 _SECONDS = 20
@@ -33,7 +34,7 @@ class Machine:
 
 def at_hand() -> Machine:
     """This machine."""
-    return Machine(len(os.sched_getaffinity(0)), _gpus())
+    return Machine(cores(), _gpus())
 
 
 def _gpus() -> tuple[str, ...]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from datastore.errors import RalmError
-from datastore.names import did_you_mean
-from pipelines.build.energy import CORE_WATTS, GPU_WATTS
+from base.errors import RalmError
+from base.names import did_you_mean
 from pipelines.config import read_mapping
+from pipelines.execution.energy import CORE_WATTS, GPU_WATTS
 from pipelines.plan.encoder import MINILM
 from pipelines.plan.figure import Figure
 from pipelines.plan.machine import Machine

@@ -1,1 +1,1 @@
-"""From the files of a corpus to documents: one module for each format."""
+"""Files to records, a module for each format. Knows documents; knows no build, index or encoder."""

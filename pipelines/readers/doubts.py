@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from datastore.schema import Document
-from pipelines.readers.decompress import Damage, Decompressed, next_sound_frame
+from pipelines.readers.bytes.decompress import Damage, Decompressed, next_sound_frame
 from pipelines.readers.formats import compression
 from pipelines.readers.records import Doubtful, Intake, Record, one_line
 

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 
 Arguments = ParamSpec("Arguments")
 Found = TypeVar("Found")

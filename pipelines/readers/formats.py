@@ -78,6 +78,6 @@ def compression(path: str) -> str | None:
 
 def _suffixes(path: str) -> list[str]:
     # Here, for the command line names formats before it needs files.
-    from pipelines.readers.files import last_part
+    from pipelines.readers.bytes.files import last_part
 
     return [suffix.lower() for suffix in PurePath(last_part(path)).suffixes]

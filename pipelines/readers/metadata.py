@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from datastore.numbers import simplest
+from base.numbers import simplest
 from datastore.schema import Scalar, dump_metadata
 
 # Dolma calls it `metadata`, RedPajama `meta`: an object of what else is known of a record.

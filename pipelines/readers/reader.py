@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
-from pipelines.readers import delimited, documents, hub, json_file, jsonl, mediawiki, pages, parquet, warc
+from pipelines.readers.documents import documents
 from pipelines.readers.formats import Segment
+from pipelines.readers.json import json_file, jsonl
 from pipelines.readers.records import Intake, Record
+from pipelines.readers.tables import delimited, hub, parquet
+from pipelines.readers.web import pages, warc
+from pipelines.readers.wiki import mediawiki
 
 _READERS: dict[str, Callable[[Segment, Intake], Iterator[Record]]] = {
     "jsonl": jsonl.read,

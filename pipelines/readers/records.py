@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from datastore.errors import Unavailable
-from datastore.numbers import simplest
+from base.errors import Unavailable
+from base.numbers import simplest
 from datastore.schema import Document, Scalar
 from pipelines.config import MAX_METADATA_BYTES, SourceConfig
 from pipelines.readers.foreign import Refused, ask

@@ -2,7 +2,7 @@
 
 import re
 
-from datastore.numbers import fraction, whole
+from base.numbers import fraction, whole
 from datastore.schema import Scalar
 
 # No leading zeros or plus sign: those are codes and telephone numbers.

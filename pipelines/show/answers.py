@@ -8,13 +8,13 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from lm.weights import to_convert
-from pipelines.build.progress import amount
+from pipelines.execution.progress import amount
 from pipelines.show.terminal import console, print_json
 
 if TYPE_CHECKING:
     from datastore.schema import Passage
     from lm.reading import Reader
-    from retriever.ranking import Hit, Ranking
+    from retriever.ranking.results import Hit, Ranking
     from serve.answerer import Answer
 
 _SHOWN_CHARACTERS = 600

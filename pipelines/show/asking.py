@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 
 
 def confirmed(what: str, yes: bool) -> bool:

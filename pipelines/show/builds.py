@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datastore.layout import Layout
-from datastore.manifest import DOUBTFUL, EncoderCard, Manifest
-from datastore.origin import address_of
-from pipelines.build.contamination import sought
-from pipelines.build.measured import of_embedding
-from pipelines.build.progress import amount, duration
+from datastore.files.layout import Layout
+from datastore.generations.manifest import DOUBTFUL, EncoderCard, Manifest
+from datastore.objects.origin import address_of
+from pipelines.contamination.contamination import sought
+from pipelines.execution.measured import of_embedding
+from pipelines.execution.progress import amount, duration
 from pipelines.show.counts import doubtful, dropped, known_ids, named, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored, ignored_by
 from pipelines.show.terminal import console, print_rows
@@ -16,7 +16,7 @@ from pipelines.show.unreadable import unreadable
 from pipelines.took import speed
 
 if TYPE_CHECKING:
-    from pipelines.build.estimate import Estimate
+    from pipelines.jobs.estimate import Estimate
 
 
 def dry_run(found: "Estimate", workers: int, with_ray: bool) -> None:

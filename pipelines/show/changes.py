@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from datastore.layout import Layout
-from datastore.manifest import DOUBTFUL, Manifest
-from datastore.origin import Origin, address_of
-from pipelines.build.progress import amount, duration
+from datastore.files.layout import Layout
+from datastore.generations.manifest import DOUBTFUL, Manifest
+from datastore.objects.origin import Origin, address_of
+from pipelines.execution.progress import amount, duration
 from pipelines.show.counts import doubtful, dropped, known_ids, named, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored_by
 from pipelines.show.terminal import console, print_rows
 from pipelines.show.unreadable import unreadable
 
 if TYPE_CHECKING:
-    from datastore.sweep import Swept
+    from datastore.generations.sweep import Swept
     from datastore.takedown import Takedown
-    from pipelines.build.delete import Meant
-    from pipelines.build.status import Work
+    from pipelines.jobs.delete import Meant
+    from pipelines.jobs.status import Work
 
 _SHOWN_DOCUMENTS = 10
 _SHOWN_DOMAINS = 5

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from datastore.manifest import DOUBTFUL
-from pipelines.build.contamination import BY
-from pipelines.build.lines import REPEATED
-from pipelines.build.progress import amount
-from pipelines.build.read import LEFT_OUT
-from pipelines.build.unknown import unknown
+from datastore.generations.manifest import DOUBTFUL
+from pipelines.contamination.contamination import BY
+from pipelines.corpus.read import LEFT_OUT
+from pipelines.duplicates.lines import REPEATED
+from pipelines.execution.progress import amount
+from pipelines.passages.unknown import unknown
 from pipelines.show.terminal import console
 
 

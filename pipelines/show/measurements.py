@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.build.progress import amount
+from pipelines.execution.progress import amount
 from pipelines.show.terminal import console
 
 if TYPE_CHECKING:
     from pipelines.evaluate.scaling import Curve
-    from retriever.card import Card
+    from retriever.ranking.card import Card
 
 
 def card(found: "Card") -> None:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from datastore.origin import address_of
-from pipelines.build.measured import total as total_of
-from pipelines.build.progress import amount
+from datastore.objects.origin import address_of
+from pipelines.execution.measured import total as total_of
+from pipelines.execution.progress import amount
 from pipelines.show.counts import dropped, named, unknown_tokens, warn_of_unknown
 from pipelines.show.terminal import console
 from pipelines.took import notes, speed, worked
 
 if TYPE_CHECKING:
-    from pipelines.build.status import JobStatus, Status
+    from pipelines.jobs.status import JobStatus, Status
 
 
 def status(store: Path, found: "Status") -> None:

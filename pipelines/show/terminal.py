@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from datastore.numbers import dumps
+from base.numbers import dumps
 
 console = Console(highlight=False)
 

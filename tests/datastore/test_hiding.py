@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datastore.generation import current
+from datastore.generations.generation import current
 from datastore.hiding import without_later
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down

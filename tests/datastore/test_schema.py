@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastore.numbers import fraction
+from base.numbers import fraction
 from datastore.schema import (
     Document,
     Passage,

@@ -1,8 +1,8 @@
 import pytest
 
-from datastore.errors import RalmError
-from datastore.generation import current, publish
-from datastore.layout import Layout
+from base.errors import RalmError
+from datastore.files.layout import Layout
+from datastore.generations.generation import current, publish
 from datastore.store import Datastore
 from datastore.verify import verify
 from tests.conftest import delete, flip

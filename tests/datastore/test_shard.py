@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from datastore.errors import RalmError
-from datastore.generation import current
-from datastore.layout import Layout, save_array
+from base.errors import RalmError
+from datastore.files.layout import Layout
+from datastore.files.writing import save_array
+from datastore.generations.generation import current
 from datastore.shard import file_problem, open_array, open_passages, open_shard, shard_keys
 from datastore.store import Datastore
 from tests.conftest import flip

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from datastore.errors import RalmError
-from datastore.layout import write_json
+from base.errors import RalmError
+from datastore.files.json import write_json
 from datastore.store import Datastore
 from tests.corpus import documents
 

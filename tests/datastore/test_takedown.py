@@ -4,9 +4,9 @@ import threading
 import numpy as np
 import pytest
 
-from datastore.errors import RalmError
-from datastore.generation import current
-from datastore.layout import Layout
+from base.errors import RalmError
+from datastore.files.layout import Layout
+from datastore.generations.generation import current
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, matching, take_down
 from datastore.verify import verify

@@ -5,15 +5,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from datastore.errors import RalmError
-from datastore.generation import current, publish
-from datastore.layout import Layout
-from datastore.manifest import FileEntry
+from base.errors import RalmError
+from datastore.files.layout import Layout
+from datastore.generations.generation import current, publish
+from datastore.generations.manifest import FileEntry
 from datastore.schema import passages_to_batch
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.verify import verify
-from pipelines.build.parts import write_batch
+from pipelines.passages.parts import write_batch
 from tests.conftest import add_to, build_store, compact, delete, flip
 from tests.corpus import documents, write_lines
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastore.errors import RalmError
-from datastore.numbers import loads
+from base.errors import RalmError
+from base.numbers import loads
 from datastore.schema import dump_metadata, load_metadata
 from datastore.view import Condition, View, mix
 

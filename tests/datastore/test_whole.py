@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastore.errors import RalmError
-from datastore.layout import Layout
+from base.errors import RalmError
+from datastore.files.layout import Layout
 from datastore.whole import compare, require_whole
 
 DATA = bytes(range(256)) * 20

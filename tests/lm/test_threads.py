@@ -3,9 +3,10 @@ import os
 import pytest
 import torch
 
+from base.threads import cores
 from lm.reader import TransformersReader
 from lm.reading import Sampling
-from lm.threads import Pace, cores, free_cores, paced
+from lm.threads import Pace, free_cores, paced
 
 SMALL, LARGE = 1 << 20, 1 << 33
 
@@ -43,15 +44,6 @@ def test_cores_are_free_on_which_nobody_else_runs(tmp_path, monkeypatch, running
 
 def test_a_system_that_does_not_tell_has_all_its_cores(tmp_path):
     assert free_cores(tmp_path) == cores(tmp_path) == len(os.sched_getaffinity(0))
-
-
-@pytest.mark.parametrize(
-    ("said", "most"), [("max 100000", 8), ("200000 100000", 2), ("50000 100000", 1), ("?", 8)]
-)
-def test_a_quota_is_kept(tmp_path, monkeypatch, said, most):
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(8))
-    (tmp_path / "cpu.max").write_text(said)
-    assert cores(tmp_path) == most
 
 
 def test_a_small_model_takes_one_thread_for_each_token(free, monkeypatch):

@@ -5,9 +5,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastore.errors import RalmError
-from pipelines.build.names import source_names
+from base.errors import RalmError
 from pipelines.config import BuildConfig, Decontamination, SourceConfig, checked_config, load_config
+from pipelines.corpus.source_names import source_names
 
 
 def test_a_file_is_read_and_overrides_win(tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from pipelines.options import as_device, as_executor, as_place, named_sources
 
 

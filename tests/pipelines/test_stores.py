@@ -2,9 +2,9 @@ import shutil
 
 import pytest
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from pipelines.stores import Opening, open_stores
-from retriever.search import Retriever
+from retriever.local import Retriever
 from retriever.several import SeveralRetriever
 
 

@@ -5,8 +5,8 @@ from io import StringIO
 
 import pytest
 
-from datastore.generation import current
-from datastore.layout import Layout
+from datastore.files.layout import Layout
+from datastore.generations.generation import current
 from tests.conftest import tree
 from tests.corpus import documents, questions, write_lines
 

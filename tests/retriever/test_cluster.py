@@ -6,13 +6,13 @@ import time
 import numpy as np
 import pytest
 
-from datastore.errors import RalmError, Unavailable
+from base.errors import RalmError, Unavailable
 from datastore.store import Datastore
 from datastore.view import Condition, View
-from retriever.candidates import Candidates, by_codes
 from retriever.cluster import ClusterRetriever, joined
-from retriever.ranking import Method, Setting
-from retriever.search import Retriever
+from retriever.local import Retriever
+from retriever.ranking.candidates import Candidates, by_codes
+from retriever.ranking.results import Method, Setting
 from retriever.searcher import Part
 from retriever.several import SeveralRetriever
 from tests.conftest import add_to, build_store, compact, delete, flip
@@ -54,7 +54,7 @@ def test_many_searchers_answer_as_one_does(pair, name, monkeypatch):
             mine = local.search_many(TEXTS, VIEWS, k, setting, Method(name))
             assert front.search_many(TEXTS, VIEWS, k, setting, Method(name)) == mine
     with monkeypatch.context() as few:
-        few.setattr("retriever.search._TOGETHER", 2)
+        few.setattr("retriever.local._TOGETHER", 2)
         assert front.search_many(TEXTS, VIEWS, k, setting, Method(name)) == mine
 
 

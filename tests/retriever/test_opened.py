@@ -2,9 +2,9 @@
 
 import pytest
 
-from datastore.errors import RalmError
-from retriever.ranking import Method
-from retriever.search import Retriever
+from base.errors import RalmError
+from retriever.local import Retriever
+from retriever.ranking.results import Method
 from retriever.several import SeveralRetriever
 from tests.conftest import add_to, compact, delete, flip
 from tests.corpus import documents, write_lines

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastore.errors import RalmError
-from datastore.generation import current
+from base.errors import RalmError
+from datastore.generations.generation import current
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import View
-from retriever.loading import in_memory
-from retriever.propose import Proposer
-from retriever.rescore import scores
+from retriever.index.loading import in_memory
+from retriever.ranking.propose import Proposer
+from retriever.ranking.rescore import scores
 from retriever.searcher import Searcher, Ticket, groups, part_of
 from tests.given import make_store, passage, random_vectors
 

@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from datastore.view import Condition, View
 from retriever.cluster import ClusterRetriever
-from retriever.ranking import Method, Setting
-from retriever.rerank import Refinement
-from retriever.search import Retriever
+from retriever.local import Retriever
+from retriever.ranking.results import Method, Setting
+from retriever.refinement import Refinement
 from retriever.several import SeveralRetriever
 from tests.conftest import build_store, compact, delete
 from tests.corpus import documents, questions, write_lines

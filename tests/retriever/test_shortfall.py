@@ -3,10 +3,10 @@ import pytest
 
 from datastore.schema import Passage
 from datastore.view import Condition, View
-from retriever.card import Card, Rung
-from retriever.loading import in_memory
-from retriever.ranking import DENSE, Hit, Method, Ranking, Setting
-from retriever.search import Retriever
+from retriever.index.loading import in_memory
+from retriever.local import Retriever
+from retriever.ranking.card import Card, Rung
+from retriever.ranking.results import DENSE, Hit, Method, Ranking, Setting
 from retriever.several import SeveralRetriever, SeveralSettings
 from retriever.shortfall import Shortfall, low_recall
 from tests.given import GivenVectors, make_store, random_vectors

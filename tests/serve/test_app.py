@@ -16,8 +16,8 @@ import openai
 import pytest
 from fastapi.testclient import TestClient
 
-from datastore.errors import RalmError, Unavailable
-from retriever.search import Retriever
+from base.errors import RalmError, Unavailable
+from retriever.local import Retriever
 from serve.answerer import Answerer
 from serve.app import create_app
 from tests.conftest import add_to, compact, delete, flip

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from serve.listening import listen
 
 

@@ -3,9 +3,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from datastore.errors import RalmError
-from datastore.invalid import sentence
-from retriever.rerank import Decontamination, Refinement
+from base.errors import RalmError
+from base.invalid import sentence
+from retriever.refinement import Decontamination, Refinement
 from serve.schemas import ChatMessage, ChatRequest, SearchRequest
 
 USER = {"role": "user", "content": "Why?"}

@@ -4,9 +4,9 @@ import orjson
 
 from lm.reading import Completion
 from lm.weights import DEFAULT_READER
-from pipelines.build.progress import Silent
 from pipelines.evaluate.answers import answer_once
 from pipelines.evaluate.scaling import Study, run
+from pipelines.execution.progress import Silent
 from tests.corpus import questions, write_lines
 
 

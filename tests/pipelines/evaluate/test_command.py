@@ -5,7 +5,7 @@ from tests.corpus import questions, write_lines
 
 def test_a_curve_from_the_command_line(tmp_path, store, ralm, monkeypatch):
     monkeypatch.setattr("pipelines.evaluate.scaling._TOGETHER", 5)
-    monkeypatch.setattr("pipelines.build.progress._LINE_SECONDS", 0.0)
+    monkeypatch.setattr("pipelines.execution.progress._LINE_SECONDS", 0.0)
     asked = write_lines(tmp_path / "q.jsonl", questions())
     code, out, err = ralm(
         "eval",

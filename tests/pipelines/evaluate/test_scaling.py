@@ -2,16 +2,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from datastore.store import Datastore
 from datastore.view import View
 from lm.weights import ReaderError
-from pipelines.build.progress import Silent
 from pipelines.evaluate.metrics import contains
-from pipelines.evaluate.questions import load_questions
 from pipelines.evaluate.scaling import Study, exhaustive, run, view_size
-from retriever.ranking import Method, Setting
-from retriever.search import Retriever
+from pipelines.execution.progress import Silent
+from pipelines.questions import load_questions
+from retriever.local import Retriever
+from retriever.ranking.results import Method, Setting
 from tests.conftest import build_store
 from tests.corpus import questions, write_lines
 

@@ -1,6 +1,6 @@
 import pytest
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from datastore.schema import Document
 from datastore.takedown import Takedown, Takedowns
 from pipelines.config import checked_config

@@ -1,6 +1,6 @@
 import pytest
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from datastore.schema import Document
 from pipelines.filters.fasttext import Language, Quality, content_of, load_model
 from pipelines.filters.rule import Rejected

@@ -8,7 +8,7 @@ from pipelines.plan.arithmetic import codes_bytes, encoding_seconds, machine, ma
 from pipelines.plan.corpus import Corpus
 from pipelines.plan.encoder import MINILM, EncoderShape
 from pipelines.plan.rates import Rates
-from retriever.sizing import IndexKey, choose_key
+from retriever.index.sizing import IndexKey, choose_key
 
 GIB = 2**30
 tokens = st.integers(10**3, 10**14)

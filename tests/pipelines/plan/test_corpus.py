@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastore.errors import RalmError
-from pipelines.build.estimate import Foreseen
+from base.errors import RalmError
+from pipelines.jobs.estimate import Foreseen
 from pipelines.plan.corpus import Corpus, parse_count
 from pipelines.plan.encoder import MINILM
 from pipelines.plan.rates import Rates

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from pipelines.plan.encoder import MINILM, EncoderShape
-from retriever.checkpoint import Checkpoint
-from retriever.usage import DEFAULT_ENCODER
+from retriever.encoding.checkpoint import Checkpoint
+from retriever.encoding.usage import DEFAULT_ENCODER
 
 
 def test_the_packaged_encoder_is_the_one_the_rates_were_measured_with():

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from pipelines.plan.rates import RESULTS, Rates, load_rates
 
 HEADINGS = [

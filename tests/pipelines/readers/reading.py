@@ -3,8 +3,8 @@
 import json
 from xml.sax.saxutils import escape
 
-from pipelines.build.names import short
 from pipelines.config import SourceConfig
+from pipelines.corpus.source_names import short
 from pipelines.readers.formats import Segment
 from pipelines.readers.reader import RecordReader
 

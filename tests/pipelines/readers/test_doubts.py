@@ -5,7 +5,7 @@ import pytest
 
 from datastore.schema import Document
 from pipelines.config import SourceConfig
-from pipelines.readers.decompress import Decompressed
+from pipelines.readers.bytes.decompress import Decompressed
 from pipelines.readers.doubts import Doubts, behind, goes_on
 from pipelines.readers.records import Blank, Intake
 

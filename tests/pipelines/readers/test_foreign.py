@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastore.errors import Unavailable
+from base.errors import Unavailable
 from pipelines.readers.foreign import Refused, ask, said
 
 KINDS = sorted(

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from datastore.schema import Document
 from pipelines.config import Format
 from tests.pipelines.readers.reading import END, HEAD, lines, page, read, record
@@ -82,12 +82,12 @@ def test_whatever_a_library_raises_about_a_record_costs_that_record(
 @pytest.mark.parametrize(
     ("kind", "function"),
     [
-        ("html", "pipelines.readers.pages.text_of_html"),
-        ("warc", "pipelines.readers.warc._media_type"),
-        ("mediawiki", "pipelines.readers.wikitext._render"),
+        ("html", "pipelines.readers.web.pages.text_of_html"),
+        ("warc", "pipelines.readers.web.warc._media_type"),
+        ("mediawiki", "pipelines.readers.wiki.wikitext._render"),
         ("jsonl", "pipelines.readers.records.metadata_of"),
-        ("parquet", "pipelines.readers.parquet.kept"),
-        ("parquet", "pipelines.readers.parquet.value_of"),
+        ("parquet", "pipelines.readers.tables.parquet.kept"),
+        ("parquet", "pipelines.readers.tables.parquet.value_of"),
     ],
 )
 def test_a_defect_of_ours_is_no_records_reason(tmp_path, monkeypatch, kind, function):

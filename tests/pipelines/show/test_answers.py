@@ -6,7 +6,7 @@ from rich.console import Console
 from datastore.schema import Passage
 from lm.reading import Completion
 from pipelines.show.answers import answer, hits, loading, serving
-from retriever.ranking import Hit, Ranking
+from retriever.ranking.results import Hit, Ranking
 from serve.answerer import Answer, Citation
 
 READER = SimpleNamespace(name="small", quantization="int8", bytes=135_000_000)

@@ -3,7 +3,7 @@ from io import StringIO
 
 import pytest
 
-from datastore.errors import RalmError
+from base.errors import RalmError
 from pipelines.show.asking import confirmed
 
 

@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from datastore.layout import Layout, write_json
-from pipelines.build.estimate import Estimate, Foreseen
+from datastore.files.json import write_json
+from datastore.files.layout import Layout
+from pipelines.jobs.estimate import Estimate, Foreseen
 from pipelines.show.builds import built, dry_run
 from tests.given import make_store, random_vectors
 

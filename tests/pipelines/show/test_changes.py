@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from datastore.sweep import Swept
+from datastore.generations.sweep import Swept
 from datastore.takedown import Takedown
-from pipelines.build.delete import Meant
+from pipelines.jobs.delete import Meant
 from pipelines.show.changes import added, compacted, deleted, discarded, swept, to_delete, would_delete
 from tests.given import make_store, random_vectors
 

@@ -1,5 +1,5 @@
-from pipelines.build.contamination import BY
-from pipelines.build.lines import REPEATED
+from pipelines.contamination.contamination import BY
+from pipelines.duplicates.lines import REPEATED
 from pipelines.show.counts import dropped, named
 
 

@@ -1,4 +1,5 @@
-from datastore.layout import Layout, write_json
+from datastore.files.json import write_json
+from datastore.files.layout import Layout
 from pipelines.show.ignored import ignored, ignored_by
 
 

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from pipelines.evaluate.scaling import Curve, Point, Study
 from pipelines.show.measurements import card, curve
-from retriever.card import Card, Rung
+from retriever.ranking.card import Card, Rung
 
 
 def test_a_setting_that_is_slower_and_finds_no_more_is_not_shown(capsys):

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from pipelines.build.measured import Measured
-from pipelines.build.status import JobStatus, StageStatus, Status
+from pipelines.execution.measured import Measured
+from pipelines.jobs.status import JobStatus, StageStatus, Status
 from pipelines.show.state import status, verified
 
 STORE = Path("/stores/towns")

@@ -1,1 +1,0 @@
-"""From a corpus to a published datastore: read, filter, dedup, chunk, embed, index."""

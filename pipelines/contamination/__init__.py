@@ -1,0 +1,1 @@
+"""Which passages hold evaluation text. Knows questions and words' hashes; knows no encoder."""

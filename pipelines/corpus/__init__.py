@@ -1,0 +1,1 @@
+"""Sources to filtered documents: files, splits, names, the models of filters. Knows no passage."""

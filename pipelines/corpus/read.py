@@ -1,0 +1,253 @@
+"""The first two stages: count lines where a file is cut, then read and filter every split.
+
+A split's documents go to one Arrow file in `work/`, their hashes to an array beside it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from datastore.files.layout import Layout
+from datastore.files.markers import Marker
+from datastore.files.writing import save_array
+from datastore.generations.manifest import DOUBTFUL
+from datastore.schema import (
+    DOCUMENT_SCHEMA,
+    Document,
+    batch_to_documents,
+    documents_to_batch,
+    identity_hash,
+    text_hash,
+)
+from datastore.shard import open_array
+from datastore.takedown import Takedowns
+from pipelines.config import BuildConfig
+from pipelines.corpus.sources import Corpus, Split
+from pipelines.execution.markers import left_by, markers_of
+from pipelines.execution.stage import RemovedLog
+from pipelines.filters.chain import NOBODY, Chain, Removed
+from pipelines.filters.length import Length
+from pipelines.readers.bytes.lines import count_newlines
+from pipelines.readers.metadata import LeftOut
+from pipelines.readers.reader import RecordReader
+from pipelines.readers.records import Blank, Doubtful, Record, Skipped, Unreadable
+
+# Counts the fields that are not among their documents' metadata, by what was wrong with them.
+LEFT_OUT = "left_out."
+
+_BATCH_DOCUMENTS = 1024
+_BATCH_CHARACTERS = 4 << 20
+# Documents that filters look at together.
+_JUDGED_DOCUMENTS = 256
+_JUDGED_CHARACTERS = 1 << 18
+
+
+def documents_path(layout: Layout, split: int) -> Path:
+    """Where a split's kept documents lie between reading and chunking."""
+    return layout.work / "documents" / f"{split:05d}.arrow"
+
+
+def hashes_path(layout: Layout, split: int) -> Path:
+    """Where a split's document hashes lie: uint64 [documents, 4], identity and text, high and low."""
+    return layout.work / "hashes" / f"{split:05d}.npy"
+
+
+@dataclass(frozen=True)
+class ScanStage:
+    """Counts the lines of splits that are part of a file, so that records can be numbered."""
+
+    name: ClassVar[str] = "scan"
+    unit: ClassVar[str] = "bytes"
+    layout: Layout
+    splits: tuple[Split, ...]
+
+    def sizes(self) -> Sequence[int]:
+        return [split.bytes for split in self.splits]
+
+    def run(self, number: int) -> Marker:
+        (segment,) = self.splits[number].segments
+        return Marker({"lines": count_newlines(segment.path, segment.begin, segment.end)})
+
+
+def number_records(corpus: Corpus, layout: Layout, scan: ScanStage) -> Corpus:
+    """Give every partial split the number of lines before it: prefix sums over the scan's counts."""
+    before: dict[str, int] = {}
+    numbered: dict[int, Split] = {}
+    for at, split in enumerate(scan.splits):
+        (segment,) = split.segments
+        marker = layout.done(scan.name, at)
+        assert marker is not None  # The scan has just run.
+        first = before.get(segment.path, 0)
+        before[segment.path] = first + marker.counts["lines"]
+        numbered[split.number] = replace(split, segments=(replace(segment, first_record=first),))
+    return replace(corpus, splits=tuple(numbered.get(s.number, s) for s in corpus.splits))
+
+
+@dataclass(frozen=True)
+class ReadStage:
+    """Reads a split, filters its documents and writes what is kept."""
+
+    name: ClassVar[str] = "read"
+    unit: ClassVar[str] = "bytes"
+    layout: Layout
+    config: BuildConfig
+    corpus: Corpus
+    takedowns: tuple[Path, ...] = ()
+
+    def sizes(self) -> Sequence[int]:
+        return [split.bytes for split in self.corpus.splits]
+
+    def run(self, number: int) -> Marker:
+        split = self.corpus.splits[number]
+        counts = dict.fromkeys(("records", "blank", "unreadable", "documents", "kept", "dropped_lines"), 0)
+        removed = RemovedLog(self.layout, number)
+        hashes: list[tuple[int, int, int, int]] = []
+        chain = chain_of(self.config, split.source, Takedowns.read(self.takedowns))
+        left_out = LeftOutFields(RemovedLog(self.layout, number), counts)
+        doubtful: list[Doubtful] = []
+        kept = _kept(self._records(split, left_out, doubtful), chain, counts, removed, hashes)
+        documents = self.layout.write(
+            documents_path(self.layout, number), lambda handle: _write_documents(handle, kept)
+        )
+        array = np.array(hashes, np.uint64).reshape(-1, 4)
+        arrays = self.layout.write(hashes_path(self.layout, number), lambda handle: save_array(handle, array))
+        skipped = sum(n for name, n in counts.items() if name.startswith("skipped."))
+        counts["records"] = counts["documents"] + counts["unreadable"] + skipped
+        counts |= {f"removed.{name}": n for name, n in removed.counts.items() if name != "unreadable"}
+        for one in doubtful:
+            # Listed beside what was removed, though it was not.
+            removed.add(DOUBTFUL, asdict(one), sample=None)
+            counts[DOUBTFUL] = counts.get(DOUBTFUL, 0) + one.documents
+        return Marker(counts, (documents, arrays, *removed.write(), *left_out.listed.write()))
+
+    def _records(self, split: Split, left_out: "LeftOutFields", doubtful: list[Doubtful]) -> Iterator[Record]:
+        """What is read of a split; when it is known, `doubtful` gets what of it came out of damaged data."""
+        reader = RecordReader(
+            self.config.sources[split.source],
+            self.corpus.domains[split.source],
+            self.config.max_record_bytes,
+            self.config.max_metadata_bytes,
+        )
+        reader.doubtful = doubtful
+        left = self._limit(split.number)
+        for segment in split.segments:
+            records = reader.read(segment)
+            while left > 0 and (record := next(records, None)) is not None:
+                if isinstance(record, Document):
+                    left -= 1
+                    left_out.add(record, reader.take_left_out())
+                yield record
+
+    def _limit(self, number: int) -> int:
+        """Documents this split may still read. A limited build runs its read tasks in order."""
+        if self.config.limit is None:
+            return 2**63
+        earlier = markers_of(self.layout, self.name, number)
+        return self.config.limit - sum(marker.counts["documents"] for marker in earlier)
+
+
+@dataclass(frozen=True)
+class LeftOutFields:
+    """Counts the fields that are left out of documents' metadata, and lists the first of them."""
+
+    listed: RemovedLog
+    counts: dict[str, int]
+
+    def add(self, document: Document, fields: Sequence[LeftOut]) -> None:
+        """Take in those of one document."""
+        for one in fields:
+            name = f"{LEFT_OUT}{one.why}"
+            self.counts[name] = self.counts.get(name, 0) + 1
+            line = {"domain": document.domain, "id": document.id, "field": one.field, "reason": one.reason}
+            self.listed.add(f"metadata_{one.why}", line)
+
+
+def chain_of(config: BuildConfig, source: int, takedowns: Takedowns = NOBODY) -> Chain:
+    """What a source's documents are asked: its own filters or the build's, and a length at the end."""
+    own = config.sources[source].filters
+    rules = config.filters if own is None else own
+    return Chain((*rules, Length(min_chars=config.min_chars)), takedowns, config.sources[source].share)
+
+
+def _kept(
+    records: Iterator[Record],
+    chain: Chain,
+    counts: dict[str, int],
+    removed: RemovedLog,
+    hashes: list[tuple[int, int, int, int]],
+) -> Iterator[Document]:
+    """Documents that no filter removes; everything else is counted and logged on the way."""
+    documents = _readable(records, counts, removed)
+    # A stretch at a time: the words of many documents are found together.
+    for some in batches(documents, _JUDGED_DOCUMENTS, _JUDGED_CHARACTERS):
+        for document, verdict in zip(some, chain.judge(some), strict=True):
+            if isinstance(verdict, Removed):
+                line = {"domain": document.domain, "id": document.id, "reason": verdict.reason}
+                removed.add(verdict.filter, line)
+                continue
+            counts["kept"] += 1
+            counts["dropped_lines"] += verdict.dropped
+            kept = verdict.document
+            hashes.append((*identity_hash(kept.domain, kept.id), *text_hash(kept.text)))
+            yield kept
+
+
+def _readable(records: Iterator[Record], counts: dict[str, int], removed: RemovedLog) -> Iterator[Document]:
+    """The documents among the records; what is none is counted and logged on the way."""
+    for record in records:
+        if isinstance(record, Blank):
+            counts["blank"] += 1
+        elif isinstance(record, Skipped):
+            counts[f"skipped.{record.kind}"] = counts.get(f"skipped.{record.kind}", 0) + 1
+        elif isinstance(record, Unreadable):
+            counts["unreadable"] += 1
+            line = {"file": record.file, "record": record.record, "reason": record.reason}
+            removed.add("unreadable", line, sample=None)
+        else:
+            counts["documents"] += 1
+            yield record
+
+
+def _write_documents(handle: object, documents: Iterator[Document]) -> None:
+    with pa.ipc.new_file(handle, DOCUMENT_SCHEMA) as writer:
+        for batch in batches(documents):
+            writer.write_batch(documents_to_batch(batch))
+
+
+def batches(
+    documents: Iterator[Document], most: int = _BATCH_DOCUMENTS, characters: int = _BATCH_CHARACTERS
+) -> Iterator[list[Document]]:
+    """Batches bounded in documents and, roughly, in characters: one novel is as long as 1,000 notes."""
+    held: list[Document] = []
+    size = 0
+    for document in documents:
+        held.append(document)
+        size += len(document.text) + sum(len(v) for v in document.metadata.values() if isinstance(v, str))
+        if len(held) >= most or size >= characters:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def load_hashes(layout: Layout, split: int) -> NDArray[np.uint64]:
+    """A split's hashes, memory-mapped: uint64 [documents, 4]."""
+    return open_array(left_by(layout, split, hashes_path(layout, split), ReadStage.name))
+
+
+def documents_in(layout: Layout, split: int) -> Path:
+    """Where a split's documents lie. Raises RalmError if they are not what was written."""
+    return left_by(layout, split, documents_path(layout, split), ReadStage.name)
+
+
+def read_documents(layout: Layout, split: int) -> Iterator[Document]:
+    """The documents of a split, a batch in memory at a time."""
+    path = documents_in(layout, split)
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        for number in range(file.num_record_batches):
+            yield from batch_to_documents(file.get_batch(number))

@@ -1,0 +1,1 @@
+"""Which documents, lines and passages occurred before, alike or nearly. Knows hashes; cuts no passage."""

@@ -1,0 +1,1 @@
+"""What people start: build, add, delete, compact, status. Knows every stage; prints nothing."""

@@ -1,0 +1,1 @@
+"""Documents to passages and numbered shards. Knows tokens; knows no vector."""

@@ -1,0 +1,1 @@
+"""Pages to records: HTML, Markdown and web archives. Knows charsets and HTTP; fetches nothing."""

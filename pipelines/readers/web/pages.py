@@ -1,0 +1,65 @@
+"""Files that are one document each: plain text, Markdown and HTML pages."""
+
+from collections.abc import Iterator
+
+from pipelines.readers.bytes.codings import TooLarge, unpacked
+from pipelines.readers.bytes.files import open_file, size
+from pipelines.readers.foreign import Refused
+from pipelines.readers.formats import Segment
+from pipelines.readers.records import BOM, Intake, Record, Unreadable, failed
+from pipelines.readers.web.front_matter import split
+from pipelines.readers.web.html import text_of_html
+
+_MARKDOWN = (".md", ".markdown")
+
+
+def read_text(segment: Segment, intake: Intake) -> Iterator[Record]:
+    """The one document of a text file."""
+    data = whole(segment, intake)
+    if isinstance(data, Unreadable):
+        yield data
+        return
+    try:
+        text = data.removeprefix(BOM).decode()
+    except UnicodeDecodeError as error:
+        reason = f"invalid UTF-8 at byte {error.start}: convert the file to UTF-8"
+        yield Unreadable(segment.name, 1, reason)
+        return
+    # A file is called by its name, whatever `id` stands in it: these are often the same in two folders.
+    metadata, text = split(text) if segment.name.lower().endswith(_MARKDOWN) else ({}, text)
+    yield intake.document(segment.name, text, metadata, segment.name, 1)
+
+
+def read_html(segment: Segment, intake: Intake) -> Iterator[Record]:
+    """The one document of an HTML file."""
+    data = whole(segment, intake)
+    if isinstance(data, Unreadable):
+        yield data
+        return
+    try:
+        text = text_of_html(unpacked(data, (), intake.max_record_bytes))
+    except TooLarge:
+        allowed = f"{intake.max_record_bytes:,} bytes that max_record_bytes allows"
+        yield Unreadable(segment.name, 1, f"the page unpacks to more than the {allowed}")
+        return
+    except Refused as error:
+        yield Unreadable(segment.name, 1, f"the HTML cannot be read ({error})")
+        return
+    if not text:
+        yield Unreadable(segment.name, 1, "no text is found in the HTML")
+        return
+    yield intake.document(segment.name, text, {}, segment.name, 1)
+
+
+def whole(segment: Segment, intake: Intake) -> bytes | Unreadable:
+    """A file's bytes, or why they are too many. Raises RalmError if the system cannot read it."""
+    try:
+        found = size(segment.path)
+        if found > intake.max_record_bytes:
+            reason = f"the file has {found:,} bytes and max_record_bytes allows {intake.max_record_bytes:,}"
+            return Unreadable(segment.name, 1, reason)
+        intake.consumed += found
+        with open_file(segment.path) as handle:
+            return handle.read()
+    except OSError as error:
+        raise failed(error, segment.path) from None

@@ -1,0 +1,1 @@
+"""Dumps of MediaWiki to articles in plain text. Expands no template."""

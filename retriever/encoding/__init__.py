@@ -1,0 +1,1 @@
+"""Text to vectors: checkpoints, tokenizers, batches. Knows no index and no store."""

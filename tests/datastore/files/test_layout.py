@@ -1,0 +1,53 @@
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from base.errors import RalmError
+from datastore.files.json import write_json
+from datastore.files.layout import Layout
+from datastore.files.writing import move
+
+
+def test_settings_come_back_and_no_flipped_bit_with_them(tmp_path):
+    layout = Layout(tmp_path)
+    assert layout.read_settings() == {}
+    settings = {"config": {"seed": 0, "recall": 0.95}, "splits": [1], "work": 4}
+    layout.write_settings(settings)
+    assert layout.read_settings() == settings
+    written = layout.build_file.read_bytes()
+    for at in range(len(written)):
+        layout.build_file.write_bytes(bytes((*written[:at], written[at] ^ 4, *written[at + 1 :])))
+        with suppress(RalmError):
+            found = layout.read_settings()
+            # The name of the checksum is in none: what claims the settings finds one too many.
+            assert {name: found.get(name) for name in settings} == settings
+    # As early jobs wrote them.
+    write_json(layout.build_file, settings)
+    assert layout.read_settings() == settings
+
+
+@pytest.mark.parametrize("act", ["lock", "publishing", "write", "move"])
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path, act):
+    (tmp_path / "moved").write_bytes(b"")
+    layout = Layout(Path("/proc/nothing"))
+    acts = {
+        "lock": lambda: layout.lock().__enter__(),
+        "publishing": lambda: layout.publishing().__enter__(),
+        "write": lambda: write_json(layout.root / "a" / "b", {}),
+        "move": lambda: move(tmp_path / "moved", layout.root / "a" / "b"),
+    }
+    with pytest.raises(RalmError, match="/proc/nothing"):
+        acts[act]()
+
+
+def test_a_store_that_can_only_be_read_is_not_changed(mounted, store, ralm):
+    root = mounted("rw") / "s"
+    shutil.copytree(store, root)
+    mounted("ro")
+    for command in (("delete", root, "--ids", "Arvenholm-1", "--yes"), ("card", root), ("discard", root)):
+        code, _, err = ralm(*command)
+        assert code == 2
+        assert "cannot be written: choose a folder that you may write to." in err
+    assert ralm("verify", root)[0] == 0

@@ -1,0 +1,282 @@
+"""Decontamination against the plain definition of `retriever.words`, and over whole builds."""
+
+import json
+import shutil
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from base.errors import RalmError
+from datastore.files.layout import Layout
+from datastore.generations.generation import current
+from datastore.objects.origin import locate
+from datastore.store import Datastore
+from datastore.verify import verify
+from pipelines.config import Decontamination
+from pipelines.contamination.contamination import Contamination, sought
+from pipelines.contamination.evaluation_texts import make_table
+from pipelines.jobs.status import status
+from retriever.words import containment, ngrams, words
+from tests.conftest import add_to, build_store, compact, delete, flip, tree
+from tests.corpus import documents, write_lines
+from tests.faults import Fault
+
+SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8, "chunk_tokens": 24}
+QUESTION = "Which keeper of the old lighthouse wrote down the names of all ships that passed in one winter?"
+ANSWER = "the keeper who came from the far northern islands with his nine daughters"
+# Passages of so few tokens end with each sentence.
+HOLDS = (
+    f"A quiz was held each autumn at the inn of the harbour by two brothers. {QUESTION} "
+    "Whoever knew it was given a fish and a lamp, and sang for the others until the morning came."
+)
+COPY = f"It was {ANSWER}."
+PLANTED = [
+    {"id": "some", "text": HOLDS, "domain": "travel"},
+    {"id": "all", "text": COPY, "domain": "travel"},
+]
+LATE = {"id": "late", "text": f"No, {COPY}"}
+ASKED = {
+    "one.jsonl": [{"id": "q1", "question": QUESTION, "answers": ["an old man", ANSWER]}],
+    "two.jsonl": [
+        {"id": "q2", "question": f"Say: {QUESTION}", "gold_docs": ["x"]},
+        {"id": "q3", "question": "Who was the first mayor of a town that no document tells of?"},
+    ],
+}
+
+
+def write_questions(folder):
+    return [str(write_lines(folder / name, records)) for name, records in ASKED.items()]
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    return write_questions(tmp_path_factory.mktemp("asked"))
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    records = documents()
+    return write_lines(tmp_path_factory.mktemp("planted") / "towns.jsonl", [*records[:20], *PLANTED])
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory, planted, asked):
+    """A store that was decontaminated, and the same corpus as it is without. Not to be changed."""
+    folder = tmp_path_factory.mktemp("clean")
+    build_store(folder / "clean", planted, decontaminate=asked, **SETTINGS)
+    build_store(folder / "as-is", planted, **SETTINGS)
+    return folder / "clean", folder / "as-is"
+
+
+def lines(root, reason):
+    paths = sorted((root / "removed").rglob(f"{reason}/*.jsonl"))
+    return [orjson.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+
+
+few = st.lists(st.sampled_from(["a", "b", "C", "d."]), max_size=24).map(" ".join)
+
+
+@given(
+    st.lists(st.tuples(few, st.lists(few, max_size=2)), min_size=1, max_size=4),
+    st.lists(few, max_size=6),
+    st.fixed_dictionaries(
+        {
+            "words": st.integers(1, 5),
+            "containment": st.sampled_from([0.28, 0.5, 0.8, 1.0]),
+            "overlap": st.none() | st.integers(5, 9),
+            "min_question_words": st.integers(1, 6),
+            "min_answer_words": st.integers(1, 6),
+        }
+    ),
+)
+def test_what_is_found_is_what_the_definition_says(tmp_path_factory, questions, passages, thresholds):
+    """Against sets of n-grams, text by text, however short texts and passages are."""
+    folder = tmp_path_factory.mktemp("law")
+    records = [
+        {"id": str(n), "question": question, "answers": answers}
+        for n, (question, answers) in enumerate(questions)
+    ]
+    files = [str(write_lines(folder / f"{n}.jsonl", records[n:])) for n in range(min(2, len(records)))]
+    settings = Decontamination(files=files, **thresholds)
+    found = Contamination(make_table(settings)).found(passages)
+    assert len(found) == len(passages)
+    for passage, held in zip(passages, found, strict=True):
+        shares = {}
+        for n in range(len(files)):
+            for record in records[n:]:
+                for part, text in (
+                    ("question", record["question"]),
+                    *(("answer", a) for a in record["answers"]),
+                ):
+                    share = by_hand(settings, part, words(text), words(passage))
+                    if share:
+                        shares[f"{n}.jsonl"] = max(share, shares.get(f"{n}.jsonl", 0.0))
+        assert {one.file: one.share for one in held} == shares
+        texts = [words(text) for r in records for text in (r["question"], *r["answers"])]
+        for one in held:
+            row = words(passage)[slice(*one.span)]
+            sizes = [(text, min(thresholds["words"], len(text))) for text in texts if text]
+            assert any(len(row) >= n and ngrams(row, n) <= ngrams(text, n) for text, n in sizes)
+
+
+def by_hand(settings, part, asked, held):
+    """The share of a text that a passage holds, 0 if that is not enough."""
+    if len(asked) < (settings.min_question_words if part == "question" else settings.min_answer_words):
+        return 0.0
+    share = containment(asked, held, settings.words)
+    shared = ngrams(asked, settings.words) & ngrams(held, min(settings.words, len(asked)))
+    in_a_row = settings.overlap is not None and len(shared) > settings.overlap - settings.words
+    return share if share >= settings.containment or (share and in_a_row) else 0.0
+
+
+def test_a_text_longer_than_a_passage_is_found_by_words_in_a_row(tmp_path):
+    text = " ".join(f"word{n}" for n in range(300))
+    record = {"question": "What does the whole of the long text say?", "answers": [text]}
+    file = str(write_lines(tmp_path / "q.jsonl", [record]))
+    table = Contamination(make_table(Decontamination(files=(file,))))
+    spans = [text.split()[100 : 100 + n] for n in (31, 32)]
+    assert [bool(held) for held in table.found([" ".join(span) for span in spans])] == [False, True]
+    alone = Contamination(make_table(Decontamination(files=(file,), overlap=None)))
+    assert alone.found([" ".join(text.split()[:200])]) == [[]]
+
+
+def test_what_is_planted_goes_and_all_else_stays_as_it_is_called(clean):
+    root, as_is = clean
+    before = {(p.doc_id, p.chunk): p for p in Datastore.open(as_is)}
+    after = {(p.doc_id, p.chunk): p for p in Datastore.open(root)}
+    gone = before.keys() - after.keys()
+    assert gone == {("some", 1), ("all", 0)}
+    # What stays has the numbers that it has without: ("some", 2) follows ("some", 0).
+    assert {key: before[key] for key in after} == after
+    assert ("some", 2) in after
+
+
+def test_every_passage_and_document_is_accounted_for(clean):
+    root, as_is = clean
+    counts, before = current(Layout(root)).counts, current(Layout(as_is)).counts
+    assert counts["dropped.contaminated"] == 2
+    assert counts["contaminated_by.one.jsonl"] == 2
+    assert counts["contaminated_by.two.jsonl"] == 1
+    assert counts["removed.contaminated"] == 1
+    assert counts["passages"] == before["passages"] - 2
+    assert counts["documents"] == before["documents"]
+    assert counts["indexed"] == before["indexed"] - 1
+    assert verify(root) == []
+    assert lines(root, "contaminated")[0]["id"] == "all"
+    listed = {line["id"]: line for line in lines(root, "contaminated_passage")}
+    assert listed["some"]["chunk"] == 1
+    assert [(h["file"], h["question"], h["part"]) for h in listed["some"]["holds"]] == [
+        ("one.jsonl", "q1", "question"),
+        ("two.jsonl", "q2", "question"),
+    ]
+    assert [(h["question"], h["part"]) for h in listed["all"]["holds"]] == [("q1", "answer")]
+    # The words that both have: the second question begins with one more.
+    shared = " ".join(words(QUESTION))
+    assert [h["words"] for h in listed["some"]["holds"]] == [shared, shared]
+    assert [h["words"] for h in listed["all"]["holds"]] == [" ".join(words(ANSWER))]
+    assert set(listed["all"]["holds"][0]) == {"file", "question", "part", "share", "words"}
+
+
+def test_the_summary_and_the_status_say_what_each_file_cost(clean, planted, asked, ralm, tmp_path):
+    options = [option for file in asked for option in ("--decontaminate", file)]
+    code, out, _ = ralm("build", planted, "-o", tmp_path / "s", "--executor", "local", *options)
+    assert code == 0
+    assert "for two.jsonl" in out
+    assert "Of one.jsonl 2 of 3 questions and answers have enough words" in out
+    code, out, _ = ralm("status", clean[0])
+    assert "passages dropped: contaminated: 2" in out
+    assert "for one.jsonl: 2" in out
+    assert [(one.file, one.texts, one.sought) for one in sought(Layout(clean[0]).contamination)] == [
+        ("one.jsonl", 3, 2),
+        ("two.jsonl", 2, 2),
+    ]
+
+
+def test_no_path_enters_the_bytes_and_workers_change_none(clean, planted, tmp_path, two_processes):
+    moved = write_questions(tmp_path / "elsewhere")
+    build_store(tmp_path / "s", planted, executor=two_processes, decontaminate=moved, **SETTINGS)
+    assert tree(tmp_path / "s") == tree(clean[0])
+    assert not any(b"elsewhere" in data for data in tree(tmp_path / "s").values())
+
+
+@pytest.mark.parametrize("point", ["contamination/grams.arrow", "removed/contaminated_passage/*.jsonl"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path, builder, clean, planted, asked, when, point):
+    config = {"sources": [{"path": str(planted)}], "decontaminate": {"files": asked}, **SETTINGS}
+    root = tmp_path / "s"
+    assert builder.build(Fault(str(root), config, when=when, point=point)).signal == 9
+    assert builder.build(Fault(str(root), config)).error == ""
+    assert tree(root) == tree(clean[0])
+
+
+def test_a_build_goes_on_only_with_the_same_questions(tmp_path, clean, planted):
+    root = shutil.copytree(clean[0], tmp_path / "s")
+    files = write_questions(tmp_path / "asked")
+    build_store(root, planted, decontaminate=files, **SETTINGS)
+    with open(files[1], "a") as handle:
+        handle.write(json.dumps({"question": "Is this one question more than there were?"}))
+    with pytest.raises(RalmError, match="the files to decontaminate by have changed"):
+        build_store(root, planted, decontaminate=files, **SETTINGS)
+    with pytest.raises(RalmError, match="decontaminate was"):
+        build_store(root, planted, **SETTINGS)
+    assert verify(root) == []
+
+
+def test_an_addition_is_checked_by_what_the_store_holds(tmp_path, clean):
+    root = shutil.copytree(clean[0], tmp_path / "s")
+    # The copy is of a document that the store was offered and has not.
+    more = [{"id": "late", "text": f"{HOLDS} So it went on."}, {"id": "copy", "text": COPY}]
+    more += documents()[30:]
+    manifest, counts = add_to(root, write_lines(tmp_path / "more.jsonl", more))
+    assert counts["dropped.contaminated"] == 1
+    assert counts["contaminated_by.two.jsonl"] == 1
+    assert counts["removed.duplicate_text"] == 1
+    assert manifest.counts["contaminated_by.one.jsonl"] == 3
+    found = {(p.doc_id, p.chunk) for p in Datastore.open(root)}
+    assert {("late", 0), ("late", 2)} <= found
+    assert ("late", 1) not in found
+    assert manifest.contamination == current(Layout(clean[0])).contamination
+    assert verify(root) == []
+    assert status(root).dropped["dropped.contaminated"] == 3
+
+
+def test_a_compaction_keeps_the_questions_and_counts_a_document_without_its_first_chunk(tmp_path, asked):
+    text = f"{QUESTION} The inn keeper knows more of it than the priest. Nobody else does."
+    records = [{"id": "headless", "text": text}, *documents()[:4]]
+    root = tmp_path / "s"
+    build_store(root, write_lines(tmp_path / "a.jsonl", records), decontaminate=asked, **SETTINGS)
+    assert {p.chunk for p in Datastore.open(root) if p.doc_id == "headless"}.isdisjoint({0})
+    delete(root, "headless")
+    manifest, _ = compact(root)
+    assert manifest.counts["removed.taken_down"] == 1
+    assert manifest.counts["indexed"] == 4
+    assert (root / manifest.contamination.path).exists()
+    assert verify(root) == []
+    more = write_lines(tmp_path / "more.jsonl", [LATE])
+    assert add_to(root, more)[1]["removed.contaminated"] == 1
+
+
+def test_verify_reads_the_questions(tmp_path, clean):
+    root = shutil.copytree(clean[0], tmp_path / "s")
+    flip(Layout(root).contamination)
+    assert any("grams.arrow" in problem for problem in verify(root))
+
+
+def test_a_store_in_a_bucket_brings_its_questions(tmp_path, objects, monkeypatch, planted, asked, clean):
+    address = f"s3://{objects.bucket()}/store"
+    monkeypatch.setenv("RALM_CACHE", str(tmp_path / "one"))
+    build_store(locate(address), planted, decontaminate=asked, **SETTINGS)
+    assert current(Layout(locate(address))).hash == current(Layout(clean[0])).hash
+    monkeypatch.setenv("RALM_CACHE", str(tmp_path / "other"))
+    _, counts = add_to(locate(address), write_lines(tmp_path / "more.jsonl", [LATE]))
+    assert counts["removed.contaminated"] == 1
+    assert verify(address) == []
+
+
+def test_a_file_of_short_texts_finds_nothing(tmp_path, planted):
+    file = write_lines(tmp_path / "q.jsonl", [{"question": "Who wrote it?", "answers": ["the keeper"]}])
+    manifest = build_store(tmp_path / "s", planted, decontaminate=[str(file)], lexical=False)
+    assert manifest.counts["contaminated_by.q.jsonl"] == 0
+    assert sought(Layout(tmp_path / "s").contamination)[0].sought == 0

@@ -1,0 +1,51 @@
+import faiss
+import numpy as np
+import pytest
+import torch
+
+from retriever.encoding.encoder import Encoder
+from retriever.index.threads import searching
+from retriever.local import Retriever
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Two threads, and an environment that says nothing."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    before = torch.get_num_threads(), faiss.omp_get_max_threads()
+    torch.set_num_threads(2)
+    faiss.omp_set_num_threads(2)
+    yield
+    torch.set_num_threads(before[0])
+    faiss.omp_set_num_threads(before[1])
+
+
+def test_a_search_finds_the_same_and_on_one_thread(store, free, monkeypatch):
+    retriever, queries = Retriever.open(store), ["who makes blue glass?"] * 3
+    seen = []
+    forward = Encoder._forward
+    monkeypatch.setattr(Encoder, "_forward", lambda *a: seen.append(torch.get_num_threads()) or forward(*a))
+    alone = retriever.search(queries, 5)
+    assert seen == [1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert [[h.row for h in r.hits] for r in retriever.search(queries, 5)] == [
+        [h.row for h in r.hits] for r in alone
+    ]
+    assert seen == [1, 2]
+    assert np.isfinite([hit.score for hit in alone[0].hits]).all()
+
+
+def test_what_is_soon_done_takes_one_thread(free):
+    with searching(1e6):
+        assert faiss.omp_get_max_threads() == 1
+    with searching(1e10):
+        assert faiss.omp_get_max_threads() == 2
+    assert (torch.get_num_threads(), faiss.omp_get_max_threads()) == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
+def test_what_the_environment_says_is_left_as_it_is(free, monkeypatch, name):
+    monkeypatch.setenv(name, "2")
+    with searching(1):
+        assert faiss.omp_get_max_threads() == 2

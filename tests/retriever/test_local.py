@@ -1,0 +1,369 @@
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from sentence_transformers import SentenceTransformer
+
+from base.errors import RalmError
+from datastore.takedown import Takedown, Takedowns, take_down
+from datastore.view import Condition, View
+from retriever.encoding.checkpoint import Checkpoint
+from retriever.local import Retriever
+from retriever.ranking.results import Method, Seconds, Setting
+from tests.conftest import add_to, build_store, delete
+from tests.corpus import questions, write_lines
+from tests.given import make_retriever, make_store, passage, random_vectors
+
+KEYS = [
+    "Flat",
+    "IVF4,SQfp16",
+    "IVF4,SQ8",
+    "IVF4,PQ4x4",
+    "IVF4,PQ8x4fs",
+    "IVF4,RaBitQ",
+    "OPQ4_8,IVF4,PQ4x4fs",
+    "MRL6,IVF4,SQ8",
+]
+views = st.builds(
+    View,
+    fraction=st.one_of(st.just(1.0), st.floats(0.02, 1.0)),
+    seed=st.integers(0, 5),
+    domains=st.sampled_from([(), ("a",), ("b", "c")]),
+    where=st.sampled_from(
+        [
+            (),
+            (Condition("year", ">=", "2004"),),
+            (Condition("licence", "=", "CC0"), Condition("year", "<", "2003")),
+        ]
+    ),
+)
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10**6),
+    count=st.integers(12, 90),
+    distinct=st.sampled_from([None, 3, 20]),
+    several=st.lists(views, min_size=1, max_size=3),
+    k=st.integers(1, 12),
+    key=st.sampled_from(KEYS),
+    setting=st.builds(Setting, nprobe=st.integers(1, 4), depth=st.sampled_from([0, 3, 20])),
+)
+def test_a_view_equals_a_build(tmp_path_factory, seed, count, distinct, several, k, key, setting):
+    """Law 2: searching a view is searching a store built from its passages, same quantizer."""
+    vectors = random_vectors(seed, count, distinct=distinct)
+    queries = np.random.default_rng(seed + 1).standard_normal((5, vectors.shape[1])).astype(np.float32)
+    root, names = tmp_path_factory.mktemp("view"), [str(q) for q in range(5)]
+    whole = make_retriever(make_store(root / "whole", np.arange(count), vectors, key), queries)
+    together = whole.search_many(names, several, k, setting)
+    for number, (view, rankings) in enumerate(zip(several, together, strict=True)):
+        kept = np.flatnonzero(whole.store.mask(view))
+        if not len(kept):
+            assert all(r.exhausted and not r.hits for r in rankings)
+            continue
+        part = make_retriever(make_store(root / f"part{number}", kept, vectors, key), queries)
+        for mine, built in zip(rankings, part.search(names, k, setting=setting), strict=True):
+            assert [(h.score, h.passage) for h in mine.hits] == [(h.score, h.passage) for h in built.hits]
+            assert mine.exhausted == built.exhausted == (len(mine.hits) < k)
+
+
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 10**6),
+    gone=st.lists(st.sets(st.integers(0, 59), min_size=1), min_size=1, max_size=3),
+    view=views,
+    k=st.integers(1, 12),
+    key=st.sampled_from(KEYS),
+    setting=st.builds(Setting, nprobe=st.integers(1, 4), depth=st.sampled_from([0, 3, 20])),
+)
+def test_a_store_after_takedowns_equals_a_build_without_them(
+    tmp_path_factory, seed, gone, view, k, key, setting
+):
+    vectors = random_vectors(seed, 60, distinct=20)
+    queries = np.random.default_rng(seed + 1).standard_normal((3, vectors.shape[1])).astype(np.float32)
+    root, names = tmp_path_factory.mktemp("gone"), ["0", "1", "2"]
+    open_before = make_retriever(make_store(root / "whole", np.arange(60), vectors, key), queries)
+    for numbers in gone:
+        passages = [passage(n) for n in numbers]
+        down = Takedowns(frozenset(Takedown(p.domain, p.doc_id) for p in passages))
+        take_down(open_before.store.layout, down)
+    after = open_before.refreshed()
+    assert after.index is open_before.index
+    assume(set(view.domains) <= set(after.store.manifest.domains))
+    assume(set(view.columns) <= set(after.store.manifest.columns))
+    kept = np.flatnonzero(after.store.mask(view))
+    found = after.search(names, k, view, setting)
+    assert all(ranking.exhausted and not ranking.hits for ranking in found) or len(kept)
+    if len(kept):
+        part = make_retriever(make_store(root / "part", kept, vectors, key), queries)
+        for mine, built in zip(found, part.search(names, k, setting=setting), strict=True):
+            assert [(h.score, h.passage) for h in mine.hits] == [(h.score, h.passage) for h in built.hits]
+
+
+def test_a_new_generation_is_taken_up_and_the_old_one_goes_on(own_store, tmp_path):
+    before = Retriever.open(own_store)
+    assert before.refreshed() is before
+    asked = "which town makes blue glass?"
+    (ranking,) = before.search([asked], 1)
+    delete(own_store, ranking.hits[0].passage.doc_id)
+    record = {
+        "id": "new",
+        "domain": "travel",
+        "text": "Blue glass is made in the town of Dunmarrow, and sold.",
+    }
+    add_to(own_store, write_lines(tmp_path / "more.jsonl", [record]))
+    after = before.refreshed()
+    assert after.store.manifest.generation == 3
+    assert after.encoder is before.encoder
+    assert after.search([asked], 1)[0].hits[0].passage.doc_id == "new"
+    assert before.search([asked], 1) == [ranking]
+
+
+def test_a_takedown_is_taken_up_though_a_card_or_what_no_search_reads_is_damaged(tmp_path, corpus):
+    root = tmp_path / "s"
+    build_store(root, corpus, index_key="IVF4,SQ8", passages_per_shard=8)
+    before = Retriever.open(root)
+    assert before.card is not None
+    (hit,) = before.search(["which town makes blue glass?"], 1)[0].hits
+    next(root.glob("documents/*.npy")).unlink()
+    before.store.layout.card("IVF4,SQ8", 0).write_text("{")
+    delete(root, hit.passage.doc_id)
+    after = before.refreshed()
+    assert after.store.manifest.generation == 2
+    assert after.card is None
+    assert hit.row not in {one.row for one in after.search(["which town makes blue glass?"], 5)[0].hits}
+
+
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 10**6),
+    view=views,
+    k=st.integers(1, 12),
+    depth=st.integers(1, 80),
+    key=st.sampled_from(KEYS),
+)
+def test_how_deep_the_first_search_goes_changes_nothing(
+    tmp_path_factory, monkeypatch_module, seed, view, k, depth, key
+):
+    """Deepening, and a view as a selector inside the search, find what a deep search finds."""
+    vectors = random_vectors(seed, 80, distinct=30)
+    queries = np.random.default_rng(seed).standard_normal((3, vectors.shape[1])).astype(np.float32)
+    store = make_store(tmp_path_factory.mktemp("depth"), np.arange(80), vectors, key)
+    retriever, names = make_retriever(store, queries), ["0", "1", "2"]
+    setting = Setting(2, 5)
+    deep = retriever.search_many(names, [view], k, setting, depth=80)
+    assert retriever.search_many(names, [view], k, setting, depth=depth) == deep
+    monkeypatch_module.setattr("retriever.ranking.propose._DEEPEST", 0)
+    assert retriever.search_many(names, [view], k, setting) == deep
+    monkeypatch_module.undo()
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module():
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+def test_a_view_of_one_passage_finds_it(tmp_path):
+    vectors = random_vectors(0, 500)
+    store = make_store(tmp_path, np.arange(500), vectors, "IVF4,SQ8", per_shard=100)
+    retriever = make_retriever(store, vectors[:3].astype(np.float32))
+    view = View(domains=("b",), where=(Condition("title", "=", "title 10"),))
+    for ranking in retriever.search(["0", "1", "2"], 5, view, Setting(4, 10)):
+        assert [hit.passage.doc_id for hit in ranking.hits] == ["doc10"]
+        assert ranking.exhausted
+
+
+def test_an_empty_view_finds_nothing_and_says_so(tmp_path):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
+    retriever = make_retriever(store, np.ones((1, 8), np.float32))
+    (ranking,) = retriever.search(["0"], 3, View(where=(Condition("year", ">", "3000"),)))
+    assert not ranking.hits
+    assert ranking.exhausted
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        (View(where=(Condition("yaer", ">", "1"),)), "column 'yaer': there are 'licence', 'title', 'year'"),
+        (View(domains=("z",)), "domain 'z': there are 'a', 'b', 'c'"),
+    ],
+)
+def test_a_view_on_what_does_not_exist_lists_what_does(tmp_path, view, message):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
+    with pytest.raises(RalmError, match=message):
+        make_retriever(store, np.ones((1, 8), np.float32)).search(["0"], 3, view)
+
+
+def test_rescoring_ranks_by_the_stored_vectors(tmp_path):
+    vectors = random_vectors(3, 400)
+    store = make_store(tmp_path, np.arange(400), vectors, "IVF4,PQ4x4", per_shard=64)
+    queries = np.random.default_rng(4).standard_normal((20, 8)).astype(np.float32)
+    retriever, names = make_retriever(store, queries), [str(n) for n in range(20)]
+    exact = np.argsort(-(queries @ vectors.astype(np.float32).T), axis=1)[:, :10]
+
+    def recall(setting):
+        found = [[h.row for h in r.hits] for r in retriever.search(names, 10, setting=setting)]
+        return np.mean([len({*a} & {*b}) / 10 for a, b in zip(found, exact, strict=True)])
+
+    assert recall(Setting(4, 400)) == 1.0
+    assert recall(Setting(4, 50)) > recall(Setting(4, 0))
+    hits = retriever.search(["0"], 10, setting=Setting(4, 400))[0].hits
+    assert [h.score for h in hits] == pytest.approx(
+        [float(queries[0] @ vectors[h.row].astype(np.float32)) for h in hits], abs=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"nprobe": 5}, "between 1 and the 4 lists"),
+        ({"nprobe": 0}, "between 1 and the 4 lists"),
+        ({"depth": -1}, "must not be negative"),
+        ({"recall": 0.9}, "no index card"),
+        ({"recall": 3}, r"must be in \(0, 1\], not 3"),
+        ({"recall": 0}, r"must be in \(0, 1\], not 0"),
+        ({"recall": 0.9, "nprobe": 2}, "give either recall, or those two"),
+        ({"recall": 0.9, "depth": 0}, "give either recall, or those two"),
+    ],
+)
+def test_a_setting_the_index_cannot_take_is_refused(tmp_path, arguments, message):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50), "IVF4,SQ8")
+    with pytest.raises(RalmError, match=message):
+        make_retriever(store, np.ones((1, 8), np.float32)).setting(3, **arguments)
+
+
+def test_lists_of_an_index_without_any_are_refused(tmp_path):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
+    with pytest.raises(RalmError, match="has no lists to probe"):
+        make_retriever(store, np.ones((1, 8), np.float32)).setting(3, nprobe=2)
+
+
+@pytest.mark.parametrize(("queries", "which"), [([""], "The query"), (["0", " \n\t"], "Query 2")])
+def test_a_query_without_text_is_refused(tmp_path, queries, which):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
+    with pytest.raises(RalmError, match=f"^{which} is empty: give"):
+        make_retriever(store, np.ones((1, 8), np.float32)).search(queries, 3)
+
+
+@pytest.mark.parametrize("number", [np.nan, -np.inf, 1e30])
+def test_a_query_without_numbers_is_refused(tmp_path, number):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50))
+    with pytest.raises(RalmError, match="NaN or infinity"):
+        make_retriever(store, np.full((1, 8), number, np.float32)).search(["0"], 3)
+
+
+@pytest.mark.parametrize("depth", [0, 20])
+def test_many_queries_are_answered_as_few_at_a_time(tmp_path, monkeypatch, depth):
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50), "IVF4,SQ8")
+    retriever = make_retriever(store, random_vectors(1, 7).astype(np.float32))
+    asked = [str(n) for n in range(7)], [View(), View(0.3, 1)], 5, Setting(2, depth)
+    together = retriever.search_many(*asked)
+    monkeypatch.setattr("retriever.local._TOGETHER", 3)
+    assert retriever.search_many(*asked) == together
+
+
+def test_each_stage_is_timed(store):
+    seconds = Seconds()
+    retriever = Retriever.open(store)
+    retriever.search_many(["blue glass"], [View()], 3, seconds=seconds)
+    assert list(seconds.stages) == ["encode", "propose", "rescore", "read"]
+
+
+def test_one_search_answers_for_all_views(store):
+    retriever = Retriever.open(store)
+    views = [View(0.05, 1), View(0.3, 1), View(0.3, 2), View()]
+    texts = [q["question"] for q in questions()]
+    together = retriever.search_many(texts, views, 5, depth=6)
+    for view, rankings in zip(views, together, strict=True):
+        assert rankings == retriever.search(texts, 5, view)
+
+
+def test_an_exhaustive_float32_search_finds_the_same(store):
+    """The whole path against sentence-transformers, float32 and numpy: gold document in the first 10."""
+    retriever = Retriever.open(store)
+    passages = list(retriever.store)
+    peer = SentenceTransformer(str(Checkpoint.find("all-MiniLM-L6-v2").folder), device="cpu")
+    asked = questions()
+    exact = (
+        peer.encode_query([q["question"] for q in asked]) @ peer.encode_document([p.text for p in passages]).T
+    )
+    hits = retriever.search([q["question"] for q in asked], 10)
+    ours = [any(h.passage.doc_id in q["gold_docs"] for h in r.hits) for q, r in zip(asked, hits, strict=True)]
+    best = np.argsort(-exact, axis=1)[:, :10]
+    theirs = [
+        any(passages[row].doc_id in q["gold_docs"] for row in rows)
+        for q, rows in zip(asked, best, strict=True)
+    ]
+    assert sum(ours) >= sum(theirs)
+    assert sum(ours) >= 7
+
+
+def test_hits_come_best_first_with_their_passages(store):
+    (ranking,) = Retriever.open(store).search(["Who makes blue glass?"], 4)
+    scores = [hit.score for hit in ranking.hits]
+    assert scores == sorted(scores, reverse=True)
+    assert ranking.hits[0].passage.doc_id.startswith("Dunmarrow")
+    assert not ranking.exhausted
+
+
+def test_more_than_there_is_is_said_to_be_all(store):
+    retriever = Retriever.open(store)
+    (ranking,) = retriever.search(["town"], 10_000)
+    assert len(ranking.hits) == retriever.store.rows
+    assert ranking.exhausted
+
+
+def test_no_query_no_answer(store):
+    assert Retriever.open(store).search([], 3) == []
+
+
+@pytest.mark.parametrize("method", ["dense", "bm25", "hybrid"])
+def test_what_is_answerable_is_what_a_search_does_not_refuse(tmp_path, corpus, method):
+    """Also of what words alone find: a Thai text that is one word to BM25, and one that stands nowhere."""
+    thai = write_lines(tmp_path / "thai.jsonl", [{"id": "t", "text": "สะพานหินเก่า สร้างโดยช่างหิน"}])
+    build_store(tmp_path / "s", corpus, thai)
+    retriever = Retriever.open(tmp_path / "s")
+    queries = ["สะพานหินเก่า", "where is Arvenholm?", "ไม่มีที่ใด", "?", "พ่อ Arvenholm"]
+    views = [View(), View(domains=("history",))]
+
+    def accepted(query):
+        try:
+            retriever.search_many([query], views, 3, method=Method(method))
+        except RalmError:
+            return False
+        return True
+
+    found = retriever.answerable(queries, views, Method(method)).tolist()
+    assert found == [accepted(query) for query in queries]
+    assert (
+        found
+        == {
+            "dense": [False, True, False, True, True],
+            "bm25": [True] * 5,
+            "hybrid": [True, True, False, True, True],
+        }[method]
+    )
+    some = [query for query, one in zip(queries, found, strict=True) if one]
+    assert len(retriever.search_many(some, views, 3, method=Method(method))[1]) == len(some)
+    if method != "bm25":
+        with pytest.raises(RalmError, match="nothing that the encoder"):
+            retriever.answerable(["ไม่มีที่ใด"], views, Method(method))
+
+
+def test_k_must_be_positive(store):
+    with pytest.raises(RalmError, match="k must be at least 1"):
+        Retriever.open(store).search(["x"], 0)
+
+
+def test_another_encoder_than_the_stores_is_refused(store, tmp_path):
+    folder = tmp_path / "other"
+    shutil.copytree(Checkpoint.find("all-MiniLM-L6-v2").folder, folder)
+    same = Retriever.open(store, encoder=str(folder))
+    assert same.search(["blue glass"], 1) == Retriever.open(store).search(["blue glass"], 1)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(RalmError, match=r"was built with the encoder all-MiniLM-L6-v2, not .*other"):
+        Retriever.open(store, encoder=str(folder))
