@@ -7,8 +7,8 @@ from pathlib import Path
 import orjson
 
 from base.errors import RalmError
+from base.foreign import Refused, ask
 from pipelines.readers.bytes.lines import bounded_line, open_stream
-from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.records import BOM
 
 _LONGEST = 1 << 24

@@ -23,8 +23,9 @@ from datastore.objects.origin import address_of
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.corpus.source_names import named
 from pipelines.readers.bytes import files
+from pipelines.readers.bytes.endings import compression
 from pipelines.readers.bytes.files import Found, each, is_remote
-from pipelines.readers.formats import READABLE, Segment, compression, format_of
+from pipelines.readers.formats import READABLE, Segment, format_of
 from pipelines.readers.json.json_file import is_json_file
 from pipelines.readers.records import Intake
 from pipelines.readers.tables.delimited import require_text

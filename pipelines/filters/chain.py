@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from base.foreign import Refused
 from datastore.schema import Document, identity_hash
 from datastore.takedown import Takedowns
 from pipelines.filters.c4 import C4, BoilerplateLines
@@ -16,7 +17,6 @@ from pipelines.filters.length import Length
 from pipelines.filters.personal import PersonalData
 from pipelines.filters.rule import Rejected
 from pipelines.filters.text import Text
-from pipelines.readers.foreign import Refused
 
 NOBODY = Takedowns(frozenset())
 

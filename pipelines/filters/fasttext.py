@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from base.errors import RalmError
+from base.foreign import ask
 from pipelines.filters.rule import Rejected, Rule, Verdict
 from pipelines.filters.text import Text
-from pipelines.readers.foreign import ask
 
 
 def content_of(path: Path) -> str:

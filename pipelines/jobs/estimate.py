@@ -22,7 +22,7 @@ from pipelines.indexing.towers import Towers
 from pipelines.passages.cut import chunk, load_tokenizer
 from pipelines.passages.unknown import OF, OF_PASSAGES, Unknown, counted, unknown
 from pipelines.readers.bytes.decompress import expansion
-from pipelines.readers.formats import compression
+from pipelines.readers.bytes.endings import compression
 from pipelines.readers.reader import RecordReader
 from pipelines.readers.records import Unreadable
 from retriever.encoding.tokenizer import EncoderTokenizer

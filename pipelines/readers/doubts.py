@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from datastore.schema import Document
 from pipelines.readers.bytes.decompress import Damage, Decompressed, next_sound_frame
-from pipelines.readers.formats import compression
+from pipelines.readers.bytes.endings import compression
 from pipelines.readers.records import Doubtful, Intake, Record, one_line
 
 

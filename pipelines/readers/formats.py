@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from pipelines.readers.bytes.endings import COMPRESSIONS, compression, suffixes_of
+
 if TYPE_CHECKING:
     from pipelines.config import Format
 
@@ -20,11 +22,10 @@ _FORMATS |= dict.fromkeys((".html", ".htm", ".xhtml"), "html")
 _FORMATS |= {".csv": "csv", ".tsv": "csv"}
 _FORMATS |= {".pdf": "pdf", ".docx": "docx", ".epub": "epub"}
 _FORMATS |= {".warc": "warc", ".wet": "warc", ".xml": "mediawiki"}
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 # The others are read whole, or compressed inside.
 _COMPRESSIBLE = ("jsonl", "csv", "warc", "mediawiki")
 _ENDING = re.compile(r"\.\w{1,12}")
-EXTENSIONS = frozenset(_FORMATS) | frozenset(_COMPRESSIONS)
+EXTENSIONS = frozenset(_FORMATS) | frozenset(COMPRESSIONS)
 READABLE = (
     "JSONL, CSV, TSV, WARC, WET and MediaWiki dumps (.xml), each plain, .gz, .zst, .bz2 or .xz; Parquet, "
     "text, Markdown, HTML, PDF, DOCX and EPUB"
@@ -54,7 +55,7 @@ class Segment:
 
 def format_of(path: str, forced: "Format | None" = None) -> "Format | None":
     """The format of a file by its name, or the one that its source forces; None if it cannot be read."""
-    suffixes = _suffixes(path)
+    suffixes = suffixes_of(path)
     compressed = compression(path) is not None
     if compressed:
         suffixes.pop()
@@ -65,19 +66,6 @@ def format_of(path: str, forced: "Format | None" = None) -> "Format | None":
 def ending(name: str) -> str:
     """How a name ends, as far as that may tell a format: ".pptx", ".txt.gz"; empty if it does not."""
     suffixes = [suffix.lower() for suffix in PurePath(name).suffixes]
-    last = suffixes[-2:] if suffixes and suffixes[-1] in _COMPRESSIONS else suffixes[-1:]
+    last = suffixes[-2:] if suffixes and suffixes[-1] in COMPRESSIONS else suffixes[-1:]
     # Not what ends a sentence, or should not reach a terminal.
     return "".join(suffix for suffix in last if _ENDING.fullmatch(suffix))
-
-
-def compression(path: str) -> str | None:
-    """The compression a file name tells of: "gzip", "zstd", "bzip2", "xz" or None."""
-    suffixes = _suffixes(path)
-    return _COMPRESSIONS.get(suffixes[-1]) if suffixes else None
-
-
-def _suffixes(path: str) -> list[str]:
-    # Here, for the command line names formats before it needs files.
-    from pipelines.readers.bytes.files import last_part
-
-    return [suffix.lower() for suffix in PurePath(last_part(path)).suffixes]

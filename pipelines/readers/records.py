@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 from base.errors import Unavailable
+from base.foreign import Refused, ask
 from base.numbers import simplest
 from datastore.schema import Document, Scalar
 from pipelines.config import MAX_METADATA_BYTES, SourceConfig
-from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.metadata import LeftOut, Lost, bounded, metadata_of
 
 BOM = b"\xef\xbb\xbf"

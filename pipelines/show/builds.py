@@ -12,8 +12,8 @@ from pipelines.execution.progress import amount, duration
 from pipelines.show.counts import doubtful, dropped, known_ids, named, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored, ignored_by
 from pipelines.show.terminal import console, print_rows
+from pipelines.show.took import speed
 from pipelines.show.unreadable import unreadable
-from pipelines.took import speed
 
 if TYPE_CHECKING:
     from pipelines.jobs.estimate import Estimate

@@ -11,7 +11,7 @@ from pipelines.execution.measured import total as total_of
 from pipelines.execution.progress import amount
 from pipelines.show.counts import dropped, named, unknown_tokens, warn_of_unknown
 from pipelines.show.terminal import console
-from pipelines.took import notes, speed, worked
+from pipelines.show.took import notes, speed, worked
 
 if TYPE_CHECKING:
     from pipelines.jobs.status import JobStatus, Status

@@ -206,7 +206,7 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(tmp_path, corpus, store, ra
     ],
 )
 def test_a_search_is_refused_before_anything_is_loaded(ralm, store, monkeypatch, options):
-    monkeypatch.setattr("pipelines.stores.open_stores", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr("pipelines.commands.stores.open_stores", lambda *_: pytest.fail("loaded"))
     code, _, err = ralm("search", store, "x", *options)
     assert (code, len(err.splitlines())) == (2, 1)
 

@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 
-from pipelines.readers.foreign import Refused, ask
+from base.foreign import Refused, ask
 
 _PIECE = 1 << 16
 # What a zstd frame may make its reader hold: `zstd` itself takes no more unless it is told to.

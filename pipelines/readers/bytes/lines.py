@@ -3,8 +3,8 @@
 from typing import BinaryIO
 
 from pipelines.readers.bytes.decompress import open_compressed
+from pipelines.readers.bytes.endings import compression
 from pipelines.readers.bytes.files import open_file
-from pipelines.readers.formats import compression
 
 _BLOCK = 1 << 20
 

@@ -19,8 +19,8 @@ from importlib import import_module
 from typing import IO, BinaryIO
 
 from base.errors import RalmError
+from base.foreign import Refused, said
 from pipelines.readers.documents.extracted import Extracted, NoDocumentError
-from pipelines.readers.foreign import Refused, said
 
 SECONDS = 120.0
 # And so many times `max_record_bytes`.

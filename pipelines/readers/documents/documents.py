@@ -6,7 +6,7 @@ from pipelines.readers.documents import apart
 from pipelines.readers.documents.extracted import NoDocumentError
 from pipelines.readers.formats import Segment
 from pipelines.readers.records import Intake, Record, Unreadable
-from pipelines.readers.web.pages import whole
+from pipelines.readers.whole import whole
 
 
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lxml import etree
 from lxml import html as lxml_html
 
+from base.foreign import Refused, ask
 from pipelines.readers.documents.extracted import (
     Extracted,
     LostPartError,
@@ -18,7 +19,6 @@ from pipelines.readers.documents.extracted import (
     described,
 )
 from pipelines.readers.documents.package import Element, Package, attribute, beside, local, parser
-from pipelines.readers.foreign import Refused, ask
 
 if TYPE_CHECKING:
     from datastore.schema import Scalar

@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 from lxml import etree
 
+from base.foreign import Refused, ask
 from pipelines.readers.documents.extracted import LostPartError, NoDocumentError, too_long
-from pipelines.readers.foreign import Refused, ask
 
 Element = Any
 # Office encrypts a file by wrapping it into an OLE file, which was also the format before 2007.

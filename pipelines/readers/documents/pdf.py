@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pypdfium2 as pdfium
 
+from base.foreign import Refused, ask
 from pipelines.readers.documents.extracted import (
     Extracted,
     NoDocumentError,
@@ -19,7 +20,6 @@ from pipelines.readers.documents.extracted import (
     described,
     too_long,
 )
-from pipelines.readers.foreign import Refused, ask
 
 if TYPE_CHECKING:
     from datastore.schema import Scalar

@@ -6,12 +6,13 @@ from contextlib import suppress
 
 import orjson
 
+from base.foreign import Refused, ask
 from pipelines.readers.bytes.decompress import Damage, Decompressed
+from pipelines.readers.bytes.endings import compression
 from pipelines.readers.bytes.files import open_short
 from pipelines.readers.bytes.lines import open_stream
 from pipelines.readers.doubts import Doubts
-from pipelines.readers.foreign import Refused, ask
-from pipelines.readers.formats import Segment, compression
+from pipelines.readers.formats import Segment
 from pipelines.readers.json.json_values import JsonValues, Value
 from pipelines.readers.json.jsonl import of_object
 from pipelines.readers.records import BOM, Intake, Record, Unreadable, one_line, only_damage

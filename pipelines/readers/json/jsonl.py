@@ -6,11 +6,11 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from base.foreign import Refused, ask
 from base.numbers import NoNumberError, fraction, loads
 from datastore.schema import Document
 from pipelines.readers.bytes.lines import bounded_line, open_stream, skip_to_line
 from pipelines.readers.doubts import Doubts, behind, goes_on
-from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment
 from pipelines.readers.metadata import NESTED
 from pipelines.readers.records import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.readers.foreign import Refused, ask
+from base.foreign import Refused, ask
 from pipelines.readers.metadata import NESTED, Lost, seconds
 
 # Digits of a second's fraction.

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlencode
 import zstandard
 
 from base.errors import RalmError, Unavailable
+from base.foreign import Refused, ask
 from datastore.schema import Document
-from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment
 from pipelines.readers.records import Doubtful, Intake, Record, Unreadable, one_line
 from pipelines.readers.tables.columns import value_of

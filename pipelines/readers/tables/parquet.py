@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from base.foreign import Refused, ask
 from pipelines.readers.bytes.files import for_arrow
-from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.formats import Segment
 from pipelines.readers.metadata import Lost
 from pipelines.readers.records import Intake, Record, Unreadable, failed

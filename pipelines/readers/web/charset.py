@@ -13,7 +13,7 @@ from functools import cache
 
 import webencodings
 
-from pipelines.readers.foreign import Refused, ask
+from base.foreign import Refused, ask
 
 # Browsers look at the first 1,024 bytes, and read the page anew when a <meta> comes later.
 _SEARCHED = 1 << 16

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
+from base.foreign import Refused, ask
 from datastore.schema import Scalar
-from pipelines.readers.foreign import Refused, ask
 from pipelines.readers.scalars import as_written
 
 # Blocks are a few lines; PyYAML takes a second for so many characters.

@@ -2,7 +2,7 @@
 
 import re
 
-from pipelines.readers.foreign import ask
+from base.foreign import ask
 from pipelines.readers.web.charset import decoded
 from pipelines.readers.web.nesting import flattened
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from contextlib import suppress
 
-from pipelines.readers.foreign import Refused, ask
+from base.foreign import Refused, ask
 
 # What lxml reads, and how deep a tag may lie to stay: the end of a tag closes no other kind there.
 _DEEPEST, _KEPT = 255, 100

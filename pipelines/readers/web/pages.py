@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
+from base.foreign import Refused
 from pipelines.readers.bytes.codings import TooLarge, unpacked
-from pipelines.readers.bytes.files import open_file, size
-from pipelines.readers.foreign import Refused
 from pipelines.readers.formats import Segment
-from pipelines.readers.records import BOM, Intake, Record, Unreadable, failed
+from pipelines.readers.records import BOM, Intake, Record, Unreadable
 from pipelines.readers.web.front_matter import split
 from pipelines.readers.web.html import text_of_html
+from pipelines.readers.whole import whole
 
 _MARKDOWN = (".md", ".markdown")
 
@@ -49,17 +49,3 @@ def read_html(segment: Segment, intake: Intake) -> Iterator[Record]:
         yield Unreadable(segment.name, 1, "no text is found in the HTML")
         return
     yield intake.document(segment.name, text, {}, segment.name, 1)
-
-
-def whole(segment: Segment, intake: Intake) -> bytes | Unreadable:
-    """A file's bytes, or why they are too many. Raises RalmError if the system cannot read it."""
-    try:
-        found = size(segment.path)
-        if found > intake.max_record_bytes:
-            reason = f"the file has {found:,} bytes and max_record_bytes allows {intake.max_record_bytes:,}"
-            return Unreadable(segment.name, 1, reason)
-        intake.consumed += found
-        with open_file(segment.path) as handle:
-            return handle.read()
-    except OSError as error:
-        raise failed(error, segment.path) from None

@@ -16,13 +16,14 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from base.foreign import Refused, ask
 from pipelines.readers.bytes.codings import TooLarge
 from pipelines.readers.bytes.decompress import Damage, Decompressed, open_frames
+from pipelines.readers.bytes.endings import compression
 from pipelines.readers.bytes.files import open_file
 from pipelines.readers.bytes.scanner import Scanner
 from pipelines.readers.doubts import Doubts, behind, goes_on
-from pipelines.readers.foreign import Refused, ask
-from pipelines.readers.formats import Segment, compression
+from pipelines.readers.formats import Segment
 from pipelines.readers.records import Intake, Record, Skipped, Unreadable, one_line, only_damage
 from pipelines.readers.web.html import text_of_html
 from pipelines.readers.web.http import NoResponse, Response

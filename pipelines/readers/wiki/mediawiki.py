@@ -15,12 +15,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
+from base.foreign import Refused, ask
 from pipelines.readers.bytes.decompress import Decompressed, next_frame, open_frames
+from pipelines.readers.bytes.endings import compression
 from pipelines.readers.bytes.files import open_file
 from pipelines.readers.bytes.scanner import Scanner
 from pipelines.readers.doubts import Doubts, behind, goes_on
-from pipelines.readers.foreign import Refused, ask
-from pipelines.readers.formats import Segment, compression
+from pipelines.readers.formats import Segment
 from pipelines.readers.records import Intake, Record, Skipped, Unreadable, one_line, only_damage
 from pipelines.readers.wiki.redirects import is_redirect
 from pipelines.readers.wiki.wikitext import plain_text

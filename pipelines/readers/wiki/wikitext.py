@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipelines.readers.foreign import Refused, ask
+from base.foreign import Refused, ask
 from pipelines.readers.wiki.plain_wikitext import clean
 from pipelines.readers.wiki.tangles import is_tangled
 from pipelines.readers.wiki.wikitext_names import BREAKING_TAGS, UNSEEN, UNSEEN_TAGS, is_unseen

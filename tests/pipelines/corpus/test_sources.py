@@ -18,7 +18,8 @@ from pipelines.execution.executor import LocalExecutor
 from pipelines.execution.progress import Silent
 from pipelines.jobs.add import Addition
 from pipelines.jobs.build import Build
-from pipelines.readers.formats import Segment, compression
+from pipelines.readers.bytes.endings import compression
+from pipelines.readers.formats import Segment
 from tests.conftest import build_store, tree
 from tests.corpus import documents, write_lines
 from tests.faults import Fault

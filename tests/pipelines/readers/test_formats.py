@@ -4,7 +4,8 @@ from typing import get_args
 import pytest
 
 from pipelines.config import Format, SourceConfig, load_config
-from pipelines.readers.formats import EXTENSIONS, compression, ending, format_of
+from pipelines.readers.bytes.endings import compression
+from pipelines.readers.formats import EXTENSIONS, ending, format_of
 
 
 @pytest.mark.parametrize(

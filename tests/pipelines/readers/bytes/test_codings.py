@@ -9,8 +9,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from base.foreign import Refused
 from pipelines.readers.bytes.codings import TooLarge, unpacked
-from pipelines.readers.foreign import Refused
 
 PAGE = b"<html><p>The old stone bridge was built in 1787.</p></html>" * 40
 LIMIT = 1 << 20

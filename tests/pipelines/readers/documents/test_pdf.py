@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from base.foreign import Refused
 from pipelines.readers.documents.extracted import NoDocumentError
 from pipelines.readers.documents.pdf import _joined, extract
-from pipelines.readers.foreign import Refused
 from tests.pipelines.readers.office import pdf
 
 LIMIT = 1 << 20

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.readers.foreign import Refused
+from base.foreign import Refused
 from pipelines.readers.records import Unreadable
 from pipelines.readers.web.html import text_of_html
 from tests.conftest import build_store

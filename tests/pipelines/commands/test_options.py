@@ -1,7 +1,7 @@
 import pytest
 
 from base.errors import RalmError
-from pipelines.options import as_device, as_executor, as_place, named_sources
+from pipelines.commands.options import as_device, as_executor, as_place, named_sources
 
 
 @pytest.mark.parametrize(

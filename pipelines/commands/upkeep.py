@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipelines import show
-from pipelines.options import (
+from pipelines.commands.options import (
     EncoderPlace,
     ExecutorName,
     QueryEncoderPlace,

@@ -8,7 +8,7 @@ import typer
 from base.errors import RalmError
 from lm.weights import DEFAULT_QUANTIZATION, require_quantization, require_reader
 from pipelines import show
-from pipelines.options import EncoderPlace, QuantizationName, QueryEncoderPlace, Store
+from pipelines.commands.options import EncoderPlace, QuantizationName, QueryEncoderPlace, Store
 
 
 def scaling(

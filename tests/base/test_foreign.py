@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from base.errors import Unavailable
-from pipelines.readers.foreign import Refused, ask, said
+from base.foreign import Refused, ask, said
 
 KINDS = sorted(
     (

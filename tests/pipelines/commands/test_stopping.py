@@ -11,14 +11,14 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from pipelines.stopping import EXIT_CODE, line
+from pipelines.commands.stopping import EXIT_CODE, line
 from tests.corpus import write_lines
 
 LONG = "the mayor of a town by the river was chosen by lot from among those who make blue glass. "
 # A call that takes minutes and sees no signal, as training does.
 COMPUTES = (
     "import hashlib, sys, threading\n"
-    "from pipelines.stopping import Stoppable\n"
+    "from pipelines.commands.stopping import Stoppable\n"
     "with Stoppable(['verify', 's']):\n"
     "    threading.Timer(0.2, sys.stderr.write, ['computing\\n']).start()\n"
     "    hashlib.pbkdf2_hmac('sha256', b'a', b'b', 2**31 - 1)\n"
@@ -141,7 +141,7 @@ def test_before_the_command_line_listens_there_is_no_traceback(name, silent):
 def test_what_is_not_stopped_leaves_no_trace():
     script = (
         "import os, signal, threading\n"
-        "from pipelines.stopping import Stoppable\n"
+        "from pipelines.commands.stopping import Stoppable\n"
         "before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), os.listdir('/dev/fd')\n"
         "with Stoppable(['status', 's']): pass\n"
         "assert before == (\n"

@@ -8,7 +8,7 @@ import typer
 
 from base.errors import RalmError
 from pipelines import show
-from pipelines.options import AsJson, TextFields, named_sources
+from pipelines.commands.options import AsJson, TextFields, named_sources
 from retriever.encoding.usage import DEFAULT_ENCODER
 
 if TYPE_CHECKING:

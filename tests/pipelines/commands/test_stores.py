@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from base.errors import RalmError
-from pipelines.stores import Opening, open_stores
+from pipelines.commands.stores import Opening, open_stores
 from retriever.local import Retriever
 from retriever.several import SeveralRetriever
 

@@ -1,0 +1,52 @@
+"""`ralm ask`: an answer from a store, with citations."""
+
+from typing import Annotated
+
+import typer
+
+from base.errors import RalmError
+from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, require_quantization, require_reader
+from pipelines import show
+from pipelines.commands.options import (
+    Also,
+    AsJson,
+    EncoderPlace,
+    QuantizationName,
+    QueryEncoderPlace,
+    ReaderName,
+    Store,
+)
+
+
+def ask(
+    store: Store,
+    question: Annotated[str, typer.Argument(help="what to answer")],
+    also: Also = None,
+    reader: ReaderName = DEFAULT_READER,
+    quantization: QuantizationName = DEFAULT_QUANTIZATION,
+    passages: Annotated[int, typer.Option("-k", help="passages the reader sees")] = 3,
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
+    no_retrieval: Annotated[bool, typer.Option("--no-retrieval", help="ask the LM alone")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a question from the store, with citations."""
+    from retriever.refusals import require_text
+
+    require_text([question])  # Before what takes seconds is imported.
+    if passages < 1:
+        raise RalmError(
+            f"-k, the passages the reader sees, must be at least 1, not {passages}: --no-retrieval asks "
+            "the LM alone."
+        )
+    require_quantization(quantization)
+    require_reader(reader)
+    from lm.reader import TransformersReader
+    from pipelines.commands.stores import Opening, open_stores
+    from serve.answerer import Answerer
+
+    opening = Opening(encoder=encoder, query_encoder=query_encoder)
+    retriever = None if no_retrieval else open_stores([store, *(also or [])], opening)
+    show.loading(reader)
+    answerer = Answerer(retriever, TransformersReader(reader, quantization))
+    show.answer(question, answerer.ask(question, passages), answerer.reader, as_json)

@@ -1,0 +1,58 @@
+"""`ralm serve`: search and answers over HTTP."""
+
+from typing import Annotated
+
+import typer
+
+from base.errors import RalmError
+from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, require_quantization, require_reader
+from pipelines import show
+from pipelines.commands.options import (
+    Also,
+    EncoderPlace,
+    QuantizationName,
+    QueryEncoderPlace,
+    ReaderName,
+    Store,
+    as_device,
+    as_place,
+)
+from pipelines.commands.stopping import end
+
+
+def serve(
+    store: Store,
+    port: Annotated[int, typer.Option(help="TCP port")] = 8000,
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    reader: ReaderName = DEFAULT_READER,
+    quantization: QuantizationName = DEFAULT_QUANTIZATION,
+    device: Annotated[str, typer.Option(help="cpu or cuda: what encodes and searches")] = "cpu",
+    index_in: Annotated[str, typer.Option(help="memory, disk, or auto: memory if it fits")] = "auto",
+    encoder: EncoderPlace = None,
+    query_encoder: QueryEncoderPlace = None,
+    also: Also = None,
+    searchers: Annotated[int, typer.Option(min=0, help="Ray searchers for each store; 0: none")] = 0,
+    partial: Annotated[bool, typer.Option("--partial", help="answer without a lost searcher")] = False,
+) -> None:
+    """Serve search and chat completions over HTTP (see /docs)."""
+    require_quantization(quantization)
+    require_reader(reader)
+    if partial and not searchers:
+        raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
+    from lm.reader import TransformersReader
+    from pipelines.commands.stores import Opening, open_stores
+    from serve.answerer import Answerer
+    from serve.app import create_app
+    from serve.listening import listen
+    from serve.server import Server
+
+    # Taken before the models load: a port in use is worth knowing at once.
+    with listen(host, port) as listener:
+        opening = Opening(as_device(device), as_place(index_in), encoder, query_encoder, searchers, partial)
+        retriever = open_stores([store, *(also or [])], opening)
+        show.loading(reader)
+        answerer = Answerer(retriever, TransformersReader(reader, quantization))
+        del retriever  # Under this name the generation of the start would stay open for as long as we serve.
+        show.serving(host, listener.getsockname()[1])
+        Server(create_app(answerer), answerer.reader).run(sockets=[listener])
+    end(0)
