@@ -3,7 +3,7 @@ import pytest
 
 from base.errors import RalmError
 from datastore.view import Condition, View
-from retriever.ranking.card import Card, Rung, identity, write_card
+from retriever.ranking.card import Card, Rung, write_card
 from retriever.ranking.results import Method
 from retriever.refusals import Asked, require_text
 from tests.given import make_store, random_vectors
@@ -17,7 +17,7 @@ def paths(tmp_path):
         store = make_store(tmp_path / name, np.arange(50), random_vectors(0, 50), key)
         found.append(tmp_path / name)
         if key != "Flat":
-            card = Card(identity(store.manifest), 50, 9, (Rung(4, 20, 0.9, 0.8, 0, 1.0),))
+            card = Card(store.manifest.index_hash, 50, 9, (Rung(4, 20, 0.9, 0.8, 0, 1.0),))
             write_card(store.layout.card(key, 0), card)
     return found
 

@@ -159,7 +159,7 @@ def _serve(asked: BinaryIO, answers: BinaryIO) -> None:
 
 def _answer(kind: str, data: bytes, limit: int) -> dict[str, object]:
     try:
-        found: Extracted = import_module(f"pipelines.readers.{kind}").extract(data, limit)
+        found: Extracted = import_module(f"{__package__}.{kind}").extract(data, limit)
     except (NoDocumentError, Refused) as error:
         return {"reason": str(error)}
     except ImportError as error:

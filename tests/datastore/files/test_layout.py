@@ -1,4 +1,3 @@
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,14 +39,3 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path, act):
     }
     with pytest.raises(RalmError, match="/proc/nothing"):
         acts[act]()
-
-
-def test_a_store_that_can_only_be_read_is_not_changed(mounted, store, ralm):
-    root = mounted("rw") / "s"
-    shutil.copytree(store, root)
-    mounted("ro")
-    for command in (("delete", root, "--ids", "Arvenholm-1", "--yes"), ("card", root), ("discard", root)):
-        code, _, err = ralm(*command)
-        assert code == 2
-        assert "cannot be written: choose a folder that you may write to." in err
-    assert ralm("verify", root)[0] == 0

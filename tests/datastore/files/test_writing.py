@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
 
@@ -108,3 +109,14 @@ def test_arrays_are_written_as_numpy_would(tmp_path, shape):
     atomic_write(tmp_path / "ours.npy", lambda handle: save_array(handle, array))
     np.save(tmp_path / "theirs.npy", array)
     assert (tmp_path / "ours.npy").read_bytes() == (tmp_path / "theirs.npy").read_bytes()
+
+
+def test_a_store_that_can_only_be_read_is_not_changed(mounted, store, ralm):
+    root = mounted("rw") / "s"
+    shutil.copytree(store, root)
+    mounted("ro")
+    for command in (("delete", root, "--ids", "Arvenholm-1", "--yes"), ("card", root), ("discard", root)):
+        code, _, err = ralm(*command)
+        assert code == 2
+        assert "cannot be written: choose a folder that you may write to." in err
+    assert ralm("verify", root)[0] == 0
