@@ -32,7 +32,9 @@ def notes(shown: Mapping[str, Measured], generations: Measured) -> list[str]:
     found = [f"{name}: {fast}." for name, one in shown.items() if (fast := speed(one))]
     stages = total(shown.values())
     if stages.sources:
-        found.append(f"Energy by {', '.join(stages.sources)} (ARCHITECTURE.md says what each counts).")
+        found.append(
+            f"Energy by {', '.join(stages.sources)} (docs/decisions/energy.md says what each counts)."
+        )
     if generations.tasks > stages.tasks:
         seconds, joules = worked(generations)
         found.append(f"All generations together: {seconds} of work, {joules or 'energy not measured'}.")

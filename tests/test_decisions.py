@@ -1,0 +1,33 @@
+"""docs/decisions: each decision names the modules that it explains, and these are there."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "docs" / "decisions"
+PAGES = sorted(page for page in FOLDER.glob("*.md") if page.name != "README.md")
+
+
+def _explained(page: Path) -> dict[str, list[str]]:
+    """The modules that each decision of a page names, by its heading."""
+    found = {}
+    for section in re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        heading, modules = section.splitlines()[:2]
+        assert modules.startswith("Modules: "), f"{page.name}: {heading}"
+        found[heading] = re.findall(r"`([^`]+)`", modules)
+    return found
+
+
+def test_each_decision_is_a_sentence_and_names_modules_that_are_there() -> None:
+    for page in PAGES:
+        explained = _explained(page)
+        assert explained, page.name
+        for heading, modules in explained.items():
+            assert heading.endswith("."), f"{page.name}: {heading}"
+            assert modules, f"{page.name}: {heading}"
+            assert [path for path in modules if not (ROOT / path).is_file()] == [], f"{page.name}: {heading}"
+
+
+def test_the_index_lists_each_page_once() -> None:
+    listed = re.findall(r"\]\(([\w-]+\.md)\)", (FOLDER / "README.md").read_text(encoding="utf-8"))
+    assert sorted(listed) == [page.name for page in PAGES]
