@@ -12,9 +12,9 @@ def _explained(page: Path) -> dict[str, list[str]]:
     """The modules that each decision of a page names, by its heading."""
     found = {}
     for section in re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
-        heading, modules = section.splitlines()[:2]
-        assert modules.startswith("Modules: "), f"{page.name}: {heading}"
-        found[heading] = re.findall(r"`([^`]+)`", modules)
+        heading, _, rest = section.partition("\n")
+        assert rest.startswith("Modules: "), f"{page.name}: {heading}"
+        found[heading] = re.findall(r"`([^`]+)`", rest.partition("\n\n")[0])
     return found
 
 
