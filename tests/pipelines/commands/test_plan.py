@@ -1,6 +1,5 @@
 import json
 import os
-from pathlib import Path
 
 import pytest
 
@@ -104,11 +103,3 @@ def test_what_is_wrong_is_one_sentence(ralm, arguments, sentence):
     assert (code, out) == (2, "")
     assert sentence in err
     assert err.count("\n") == 1
-
-
-def test_the_readme_shows_what_is_printed(ralm):
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    shown = readme.split("$ ralm plan --tokens 1.4T\n")[1].split("```")[0]
-    _, out, _ = ralm("plan", "--tokens", "1.4T")
-    printed = "\n".join(line.rstrip() for line in out.splitlines())
-    assert printed.startswith(shown.rstrip())

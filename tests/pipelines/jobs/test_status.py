@@ -107,9 +107,9 @@ def test_a_store_that_was_only_built_is_called_by_its_name_alone(store, ralm):
     assert f"{store}\n" in ralm("status", store)[1].replace(" ", "")
 
 
-def test_every_stage_stands_in_the_readme_and_in_the_order_of_the_stages(tmp_path, corpus):
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    table = readme.partition("| stage | what it does |")[2].partition("\n\n")[0]
+def test_every_stage_stands_in_the_docs_and_in_the_order_of_the_stages(tmp_path, corpus):
+    page = (Path(__file__).parents[3] / "docs/building.md").read_text(encoding="utf-8")
+    table = page.partition("| stage | what it does |")[2].partition("\n\n")[0]
     named = "".join(line.split("|")[1] for line in table.splitlines()[2:])
     assert tuple(re.findall(r"`([a-z-]+)`", named)) == STAGES
     build_store(tmp_path / "s", corpus, near_duplicates={}, duplicate_lines={}, duplicate_passages="drop")

@@ -11,7 +11,7 @@ from tests.given import embeddings
 from tests.lives import Lives
 
 DIMENSION = 24
-# Those that README names, of all kinds, and some that FAISS knows beside them.
+# Those that docs/building.md names, of all kinds, and some that FAISS knows beside them.
 NAMED = (
     "Flat",
     "IVF1,SQ8",

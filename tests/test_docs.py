@@ -1,0 +1,355 @@
+"""What README and docs/ show is run, or where this machine cannot run it, checked word by word."""
+
+import functools
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import openai
+import pytest
+import typer
+import zstandard
+from fastapi.testclient import TestClient
+
+from datastore.takedown import Takedowns
+from lm.reading import Completion, Sampling, TextStream
+from pipelines.cli import app as ralm_app
+from pipelines.config import BuildConfig, SourceConfig, load_config
+from pipelines.execution.executor import LocalExecutor
+from pipelines.filters.rule import Rule
+from pipelines.plan.rates import load_rates
+from pipelines.questions import load_questions
+from retriever.local import Retriever
+from serve.answerer import Answerer
+from serve.app import create_app
+from serve.schemas import ChatRequest, RetrievalOptions, SearchReply, SearchRequest
+from tests.conftest import build_store
+from tests.corpus import documents, questions, write_lines
+from tests.markdown import DOCUMENTS, PAGES, ROOT, Block, Command, anchors, blocks, codes, commands, links
+from tests.markdown import named as page_name
+
+ROOMS = ("base", "datastore", "retriever", "lm", "serve", "pipelines")
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+# What a command needs that is not here; its flags are checked all the same.
+ELSEWHERE = {
+    r"s3://": "a bucket",
+    r"hf://|intfloat/|facebook/|cross-encoder/": "the hub",
+    r"--encoder \./|--reader \./": "a model of the reader's own",
+    r"--device cuda": "a GPU",
+    r"RAY_ADDRESS=": "a cluster",
+    r"^ralm serve": "a server: its routes are asked in this process",
+}
+# Flags of other programs.
+FOREIGN = {"--no-deps", "--help"}
+FORUM = [
+    {
+        "id": "DOC-17",
+        "text": "Nobody on this forum has seen the old bridge.",
+        "domain": "forum",
+        "year": 2001,
+    },
+    {"id": "DOC-18", "text": "A forum is no place to ask about glass.", "domain": "forum", "year": 2003},
+    {
+        "id": "bridge",
+        "text": "The old bridge of Arvenholm was built by copper smiths in 1912.",
+        "domain": "wikipedia",
+        "year": 1912,
+        "licence": "CC0",
+    },
+]
+
+
+class Echo:
+    """A reader that repeats what it is asked: what a page shows is that it is asked, not what it says."""
+
+    name, quantization, bytes, context_tokens = "echo", "none", 1, 8192
+
+    def __init__(self, *_: str) -> None: ...
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+    def prompt(self, conversation) -> str:
+        return conversation[-1]["content"]
+
+    def complete(self, prompts, sampling: Sampling) -> list[Completion]:
+        return [Completion(prompt[-80:], len(prompt), 80, True) for prompt in prompts]
+
+    def stream(self, prompt: str, sampling: Sampling) -> TextStream:
+        return TextStream(iter(prompt.split()), lambda: None)
+
+    def stop(self) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    """A folder with all that the pages' commands name. Not to be changed."""
+    folder = tmp_path_factory.mktemp("table")
+    # Filters keep what is long enough to judge.
+    long = {"id": "long", "text": " ".join(one["text"] for one in documents()[:5])}
+    lines = write_lines(folder / "corpus/corpus.jsonl", [*documents(), *FORUM, long])
+    (folder / "corpus.jsonl.zst").write_bytes(zstandard.compress(lines.read_bytes()))
+    (folder / "notes").mkdir()
+    (folder / "notes/bridge.md").write_text("---\ntitle: A note\n---\nThe old bridge was painted green.\n")
+    write_lines(folder / "more.jsonl", [{"id": "new", "text": "A new bridge was built beside the old one."}])
+    write_lines(folder / "gone.jsonl", [{"domain": "forum", "id": "DOC-17"}])
+    for name in ("questions", "squad", "webq"):
+        write_lines(folder / f"{name}.jsonl", questions())
+    (folder / "build.yaml").write_text("sources: [{path: corpus/}]\nfilters: [language]\n")
+    (folder / "machines.yaml").write_text("gpus: 16\n")
+    build_store(folder / "my-store", folder / "corpus.jsonl.zst", folder / "notes")
+    shutil.copytree(folder / "my-store", folder / "other-store")
+    return folder
+
+
+@pytest.fixture
+def desk(table, tmp_path, monkeypatch) -> Path:
+    """A copy of it, where commands are run."""
+    folder = Path(shutil.copytree(table, tmp_path / "desk"))
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("lm.reader.TransformersReader", Echo)
+    # Whoever carries tasks out, the bytes are the same.
+    here = LocalExecutor()
+    monkeypatch.setattr("pipelines.execution.executor.open_executor", lambda *_: nullcontext(here))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(table) -> TestClient:
+    """The API over the store of the pages."""
+    app = create_app(Answerer(Retriever.open(table / "my-store"), Echo()))
+    return TestClient(app, base_url="http://localhost:8000")
+
+
+def named(block: Block) -> str:
+    return block.name
+
+
+def of_kind(*kinds: str) -> pytest.MarkDecorator:
+    found = [block for block in BLOCKS if block.kind in kinds]
+    return pytest.mark.parametrize("block", found, ids=named)
+
+
+def test_every_block_is_of_a_kind_that_is_tested():
+    known = ("sh", "yaml", "json", "jsonl", "python", "text")
+    assert [block.name for block in BLOCKS if block.kind not in known] == []
+    assert len(BLOCKS) > 50
+
+
+def require_options(words: tuple[str, ...]) -> None:
+    """Fail for a command, an option or a surplus argument that `ralm` does not know."""
+    command, rest = typer.main.get_command(ralm_app), list(words[1:])
+    while hasattr(command, "commands"):
+        if not rest or rest[0] in ("--help", "--version"):
+            return
+        assert rest[0] in command.commands, f"no command {rest[0]}"
+        command = command.commands[rest.pop(0)]
+    context = command.context_class(command, info_name=words[1])
+    valued = {flag for one in command.params if not getattr(one, "is_flag", False) for flag in one.opts}
+    # In prose the last option may be named without its value.
+    rest += ["value"] * (words[-1].startswith("-") and words[-1] in valued)
+    _, surplus, _ = command.make_parser(context).parse_args(rest)
+    assert surplus == []
+
+
+def elsewhere(command: Command) -> str | None:
+    return next((why for what, why in ELSEWHERE.items() if re.search(what, command.written)), None)
+
+
+def post(client: TestClient, words: tuple[str, ...]) -> None:
+    """Ask the API what a line of curl asks."""
+    path = "/" + words[1].split("/", 1)[1]
+    assert words[1].startswith("localhost:8000/")
+    options = dict(zip(words[2::2], words[3::2], strict=True))
+    assert set(options) in (set(), {"-H", "-d"})
+    if not options:
+        reply = client.get(path)
+    else:
+        name, value = options["-H"].split(": ")
+        reply = client.post(path, content=options["-d"], headers={name: value})
+    assert reply.status_code == 200, reply.text
+
+
+@of_kind("sh")
+def test_commands_do_what_they_are_shown_for(block, desk, ralm, client):
+    makefile = (ROOT / "Makefile").read_text()
+    for command in commands(block):
+        program, *arguments = command.words
+        if program == "ralm":
+            require_options(command.words)
+            if elsewhere(command) is None:
+                if arguments[0] == "build" and "--dry-run" not in arguments:
+                    # The store that the pages are about is there already, of other sources.
+                    shutil.rmtree(desk / arguments[arguments.index("-o") + 1], ignore_errors=True)
+                code, out, err = ralm(*arguments)
+                assert code == 0, f"{command.written}: {out}{err}"
+        elif program == "curl":
+            post(client, command.words)
+        elif program == "make":
+            assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in arguments)
+        else:
+            assert command.words == ("source", ".venv/bin/activate"), command.written
+
+
+def test_most_commands_are_run_and_every_excuse_is_used():
+    found = [one for block in BLOCKS if block.kind == "sh" for one in commands(block)]
+    excuses = [elsewhere(one) for one in found if one.words[0] == "ralm"]
+    assert {*filter(None, excuses)} == {*ELSEWHERE.values()}
+    assert excuses.count(None) > len(excuses) / 2
+
+
+@of_kind("yaml")
+def test_settings_are_valid(block, tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text(block.text)
+    if "sources:" in block.text:
+        load_config(file)
+    else:
+        load_rates(file, {}, None)
+
+
+@of_kind("json")
+def test_bodies_and_replies_are_those_of_the_api(block, client):
+    body = json.loads(block.text)
+    if "query" in body:
+        SearchRequest.model_validate(body)
+        assert client.post("/search", json=body).status_code == 200
+    elif "messages" in body:
+        ChatRequest.model_validate(body)
+        assert client.post("/v1/chat/completions", json=body).status_code == 200
+    elif "results" in body:
+        assert SearchReply.model_validate(body).model_dump() == body
+        shown = client.post("/search", json={"query": "old bridge"}).json()
+        assert (list(shown), list(shown["seconds"])) == (list(body), list(body["seconds"]))
+        assert list(shown["results"][0]["hits"][0]) == list(body["results"][0]["hits"][0])
+    else:
+        assert client.post("/search", json={"query": "old bridge", "k": 0}).json() == body
+
+
+@of_kind("jsonl")
+def test_lines_are_read_as_what_they_are_shown_for(block, tmp_path):
+    lines = [json.loads(line) for line in block.text.splitlines()]
+    file = write_lines(tmp_path / "lines.jsonl", lines)
+    if all("question" in line for line in lines):
+        assert len(load_questions(file)) == len(lines)
+    elif all("text" in line for line in lines):
+        assert build_store(tmp_path / "store", file).counts["indexed"] == len(lines)
+    elif all("reason" in line for line in lines):
+        twice = [{"id": f"bridge-{n}", "domain": "history", "text": "The old bridge is old."} for n in (1, 2)]
+        build_store(tmp_path / "store", write_lines(tmp_path / "twice.jsonl", twice))
+        listed = (tmp_path / "store/removed/duplicate_text/00000.jsonl").read_text().splitlines()
+        assert [json.loads(line) for line in listed] == lines
+    else:
+        assert len(Takedowns.read([file]).documents) == len(lines)
+
+
+@of_kind("python")
+def test_python_runs(block, desk, client, monkeypatch, capsys):
+    monkeypatch.setattr(openai, "OpenAI", functools.partial(openai.OpenAI, http_client=client))
+    exec(compile(block.text, block.name, "exec"), {})
+    assert capsys.readouterr().out
+
+
+@of_kind("text")
+def test_what_is_shown_is_what_is_printed(block, ralm):
+    """Of the tree of folders, below."""
+    if block.text.startswith("base/"):
+        return
+    first, shown = block.text.split("\n", 1)
+    assert first.startswith("$ ralm ")
+    code, out, _ = ralm(*first.split()[2:])
+    assert code == 0
+    assert "\n".join(line.rstrip() for line in out.splitlines()).startswith(shown.rstrip())
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=page_name)
+def test_commands_and_flags_in_prose_are_known(page):
+    """Commands as they are, and flags of any of them."""
+    root = typer.main.get_command(ralm_app)
+    leaves = [c for one in root.commands.values() for c in getattr(one, "commands", {"": one}).values()]
+    flags = {flag for leaf in leaves for parameter in leaf.params for flag in parameter.opts} | FOREIGN
+    for code in codes(page):
+        if code.startswith("ralm "):
+            require_options(tuple(shlex.split(code)))
+        assert {word for word in re.findall(r"(?<![\w-])--[a-z][a-z-]+", code)} <= flags, code
+
+
+def folders() -> set[str]:
+    """Every folder of code."""
+    found = {path.parent for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    return {str(folder.relative_to(ROOT)) for folder in found}
+
+
+def test_every_folder_of_code_stands_in_the_tree_of_readme():
+    (tree,) = [block.text for block in blocks(ROOT / "README.md") if block.text.startswith("base/")]
+    listed, above = [], []
+    for line in tree.splitlines():
+        name = line.split()[0]
+        depth = (len(line) - len(line.lstrip())) // 2
+        above = [*above[:depth], name.rstrip("/")]
+        listed.append("/".join(above))
+    assert len(set(listed)) == len(listed)
+    assert set(listed) == folders() | {"configs", "docs", "tests", "benchmarks"}
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=page_name)
+def test_every_link_leads_somewhere(page):
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=page_name)
+def test_every_path_of_code_is_there(page):
+    """A module may be named by the end of its path; a folder of the project is named from its root."""
+    files = [path for path in ROOT.rglob("*.py") if ".venv" not in path.parts]
+    for code in codes(page):
+        if re.fullmatch(r"[\w/]+\.py", code):
+            assert any(f"/{path}".endswith(f"/{code}") for path in files), code
+        elif re.fullmatch(r"[\w/.-]+", code) and code.split("/")[0] in {
+            *ROOMS,
+            "configs",
+            "benchmarks",
+            "tests",
+        }:
+            assert (ROOT / code).exists() or "/" not in code, code
+
+
+def fields_of(page: str) -> set[str]:
+    """What stands in backticks in the first column of a page's tables."""
+    rows = re.findall(r"^\| (`[^|]+) \|", (ROOT / "docs" / page).read_text(), re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([\w/. ]+)`", row)}
+
+
+def test_every_setting_filter_and_field_stands_in_a_table():
+    filters = {rule.model_fields["name"].default for rule in _leaves(Rule)}
+    building = {*BuildConfig.model_fields, *SourceConfig.model_fields, *filters} - {"sources"}
+    assert building - fields_of("building.md") == set()
+    replied = {*SearchReply.model_fields, "hits", "exhausted", "shortfall", "missing"}
+    assert {*SearchRequest.model_fields, *replied} - fields_of("api.md") == set()
+
+
+def test_every_route_and_field_of_chat_stands_in_its_page(client):
+    text = (ROOT / "docs/api.md").read_text()
+    routes = [
+        (method, path) for path, one in client.get("/openapi.json").json()["paths"].items() for method in one
+    ]
+    assert [(m, p) for m, p in routes if f"`{m.upper()} {p}`" not in text] == []
+    named = {*ChatRequest.model_fields, *RetrievalOptions.model_fields}
+    assert [name for name in named if f"`{name}`" not in text and f'"{name}"' not in text] == []
+    assert [name for name in client.get("/health").json() if f"`{name}`" not in text] == []
+
+
+def _leaves(kind: type[Rule]) -> Iterator[type[Rule]]:
+    for one in kind.__subclasses__():
+        yield from _leaves(one) if one.__subclasses__() else (one,)
