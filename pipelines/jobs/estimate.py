@@ -10,12 +10,12 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from base.amounts import amount
 from base.errors import RalmError
 from datastore.schema import Document
 from pipelines.config import BuildConfig
 from pipelines.corpus.read import chain_of
 from pipelines.corpus.sources import Corpus, Split, resolve
-from pipelines.execution.progress import amount
 from pipelines.filters.chain import Chain, Removed
 from pipelines.indexing.embed import THREADS, load_encoder
 from pipelines.indexing.towers import Towers

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from base.amounts import amount
 from base.errors import RalmError
 from datastore.files.markers import Marker
 from datastore.generations.manifest import LINES_COMPARED, Dtype, FileEntry, ShardEntry
@@ -22,7 +23,6 @@ from pipelines.duplicates.lines import LineStage
 from pipelines.duplicates.near import ClusterStage, PairStage, SignStage, VerifyStage
 from pipelines.duplicates.repeats import RepeatStage
 from pipelines.execution.job import Job, only_file
-from pipelines.execution.progress import amount
 from pipelines.indexing.embed import EarlyEmbedStage, EmbedStage, JoinStage, take_vectors, vectors_of
 from pipelines.indexing.index import EncodeStage
 from pipelines.indexing.lexical import LengthStage, LexicalStage

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.execution.progress import duration, singular
+from base.amounts import duration, singular
 from pipelines.plan.arithmetic import Plan, Step
 from pipelines.plan.figure import Figure
 from pipelines.plan.rates import OF_GPUS, THIS_MACHINE, Rates

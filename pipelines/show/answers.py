@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
+from base.amounts import amount
 from lm.weights import to_convert
-from pipelines.execution.progress import amount
 from pipelines.show.terminal import console, print_json
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from base.amounts import amount, duration
 from datastore.files.layout import Layout
 from datastore.generations.manifest import DOUBTFUL, EncoderCard, Manifest
 from datastore.objects.origin import address_of
 from pipelines.contamination.contamination import sought
 from pipelines.execution.measured import of_embedding
-from pipelines.execution.progress import amount, duration
 from pipelines.show.counts import doubtful, dropped, known_ids, named, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored, ignored_by
 from pipelines.show.terminal import console, print_rows

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from base.amounts import amount, duration
 from datastore.files.layout import Layout
 from datastore.generations.manifest import DOUBTFUL, Manifest
 from datastore.objects.origin import Origin, address_of
-from pipelines.execution.progress import amount, duration
 from pipelines.show.counts import doubtful, dropped, known_ids, named, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored_by
 from pipelines.show.terminal import console, print_rows

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
+from base.amounts import amount
 from datastore.generations.manifest import DOUBTFUL
 from pipelines.contamination.contamination import BY
 from pipelines.corpus.read import LEFT_OUT
 from pipelines.duplicates.lines import REPEATED
-from pipelines.execution.progress import amount
 from pipelines.passages.unknown import unknown
 from pipelines.show.terminal import console
 

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from base.amounts import amount
 from datastore.files.layout import Layout
-from pipelines.execution.progress import amount
 from pipelines.readers.formats import ending
 
 _SHOWN_KINDS = 8

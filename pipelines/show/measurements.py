@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.execution.progress import amount
+from base.amounts import amount
 from pipelines.show.terminal import console
 
 if TYPE_CHECKING:

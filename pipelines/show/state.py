@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from base.amounts import amount
 from datastore.objects.origin import address_of
 from pipelines.execution.measured import total as total_of
-from pipelines.execution.progress import amount
 from pipelines.show.counts import dropped, named, unknown_tokens, warn_of_unknown
 from pipelines.show.terminal import console
 from pipelines.show.took import notes, speed, worked

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from base.amounts import duration, energy
 from pipelines.execution.measured import Measured, total
-from pipelines.execution.progress import duration, energy
 
 
 def worked(measured: Measured) -> tuple[str, str]:

@@ -5,37 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipelines.execution.progress import Bars, Lines, Rate, amount, duration, energy
-
-
-@pytest.mark.parametrize(
-    ("number", "unit", "text"),
-    [
-        (0, "passages", "0 passages"),
-        (1234, "passages", "1,234 passages"),
-        (12_300_000, "bytes", "12.3 MB"),
-        (5e9, "bytes", "5.00 GB"),
-        (2.5, "documents", "2.5 documents"),
-        (7, "", "7"),
-        (1, "", "1"),
-        (1, "documents", "1 document"),
-        (1, "queries", "1 query"),
-        (0.96, "passages", "1.0 passages"),
-        (1000, "bytes", "1.0 KB"),
-        (43, "bytes", "43 bytes"),
-        (1, "bytes", "1 byte"),
-    ],
-)
-def test_amounts_are_for_people(number, unit, text):
-    assert amount(number, unit) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(4.21, "4.2s"), (200, "3m 20s"), (7500, "2h 05m"), (12 * 86400 + 3 * 3600, "12d 3h")],
-)
-def test_durations_are_for_people(seconds, text):
-    assert duration(seconds) == text
+from base.amounts import amount
+from pipelines.execution.progress import Bars, Lines, Rate
 
 
 @given(st.integers(1, 1000), st.integers(0, 1000))
@@ -84,10 +55,3 @@ def test_no_figure_of_a_bar_is_cut(width, unit, total):
     assert f" of {amount(total, unit)}" in stream.getvalue()
     assert "/s" in stream.getvalue() or total > 10**6
     assert "left" in stream.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("joules", "shown"), [(812.4, "812 J"), (12_345, "12.3 kJ"), (1.5e6, "1.5 MJ"), (3.6e8, "100.0 kWh")]
-)
-def test_joules_for_people(joules, shown):
-    assert energy(joules) == shown
