@@ -22,9 +22,8 @@ import orjson
 
 from datastore.files.layout import Layout
 from datastore.files.writing import save_array
-from pipelines.config import BuildConfig, Decontamination, SourceConfig
-from pipelines.contamination.contamination import sought
-from pipelines.contamination.evaluation_texts import make_table
+from pipelines.config import BuildConfig, EvaluationTexts, SourceConfig
+from pipelines.contamination.table import make_table, sought
 from pipelines.corpus.read import ReadStage
 from pipelines.corpus.sources import resolve
 from pipelines.duplicates.dedup import drops_path
@@ -59,7 +58,7 @@ def main() -> None:
         layout = Layout(Path(folder) / "store")
         size = sample(Path(folder) / "sample.jsonl", args.sources, args.every)
         started = time.process_time()
-        table = make_table(Decontamination(files=tuple(args.questions)))
+        table = make_table(EvaluationTexts(files=tuple(args.questions)))
         layout.write(layout.contamination, partial(write_batch, batch=table))
         print(f"table made in {time.process_time() - started:.1f} s: {table.num_rows:,} texts")
         config = BuildConfig(

@@ -97,7 +97,7 @@ class DuplicateLines(_Frozen):
     min_chars: int = Field(30, ge=1)
 
 
-class Decontamination(_Frozen):
+class EvaluationTexts(_Frozen):
     """Which passages hold evaluation text: questions, and answers, of these files of JSON Lines.
 
     A passage is dropped if it holds at least `containment` of the n-grams of a question or an answer, n being
@@ -152,7 +152,7 @@ class BuildConfig(_Frozen):
     min_chars: int = Field(20, ge=0, description="shorter documents are removed")
     filters: Filters = Field((), description="asked in this order: names, or names with thresholds")
     near_duplicates: NearDuplicates | None = Field(None, description="drop documents nearly like another")
-    decontaminate: Annotated[Decontamination | None, BeforeValidator(_files_alone)] = _later(
+    decontaminate: Annotated[EvaluationTexts | None, BeforeValidator(_files_alone)] = _later(
         "drop passages that hold text of these files of questions"
     )
     duplicate_lines: DuplicateLines | None = _later("leave out lines that occurred before")

@@ -17,8 +17,7 @@ from datastore.shard import file_problem, open_array
 from datastore.takedown import Takedowns, without
 from datastore.whole import compare
 from pipelines.config import BuildConfig
-from pipelines.contamination.contamination import sought_by
-from pipelines.contamination.evaluation_texts import make_table, question_files
+from pipelines.contamination.table import make_table, question_files, sought_by
 from pipelines.corpus.models import pinned
 from pipelines.corpus.sources import Corpus, begun_at, resolve
 from pipelines.duplicates.dedup import Held

@@ -13,7 +13,7 @@ from datastore.generations.generation import at_generation, current, published
 from datastore.generations.manifest import DOUBTFUL, Manifest
 from datastore.objects.origin import Origin, fetch, locate
 from pipelines.config import BuildConfig
-from pipelines.contamination.contamination import BY
+from pipelines.contamination.contaminated import BY
 from pipelines.corpus.read import LEFT_OUT
 from pipelines.duplicates.dedup import NOTHING, Held, partition_count
 from pipelines.duplicates.lines import REPEATED

@@ -19,7 +19,7 @@ from datastore.files.writing import FileInfo, save_array
 from datastore.generations.manifest import PASSAGES_CUT
 from datastore.schema import Document, Passage, identity_hash, text_hash
 from pipelines.config import BuildConfig
-from pipelines.contamination.contamination import Contaminated
+from pipelines.contamination.contaminated import Contaminated
 from pipelines.corpus.read import batches, documents_in, load_hashes, read_documents
 from pipelines.duplicates.dedup import By, among, load_drops
 from pipelines.duplicates.lines import RepeatedLines

@@ -7,7 +7,7 @@ from base.amounts import amount, duration
 from datastore.files.layout import Layout
 from datastore.generations.manifest import DOUBTFUL, EncoderCard, Manifest
 from datastore.objects.origin import address_of
-from pipelines.contamination.contamination import sought
+from pipelines.contamination.table import sought
 from pipelines.execution.measured import of_embedding
 from pipelines.show.counts import doubtful, dropped, known_ids, named, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored, ignored_by

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from base.amounts import amount
 from datastore.generations.manifest import DOUBTFUL
-from pipelines.contamination.contamination import BY
+from pipelines.contamination.contaminated import BY
 from pipelines.corpus.read import LEFT_OUT
 from pipelines.duplicates.lines import REPEATED
 from pipelines.passages.unknown import unknown

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from base.errors import RalmError
-from pipelines.config import BuildConfig, Decontamination, SourceConfig, checked_config, load_config
+from pipelines.config import BuildConfig, EvaluationTexts, SourceConfig, checked_config, load_config
 from pipelines.corpus.source_names import source_names
 
 
@@ -117,10 +117,10 @@ def test_wrong_decontamination_is_named(settings, message):
 
 @given(st.floats(0.01, 1), st.integers(1, 200))
 def test_what_is_needed_is_the_least_that_is_enough(containment, grams):
-    settings = Decontamination(files=("q",), containment=containment, overlap=None)
+    settings = EvaluationTexts(files=("q",), containment=containment, overlap=None)
     enough = [n for n in range(1, grams + 1) if n / grams >= containment]
     assert settings.needed(grams) == enough[0]
-    assert Decontamination(files=("q",), containment=1.0).needed(grams) == min(grams, 20)
+    assert EvaluationTexts(files=("q",), containment=1.0).needed(grams) == min(grams, 20)
 
 
 def test_settings_that_are_not_made_are_not_written():

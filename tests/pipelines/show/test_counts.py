@@ -1,4 +1,4 @@
-from pipelines.contamination.contamination import BY
+from pipelines.contamination.contaminated import BY
 from pipelines.duplicates.lines import REPEATED
 from pipelines.show.counts import dropped, named
 

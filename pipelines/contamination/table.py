@@ -8,6 +8,7 @@ al. 2024).
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ import pyarrow as pa
 import xxhash
 
 from base.errors import RalmError
-from pipelines.config import Decontamination
+from pipelines.config import EvaluationTexts
 from pipelines.contamination.word_hashes import word_hashes
 from pipelines.corpus.source_names import source_names
 from pipelines.filters.words import n_gram_hashes
@@ -42,7 +43,7 @@ SCHEMA = pa.schema(
 )
 
 
-def question_files(settings: Decontamination) -> dict[str, str]:
+def question_files(settings: EvaluationTexts) -> dict[str, str]:
     """What the files of questions are called, with a hash of what is in each.
 
     Raises RalmError for one that is not there or given twice.
@@ -57,7 +58,7 @@ def question_files(settings: Decontamination) -> dict[str, str]:
     }
 
 
-def make_table(settings: Decontamination) -> pa.RecordBatch:
+def make_table(settings: EvaluationTexts) -> pa.RecordBatch:
     """The table of the files' texts, which also says which of their lines are no questions.
 
     Raises RalmError for a file that holds no question.
@@ -78,7 +79,7 @@ def make_table(settings: Decontamination) -> pa.RecordBatch:
     return pa.record_batch(arrays, schema=schema)
 
 
-def _rows(settings: Decontamination, files: Mapping[str, QuestionFile]) -> Iterator[tuple[Any, ...]]:
+def _rows(settings: EvaluationTexts, files: Mapping[str, QuestionFile]) -> Iterator[tuple[Any, ...]]:
     """A row of the table for every question and answer, too short or not."""
     for name, file in files.items():
         for question in file.questions:
@@ -88,7 +89,7 @@ def _rows(settings: Decontamination, files: Mapping[str, QuestionFile]) -> Itera
                 yield _row(settings, name, question.id, "answer", answer)
 
 
-def _row(settings: Decontamination, file: str, question: str, part: Part, text: str) -> tuple[Any, ...]:
+def _row(settings: EvaluationTexts, file: str, question: str, part: Part, text: str) -> tuple[Any, ...]:
     hashes = word_hashes(text)
     least = settings.min_question_words if part == "question" else settings.min_answer_words
     if len(hashes) < least:
@@ -97,3 +98,55 @@ def _row(settings: Decontamination, file: str, question: str, part: Part, text: 
     grams, first = np.unique(n_gram_hashes(hashes, n), return_index=True)
     heads = n_gram_hashes(hashes, settings.shortest)[first]
     return file, question, part, n, settings.needed(len(grams)), grams, heads
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A file of questions: how many questions and answers it has, and how many are long enough to seek.
+
+    Of its lines so many were `left_out` as no questions; `lines` are the numbers of the first of these.
+    """
+
+    file: str
+    texts: int
+    sought: int
+    left_out: int = 0
+    lines: tuple[int, ...] = ()
+
+    @property
+    def warning(self) -> str | None:
+        """Says which lines were left out; None if none was."""
+        if not self.left_out:
+            return None
+        named = ", ".join(f"{line:,}" for line in self.lines) + (
+            ", ..." if self.left_out > len(self.lines) else ""
+        )
+        lines, them = ("line", "it") if self.left_out == 1 else ("lines", "them")
+        return (
+            f"Of {self.file} {self.left_out:,} {lines} could not be read as questions ({named}): what stands "
+            f"in {them} is not looked for in passages."
+        )
+
+
+def read_table(path: Path) -> pa.RecordBatch:
+    """The table of a store, memory-mapped."""
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        return file.get_batch(0)
+
+
+def sought(path: Path) -> list[Sought]:
+    """What is sought of each file of questions, by a store's table."""
+    return sought_by(read_table(path))
+
+
+def sought_by(table: pa.RecordBatch) -> list[Sought]:
+    """The same of a table that is made and not written yet."""
+    found: dict[str, list[int]] = {}
+    for file, n in zip(table.column("file").to_pylist(), table.column("words").to_pylist(), strict=True):
+        found.setdefault(file, []).append(n)
+    bad = orjson.loads(table.schema.metadata.get(LEFT_OUT.encode(), b"{}"))
+    parts = {file: (count, tuple(lines)) for file, (count, *lines) in bad.items()}
+    return [
+        Sought(file, len(each), sum(n > 0 for n in each), *parts.get(file, ()))
+        for file, each in found.items()
+    ]

@@ -4,9 +4,8 @@ import pytest
 
 from base.errors import RalmError
 from datastore.verify import verify
-from pipelines.config import Decontamination
-from pipelines.contamination.contamination import sought_by
-from pipelines.contamination.evaluation_texts import LEFT_OUT, make_table, question_files
+from pipelines.config import EvaluationTexts
+from pipelines.contamination.table import LEFT_OUT, make_table, question_files, sought_by
 from pipelines.execution.progress import Silent
 from pipelines.show.builds import built
 from tests.conftest import build_store
@@ -17,7 +16,7 @@ def test_a_text_has_n_grams_of_its_own_length_or_none_if_it_is_too_short(tmp_pat
     record = {"id": "q", "question": "What is the old town by the river known for?", "answers": []}
     record["answers"] = ["glass", "a b c d e f g h i j k l m n o", "glass"]
     file = str(write_lines(tmp_path / "q.jsonl", [record]))
-    rows = make_table(Decontamination(files=(file,))).to_pylist()
+    rows = make_table(EvaluationTexts(files=(file,))).to_pylist()
     # An answer that is given twice is looked for once.
     assert [(r["part"], r["words"], len(r["grams"])) for r in rows] == [
         ("question", 10, 1),
@@ -31,7 +30,7 @@ def test_a_text_has_n_grams_of_its_own_length_or_none_if_it_is_too_short(tmp_pat
 def test_files_are_known_by_name_and_content_not_by_where_they_lie(tmp_path):
     record = {"question": "Which town is it that has a bridge of glass?"}
     named = [
-        question_files(Decontamination(files=(str(write_lines(tmp_path / folder / "q.jsonl", records)),)))
+        question_files(EvaluationTexts(files=(str(write_lines(tmp_path / folder / "q.jsonl", records)),)))
         for folder, records in (("one", [record]), ("two", [record]), ("three", [record, record]))
     ]
     assert named[0] == named[1] != named[2]
@@ -55,7 +54,7 @@ def test_a_file_that_is_no_question_file_is_a_sentence(tmp_path, corpus, content
         build_store(tmp_path / "s", corpus, decontaminate=[str(path)])
     assert not (tmp_path / "s").exists()
     with pytest.raises(RalmError, match="no question file"):
-        question_files(Decontamination(files=(str(tmp_path),)))
+        question_files(EvaluationTexts(files=(str(tmp_path),)))
 
 
 def test_lines_that_are_no_questions_cost_themselves_alone_and_the_build_says_so(tmp_path, corpus, capsys):
@@ -70,7 +69,7 @@ def test_lines_that_are_no_questions_cost_themselves_alone_and_the_build_says_so
     bad = tmp_path / "q.jsonl"
     bad.write_text("\n".join(lines))
     good = write_lines(tmp_path / "good.jsonl", [json.loads(lines[0]), json.loads(lines[-1])])
-    tables = [make_table(Decontamination(files=(str(file),))) for file in (bad, good)]
+    tables = [make_table(EvaluationTexts(files=(str(file),))) for file in (bad, good)]
     # A table of questions alone says nothing new: its bytes are those of before.
     assert [LEFT_OUT.encode() in table.schema.metadata for table in tables] == [True, False]
     grams = [table.column("grams").to_pylist() for table in tables]

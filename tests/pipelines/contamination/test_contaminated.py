@@ -14,9 +14,9 @@ from datastore.generations.generation import current
 from datastore.objects.origin import locate
 from datastore.store import Datastore
 from datastore.verify import verify
-from pipelines.config import Decontamination
-from pipelines.contamination.contamination import Contamination, sought
-from pipelines.contamination.evaluation_texts import make_table
+from pipelines.config import EvaluationTexts
+from pipelines.contamination.matcher import Matcher
+from pipelines.contamination.table import make_table, sought
 from pipelines.jobs.status import status
 from retriever.words import containment, ngrams, words
 from tests.conftest import add_to, build_store, compact, delete, flip, tree
@@ -99,8 +99,8 @@ def test_what_is_found_is_what_the_definition_says(tmp_path_factory, questions, 
         for n, (question, answers) in enumerate(questions)
     ]
     files = [str(write_lines(folder / f"{n}.jsonl", records[n:])) for n in range(min(2, len(records)))]
-    settings = Decontamination(files=files, **thresholds)
-    found = Contamination(make_table(settings)).found(passages)
+    settings = EvaluationTexts(files=files, **thresholds)
+    found = Matcher(make_table(settings)).matches(passages)
     assert len(found) == len(passages)
     for passage, held in zip(passages, found, strict=True):
         shares = {}
@@ -135,11 +135,11 @@ def test_a_text_longer_than_a_passage_is_found_by_words_in_a_row(tmp_path):
     text = " ".join(f"word{n}" for n in range(300))
     record = {"question": "What does the whole of the long text say?", "answers": [text]}
     file = str(write_lines(tmp_path / "q.jsonl", [record]))
-    table = Contamination(make_table(Decontamination(files=(file,))))
+    table = Matcher(make_table(EvaluationTexts(files=(file,))))
     spans = [text.split()[100 : 100 + n] for n in (31, 32)]
-    assert [bool(held) for held in table.found([" ".join(span) for span in spans])] == [False, True]
-    alone = Contamination(make_table(Decontamination(files=(file,), overlap=None)))
-    assert alone.found([" ".join(text.split()[:200])]) == [[]]
+    assert [bool(held) for held in table.matches([" ".join(span) for span in spans])] == [False, True]
+    alone = Matcher(make_table(EvaluationTexts(files=(file,), overlap=None)))
+    assert alone.matches([" ".join(text.split()[:200])]) == [[]]
 
 
 def test_what_is_planted_goes_and_all_else_stays_as_it_is_called(clean):
