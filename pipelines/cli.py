@@ -10,7 +10,6 @@ import typer
 from base.errors import RalmError
 from datastore.files.refused import refused
 from lm.weights import ReaderError
-from pipelines import show
 from pipelines.commands import upkeep
 from pipelines.commands.ask import ask
 from pipelines.commands.build import build
@@ -54,7 +53,9 @@ evaluation.command()(scaling)
 
 def _say_version(asked: bool) -> None:
     if asked:
-        show.console.print(f"ralm {version('ralm')}")
+        from pipelines.show.terminal import console
+
+        console.print(f"ralm {version('ralm')}")
         raise typer.Exit
 
 

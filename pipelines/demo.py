@@ -18,11 +18,13 @@ from datastore.files.layout import Layout
 from datastore.schema import Document
 from lm.reader import TransformersReader
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
-from pipelines import show
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.execution.executor import ExecutorName, open_executor
 from pipelines.execution.progress import for_terminal
 from pipelines.jobs.build import Build, check_target
+from pipelines.show.answers import answer
+from pipelines.show.builds import built
+from pipelines.show.terminal import console
 from retriever.local import Retriever
 from serve.answerer import Answerer
 
@@ -48,7 +50,7 @@ def run(store: Path, executor: ExecutorName) -> None:
     """Build the store at `store` (or go on with it) and ask three questions with and without it."""
     started = time.perf_counter()
     check_target(Layout(store))
-    say = show.console.print
+    say = console.print
     say("[bold]1. Collecting[/] the standard library's docstrings and installed packages' descriptions")
     with tempfile.TemporaryDirectory() as folder:
         sources = (
@@ -59,14 +61,14 @@ def run(store: Path, executor: ExecutorName) -> None:
         config = BuildConfig(sources=sources, passages_per_shard=512)
         with open_executor(executor) as running:
             manifest = Build(Layout(store), config, running, for_terminal()).run()
-    show.built(store, manifest)
+    built(store, manifest)
     say(f"[bold]3. Asking[/] {DEFAULT_READER} ({DEFAULT_QUANTIZATION}), alone and with the datastore")
     reader = TransformersReader(DEFAULT_READER, DEFAULT_QUANTIZATION)
     answerer, alone = Answerer(Retriever.open(store), reader), Answerer(None, reader)
     for question in QUESTIONS:
         say()
         say(f"[dim]Without the datastore:[/] {alone.ask(question).text}", markup=True)
-        show.answer(question, answerer.ask(question), reader, as_json=False)
+        answer(question, answerer.ask(question), reader, as_json=False)
     say()
     say(f"Done in {time.perf_counter() - started:.0f} seconds. The datastore lies in {store}. Go on with:")
     say(f'  ralm search {store} "parse command line arguments"')

@@ -6,7 +6,6 @@ import typer
 
 from base.errors import RalmError
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, require_quantization, require_reader
-from pipelines import show
 from pipelines.commands.options import (
     Also,
     AsJson,
@@ -43,10 +42,11 @@ def ask(
     require_reader(reader)
     from lm.reader import TransformersReader
     from pipelines.commands.stores import Opening, open_stores
+    from pipelines.show import answers
     from serve.answerer import Answerer
 
     opening = Opening(encoder=encoder, query_encoder=query_encoder)
     retriever = None if no_retrieval else open_stores([store, *(also or [])], opening)
-    show.loading(reader)
+    answers.loading(reader)
     answerer = Answerer(retriever, TransformersReader(reader, quantization))
-    show.answer(question, answerer.ask(question, passages), answerer.reader, as_json)
+    answers.answer(question, answerer.ask(question, passages), answerer.reader, as_json)

@@ -7,7 +7,6 @@ import typer
 
 from base.errors import RalmError
 from base.threads import cores
-from pipelines import show
 from pipelines.commands.options import (
     ExecutorName,
     TextFields,
@@ -101,18 +100,20 @@ def build(
     )
     if dry_run:
         from pipelines.jobs.estimate import estimate
+        from pipelines.show.builds import dry_run as show_estimate
 
         # As many as would work: without Ray it is this process.
         count = workers or (cores() if chosen != "local" else 1)
-        show.dry_run(estimate(settings, count), count, with_ray=chosen != "local")
+        show_estimate(estimate(settings, count), count, with_ray=chosen != "local")
         return
     from datastore.files.layout import Layout
     from pipelines.execution.executor import open_executor
     from pipelines.execution.progress import for_terminal
     from pipelines.jobs.build import Build, check_target
+    from pipelines.show.builds import built
 
     store = store.absolute()  # Workers of a cluster run in folders of their own.
     check_target(Layout(store))
     with open_executor(chosen, workers) as running:
         manifest = Build(Layout(store), settings, running, for_terminal()).run()
-    show.built(store, manifest)
+    built(store, manifest)

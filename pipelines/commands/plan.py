@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from base.errors import RalmError
-from pipelines import show
 from pipelines.commands.options import AsJson, TextFields, named_sources
 from retriever.encoding.usage import DEFAULT_ENCODER
 
@@ -70,6 +69,7 @@ def plan(
     from pipelines.plan.rates import load_rates
     from pipelines.plan.tables import show_plan, to_json
     from pipelines.show.ignored import ignored
+    from pipelines.show.terminal import console, print_json
     from retriever.index.sizing import parse_bytes
 
     if bool(sources) == bool(tokens):
@@ -114,13 +114,13 @@ def plan(
     memory = parse_bytes(config.index_memory)
     made = make_plan(corpus, shape, rates, memory, config.index_recall, config.index_key, kind)
     if as_json:
-        show.print_json(to_json(made))
+        print_json(to_json(made))
     else:
-        show_plan(made, show.console)
+        show_plan(made, console)
         if here and gpus is None and gpu is None and (doubt := here.doubt(kind)):
-            show.console.print(f"\n{doubt}", style="yellow", markup=False)
+            console.print(f"\n{doubt}", style="yellow", markup=False)
         if unread:
-            show.console.print(unread, style="yellow", markup=False)
+            console.print(unread, style="yellow", markup=False)
 
 
 def _shape(name: str, dimension: int | None, parameters: str | None, tokens: int | None) -> "EncoderShape":

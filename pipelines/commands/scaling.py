@@ -7,7 +7,6 @@ import typer
 
 from base.errors import RalmError
 from lm.weights import DEFAULT_QUANTIZATION, require_quantization, require_reader
-from pipelines import show
 from pipelines.commands.options import EncoderPlace, QuantizationName, QueryEncoderPlace, Store
 
 
@@ -32,6 +31,7 @@ def scaling(
     from pipelines.evaluate.scaling import Study
     from pipelines.evaluate.scaling import run as run_study
     from pipelines.execution.progress import for_terminal
+    from pipelines.show import answers, measurements
     from retriever.ranking.results import Method
 
     try:
@@ -55,5 +55,5 @@ def scaling(
     if reader:
         require_reader(reader)
         require_quantization(quantization)
-        show.loading(reader)
-    show.curve(run_study(study, for_terminal()), output)
+        answers.loading(reader)
+    measurements.curve(run_study(study, for_terminal()), output)

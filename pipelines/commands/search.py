@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from pipelines import show
 from pipelines.commands.options import (
     Also,
     AsJson,
@@ -51,6 +50,8 @@ def search(
     """Show the passages nearest to a query."""
     from datastore.view import Condition, View
     from pipelines.commands.stores import Opening, open_stores
+    from pipelines.show.answers import hits
+    from pipelines.show.terminal import print_json
     from retriever.ranking.results import Method, Seconds
     from retriever.refinement import Decontamination, Refinement
     from retriever.refusals import Asked, require_text
@@ -79,7 +80,7 @@ def search(
         notes.append(low)
     shortfall = Shortfall(retriever, view, chosen, how, refinement.filters).of(query, ranking)
     if as_json:
-        show.print_json(
+        print_json(
             {
                 "query": query,
                 "manifest": retriever.hash,
@@ -90,4 +91,4 @@ def search(
             }
         )
     else:
-        show.hits(ranking, [*notes, *([shortfall] if shortfall else [])])
+        hits(ranking, [*notes, *([shortfall] if shortfall else [])])

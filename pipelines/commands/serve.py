@@ -6,7 +6,6 @@ import typer
 
 from base.errors import RalmError
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, require_quantization, require_reader
-from pipelines import show
 from pipelines.commands.options import (
     Also,
     EncoderPlace,
@@ -41,6 +40,7 @@ def serve(
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
     from lm.reader import TransformersReader
     from pipelines.commands.stores import Opening, open_stores
+    from pipelines.show import answers
     from serve.answerer import Answerer
     from serve.app import create_app
     from serve.listening import listen
@@ -50,9 +50,9 @@ def serve(
     with listen(host, port) as listener:
         opening = Opening(as_device(device), as_place(index_in), encoder, query_encoder, searchers, partial)
         retriever = open_stores([store, *(also or [])], opening)
-        show.loading(reader)
+        answers.loading(reader)
         answerer = Answerer(retriever, TransformersReader(reader, quantization))
         del retriever  # Under this name the generation of the start would stay open for as long as we serve.
-        show.serving(host, listener.getsockname()[1])
+        answers.serving(host, listener.getsockname()[1])
         Server(create_app(answerer), answerer.reader).run(sockets=[listener])
     end(0)

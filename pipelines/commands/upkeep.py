@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from pipelines import show
 from pipelines.commands.options import (
     EncoderPlace,
     ExecutorName,
@@ -48,6 +47,7 @@ def add(
     from pipelines.execution.executor import open_executor
     from pipelines.execution.progress import for_terminal
     from pipelines.jobs.add import Addition
+    from pipelines.show import changes
 
     chosen, store = as_executor(executor), store.absolute()
     listed = tuple(named_sources(sources, domain, text_field))
@@ -65,7 +65,7 @@ def add(
             query_encoder=query_encoder,
             models=tuple(model or ()),
         )
-        show.added(store, before, *job.run())
+        changes.added(store, before, *job.run())
 
 
 def delete(
@@ -81,18 +81,21 @@ def delete(
 ) -> None:
     """Take documents down at once, by domain and id; later adds keep them out, `build --takedowns` too."""
     from pipelines.jobs.delete import Deletion
+    from pipelines.show import changes
+    from pipelines.show.asking import confirmed
+    from pipelines.show.terminal import console
 
     deletion = Deletion(store, tuple(ids or ()), ids_file, tuple(domain or ()), tuple(where or ()))
     meant = deletion.meant()
     if dry_run:
-        show.would_delete(meant)
+        changes.would_delete(meant)
         return
-    show.to_delete(meant)
-    if not show.confirmed("take them down", yes):
-        show.console.print("Nothing is taken down.")
+    changes.to_delete(meant)
+    if not confirmed("take them down", yes):
+        console.print("Nothing is taken down.")
         raise typer.Exit(1)
     before, after, documents = deletion.run(meant.documents)
-    show.deleted(store, before, after, documents)
+    changes.deleted(store, before, after, documents)
 
 
 def compact(
@@ -108,12 +111,13 @@ def compact(
     from pipelines.execution.executor import open_executor
     from pipelines.execution.progress import for_terminal
     from pipelines.jobs.compact import Compaction
+    from pipelines.show import changes
 
     chosen, layout = as_executor(executor), Layout(store.absolute())
     before = current(layout)
     with open_executor(chosen, workers) as running:
         job = Compaction(layout, running, for_terminal(), encoder, query_encoder)
-        show.compacted(store, before, *job.run())
+        changes.compacted(store, before, *job.run())
 
 
 def discard(store: Store, yes: Yes = False) -> None:
@@ -122,17 +126,20 @@ def discard(store: Store, yes: Yes = False) -> None:
     from datastore.generations.generation import current
     from pipelines.execution.job import discard as give_up
     from pipelines.jobs.status import unfinished_work
+    from pipelines.show import changes
+    from pipelines.show.asking import confirmed
+    from pipelines.show.terminal import console
 
     layout = Layout(store)
     current(layout)  # Before the lock makes a folder of a mistyped name.
     with layout.lock():
         if work := unfinished_work(layout, current(layout)):
-            show.to_discard(work)
-            if not show.confirmed("give it up", yes):
-                show.console.print("Nothing is given up.")
+            changes.to_discard(work)
+            if not confirmed("give it up", yes):
+                console.print("Nothing is given up.")
                 raise typer.Exit(1)
         job = give_up(layout, current(layout))
-    show.discarded(store, job)
+    changes.discarded(store, job)
 
 
 def sweep(
@@ -142,23 +149,26 @@ def sweep(
     """Delete from a bucket what only generations of before consist of, and what was never published."""
     from datastore.files.layout import Layout
     from datastore.generations.sweep import sweep_objects
+    from pipelines.show import changes
 
-    show.swept(store, sweep_objects(Layout(store), older_than))
+    changes.swept(store, sweep_objects(Layout(store), older_than))
 
 
 def status(store: Store) -> None:
     """Say what of a build is done and what is left."""
     from pipelines.jobs.status import status as read_status
+    from pipelines.show import state
 
-    show.status(store, read_status(store))
+    state.status(store, read_status(store))
 
 
 def verify(store: Store) -> None:
     """Read every byte of a store and say whether it is whole (exit code 1 if not)."""
     from datastore.verify import verify as find_problems
+    from pipelines.show import state
 
     problems = find_problems(store)
-    show.verified(store, problems)
+    state.verified(store, problems)
     if problems:
         raise typer.Exit(1)
 
@@ -174,9 +184,10 @@ def card(
     from pipelines.execution.progress import for_terminal
     from pipelines.indexing.card import measure_again
     from pipelines.questions import read_questions
+    from pipelines.show import measurements
 
     file = read_questions(questions, limit) if questions else None
     if file and file.warning:
         for_terminal().say(file.warning)
     texts = [question.text for question in file.questions] if file else []
-    show.card(measure_again(store, texts, encoder, query_encoder))
+    measurements.card(measure_again(store, texts, encoder, query_encoder))

@@ -28,7 +28,7 @@ def test_the_demo_builds_asks_and_says_how_to_go_on(tmp_path, monkeypatch, capsy
     packages = [d for d in distributions() if d.id == "xxhash"]
     monkeypatch.setattr(demo, "standard_library", lambda: iter(documents))
     monkeypatch.setattr(demo, "distributions", lambda: iter(packages))
-    monkeypatch.setattr(demo.show.console, "width", 160)
+    monkeypatch.setattr(demo.console, "width", 160)
     monkeypatch.setattr(
         Answerer, "ask", partialmethod(Answerer.ask, sampling=replace(ONE_PARAGRAPH, max_tokens=8))
     )
