@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from base.errors import RalmError
+from base.fields import later
 from base.invalid import sentence
 from datastore.generations.manifest import Device, Pooling
 from pipelines.filters.chain import AnyRule
@@ -139,11 +140,6 @@ def _files_alone(settings: Any) -> Any:
     return {"files": settings} if isinstance(settings, list | tuple) else settings
 
 
-def _later(description: str, default: Any = None, ge: int | None = None) -> Any:
-    """A setting that early builds did not have: left out where it is not made, so that those go on."""
-    return Field(default, ge=ge, description=description, exclude_if=lambda value: value == default)
-
-
 class BuildConfig(_Frozen):
     """What to build, and how."""
 
@@ -152,28 +148,28 @@ class BuildConfig(_Frozen):
     min_chars: int = Field(20, ge=0, description="shorter documents are removed")
     filters: Filters = Field((), description="asked in this order: names, or names with thresholds")
     near_duplicates: NearDuplicates | None = Field(None, description="drop documents nearly like another")
-    decontaminate: Annotated[EvaluationTexts | None, BeforeValidator(_files_alone)] = _later(
-        "drop passages that hold text of these files of questions"
+    decontaminate: Annotated[EvaluationTexts | None, BeforeValidator(_files_alone)] = later(
+        description="drop passages that hold text of these files of questions"
     )
-    duplicate_lines: DuplicateLines | None = _later("leave out lines that occurred before")
-    duplicate_text: Literal["drop", "keep"] = _later(
-        "of documents with the same text, keep the first or all", "drop"
+    duplicate_lines: DuplicateLines | None = later(description="leave out lines that occurred before")
+    duplicate_text: Literal["drop", "keep"] = later(
+        "drop", "of documents with the same text, keep the first or all"
     )
-    duplicate_passages: Literal["keep", "drop"] = _later(
-        "of passages with the same text, keep all or the first", "keep"
+    duplicate_passages: Literal["keep", "drop"] = later(
+        "keep", "of passages with the same text, keep all or the first"
     )
     max_record_bytes: int = Field(64 * 2**20, ge=1024, description="longer records are unreadable")
-    max_metadata_bytes: int = _later(
-        "a document's metadata; larger fields are left out", MAX_METADATA_BYTES, ge=64
+    max_metadata_bytes: int = later(
+        MAX_METADATA_BYTES, "a document's metadata; larger fields are left out", ge=64
     )
     split_bytes: int = Field(64 * 2**20, ge=1, description="input one read task takes")
     passages_per_shard: int = Field(16_384, ge=1)
     encoder: str = DEFAULT_ENCODER
-    query_encoder: str | None = _later("the tower for queries, if `encoder` is for passages")
-    query_prompt: str | None = _later("in front of queries; default: the encoder's own")
-    passage_prompt: str | None = _later("in front of passages; default: the encoder's own")
-    pooling: Pooling | None = _later("of a plain transformers checkpoint")
-    similarity: Similarity | None = _later("dot: vectors keep their lengths")
+    query_encoder: str | None = later(description="the tower for queries, if `encoder` is for passages")
+    query_prompt: str | None = later(description="in front of queries; default: the encoder's own")
+    passage_prompt: str | None = later(description="in front of passages; default: the encoder's own")
+    pooling: Pooling | None = later(description="of a plain transformers checkpoint")
+    similarity: Similarity | None = later(description="dot: vectors keep their lengths")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: Device = Field("cpu", description="what embeds, trains and encodes; its roundings are its own")
     chunk_tokens: int | None = Field(None, ge=8, description="default: all the encoder takes")

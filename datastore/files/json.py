@@ -46,7 +46,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file. Raises RalmError if it does not parse."""
+    return from_json(path.read_bytes(), path)
+
+
+def from_json(data: bytes, path: object) -> Any:
+    """What a file of JSON holds; `path` is what to call it. Raises RalmError if it does not parse."""
     try:
-        return orjson.loads(path.read_bytes())
+        return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise RalmError(f"{path} is not valid JSON ({error}): the store is damaged there.") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import xxhash
 
 from base.errors import RalmError
 from datastore.files.hold import Hold
@@ -28,7 +29,8 @@ def publish(layout: Layout, manifest: Manifest) -> None:
     """
     path = layout.manifest(manifest.generation)
     relative, data = path.relative_to(layout.root).as_posix(), manifest.to_bytes()
-    pointer = to_json({"file": relative, "generation": manifest.generation, "xxh3": manifest.hash})
+    xxh3 = xxhash.xxh3_128_hexdigest(data)
+    pointer = to_json({"file": relative, "generation": manifest.generation, "xxh3": xxh3})
     origin = Origin.of(layout.root)
     if origin is not None:
         put_files(layout, manifest)
@@ -173,4 +175,4 @@ def at_generation(layout: Layout, generation: int) -> Manifest:
 
 
 def _read(path: Path) -> Manifest:
-    return parse(read_json(path), path)
+    return parse(path.read_bytes(), path)

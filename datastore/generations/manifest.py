@@ -3,26 +3,20 @@
 Knows nothing of which generation is the current one (`generation.py`).
 """
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal, Self
 
-import orjson
 import xxhash
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-)
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from base.errors import RalmError
+from base.fields import later
 from base.invalid import sentence
+from datastore.files.json import from_json, to_json
 from datastore.files.writing import FileInfo
 
 FORMAT_VERSION = 3
-# Fields of later stores of this version.
-_LATER = ("contamination", "passage_hashes", "line_hashes", "near")
 # Totals that later stores count where some of them are dropped: passages that were cut, lines compared.
 PASSAGES_CUT, LINES_COMPARED = "passages_cut", "lines_compared"
 # Counts the passages that compactions have left out.
@@ -34,11 +28,9 @@ Device = Literal["cpu", "cuda"]
 Pooling = Literal["mean", "cls", "last"]
 
 
-def _absent(value: object) -> bool:
-    return value is None
-
-
 class _Frozen(BaseModel):
+    """Part of a manifest. A field that is added to one is `later`: stores from before it keep their bytes."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -57,8 +49,8 @@ class EncoderCard(_Frozen):
     dtype: Dtype
     prompts: dict[str, str]
     normalized: bool
-    pooling: Pooling | None = None
-    query: "EncoderCard | None" = None
+    pooling: Pooling | None = later()
+    query: "EncoderCard | None" = later()
 
     @property
     def for_queries(self) -> "EncoderCard":
@@ -89,12 +81,6 @@ class EncoderCard(_Frozen):
         mine = (self.weights_sha256, self.prompts, self.normalized)
         pooled_alike = None in (self.pooling, other.pooling) or self.pooling == other.pooling
         return pooled_alike and mine == (other.weights_sha256, other.prompts, other.normalized)
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what one tower that pools by itself does not have: early stores keep their hashes."""
-        content: dict[str, Any] = serialize(self)
-        return {name: value for name, value in content.items() if value is not None}
 
 
 class FileEntry(_Frozen):
@@ -150,8 +136,8 @@ class SourceEntry(_Frozen):
     name: str
     domain: str | None
     bytes: int
-    called: str | None = Field(None, exclude_if=_absent)
-    default_domain: str | None = Field(None, exclude_if=_absent)
+    called: str | None = later()
+    default_domain: str | None = later()
 
 
 class Manifest(_Frozen):
@@ -180,10 +166,10 @@ class Manifest(_Frozen):
     counts: dict[str, int]
     documents: tuple[FileEntry, ...] = ()
     takedowns: tuple[FileEntry, ...] = ()
-    contamination: FileEntry | None = None
-    passage_hashes: tuple[FileEntry, ...] = ()
-    line_hashes: tuple[FileEntry, ...] = ()
-    near: tuple[FileEntry, ...] = ()
+    contamination: FileEntry | None = later()
+    passage_hashes: tuple[FileEntry, ...] = later(())
+    line_hashes: tuple[FileEntry, ...] = later(())
+    near: tuple[FileEntry, ...] = later(())
     removed: tuple[FileEntry, ...]
 
     @property
@@ -231,20 +217,30 @@ class Manifest(_Frozen):
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: equal manifests are equal bytes."""
-        options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-        content = self.model_dump(mode="json")
-        # What a store does not have leaves its bytes, and so its hash, as they were before there was such.
-        absent = {name for name in _LATER if not content[name]}
-        return orjson.dumps({n: v for n, v in content.items() if n not in absent}, option=options)
+        return to_json(self.model_dump(mode="json"))
 
-    @property
+    @cached_property
     def hash(self) -> str:
-        """128-bit xxh3 of the canonical JSON: names this state of the datastore in a figure."""
+        """128-bit xxh3 of its bytes: names this state of the datastore in a figure.
+
+        Of the bytes that it was read from, if it was: a reader compares it with what the pointer says, and
+        must find them the same whatever this ralm would write.
+        """
         return xxhash.xxh3_128_hexdigest(self.to_bytes())
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values of some fields, and so with a hash of its own."""
+        found = super().model_copy(update=update, deep=deep)
+        found.__dict__.pop("hash", None)
+        return found
 
-def parse(found: Any, path: object) -> Manifest:
-    """A manifest out of JSON; `path` is what to call it. Raises RalmError if it is none of this format."""
+
+def parse(data: bytes, path: object) -> Manifest:
+    """A manifest out of its file's bytes; `path` is what to call it.
+
+    Raises RalmError if it is none of this format.
+    """
+    found = from_json(data, path)
     version = found.get("format_version") if isinstance(found, dict) else None
     if version != FORMAT_VERSION:
         raise RalmError(
@@ -252,7 +248,9 @@ def parse(found: Any, path: object) -> Manifest:
             f"{FORMAT_VERSION}: use the ralm that built it, or build again."
         )
     try:
-        return Manifest.model_validate(found)
+        manifest = Manifest.model_validate(found)
     except ValidationError as error:
         problem = sentence(Manifest, error.errors(), "it")
         raise RalmError(f"{path} is not a valid manifest: {problem}") from None
+    manifest.__dict__["hash"] = xxhash.xxh3_128_hexdigest(data)
+    return manifest

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import orjson
-
 from base.errors import RalmError
 from datastore.files.hold import held
 from datastore.files.layout import GENERATION_FOLDERS, Layout
@@ -103,7 +101,7 @@ def _recent(origin: Origin, there: Mapping[str, Listed], bound: datetime) -> lis
         return []
     # The one before the first of these was replaced by it.
     found = [(key, origin.objects.read(key)) for key in manifests if numbers[key] >= min(new) - 1]
-    return [parse(orjson.loads(read[0]), key) for key, read in found if read]
+    return [parse(read[0], key) for key, read in found if read]
 
 
 def _files(layout: Layout, manifest: Manifest) -> set[Path]:

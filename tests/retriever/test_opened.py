@@ -1,8 +1,12 @@
 """A store that is served goes on without what later generations take down, whether these open or not."""
 
+import orjson
 import pytest
+import xxhash
 
 from base.errors import RalmError
+from datastore.files.json import to_json
+from datastore.files.layout import Layout
 from retriever.local import Retriever
 from retriever.ranking.results import Method
 from retriever.several import SeveralRetriever
@@ -64,3 +68,23 @@ def test_rows_are_hidden_though_shards_were_compacted_or_added(own_store, tmp_pa
     left = {d["id"] for d in documents()} - {gone, documents()[30]["id"]}
     for method in METHODS[:1]:
         assert {passage.doc_id for _, _, passage in shown(found, method)[0]} == left
+
+
+def test_a_store_whose_manifest_this_ralm_would_write_otherwise_is_opened_once(own_store):
+    layout = Layout(own_store)
+    # As if `taken_down` of shards, and `deleted`, had come later: an early store has neither.
+    written = orjson.loads(layout.manifest(1).read_bytes())
+    for shard in written["shards"]:
+        del shard["taken_down"], shard["deleted"]
+    data = to_json(written)
+    layout.manifest(1).write_bytes(data)
+    pointer = orjson.loads(layout.pointer.read_bytes())
+    layout.pointer.write_bytes(to_json(pointer | {"xxh3": xxhash.xxh3_128_hexdigest(data)}))
+    opened = Retriever.open(own_store)
+    assert opened.store.manifest.to_bytes() != data
+    assert opened.refreshed() is opened
+    assert opened.hiding() is opened
+    delete(own_store, documents()[20]["id"])
+    after = opened.refreshed()
+    assert after is not opened
+    assert after.refreshed() is after

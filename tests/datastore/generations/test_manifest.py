@@ -1,10 +1,28 @@
+from pathlib import Path
+from typing import get_args
+
 import orjson
 import pytest
+import xxhash
+from pydantic import BaseModel
 
+import datastore.generations.manifest
 from base.errors import RalmError
+from datastore.files.json import to_json
 from datastore.files.layout import Layout
-from datastore.generations.generation import current, publish
-from datastore.generations.manifest import EncoderCard, parse
+from datastore.generations.generation import current, current_hash, publish
+from datastore.generations.manifest import (
+    EncoderCard,
+    FileEntry,
+    IndexEntry,
+    Manifest,
+    ShardEntry,
+    SourceEntry,
+    parse,
+)
+
+# Manifests as each ralm before wrote them, by format version and what came with it. They stay as they are.
+FORMATS = Path(__file__).with_name("formats")
 
 CARD = {
     "name": "one",
@@ -125,4 +143,99 @@ LATER = {
 @pytest.mark.parametrize("later", LATER)
 def test_a_manifest_of_each_earlier_ralm_is_read_and_keeps_its_bytes(later):
     written = FIRST | LATER[later]
-    assert orjson.loads(parse(written, "m").to_bytes()) == written
+    assert orjson.loads(parse(to_json(written), "m").to_bytes()) == written
+
+
+READ = ["living", "towers", "contamination", "passage-hashes", "line-hashes", "near", "sources"]
+REFUSED = {
+    "1-first": "format version 1, this ralm reads 3: use the ralm that built it, or build again",
+    "2-views": "format version 2, this ralm reads 3",
+    "2-words": "format version 2, this ralm reads 3",
+    "3-unnumbered-shards": "is not a valid manifest: next_shard is missing",
+}
+
+
+def test_every_earlier_format_is_read_or_refused():
+    assert {path.stem for path in FORMATS.iterdir()} == {*REFUSED, *(f"3-{name}" for name in READ)}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_manifest_of_each_earlier_format_keeps_its_bytes_and_its_hash(name):
+    data = (FORMATS / f"3-{name}.json").read_bytes()
+    manifest = parse(data, name)
+    assert manifest.to_bytes() == data
+    assert manifest.hash == Manifest.model_validate(orjson.loads(data)).hash == _hash(data)
+    assert manifest.passages == 5
+    changed = manifest.model_copy(update={"generation": 3})
+    assert changed.hash == _hash(changed.to_bytes()) != manifest.hash
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_manifest_of_a_format_that_is_not_read_is_refused_in_a_sentence(name):
+    with pytest.raises(RalmError, match=REFUSED[name]):
+        parse((FORMATS / f"{name}.json").read_bytes(), name)
+
+
+# What is written whatever it holds: the fields that every manifest of this format has.
+ALWAYS = {
+    Manifest: {*FIRST},
+    EncoderCard: {*CARD},
+    FileEntry: {*FILE},
+    ShardEntry: {*SHARD},
+    IndexEntry: {*FIRST["index"]},
+    SourceEntry: {*FIRST["sources"][0]},
+}
+
+
+def _models(kind):
+    """The models that a field's type, or a model's fields, consist of."""
+    parts = get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+        # A card of two towers holds another card.
+        parts = [field.annotation for field in kind.model_fields.values() if field.annotation != kind | None]
+    for part in parts:
+        yield from _models(part)
+
+
+def test_a_field_that_came_later_is_left_out_where_a_store_has_nothing_of_it():
+    assert {*_models(Manifest)} == {*ALWAYS}
+    for model, always in ALWAYS.items():
+        assert always <= {*model.model_fields}
+        for name in {*model.model_fields} - always:
+            field = model.model_fields[name]
+            what = f"{model.__name__}.{name} is to be `later(...)`: it changes the bytes of early stores"
+            assert not field.is_required(), what
+            assert field.exclude_if is not None, what
+            assert field.exclude_if(field.default), what
+
+
+class _WiderCard(EncoderCard):
+    layers: int | None = None
+
+
+class _WiderManifest(Manifest):
+    """As a ralm would have it that forgot to say that its new fields came later."""
+
+    encoder: _WiderCard
+    mood: str | None = None
+
+
+def test_the_hash_is_of_the_bytes_that_were_read_whatever_would_be_written(own_store, monkeypatch):
+    layout = Layout(own_store)
+    monkeypatch.setattr(datastore.generations.manifest, "Manifest", _WiderManifest)
+    manifest = current(layout)
+    assert b'"mood"' in manifest.to_bytes()
+    assert b'"layers"' in manifest.to_bytes()
+    assert manifest.hash == current_hash(layout) == _hash(layout.manifest(1).read_bytes())
+    # What is published of it is called by its own bytes.
+    publish(layout, manifest.model_copy(update={"generation": 2}))
+    assert current(layout).hash == current_hash(layout) == _hash(layout.manifest(2).read_bytes())
+
+
+def test_the_bytes_of_a_new_manifest_are_what_they_were():
+    assert Manifest.model_validate(FIRST).hash == "2456a048056177e737f6a1c777c0c8c1"
+
+
+def _hash(data):
+    return xxhash.xxh3_128_hexdigest(data)
