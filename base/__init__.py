@@ -1,1 +1,1 @@
-"""What every room may know: the error for users, names, numbers, cores. Knows no room and no file."""
+"""What every room may know: errors for users, names, numbers, amounts, cores, children. Knows no room."""

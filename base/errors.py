@@ -10,7 +10,7 @@ class RalmError(Exception):
 
 
 class Unavailable(RalmError):
-    """What was asked is right, and cannot be done just now: a machine or a connection is at fault.
+    """What was asked is right, and cannot be done just now: a machine, a connection or a server that ends.
 
     The server answers with 503; on a cluster the task is done again, which another worker may manage.
     """

@@ -14,6 +14,7 @@ from typing import Any, get_args
 import orjson
 from pydantic import BaseModel
 
+from base.amounts import amount
 from base.names import did_you_mean, nearest
 
 # Characters of a value that is shown.
@@ -113,8 +114,7 @@ def _demand(error: Mapping[str, Any], place: _Place) -> str:
 
 
 def _entries(number: int, kind: str) -> str:
-    one, several = ("character", "characters") if kind.startswith("string") else ("entry", "entries")
-    return f"{number} {one if number == 1 else several}"
+    return amount(number, "characters" if kind.startswith("string") else "entries")
 
 
 def is_unicode(text: str) -> bool:

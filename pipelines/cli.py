@@ -9,7 +9,6 @@ import typer
 
 from base.errors import RalmError
 from datastore.files.refused import refused
-from lm.weights import ReaderError
 from pipelines.commands import upkeep
 from pipelines.commands.ask import ask
 from pipelines.commands.build import build
@@ -74,7 +73,7 @@ def main() -> None:
     with Stoppable(sys.argv[1:]):
         try:
             app()
-        except (RalmError, ReaderError) as error:
+        except RalmError as error:
             sys.stderr.write(f"ralm: {error}\n")
             sys.exit(2)
         except BrokenPipeError:

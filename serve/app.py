@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 
 from base.errors import RalmError, Unavailable
 from base.invalid import sentence
-from lm.weights import ReaderError, ReaderStopped
 from serve.answerer import Answerer
 from serve.routes import router
 
@@ -52,8 +51,6 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RalmError, _wrong_request)
     app.add_exception_handler(Unavailable, _unavailable)
-    app.add_exception_handler(ReaderError, _wrong_request)
-    app.add_exception_handler(ReaderStopped, _unavailable)
     app.add_exception_handler(Exception, _failed)
     return app
 

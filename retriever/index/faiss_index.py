@@ -18,6 +18,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from base.amounts import amount
 from base.errors import RalmError
 from retriever.index.sizing import IndexKey
 
@@ -52,7 +53,7 @@ def train(key: IndexKey, sample: NDArray[np.float32]) -> Any:
         with _quiet_rotations(index):
             index.train(sample)
     except (RuntimeError, MemoryError) as error:
-        few = f"{len(sample):,} passage{'s' * (len(sample) != 1)} to train on"
+        few = f"{amount(len(sample), 'passages')} to train on"
         if "should be at least as large as" in str(error):
             raise RalmError(f"{key.text} learns more codes than the {few}: choose Flat.") from None
         raise RalmError(

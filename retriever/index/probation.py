@@ -6,7 +6,6 @@ that is none of our families is trained, filled and searched there first, and on
 taken.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from base.amounts import amount
+from base.children import environment
 from base.errors import RalmError
 from retriever.index.sizing import IndexKey
 
@@ -66,10 +67,9 @@ def _try(
 ) -> None:
     """Have a child train an index, and use it. Raises RalmError, or TimeoutExpired after so many seconds."""
     np.save(folder / "sample.npy", sample)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "retriever.index.probation", key.text, str(folder), what]
     ended = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=seconds
+        command, env=environment(), capture_output=True, text=True, check=False, timeout=seconds
     )
     if ended.returncode == _REFUSED:
         raise RalmError(ended.stdout.strip())
@@ -82,7 +82,7 @@ def _try(
 
 def _counted(sample: NDArray[np.float32]) -> str:
     count, dimension = sample.shape
-    return f"{count:,} passage{'s' * (count != 1)} of {dimension} dimensions"
+    return f"{amount(count, 'passages')} of {dimension} dimensions"
 
 
 def _prove(key: IndexKey, sample: NDArray[np.float32]) -> bytes:

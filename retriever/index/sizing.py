@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from base.amounts import amount
 from base.errors import RalmError
 
 # Up to here an exhaustive scan of 384-d float16 vectors answers within 30 ms on one core (measured:
@@ -81,7 +82,7 @@ class IndexKey:
 
         `dimension` of the vectors, 0 if nobody knows it yet: then nothing is asked for a rotation's sake.
         """
-        few = f"only {count:,} passage{'s' * (count != 1)}"
+        few = f"only {amount(count, 'passages')}"
         if self.nlist > count:
             raise RalmError(
                 f"{self.text} has {self.nlist:,} lists and {few} to train on: choose fewer lists, or Flat."

@@ -3,10 +3,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from base.errors import RalmError
 from lm.conditioning import messages
 from lm.reader import TransformersReader, _until_stop, best_dtype, measured_bytes
 from lm.reading import Sampling
-from lm.weights import DEFAULT_READER, ReaderError
+from lm.weights import DEFAULT_READER
 
 FRANCE = messages("What is the capital of France?", [])
 
@@ -67,7 +68,7 @@ def test_seeds_make_samples_repeatable(reader):
 
 
 def test_a_prompt_beyond_the_context_is_refused_before_it_is_streamed(reader):
-    with pytest.raises(ReaderError, match=r"holds 8192: shorten the prompt"):
+    with pytest.raises(RalmError, match=r"holds 8192: shorten the prompt"):
         reader.stream("word " * 9000, Sampling(8))
 
 
@@ -104,9 +105,9 @@ def test_every_quantization_answers_and_tells_its_bytes(quantization, megabytes)
 
 
 def test_wrong_names_list_the_valid_ones():
-    with pytest.raises(ReaderError, match=r"no reader 'nobody/nothing'.*SmolLM2"):
+    with pytest.raises(RalmError, match=r"no reader 'nobody/nothing'.*SmolLM2"):
         TransformersReader("nobody/nothing")
-    with pytest.raises(ReaderError, match="valid are none, int8, llm-int8, nf4"):
+    with pytest.raises(RalmError, match="valid are none, int8, llm-int8, nf4"):
         TransformersReader(DEFAULT_READER, "int3")  # type: ignore[arg-type]
 
 

@@ -1,6 +1,7 @@
 import pytest
 
-from lm.weights import DEFAULT_READER, ReaderError, Weights, _packaged_file, dequantized, to_convert
+from base.errors import RalmError
+from lm.weights import DEFAULT_READER, Weights, _packaged_file, dequantized, to_convert
 
 
 def test_a_gguf_is_dequantized_once(monkeypatch):
@@ -30,14 +31,14 @@ def test_a_stopped_conversion_leaves_no_half_folder(monkeypatch, tmp_path):
 def test_a_cache_that_cannot_be_written_is_a_sentence(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(ReaderError, match="cannot be converted into"):
+    with pytest.raises(RalmError, match="cannot be converted into"):
         dequantized(_packaged_file(DEFAULT_READER))
 
 
 def test_missing_files_and_folders_are_named(tmp_path):
-    with pytest.raises(ReaderError, match=r"no GGUF file .*x\.gguf"):
+    with pytest.raises(RalmError, match=r"no GGUF file .*x\.gguf"):
         Weights.find(str(tmp_path / "x.gguf"))
-    with pytest.raises(ReaderError, match=r"no config\.json"):
+    with pytest.raises(RalmError, match=r"no config\.json"):
         Weights.find(str(tmp_path))
 
 

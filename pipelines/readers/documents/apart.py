@@ -18,6 +18,7 @@ import threading
 from importlib import import_module
 from typing import IO, BinaryIO
 
+from base.children import environment
 from base.errors import RalmError
 from base.foreign import Refused, said
 from pipelines.readers.documents.extracted import Extracted, NoDocumentError
@@ -84,7 +85,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=environment(),
         )
 
     def extract(self, kind: str, data: bytes, limit: int) -> Extracted:

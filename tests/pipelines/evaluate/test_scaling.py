@@ -5,7 +5,6 @@ import pytest
 from base.errors import RalmError
 from datastore.store import Datastore
 from datastore.view import View
-from lm.weights import ReaderError
 from pipelines.evaluate.metrics import contains
 from pipelines.evaluate.scaling import Study, exhaustive, run, view_size
 from pipelines.execution.progress import Silent
@@ -92,7 +91,7 @@ def test_a_reader_that_there_is_not_is_said_before_the_search(study, monkeypatch
     import dataclasses
 
     monkeypatch.setattr(Retriever, "search_many", lambda *_, **__: pytest.fail("searched"))
-    with pytest.raises(ReaderError, match="no reader 'no/such'"):
+    with pytest.raises(RalmError, match="no reader 'no/such'"):
         run(dataclasses.replace(study, reader="no/such"))
 
 
