@@ -3,36 +3,30 @@
 import functools
 import json
 import re
-import shlex
 import shutil
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
 import openai
 import pytest
-import typer
 import zstandard
 from fastapi.testclient import TestClient
 
 from datastore.takedown import Takedowns
 from lm.reading import Completion, Sampling, TextStream
-from pipelines.cli import app as ralm_app
-from pipelines.config import BuildConfig, SourceConfig, load_config
+from pipelines.config import load_config
 from pipelines.execution.executor import LocalExecutor
-from pipelines.filters.rule import Rule
 from pipelines.plan.rates import load_rates
 from pipelines.questions import load_questions
 from retriever.local import Retriever
 from serve.answerer import Answerer
 from serve.app import create_app
 from serve.schemas import ChatRequest, RetrievalOptions, SearchReply, SearchRequest
+from tests.commands import require_options
 from tests.conftest import build_store
 from tests.corpus import documents, questions, write_lines
-from tests.markdown import DOCUMENTS, PAGES, ROOT, Block, Command, anchors, blocks, codes, commands, links
-from tests.markdown import named as page_name
+from tests.markdown import PAGES, ROOT, Block, Command, blocks, commands
 
-ROOMS = ("base", "datastore", "retriever", "lm", "serve", "pipelines")
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 # What a command needs that is not here; its flags are checked all the same.
 ELSEWHERE = {
@@ -43,8 +37,6 @@ ELSEWHERE = {
     r"RAY_ADDRESS=": "a cluster",
     r"^ralm serve": "a server: its routes are asked in this process",
 }
-# Flags of other programs.
-FOREIGN = {"--no-deps", "--help"}
 FORUM = [
     {
         "id": "DOC-17",
@@ -92,6 +84,7 @@ def table(tmp_path_factory) -> Path:
     # Filters keep what is long enough to judge.
     long = {"id": "long", "text": " ".join(one["text"] for one in documents()[:5])}
     lines = write_lines(folder / "corpus/corpus.jsonl", [*documents(), *FORUM, long])
+    shutil.copy(lines, folder / "corpus.jsonl")
     (folder / "corpus.jsonl.zst").write_bytes(zstandard.compress(lines.read_bytes()))
     (folder / "notes").mkdir()
     (folder / "notes/bridge.md").write_text("---\ntitle: A note\n---\nThe old bridge was painted green.\n")
@@ -138,22 +131,6 @@ def test_every_block_is_of_a_kind_that_is_tested():
     known = ("sh", "yaml", "json", "jsonl", "python", "text")
     assert [block.name for block in BLOCKS if block.kind not in known] == []
     assert len(BLOCKS) > 50
-
-
-def require_options(words: tuple[str, ...]) -> None:
-    """Fail for a command, an option or a surplus argument that `ralm` does not know."""
-    command, rest = typer.main.get_command(ralm_app), list(words[1:])
-    while hasattr(command, "commands"):
-        if not rest or rest[0] in ("--help", "--version"):
-            return
-        assert rest[0] in command.commands, f"no command {rest[0]}"
-        command = command.commands[rest.pop(0)]
-    context = command.context_class(command, info_name=words[1])
-    valued = {flag for one in command.params if not getattr(one, "is_flag", False) for flag in one.opts}
-    # In prose the last option may be named without its value.
-    rest += ["value"] * (words[-1].startswith("-") and words[-1] in valued)
-    _, surplus, _ = command.make_parser(context).parse_args(rest)
-    assert surplus == []
 
 
 def elsewhere(command: Command) -> str | None:
@@ -266,79 +243,6 @@ def test_what_is_shown_is_what_is_printed(block, ralm):
     assert "\n".join(line.rstrip() for line in out.splitlines()).startswith(shown.rstrip())
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=page_name)
-def test_commands_and_flags_in_prose_are_known(page):
-    """Commands as they are, and flags of any of them."""
-    root = typer.main.get_command(ralm_app)
-    leaves = [c for one in root.commands.values() for c in getattr(one, "commands", {"": one}).values()]
-    flags = {flag for leaf in leaves for parameter in leaf.params for flag in parameter.opts} | FOREIGN
-    for code in codes(page):
-        if code.startswith("ralm "):
-            require_options(tuple(shlex.split(code)))
-        assert {word for word in re.findall(r"(?<![\w-])--[a-z][a-z-]+", code)} <= flags, code
-
-
-def folders() -> set[str]:
-    """Every folder of code."""
-    found = {path.parent for room in ROOMS for path in (ROOT / room).rglob("*.py")}
-    return {str(folder.relative_to(ROOT)) for folder in found}
-
-
-def test_every_folder_of_code_stands_in_the_tree_of_readme():
-    (tree,) = [block.text for block in blocks(ROOT / "README.md") if block.text.startswith("base/")]
-    listed, above = [], []
-    for line in tree.splitlines():
-        name = line.split()[0]
-        depth = (len(line) - len(line.lstrip())) // 2
-        above = [*above[:depth], name.rstrip("/")]
-        listed.append("/".join(above))
-    assert len(set(listed)) == len(listed)
-    assert set(listed) == folders() | {"configs", "docs", "tests", "benchmarks"}
-
-
-def test_readme_is_short():
-    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
-
-
-@pytest.mark.parametrize("page", DOCUMENTS, ids=page_name)
-def test_every_link_leads_somewhere(page):
-    for link in links(page):
-        path, _, anchor = link.partition("#")
-        target = page.parent / path if path else page
-        assert target.exists(), link
-        assert not anchor or anchor in anchors(target), link
-
-
-@pytest.mark.parametrize("page", DOCUMENTS, ids=page_name)
-def test_every_path_of_code_is_there(page):
-    """A module may be named by the end of its path; a folder of the project is named from its root."""
-    files = [path for path in ROOT.rglob("*.py") if ".venv" not in path.parts]
-    for code in codes(page):
-        if re.fullmatch(r"[\w/]+\.py", code):
-            assert any(f"/{path}".endswith(f"/{code}") for path in files), code
-        elif re.fullmatch(r"[\w/.-]+", code) and code.split("/")[0] in {
-            *ROOMS,
-            "configs",
-            "benchmarks",
-            "tests",
-        }:
-            assert (ROOT / code).exists() or "/" not in code, code
-
-
-def fields_of(page: str) -> set[str]:
-    """What stands in backticks in the first column of a page's tables."""
-    rows = re.findall(r"^\| (`[^|]+) \|", (ROOT / "docs" / page).read_text(), re.MULTILINE)
-    return {name for row in rows for name in re.findall(r"`([\w/. ]+)`", row)}
-
-
-def test_every_setting_filter_and_field_stands_in_a_table():
-    filters = {rule.model_fields["name"].default for rule in _leaves(Rule)}
-    building = {*BuildConfig.model_fields, *SourceConfig.model_fields, *filters} - {"sources"}
-    assert building - fields_of("building.md") == set()
-    replied = {*SearchReply.model_fields, "hits", "exhausted", "shortfall", "missing"}
-    assert {*SearchRequest.model_fields, *replied} - fields_of("api.md") == set()
-
-
 def test_every_route_and_field_of_chat_stands_in_its_page(client):
     text = (ROOT / "docs/api.md").read_text()
     routes = [
@@ -348,8 +252,3 @@ def test_every_route_and_field_of_chat_stands_in_its_page(client):
     named = {*ChatRequest.model_fields, *RetrievalOptions.model_fields}
     assert [name for name in named if f"`{name}`" not in text and f'"{name}"' not in text] == []
     assert [name for name in client.get("/health").json() if f"`{name}`" not in text] == []
-
-
-def _leaves(kind: type[Rule]) -> Iterator[type[Rule]]:
-    for one in kind.__subclasses__():
-        yield from _leaves(one) if one.__subclasses__() else (one,)

@@ -1,0 +1,93 @@
+"""README, ARCHITECTURE.md and docs/ name what there is: links, paths, folders, flags, settings, fields."""
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from pipelines.config import BuildConfig, SourceConfig
+from pipelines.filters.rule import Rule
+from serve.schemas import SearchReply, SearchRequest
+from tests.commands import options, require_options
+from tests.markdown import DOCUMENTS, ROOT, anchors, blocks, codes, links, named
+
+ROOMS = ("base", "datastore", "retriever", "lm", "serve", "pipelines")
+# Flags of other programs.
+FOREIGN = {"--no-deps", "--help"}
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=named)
+def test_commands_and_flags_in_prose_are_known(page):
+    """Commands as they are, and flags of any of them."""
+    flags = options() | FOREIGN
+    for code in codes(page):
+        if code.startswith("ralm "):
+            require_options(tuple(shlex.split(code)))
+        assert {word for word in re.findall(r"(?<![\w-])--[a-z][a-z-]+", code)} <= flags, code
+
+
+def folders() -> set[str]:
+    """Every folder of code."""
+    found = {path.parent for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    return {str(folder.relative_to(ROOT)) for folder in found}
+
+
+def test_every_folder_of_code_stands_in_the_tree_of_readme():
+    (tree,) = [block.text for block in blocks(ROOT / "README.md") if block.text.startswith("base/")]
+    listed, above = [], []
+    for line in tree.splitlines():
+        name = line.split()[0]
+        depth = (len(line) - len(line.lstrip())) // 2
+        above = [*above[:depth], name.rstrip("/")]
+        listed.append("/".join(above))
+    assert len(set(listed)) == len(listed)
+    assert set(listed) == folders() | {"configs", "docs", "tests", "benchmarks"}
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=named)
+def test_every_link_leads_somewhere(page):
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=named)
+def test_every_path_of_code_is_there(page):
+    """A module may be named by the end of its path; a folder of the project is named from its root."""
+    files = [path for path in ROOT.rglob("*.py") if ".venv" not in path.parts]
+    for code in codes(page):
+        if re.fullmatch(r"[\w/]+\.py", code):
+            assert any(f"/{path}".endswith(f"/{code}") for path in files), code
+        elif re.fullmatch(r"[\w/.-]+", code) and code.split("/")[0] in {
+            *ROOMS,
+            "configs",
+            "benchmarks",
+            "tests",
+        }:
+            assert (ROOT / code).exists() or "/" not in code, code
+
+
+def fields_of(page: str) -> set[str]:
+    """What stands in backticks in the first column of a page's tables."""
+    rows = re.findall(r"^\| (`[^|]+) \|", (ROOT / "docs" / page).read_text(), re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([\w/. ]+)`", row)}
+
+
+def test_every_setting_filter_and_field_stands_in_a_table():
+    filters = {rule.model_fields["name"].default for rule in _leaves(Rule)}
+    building = {*BuildConfig.model_fields, *SourceConfig.model_fields, *filters} - {"sources"}
+    assert building - fields_of("building.md") == set()
+    replied = {*SearchReply.model_fields, "hits", "exhausted", "shortfall", "missing"}
+    assert {*SearchRequest.model_fields, *replied} - fields_of("api.md") == set()
+
+
+def _leaves(kind: type[Rule]) -> Iterator[type[Rule]]:
+    for one in kind.__subclasses__():
+        yield from _leaves(one) if one.__subclasses__() else (one,)
