@@ -2,7 +2,7 @@
 
 import errno
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +19,7 @@ from datastore.files.layout import Layout
 from datastore.files.writing import checksum
 from datastore.generations.manifest import FileEntry, ShardEntry
 from datastore.objects.origin import fetch
+from datastore.schema import Scalar, load_metadata
 
 # What is to be done about a file that is gone or damaged: what its stage worked on is gone too.
 MEND = "restore it from a copy, or build again in another folder."
@@ -54,6 +55,36 @@ def shard_keys(passages: pa.RecordBatch) -> NDArray[np.uint64]:
     """The passage keys of a shard, without a copy: uint64 [rows]."""
     keys: NDArray[np.uint64] = passages.column("key").to_numpy(zero_copy_only=True)
     return keys
+
+
+class ShardColumns:
+    """Some rows of one shard, or all of them, as a View looks at them."""
+
+    def __init__(self, passages: pa.RecordBatch, rows: NDArray[np.int64] | None = None) -> None:
+        """`rows` count from the shard's first: [n]; without them it is all."""
+        self._passages = passages
+        self._rows = rows
+
+    def _column(self, name: str) -> list[str]:
+        column = self._passages.column(name)
+        found: list[str] = (column if self._rows is None else column.take(pa.array(self._rows))).to_pylist()
+        return found
+
+    @property
+    def keys(self) -> NDArray[np.uint64]:
+        keys = shard_keys(self._passages)
+        return keys if self._rows is None else keys[self._rows]
+
+    @property
+    def domains(self) -> Sequence[str]:
+        return self._column("domain")
+
+    @cached_property
+    def _metadata(self) -> list[dict[str, Scalar]]:
+        return [load_metadata(text) for text in self._column("metadata")]
+
+    def metadata(self, column: str) -> Sequence[Scalar]:
+        return [found.get(column) for found in self._metadata]
 
 
 def open_passages(path: Path) -> pa.RecordBatch:

@@ -1,36 +1,31 @@
-"""Datastore: open, verify, row id -> Passage and vector, all memory-mapped.
+"""Datastore: one generation, opened: row id -> passage, vector, key, and whether a view has it.
 
 A row id is the first row of its shard plus the row within it; no other id map exists, so what is
 held in memory grows with the number of shards, not of passages.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from base.errors import RalmError
-from base.names import did_you_mean
 from datastore.files.hold import Hold
 from datastore.files.layout import Layout
 from datastore.generations.generation import open_current
 from datastore.generations.manifest import FileEntry, Manifest
 from datastore.objects.origin import locate
-from datastore.schema import Passage, Scalar, load_metadata, passage_at
+from datastore.schema import Passage, passage_at
 from datastore.searchable import lost_words, require_searchable
-from datastore.shard import Shard, open_shard, shard_keys
+from datastore.shard import Shard, ShardColumns, open_shard, shard_keys
 from datastore.view import View, mix
 
-# Row ids, in any sequence that numpy takes.
-Rows = Sequence[int] | NDArray[np.int64]
-# Domains and columns that a message names: a store may have thousands.
-_LISTED = 20
+# In any sequence that numpy takes.
+RowIds = Sequence[int] | NDArray[np.int64]
 
 
 class Datastore:
@@ -130,7 +125,7 @@ class Datastore:
             raise RalmError(f"The passage of row {row} is taken down.")
         return passage_at(shard.passages, local)
 
-    def vectors(self, rows: Rows) -> NDArray[np.float16]:
+    def vectors(self, rows: RowIds) -> NDArray[np.float16]:
         """The stored vectors of these rows, in ascending order best: float16 [len(rows), dimension]."""
         dimension = self.manifest.encoder.dimension
         out = np.empty(len(rows), np.dtype((np.void, 2 * dimension)))
@@ -165,14 +160,14 @@ class Datastore:
         origins[1:] -= self._first_rows * width
         return np.array([*self._first_rows, self.rows], np.int64), origins
 
-    def keys(self, rows: Rows) -> NDArray[np.uint64]:
+    def keys(self, rows: RowIds) -> NDArray[np.uint64]:
         """The passage keys of these rows: uint64 [len(rows)]."""
         out = np.empty(len(rows), np.uint64)
         for shard, mine, local in self._parts(rows):
             out[mine] = shard_keys(shard.passages)[local]
         return out
 
-    def keep(self, views: Sequence[View], rows: Rows) -> NDArray[np.bool_]:
+    def keep(self, views: Sequence[View], rows: RowIds) -> NDArray[np.bool_]:
         """Which of these rows are in each view: bool [len(views), len(rows)].
 
         Every column is read and every hash computed once for all views. Raises RalmError for an unknown
@@ -197,7 +192,7 @@ class Datastore:
                 out[number] &= attributes[rest]
         return out if alive is None else out & alive
 
-    def _alive(self, rows: Rows) -> NDArray[np.bool_] | None:
+    def _alive(self, rows: RowIds) -> NDArray[np.bool_] | None:
         """Which of these rows are not taken down; None if none of the store's are."""
         if self.passages == self.rows:
             return None
@@ -207,10 +202,10 @@ class Datastore:
                 out[mine] = shard.alive[local]
         return out
 
-    def _attributes(self, view: View, rows: Rows) -> NDArray[np.bool_]:
+    def _attributes(self, view: View, rows: RowIds) -> NDArray[np.bool_]:
         out = np.zeros(len(rows), bool)
         for shard, mine, local in self._parts(rows):
-            out[mine] = view.keep(_ShardRows(shard.passages, local))
+            out[mine] = view.keep(ShardColumns(shard.passages, local))
         return out
 
     def mask(self, view: View) -> NDArray[np.bool_]:
@@ -220,17 +215,16 @@ class Datastore:
         for number, entry in enumerate(self.manifest.shards):
             mine = slice(entry.first_row, entry.first_row + entry.rows)
             shard = self._shard(number)
-            out[mine] = view.keep(_ShardRows(shard.passages, None))
+            out[mine] = view.keep(ShardColumns(shard.passages))
             if shard.alive is not None:
                 out[mine] &= shard.alive
         return out
 
     def check(self, view: View) -> None:
         """Raise RalmError if a view asks for a domain or a metadata column that no passage has."""
-        if what := _unknown(view, self.manifest.columns, self.manifest.domains):
-            raise RalmError(what)
+        view.require_known(self.manifest.domains, self.manifest.columns)
 
-    def _parts(self, rows: Rows) -> Iterator[tuple[Shard, NDArray[np.int64] | slice, NDArray[np.int64]]]:
+    def _parts(self, rows: RowIds) -> Iterator[tuple[Shard, NDArray[np.int64] | slice, NDArray[np.int64]]]:
         """Rows by shard: the shard, the places in `rows`, and the rows within the shard."""
         wanted = np.asarray(rows, np.int64)
         if len(wanted) and not (wanted.min() >= 0 and wanted.max() < self.rows):
@@ -267,71 +261,3 @@ class Datastore:
             for row in range(shard.passages.num_rows):
                 if shard.alive is None or shard.alive[row]:
                     yield passage_at(shard.passages, row)
-
-
-def known_views(stores: Sequence[Datastore], views: Sequence[View]) -> list[list[View | None]]:
-    """For each of some stores the views as it can answer them: of its own domains; None if it has nothing.
-
-    Raises RalmError for a view that none can answer.
-    """
-    columns = set().union(*(store.manifest.columns for store in stores))
-    domains = set().union(*(store.manifest.domains for store in stores))
-    for view in views:
-        if what := _unknown(view, columns, domains):
-            raise RalmError(what)
-    known = [[_narrowed(store, view) for view in views] for store in stores]
-    for view, *there in zip(views, *known, strict=True):
-        if not any(there) and any(store.rows for store in stores):
-            asked = ", ".join(map(repr, dict.fromkeys([*view.domains, *view.columns])))
-            raise RalmError(f"No one of these stores has such a domain with such a column: {asked}.")
-    return known
-
-
-def _narrowed(store: Datastore, view: View) -> View | None:
-    """A view without the domains that a store does not have; None if nothing of the store is in it."""
-    mine = tuple(one for one in view.domains if one in store.manifest.domains)
-    lacks = (view.domains and not mine) or not set(view.columns) <= set(store.manifest.columns)
-    return None if lacks or not store.rows else replace(view, domains=mine)
-
-
-def _unknown(view: View, columns: Collection[str], domains: Collection[str]) -> str | None:
-    """A sentence about the first metadata column or domain of a view that is not among these."""
-    for name, asked, there in (("metadata column", view.columns, columns), ("domain", view.domains, domains)):
-        for one in asked:
-            if one not in there:
-                listed = ", ".join(map(repr, sorted(there)[:_LISTED])) or "none"
-                more = f" and {len(there) - _LISTED:,} more" if len(there) > _LISTED else ""
-                mend = did_you_mean(one, there)
-                if name == "metadata column" and one == "domain":
-                    mend = "; domains are chosen by --domain, of the API by the view's `domains`."
-                return f"No passage has the {name} {one!r}: there are {listed}{more}{mend}"
-    return None
-
-
-class _ShardRows:
-    """Some rows of one shard, or all of them (None), as a View looks at them."""
-
-    def __init__(self, passages: pa.RecordBatch, rows: NDArray[np.int64] | None) -> None:
-        self._passages = passages
-        self._rows = rows
-
-    def _column(self, name: str) -> list[str]:
-        column = self._passages.column(name)
-        found: list[str] = (column if self._rows is None else column.take(pa.array(self._rows))).to_pylist()
-        return found
-
-    @property
-    def keys(self) -> NDArray[np.uint64]:
-        keys = shard_keys(self._passages)
-        return keys if self._rows is None else keys[self._rows]
-
-    @property
-    def domains(self) -> Sequence[str]:
-        return self._column("domain")
-
-    @cached_property
-    def _metadata(self) -> list[dict[str, Scalar]]:
-        return [load_metadata(text) for text in self._column("metadata")]
-
-    def metadata(self, column: str) -> Sequence[Scalar]:
-        return [found.get(column) for found in self._metadata]

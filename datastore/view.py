@@ -8,7 +8,7 @@ its document: domain and metadata. A View never depends on the query.
 import math
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from base.errors import RalmError
+from base.names import did_you_mean
 from base.numbers import alike, says
 from datastore.schema import Scalar
 
@@ -25,6 +26,8 @@ from datastore.schema import Scalar
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MUL_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MUL_2 = np.uint64(0x94D049BB133111EB)
+# Domains and columns that a message names: a store may have thousands.
+_LISTED = 20
 
 
 def mix(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
@@ -40,8 +43,8 @@ def _finalize(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-class Rows(Protocol):
-    """Some rows of a datastore, column by column; a column is read only when it is asked for."""
+class Columns(Protocol):
+    """What a view decides by, of some rows of a datastore; a column is read only when it is asked for."""
 
     @property
     def keys(self) -> NDArray[np.uint64]: ...
@@ -193,7 +196,7 @@ class View:
         """The metadata columns that decide."""
         return tuple(condition.column for condition in self.where)
 
-    def keep(self, rows: Rows) -> NDArray[np.bool_]:
+    def keep(self, rows: Columns) -> NDArray[np.bool_]:
         """Which of these rows are in the view: bool [n]."""
         kept = self.sampled(rows.keys)
         if self.domains:
@@ -212,3 +215,21 @@ class View:
         if self.fraction == 1.0:
             return np.ones(len(keys), bool)
         return mix(keys, self.seed) < self.bound
+
+    def require_known(self, domains: Collection[str], columns: Collection[str]) -> None:
+        """Raise RalmError for the first metadata column or domain of the view that is not among these."""
+        for one in self.columns:
+            if one not in columns:
+                mend = did_you_mean(one, columns)
+                if one == "domain":
+                    mend = "; domains are chosen by --domain, of the API by the view's `domains`."
+                raise RalmError(_no_such("metadata column", one, columns) + mend)
+        for one in self.domains:
+            if one not in domains:
+                raise RalmError(_no_such("domain", one, domains) + did_you_mean(one, domains))
+
+
+def _no_such(what: str, name: str, there: Collection[str]) -> str:
+    listed = ", ".join(map(repr, sorted(there)[:_LISTED])) or "none"
+    more = f" and {len(there) - _LISTED:,} more" if len(there) > _LISTED else ""
+    return f"No passage has the {what} {name!r}: there are {listed}{more}"

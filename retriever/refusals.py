@@ -15,8 +15,9 @@ from base.errors import RalmError
 from base.invalid import is_unicode
 from datastore.files.layout import Layout
 from datastore.generations.generation import current
+from datastore.members import known_views
 from datastore.objects.origin import Origin, locate
-from datastore.store import Datastore, known_views
+from datastore.store import Datastore
 from datastore.view import View
 from retriever.index.sizing import IndexKey
 from retriever.ranking.card import read_card

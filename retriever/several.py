@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from base.errors import RalmError
 from datastore.generations.manifest import EncoderCard
+from datastore.members import known_views
 from datastore.schema import Passage
-from datastore.store import known_views
 from datastore.view import View
 from retriever.local import Retriever
 from retriever.ranking.candidates import Candidates, Ranked, by_codes, shifted

@@ -11,7 +11,8 @@ from base.errors import RalmError
 from datastore.files.layout import Layout
 from datastore.files.writing import save_array
 from datastore.generations.generation import current
-from datastore.shard import file_problem, open_array, open_passages, open_shard, shard_keys
+from datastore.schema import Passage, passages_to_batch
+from datastore.shard import ShardColumns, file_problem, open_array, open_passages, open_shard, shard_keys
 from datastore.store import Datastore
 from tests.conftest import flip
 
@@ -26,6 +27,16 @@ def test_a_shard_is_its_files_and_their_rows_agree(store):
     assert shard_keys(shard.passages).tolist() == Datastore.open(store).keys(range(entry.rows)).tolist()
     with pytest.raises(RalmError, match=f"has {entry.rows} rows where the manifest says {entry.rows + 1}"):
         open_shard(layout.root, entry.model_copy(update={"rows": entry.rows + 1}))
+
+
+@pytest.mark.parametrize("rows", [None, np.array([2, 0], np.int64), np.array([], np.int64)])
+def test_a_view_sees_the_columns_of_some_rows_or_of_all(rows):
+    passages = [Passage("", domain, "x", n, 0, {"year": n} if n else {}) for n, domain in enumerate("abc")]
+    columns = ShardColumns(passages_to_batch(passages), rows)
+    mine = passages if rows is None else [passages[row] for row in rows]
+    assert columns.keys.tolist() == [p.key for p in mine]
+    assert columns.domains == [p.domain for p in mine]
+    assert columns.metadata("year") == [p.metadata.get("year") for p in mine]
 
 
 def test_what_is_wrong_with_a_file_is_said_with_the_mend(own_store):

@@ -169,3 +169,15 @@ def test_numbers_are_compared_to_the_last_digit(written, bound):
     for sign, compare in ((">=", operator.ge), ("<", operator.lt), ("=", operator.eq), ("!=", operator.ne)):
         wanted = compare(Decimal(written), Decimal(bound))
         assert Condition.parse(f"n{sign}{bound}").meets(stored) == wanted
+
+
+def test_a_view_names_what_is_not_there_and_what_is_like_it():
+    there = [f"d{n:02}" for n in range(22)]
+    view = View(domains=("d01", "d99"), where=(Condition.parse("year>1"),))
+    view.require_known([*there, "d99"], ["year"])
+    with pytest.raises(RalmError, match=r"domain 'd99': there are 'd00', .*'d19' and 2 more"):
+        view.require_known(there, ["year"])
+    with pytest.raises(RalmError, match=r"column 'year': there are none\."):
+        view.require_known(there, [])
+    with pytest.raises(RalmError, match="domains are chosen by --domain"):
+        View(where=(Condition.parse("domain=a"),)).require_known(there, ["year"])
