@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 from base.errors import RalmError
 
 Arguments = ParamSpec("Arguments")
-Found = TypeVar("Found")
+Answer = TypeVar("Answer")
 
 _MOST_CHARACTERS = 200
 # Where an object lies in memory differs from run to run; reasons are part of a store's bytes.
@@ -23,7 +23,7 @@ class Refused(Exception):
     """Why a library could not read a record: the kind of its exception and what it says, on one line."""
 
 
-def ask(library: Callable[Arguments, Found], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Found:
+def ask(library: Callable[Arguments, Answer], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
     """What a library's function gives for one record. Raises Refused for what it raises about it.
 
     What is no record's fault passes as it is: a system error (with an errno), a lost connection, a sentence

@@ -32,8 +32,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from retriever.index.code_index import ScoredRows
 from retriever.index.codec import TorchCodec, train
-from retriever.index.gpu import Found, GpuSearchIndex
+from retriever.index.gpu import Gpus, GpuSearchIndex
 from retriever.index.sizing import IndexKey, list_count
 
 K = 10
@@ -303,7 +304,7 @@ def open_index(
     if gpus:
         torch.cuda.empty_cache()
         before = [torch.cuda.mem_get_info(gpu)[0] for gpu in range(gpus)]
-        index: Any = GpuSearchIndex(trained, key, shards, range(gpus), gpus_a_copy=gpus_a_copy)
+        index: Any = GpuSearchIndex(trained, key, shards, Gpus(range(gpus), gpus_a_copy))
         for gpu, free in enumerate(before):
             taken = free - torch.cuda.mem_get_info(gpu)[0]
             report.add("Loading", gpus=gpus, gpus_a_copy=gpus_a_copy, what=f"bytes on GPU {gpu}", value=taken)
@@ -354,7 +355,7 @@ def ask_from_threads(report: Report, index: Any, queries: np.ndarray, k: int, wh
         report.add("Single queries", **where, nprobe=PROBES[1], threads=threads, queries_a_second=rate)
 
 
-def other_hits(one: Found, other: Found) -> int:
+def other_hits(one: ScoredRows, other: ScoredRows) -> int:
     """How many hits of one search another has not, or with another score; ties with the last may differ."""
     (scores, rows), (others, its_rows) = one, other
     same = [np.isin(a, b) | (s == s[-1]) for s, a, b in zip(scores, rows, its_rows, strict=True)]
@@ -418,7 +419,7 @@ def search(
 ) -> None:
     """Search the codes on one GPU, then on all there are, or on the CPU."""
     asked, probes = queries.cpu().numpy(), [p for p in PROBES if p <= key.nlist]
-    found: list[list[Found]] = []
+    found: list[list[ScoredRows]] = []
     count = torch.cuda.device_count()
     # A copy on each GPU; then one that all of them share, as those too large for one are.
     places = [(1, 1)] + [(count, 1), (count, count)] * (count > 1)

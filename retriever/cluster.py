@@ -27,7 +27,8 @@ from datastore.store import Datastore
 from datastore.view import View
 from retriever.encoding.checkpoint import moved
 from retriever.encoding.encoder import Encoder
-from retriever.index.faiss_index import Assigned, SearchIndex, read_trained
+from retriever.index.code_index import Assigned
+from retriever.index.faiss_index import SearchIndex, read_trained
 from retriever.index.sizing import IndexKey
 from retriever.local import Retriever
 from retriever.ranking.candidates import Candidates, Ranked, by_codes

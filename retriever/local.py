@@ -15,7 +15,7 @@ from datastore.schema import Passage
 from datastore.view import View
 from retriever.opened import OpenedStore
 from retriever.ranking.candidates import Ranked, by_codes
-from retriever.ranking.fusion import fuse
+from retriever.ranking.fusion import fuse, words_alone
 from retriever.ranking.results import DENSE, Hit, Method, Ranking, Seconds, Setting
 from retriever.refinement import Refinement, filtered, reordered
 from retriever.refusals import (
@@ -29,7 +29,7 @@ from retriever.refusals import (
 )
 
 if TYPE_CHECKING:
-    from retriever.index.faiss_index import Assigned
+    from retriever.index.code_index import Assigned
 
 # Without a card: lists and vectors that found 98% of an exhaustive search's first ten in the
 # development corpora.
@@ -178,7 +178,10 @@ class Retriever(OpenedStore):
             # What the encoder does not know, words alone may find.
             self._require_known(known | _named(lexical), words=True)
             pairs = zip(dense, lexical, strict=True)
-            return [fuse(one, other, k, method.fusion, method.weight, known) for one, other in pairs]
+            return [
+                words_alone(fuse(one, other, k, method.fusion, method.weight), other, known)
+                for one, other in pairs
+            ]
 
     def answerable(
         self, queries: Sequence[str], views: Sequence[View], method: Method = DENSE

@@ -16,7 +16,7 @@ from retriever.ranking.lexical import Lexical, LexicalIndex
 
 if TYPE_CHECKING:
     from retriever.encoding.encoder import Encoder
-    from retriever.index.faiss_index import CodeIndex
+    from retriever.index.code_index import CodeIndex
     from retriever.index.loading import Place
     from retriever.ranking.propose import Proposer
 

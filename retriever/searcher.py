@@ -21,7 +21,8 @@ from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
 from datastore.whole import require_whole
-from retriever.index.faiss_index import Assigned, SearchIndex
+from retriever.index.code_index import Assigned
+from retriever.index.faiss_index import SearchIndex
 from retriever.index.loading import in_memory
 from retriever.ranking.candidates import Candidates
 from retriever.ranking.lexical import LexicalIndex

@@ -16,7 +16,7 @@ from base.errors import RalmError
 from datastore.files.json import read_json
 from datastore.generations.manifest import Dtype
 from retriever.encoding.checkpoint import Checkpoint
-from retriever.encoding.packed import GeluInPlace, Parts, Places, attention
+from retriever.encoding.packed import GeluInPlace, Parts, Places, Projections, attended
 
 _KINDS = ("bert", "roberta", "xlm-roberta")
 _MODULES = (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
@@ -71,8 +71,6 @@ class BertShape:
 
 
 class _SelfAttention(nn.Module):  # type: ignore[misc]
-    is_causal = False
-
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
         self.query, self.key, self.value = (nn.Linear(shape.hidden_size, shape.hidden_size) for _ in range(3))
@@ -82,7 +80,7 @@ class _SelfAttention(nn.Module):  # type: ignore[misc]
         apart = (*states.shape[:-1], -1, self._width)
         projections = (self.query, self.key, self.value)
         query, key, value = (project(states).view(*apart).transpose(1, 2) for project in projections)
-        found, _ = attention(self, query, key, value, None, scaling=self._width**-0.5, places=places)
+        found = attended(Projections(query, key, value, self._width**-0.5), places)
         return found.reshape(*states.shape).contiguous()
 
 

@@ -57,54 +57,67 @@ class Places:
         return cls(runs=tuple(runs))
 
 
-def attention(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    *,
-    scaling: float,
-    places: Places,
-    **others: Any,
-) -> tuple[torch.Tensor, None]:
-    """Attention of each passage to itself, as transformers' attention functions are called.
+@dataclass(frozen=True, eq=False)
+class Projections:
+    """What attention is computed of: queries [1, heads, tokens, width], their scale, and keys and values.
 
-    query [1, heads, tokens, width], key and value likewise with as many heads or a fraction of them, to
-    [1, tokens, heads, width].
+    Keys and values [1, heads or a fraction of them, tokens, width]. `causal`: a token sees none behind it.
     """
+
+    queries: torch.Tensor
+    keys: torch.Tensor
+    values: torch.Tensor
+    scale: float
+    causal: bool = False
+
+
+def attention(
+    module: nn.Module, *states: torch.Tensor | None, scaling: float, places: Places, **_: Any
+) -> tuple[torch.Tensor, None]:
+    """`attended`, as transformers calls attention functions: `states` are queries, keys, values and a mask.
+
+    `places` stands for the mask.
+    """
+    queries, keys, values, _mask = states
+    assert queries is not None
+    assert keys is not None
+    assert values is not None
     # Decoders say that they look back only; one made into an encoder says otherwise in its configuration.
     causal = bool(module.is_causal) and getattr(module.config, "is_causal", True)
+    return attended(Projections(queries, keys, values, scaling, causal), places), None
+
+
+def attended(states: Projections, places: Places) -> torch.Tensor:
+    """Attention of each passage to itself: [1, tokens, heads, width]."""
     if places.bounds is not None:
-        return _attention_on_gpu(query, key, value, causal, scaling, places)[None], None
-    heads, tokens, width = query.shape[1:]
+        return _attended_on_gpu(states, places)[None]
+    queries, keys, values = states.queries, states.keys, states.values
+    heads, tokens, width = queries.shape[1:]
     # Tokens of no passage, which fill a batch up, attend to nothing.
-    out = query.new_zeros(tokens, heads, width)
+    out = queries.new_zeros(tokens, heads, width)
     for first, count, length in places.runs:
         stretch = slice(first, first + count * length)
         q, k, v = (
-            x[0, :, stretch].unflatten(1, (count, length)).transpose(0, 1) for x in (query, key, value)
+            x[0, :, stretch].unflatten(1, (count, length)).transpose(0, 1) for x in (queries, keys, values)
         )
         found = nn.functional.scaled_dot_product_attention(
-            q, k, v, scale=scaling, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1]
+            q, k, v, scale=states.scale, is_causal=states.causal, enable_gqa=q.shape[1] != k.shape[1]
         )
         out[stretch].unflatten(0, (count, length)).copy_(found.transpose(1, 2))
-    return out[None], None
+    return out[None]
 
 
-def _attention_on_gpu(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, causal: bool, scaling: float, places: Places
-) -> torch.Tensor:
+def _attended_on_gpu(states: Projections, places: Places) -> torch.Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    groups = query.shape[1] // key.shape[1]
-    q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
+    groups = states.queries.shape[1] // states.keys.shape[1]
+    q, k, v = (x[0].transpose(0, 1) for x in (states.queries, states.keys, states.values))
     if groups > 1:
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
     bounds, longest = places.bounds, places.longest
-    window = (-1, 0) if causal else (-1, -1)
+    window = (-1, 0) if states.causal else (-1, -1)
     found: torch.Tensor = varlen_attn(
-        q, k, v, bounds, bounds, longest, longest, scale=scaling, window_size=window
+        q, k, v, bounds, bounds, longest, longest, scale=states.scale, window_size=window
     )
     return found
 

@@ -9,10 +9,9 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import faiss
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from base.amounts import amount
 from base.errors import RalmError
+from retriever.index.code_index import Assigned, ScoredRows
 from retriever.index.sizing import IndexKey
 
 # Above so many lists the centroids are trained in two levels: k-means of n points into k centroids
@@ -160,21 +160,6 @@ def encode(trained: Any, vectors: NDArray[np.float16], block: int = 65_536) -> N
     return out
 
 
-class CodeIndex(Protocol):
-    """A loaded index, wherever it lies: codes that propose rows."""
-
-    key: IndexKey
-
-    @property
-    def rows(self) -> int: ...
-    @property
-    def nlist(self) -> int: ...
-    def assign(self, queries: NDArray[np.float32], nprobe: int = 0) -> "Assigned": ...
-    def search(
-        self, queries: "Assigned", k: int, among: Any | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
-
-
 class SearchIndex:
     """A loaded index over all shards of a store. Searching is safe from several threads."""
 
@@ -206,7 +191,7 @@ class SearchIndex:
         """Number of lists; 0 if there are none."""
         return int(self._ivf.nlist) if self._ivf is not None else 0
 
-    def assign(self, queries: NDArray[np.float32], nprobe: int = 0) -> "Assigned":
+    def assign(self, queries: NDArray[np.float32], nprobe: int = 0) -> Assigned:
         """Rotate queries [n, d] and choose the lists that each probes; `nprobe` 0 probes every list.
 
         Done once for all searches of a query: a matrix product over fewer queries may differ in its last
@@ -220,13 +205,10 @@ class SearchIndex:
         distances, lists = self._ivf.quantizer.search(queries, min(nprobe or self.nlist, self.nlist))
         return Assigned(queries, nprobe, distances, lists)
 
-    def search(
-        self, queries: "Assigned", k: int, among: Any | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The k best rows by their codes' inner product: scores [n, k] and rows [n, k], best first.
+    def search(self, queries: Assigned, k: int, among: Any | None = None) -> ScoredRows:
+        """The k best rows by their codes' inner product.
 
-        `among`, a FAISS selector, leaves out other rows. Where fewer than k are found, the rest of the
-        row is -1.
+        `among`, a FAISS selector, leaves out other rows.
         """
         k = min(k, self.rows)
         # Per request, never set on the shared index: another thread may be searching it.
@@ -244,9 +226,7 @@ class SearchIndex:
         scores, rows = self._index.search(queries.vectors, k, params=parameters)
         return scores, rows
 
-    def _scan(
-        self, queries: "Assigned", k: int, parameters: Any
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _scan(self, queries: Assigned, k: int, parameters: Any) -> ScoredRows:
         """Search the assigned lists. FAISS's own wrapper of this call takes no parameters."""
         count = len(queries)
         scores, rows = np.empty((count, k), np.float32), np.empty((count, k), np.int64)
@@ -260,25 +240,6 @@ class SearchIndex:
                 f"{self._mapped} is damaged: delete it and open the store again, which writes it anew."
             )
         return scores, rows
-
-
-@dataclass(frozen=True, slots=True)
-class Assigned:
-    """Queries that are ready to search with: vectors [n, d'], and the lists each probes [n, nprobe]."""
-
-    vectors: NDArray[np.float32]
-    nprobe: int
-    distances: NDArray[np.float32] | None
-    lists: NDArray[np.int64] | None
-
-    def __getitem__(self, rows: NDArray[np.int64] | slice) -> "Assigned":
-        """Some of the queries."""
-        if self.lists is None or self.distances is None:
-            return Assigned(self.vectors[rows], self.nprobe, None, None)
-        return Assigned(self.vectors[rows], self.nprobe, self.distances[rows], self.lists[rows])
-
-    def __len__(self) -> int:
-        return len(self.vectors)
 
 
 @lru_cache(maxsize=64)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import faiss
 import numpy as np
@@ -11,10 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from base.errors import RalmError
+from retriever.index.code_index import Assigned, ScoredRows
 from retriever.index.lists import Shard, in_bulk
-
-if TYPE_CHECKING:
-    from retriever.index.faiss_index import Assigned
 
 # Codes sorted by list at once when they are loaded, in bytes, from several shards if need be: reaching a list
 # takes as long as appending some fifty codes of 48 bytes to it. A GPU needs about three times this for it.
@@ -28,8 +26,6 @@ _ROUNDED_UP = 1.25
 _MANY = 1 << 14
 # The parts of 8 bits that FAISS's quicker layout of lists has a kernel for (its wiki, "Faiss on the GPU").
 _PARTS = {1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96}
-
-Found: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.int64]]"
 
 
 class GpuCopy:
@@ -51,17 +47,17 @@ class GpuCopy:
         """Begin to load what `sort` made, of this copy or another; ids of 32 bits, or 64 if `wide_ids`."""
         return [owner.load(its, wide_ids) for owner, its in zip(self._owners, lists, strict=True)]
 
-    def search(self, queries: "Assigned", k: int) -> Callable[[], Found]:
+    def search(self, queries: Assigned, k: int) -> Callable[[], ScoredRows]:
         """Begin a search; what is returned waits for the k best of each query, -1 where there are fewer."""
         searches = [owner.search(queries, k) for owner in self._owners]
 
-        def wait() -> Found:
+        def wait() -> ScoredRows:
             found = [search.result() for search in searches]
             return found[0] if len(found) == 1 else self._best(found, k)
 
         return wait
 
-    def _best(self, found: Sequence[Found], k: int) -> Found:
+    def _best(self, found: Sequence[ScoredRows], k: int) -> ScoredRows:
         scores, rows = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
         if scores.size < _MANY:
             order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
@@ -94,7 +90,7 @@ class _Owner:
     def load(self, index: Any, wide_ids: bool) -> "Future[None]":
         return self._thread.submit(self._load, index, wide_ids)
 
-    def search(self, queries: "Assigned", k: int) -> "Future[Found]":
+    def search(self, queries: Assigned, k: int) -> "Future[ScoredRows]":
         return self._thread.submit(self._scan, queries, k)
 
     def _sort(self, shards: Sequence[Shard]) -> Any:
@@ -144,7 +140,7 @@ class _Owner:
         # Python would keep the host's lists alive for it, though it has copied all: twice the memory.
         self._index.referenced_objects.clear()
 
-    def _scan(self, queries: "Assigned", k: int) -> Found:
+    def _scan(self, queries: Assigned, k: int) -> ScoredRows:
         lists, distances = queries.lists, queries.distances
         assert lists is not None  # Every query of ours is assigned.
         assert distances is not None

@@ -10,8 +10,8 @@ from base.errors import RalmError
 from datastore.files.layout import Layout
 from datastore.generations.manifest import Device, Manifest
 from datastore.shard import open_array
+from retriever.index.code_index import CodeIndex
 from retriever.index.faiss_index import (
-    CodeIndex,
     SearchIndex,
     as_fast_scan,
     has_codec,

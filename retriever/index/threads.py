@@ -17,10 +17,17 @@ _SHARED_PRODUCTS = 2e8
 @contextmanager
 def searching(products: float) -> Iterator[None]:
     """Run FAISS in this thread on one thread, unless so many multiplications are worth more. Same results."""
-    before = faiss.omp_get_max_threads()
     if given() or products >= _SHARED_PRODUCTS:
         yield
         return
+    with one_thread():
+        yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run FAISS in this thread on one thread."""
+    before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
         yield

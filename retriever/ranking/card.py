@@ -16,8 +16,8 @@ from retriever.ranking.results import Setting
 
 _log = logging.getLogger(__name__)
 
-# Of so many hits recall is measured at most.
-DEEPEST = 100
+# Recall is measured of so many hits at most.
+MEASURED_HITS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Card:
 
         None, too, for a k beyond those that were measured, unless the index is exact.
         """
-        if k > DEEPEST and any(rung.depth or rung.nprobe for rung in self.rungs):
+        if k > MEASURED_HITS and any(rung.depth or rung.nprobe for rung in self.rungs):
             return None
         below = (r for r in self.rungs if r.nprobe <= setting.nprobe and r.depth <= setting.depth)
         return max((self._recall(rung, k) for rung in below), default=None)
@@ -81,7 +81,7 @@ def _setting(rung: Rung, k: int) -> Setting:
     if not rung.depth:
         return Setting(rung.nprobe, 0)
     # Beyond what was measured, as many candidates for each hit as at 100.
-    return Setting(rung.nprobe, max(rung.depth, k, rung.depth * k // DEEPEST))
+    return Setting(rung.nprobe, max(rung.depth, k, rung.depth * k // MEASURED_HITS))
 
 
 def read_card(layout: Layout, manifest: Manifest) -> Card | None:

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever.ranking.candidates import Ranked
+from retriever.ranking.candidates import Ranked, filled_up
 
 Fusion = Literal["rrf", "weighted"]
 
@@ -13,30 +13,18 @@ Fusion = Literal["rrf", "weighted"]
 _RRF_CONSTANT = 60
 
 
-def fuse(
-    dense: Ranked,
-    lexical: Ranked,
-    k: int,
-    how: Fusion,
-    weight: float = 0.5,
-    known: NDArray[np.bool_] | None = None,
-) -> Ranked:
+def fuse(dense: Ranked, lexical: Ranked, k: int, how: Fusion, weight: float = 0.5) -> Ranked:
     """The k best rows of two rankings [n, depth] of the same queries.
 
     "rrf": the sum of 1 / (60 + rank), ranks from 1. "weighted": `weight` times the dense score and the rest
     times the lexical one, each scaled to 0..1 over the query's candidates; a row that one ranking lacks
-    counts 0 there. Of equal scores the lower row comes first. Of a query that is not `known` [n] to the
-    encoder the lexical ranking is taken as it is.
+    counts 0 there. Of equal scores the lower row comes first.
     """
     out = Ranked(
         np.full((len(dense.rows), k), -1, np.int64), np.full((len(dense.rows), k), -np.inf, np.float32)
     )
     weights = (weight, 1 - weight) if how == "weighted" else (1.0, 1.0)
     for query in range(len(dense.rows)):
-        if known is not None and not known[query]:
-            found = lexical.rows[query, :k]
-            out.rows[query, : len(found)], out.scores[query, : len(found)] = found, lexical.scores[query, :k]
-            continue
         rows, values = [], []
         for ranked, share in zip((dense, lexical), weights, strict=True):
             exists = ranked.rows[query] >= 0
@@ -48,6 +36,15 @@ def fuse(
         order = np.lexsort((joined, -total))[:k]
         out.rows[query, : len(order)], out.scores[query, : len(order)] = joined[order], total[order]
     return out
+
+
+def words_alone(fused: Ranked, lexical: Ranked, known: NDArray[np.bool_]) -> Ranked:
+    """The fused rankings [n, k], but the lexical ones of queries that are not `known` [n] to the encoder."""
+    if known.all():
+        return fused
+    words = filled_up(lexical.rows, lexical.scores, fused.rows.shape[1])
+    column = known[:, None]
+    return Ranked(np.where(column, fused.rows, words.rows), np.where(column, fused.scores, words.scores))
 
 
 def _reciprocal(count: int) -> NDArray[np.float64]:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from datastore.generations.manifest import Device
 from datastore.store import Datastore
 from retriever.index.faiss_index import SearchIndex
+from retriever.index.threads import one_thread
 from retriever.ranking.candidates import NO_SCORES, Candidates
-from retriever.ranking.card import DEEPEST, Card, Rung
+from retriever.ranking.card import MEASURED_HITS, Card, Rung
 from retriever.ranking.rescore import by_vectors
+from retriever.ranking.results import Setting
 
 # Re-scored vectors a query, from none to what a disk gives in some ten milliseconds.
 DEPTHS = (0, 20, 50, 100, 200, 400, 800)
@@ -59,11 +61,11 @@ def measure(
     """
     if index.key.exact:
         # Its scores are the exact ones: there is nothing to find out but how long it takes.
-        _, milliseconds = _cost(store, index, queries, 0, 0, np.empty((len(queries), 0), np.int64))
+        _, milliseconds = _cost(store, index, queries, Setting(0, 0), np.empty((len(queries), 0), np.int64))
         rung = Rung(0, 0, 1.0, 1.0, 0, round(milliseconds, 4))
         return Card(store.manifest.index_hash, store.rows, len(queries), (rung,))
-    best = exact(queries, store.shard_vectors(), min(DEEPEST, store.rows), device)
-    goal = _scores(store, queries, best, DEEPEST)
+    best = exact(queries, store.shard_vectors(), min(MEASURED_HITS, store.rows), device)
+    goal = _scores(store, queries, best, MEASURED_HITS)
     rungs = []
     for nprobe in probes(index.nlist):
         rungs += list(_rungs(store, index, queries, goal, nprobe))
@@ -81,12 +83,12 @@ def _rungs(
     """The rungs of so many lists; `goal` [n, k]: the exact scores of each query's best, best first."""
     depths = [d for d in DEPTHS if d <= store.rows]
     assigned = index.assign(queries, nprobe)
-    _, rows = index.search(assigned, min(store.rows, max(DEEPEST, *DEPTHS)))
+    _, rows = index.search(assigned, min(store.rows, max(MEASURED_HITS, *DEPTHS)))
     for depth in depths:
         # By codes alone the first k are the hits; re-scored, they are the best of the first `depth`.
         hundred = _scores(store, queries, rows, depth or 100)
         ten = hundred if depth else _scores(store, queries, rows, 10)
-        read, milliseconds = _cost(store, index, queries, nprobe, depth, rows)
+        read, milliseconds = _cost(store, index, queries, Setting(nprobe, depth), rows)
         recalls = _recall(ten, goal, 10), _recall(hundred, goal, 100)
         yield Rung(nprobe, depth, *recalls, read, round(milliseconds, 4))
 
@@ -95,7 +97,7 @@ def _scores(
     store: Datastore, queries: NDArray[np.float32], rows: NDArray[np.int64], depth: int
 ) -> NDArray[np.float32]:
     """Exact scores of the first `depth` rows found for each query, best first, at most 100: [n, 100]."""
-    return by_vectors(store, queries, [_first(rows, depth)], DEEPEST)[0].scores
+    return by_vectors(store, queries, [_first(rows, depth)], MEASURED_HITS)[0].scores
 
 
 def _first(rows: NDArray[np.int64], depth: int) -> Candidates:
@@ -113,22 +115,20 @@ def _cost(
     store: Datastore,
     index: SearchIndex,
     queries: NDArray[np.float32],
-    nprobe: int,
-    depth: int,
+    setting: Setting,
     rows: NDArray[np.int64],
 ) -> tuple[int, float]:
     """Bytes of the disk pages that hold a query's re-scored vectors, and milliseconds a query."""
+    nprobe, depth = setting.nprobe, setting.depth
     width = 2 * store.manifest.encoder.dimension
     pages, seconds = [], []
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    for query, mine in zip(queries[:_TIMED_QUERIES], rows, strict=False):
-        started = time.perf_counter()
-        index.search(index.assign(query[None], nprobe), max(depth, min(10, store.rows)))
-        if depth:
-            by_vectors(store, query[None], [_first(mine[None], depth)], 10)
-        seconds.append(time.perf_counter() - started)
-        starts = mine[:depth][mine[:depth] >= 0] * width
-        pages.append(len(np.union1d(starts // _PAGE, (starts + width - 1) // _PAGE)))
-    faiss.omp_set_num_threads(before)
+    with one_thread():
+        for query, mine in zip(queries[:_TIMED_QUERIES], rows, strict=False):
+            started = time.perf_counter()
+            index.search(index.assign(query[None], nprobe), max(depth, min(10, store.rows)))
+            if depth:
+                by_vectors(store, query[None], [_first(mine[None], depth)], 10)
+            seconds.append(time.perf_counter() - started)
+            starts = mine[:depth][mine[:depth] >= 0] * width
+            pages.append(len(np.union1d(starts // _PAGE, (starts + width - 1) // _PAGE)))
     return round(_PAGE * float(np.mean(pages))), 1000 * float(np.median(seconds))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from datastore.store import Datastore
 from datastore.view import View
-from retriever.index.faiss_index import Assigned, CodeIndex
+from retriever.index.code_index import Assigned, CodeIndex, ScoredRows
 from retriever.ranking.candidates import NO_SCORES, Candidates
 
 # How much deeper each further search goes when a view leaves too few rows.
@@ -26,28 +26,51 @@ _MARGIN = 1.5
 _SPARE = 16
 # Deeper than this, or than this share of all rows, a view is applied inside the search instead: a
 # selector costs a look at every row once, a deep search a long heap for every query.
-_DEEPEST = 4096
-_DEEPEST_SHARE = 1 / 8
+_SELECTED_BEYOND = 4096
+_SELECTED_BEYOND_SHARE = 1 / 8
 # Hits held at once, 12 bytes each: a deep search of many queries goes block by block.
 _BLOCK_HITS = 1 << 22
 _SELECTORS = 16
 
 
-class _Found:
-    """What has been found so far in one view: candidates of some of the queries at a time."""
+class _InView:
+    """What has been found so far in one view: of some queries at a time, the `want` best and their ties."""
 
-    def __init__(self, queries: int) -> None:
+    def __init__(self, view: View, want: int, queries: int) -> None:
+        self.view = view
+        self.want = want
         self.missing = np.ones(queries, bool)
         self._parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
 
-    def add(
-        self,
-        queries: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        scores: NDArray[np.float32],
-        chosen: NDArray[np.bool_],
+    def complete(
+        self, queries: NDArray[np.int64], found: ScoredRows, kept: NDArray[np.bool_], all_seen: bool
     ) -> None:
-        """Add the chosen of the rows [n, depth] found for these queries [n], unless they have theirs."""
+        """Take the candidates of those queries [n] that a search [n, depth] was deep enough for.
+
+        It was if `want` rows that the view has `kept` score above the last one seen (an equal one may
+        follow), or if the lists probed hold no more.
+        """
+        (scores, rows), want = found, self.want
+        exhausted = (rows[:, -1] < 0) | all_seen
+        if kept[:, :want].all() and rows.shape[1] > want:
+            bound = scores[:, want - 1]  # The common case: nothing is left out.
+            enough = np.ones(len(queries), bool)
+        else:
+            ordinal = np.cumsum(kept, axis=1)
+            enough = ordinal[:, -1] >= want
+            # The place of the last wanted row: the first whose ordinal is `want`.
+            last = np.argmax(ordinal >= want, axis=1)
+            bound = np.where(enough, scores[np.arange(len(queries)), last], -np.inf)
+        done = exhausted | (enough & (bound > scores[:, -1]))
+        chosen = kept & (scores >= bound[:, None])
+        if done.all():
+            self._add(queries, found, chosen)
+        elif done.any():
+            self._add(queries[done], (scores[done], rows[done]), chosen[done])
+
+    def _add(self, queries: NDArray[np.int64], found: ScoredRows, chosen: NDArray[np.bool_]) -> None:
+        """Add the chosen of the rows found for these queries, unless they have theirs."""
+        scores, rows = found
         wanted = self.missing[queries]
         places, _ = np.nonzero(chosen[wanted])
         mine = chosen & wanted[:, None]
@@ -85,21 +108,23 @@ class Proposer:
             if plain is not None:
                 return [plain]
         total = self._index.rows
-        found = [_Found(len(queries)) for _ in views]
-        deepest = max(int(_MARGIN * want) + _SPARE, min(_DEEPEST, int(total * _DEEPEST_SHARE)), depth)
+        found = [_InView(view, want, len(queries)) for view in views]
+        deepest = max(
+            int(_MARGIN * want) + _SPARE, min(_SELECTED_BEYOND, int(total * _SELECTED_BEYOND_SHARE)), depth
+        )
         shares = [self._share(view) for view in views]
         shared = [n for n, share in enumerate(shares) if share == 1 or _MARGIN * want / share <= deepest]
         depth = depth or max((int(_MARGIN * want / shares[n]) for n in shared), default=0)
         depth = min(max(depth, want + _SPARE), deepest)
         while shared and depth <= deepest:
-            pending = np.flatnonzero(np.any([found[n].missing for n in shared], axis=0))
+            together = [found[n] for n in shared]
+            pending = np.flatnonzero(np.any([one.missing for one in together], axis=0))
             if not len(pending):
                 break
-            several = [views[n] for n in shared]
-            self._search(queries, pending, several, [found[n] for n in shared], want, depth)
+            self._search(queries, pending, together, depth)
             depth *= _DEEPENING
-        for view, one in zip(views, found, strict=True):
-            self._select(queries, view, one, want)
+        for one in found:
+            self._select(queries, one)
         return [one.candidates() for one in found]
 
     def _plain(self, queries: Assigned, want: int, scored: bool) -> Candidates | None:
@@ -129,14 +154,10 @@ class Proposer:
         return max(share, 1 / rows)
 
     def _search(
-        self,
-        queries: Assigned,
-        pending: NDArray[np.int64],
-        views: Sequence[View],
-        found: Sequence[_Found],
-        want: int,
-        depth: int,
+        self, queries: Assigned, pending: NDArray[np.int64], found: Sequence[_InView], depth: int
     ) -> None:
+        """Search once, so deep, for what is missing in several views."""
+        views = [one.view for one in found]
         everything = all(map(self._store.keeps_all, views))
         block = max(1, _BLOCK_HITS // depth)
         for at in range(0, len(pending), block):
@@ -148,24 +169,24 @@ class Proposer:
             else:
                 kept = np.zeros((len(views), *rows.shape), bool)
                 kept[:, exists] = self._store.keep(views, rows[exists])
-            for view, one, its in zip(views, found, kept, strict=True):
+            for one, its in zip(found, kept, strict=True):
                 # In a large view most queries have theirs far up: deeper, only the others are looked at.
-                enough = min(rows.shape[1], int(_MARGIN * want / self._share(view)) + _SPARE)
+                enough = min(rows.shape[1], int(_MARGIN * one.want / self._share(one.view)) + _SPARE)
                 for columns in dict.fromkeys((enough, rows.shape[1])):
                     left = np.flatnonzero(one.missing[mine])
                     part = left[:, None], np.arange(columns)
                     all_seen = columns >= self._index.rows
-                    complete(one, mine[left], scores[part], rows[part], its[part], want, all_seen)
+                    one.complete(mine[left], (scores[part], rows[part]), its[part], all_seen)
 
-    def _select(self, queries: Assigned, view: View, found: _Found, want: int) -> None:
+    def _select(self, queries: Assigned, found: _InView) -> None:
         """Answer what is missing with the view as a selector inside the search: no deeper than asked."""
-        depth = want + _SPARE
+        depth = found.want + _SPARE
         while len(missing := np.flatnonzero(found.missing)):
             block = max(1, _BLOCK_HITS // depth)
             for at in range(0, len(missing), block):
                 mine = missing[at : at + block]
-                scores, rows = self._index.search(queries[mine], depth, self._selector(view))
-                complete(found, mine, scores, rows, rows >= 0, want, rows.shape[1] >= self._index.rows)
+                scores, rows = self._index.search(queries[mine], depth, self._selector(found.view))
+                found.complete(mine, (scores, rows), rows >= 0, rows.shape[1] >= self._index.rows)
             depth *= _DEEPENING
 
     def _selector(self, view: View) -> object:
@@ -178,35 +199,3 @@ class Proposer:
             while len(self._selectors) > _SELECTORS:
                 self._selectors.popitem(last=False)
             return self._selectors[view][0]
-
-
-def complete(
-    found: _Found,
-    queries: NDArray[np.int64],
-    scores: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    kept: NDArray[np.bool_],
-    want: int,
-    all_seen: bool,
-) -> None:
-    """Add the candidates of those queries that a search [n, depth] was deep enough for.
-
-    It was if `want` kept rows score above the last one seen (an equal one may follow), or if the lists
-    probed hold no more.
-    """
-    exhausted = (rows[:, -1] < 0) | all_seen
-    if kept[:, :want].all() and rows.shape[1] > want:
-        bound = scores[:, want - 1]  # The common case: nothing is left out.
-        enough = np.ones(len(queries), bool)
-    else:
-        ordinal = np.cumsum(kept, axis=1)
-        enough = ordinal[:, -1] >= want
-        # The place of the last wanted row: the first whose ordinal is `want`.
-        last = np.argmax(ordinal >= want, axis=1)
-        bound = np.where(enough, scores[np.arange(len(queries)), last], -np.inf)
-    done = exhausted | (enough & (bound > scores[:, -1]))
-    chosen = kept & (scores >= bound[:, None])
-    if done.all():
-        found.add(queries, rows, scores, chosen)
-    elif done.any():
-        found.add(queries[done], rows[done], scores[done], chosen[done])

@@ -155,7 +155,7 @@ def test_how_deep_the_first_search_goes_changes_nothing(
     setting = Setting(2, 5)
     deep = retriever.search_many(names, [view], k, setting, depth=80)
     assert retriever.search_many(names, [view], k, setting, depth=depth) == deep
-    monkeypatch_module.setattr("retriever.ranking.propose._DEEPEST", 0)
+    monkeypatch_module.setattr("retriever.ranking.propose._SELECTED_BEYOND", 0)
     assert retriever.search_many(names, [view], k, setting) == deep
     monkeypatch_module.undo()
 

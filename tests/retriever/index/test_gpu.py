@@ -8,8 +8,9 @@ import torch
 
 from base.errors import RalmError
 from retriever.index import gpu, gpu_copy
-from retriever.index.faiss_index import Assigned, SearchIndex, encode
-from retriever.index.gpu import GpuSearchIndex, grouped, needs_wide_ids, search_copies
+from retriever.index.code_index import Assigned
+from retriever.index.faiss_index import SearchIndex, encode
+from retriever.index.gpu import Gpus, GpuSearchIndex, grouped, needs_wide_ids, search_copies
 from retriever.index.sizing import IndexKey
 from tests.given import drawn_index, embeddings
 
@@ -83,8 +84,8 @@ def both(key, by_residual=True, rows=20_000, gpus_a_copy=1):
     index = drawn_index(key, by_residual, dimension=32)
     codes = encode(index, embeddings(rows, 2, 32))
     shards = [(at, codes[at : at + 3000]) for at in range(0, rows, 3000)]
-    devices = (0, torch.cuda.device_count() - 1)
-    on_gpu = GpuSearchIndex(index, IndexKey.parse(key), shards, devices, gpus_a_copy=gpus_a_copy)
+    gpus = Gpus((0, torch.cuda.device_count() - 1), gpus_a_copy)
+    on_gpu = GpuSearchIndex(index, IndexKey.parse(key), shards, gpus)
     inner = faiss.extract_index_ivf(index)
     inner.add_sa_codes(codes, np.arange(rows))
     index.ntotal = rows
@@ -124,8 +125,8 @@ def test_copies_and_parts_of_copies_find_what_one_gpu_finds(monkeypatch, key, by
     queries = embeddings(100, 3, 32).astype(np.float32)
     found = []
     for count, parts in ((1, 1), (2, 1), (3, 1), (2, 2), (3, 3), (4, 2)):
-        devices = [n % torch.cuda.device_count() for n in range(count)]
-        on_gpu = GpuSearchIndex(index, IndexKey.parse(key), shards, devices, gpus_a_copy=parts)
+        gpus = Gpus([n % torch.cuda.device_count() for n in range(count)], parts)
+        on_gpu = GpuSearchIndex(index, IndexKey.parse(key), shards, gpus)
         assert len(on_gpu._copies) == count // parts
         asked = [queries[:1], queries[1:2], queries[2:11], queries[2:12], queries]
         found.append([on_gpu.search(on_gpu.assign(q, nprobe), 50) for q in asked for nprobe in (1, 8, 64)])
@@ -204,17 +205,15 @@ def test_no_rows_are_found_among_none():
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(
-    ("key", "deepest"), [("IVF64,PQ16", 2048), ("IVF64,SQ8", 512), ("IVF64,SQfp16", 512)]
-)
-def test_a_gpu_searches_as_deep_as_it_can_and_the_host_beyond(key, deepest):
+@pytest.mark.parametrize(("key", "most"), [("IVF64,PQ16", 2048), ("IVF64,SQ8", 512), ("IVF64,SQfp16", 512)])
+def test_a_gpu_searches_as_deep_as_it_can_and_the_host_beyond(key, most):
     on_gpu, on_cpu = both(key, rows=6000)
     assigned = on_gpu.assign(embeddings(3, 3, 32).astype(np.float32), 64)
-    assert ((on_gpu.search(assigned, deepest)[1] >= 0).sum(axis=1) == deepest).all()
-    with pytest.raises(RalmError, match=f"without k {deepest + 1}"):
-        on_gpu.search(assigned, deepest + 1)
+    assert ((on_gpu.search(assigned, most)[1] >= 0).sum(axis=1) == most).all()
+    with pytest.raises(RalmError, match=f"without k {most + 1}"):
+        on_gpu.search(assigned, most + 1)
     on_gpu._load_on_host = lambda: on_cpu
-    assert ((on_gpu.search(assigned, deepest + 1)[1] >= 0).sum(axis=1) == deepest + 1).all()
+    assert ((on_gpu.search(assigned, most + 1)[1] >= 0).sum(axis=1) == most + 1).all()
 
 
 @pytest.mark.gpu

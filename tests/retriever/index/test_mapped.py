@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,33 +15,41 @@ from tests.conftest import add_to, build_store, compact, delete
 from tests.corpus import documents, write_lines
 from tests.given import GivenVectors, make_store, random_vectors
 
+KEYS = (
+    "IVF4,SQfp16",
+    "IVF4,SQ8",
+    "IVF4,PQ4x4",
+    "IVF4,PQ8x4fs",
+    "OPQ4_8,IVF4,PQ4x4fs",
+    "IVF4,RaBitQ",
+    "MRL6,IVF4,SQ8",
+    "MRL4,IVF4,PQ4x4fs",
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A store of vectors drawn by a seed."""
+
+    seed: int
+    count: int
+    key: str
+
+    def store(self, root):
+        return make_store(root, np.arange(self.count), random_vectors(self.seed, self.count), self.key)
+
 
 @settings(max_examples=30)
 @given(
-    seed=st.integers(0, 10**6),
-    count=st.integers(1, 90),
-    key=st.sampled_from(
-        [
-            "IVF4,SQfp16",
-            "IVF4,SQ8",
-            "IVF4,PQ4x4",
-            "IVF4,PQ8x4fs",
-            "OPQ4_8,IVF4,PQ4x4fs",
-            "IVF4,RaBitQ",
-            "MRL6,IVF4,SQ8",
-            "MRL4,IVF4,PQ4x4fs",
-        ]
-    ),
+    drawn=st.builds(Drawn, st.integers(0, 10**6), st.integers(1, 90), st.sampled_from(KEYS)),
     nprobe=st.integers(1, 4),
     fraction=st.floats(0.05, 1),
     bulk=st.sampled_from([16, 100, 1 << 20]),
 )
-def test_lists_on_disk_give_what_lists_in_memory_give(
-    tmp_path_factory, seed, count, key, nprobe, fraction, bulk
-):
-    vectors = random_vectors(seed, count)
-    store = make_store(tmp_path_factory.mktemp("mapped"), np.arange(count), vectors, key)
-    queries = np.random.default_rng(seed).standard_normal((4, vectors.shape[1])).astype(np.float32)
+def test_lists_on_disk_give_what_lists_in_memory_give(tmp_path_factory, drawn, nprobe, fraction, bulk):
+    store = drawn.store(tmp_path_factory.mktemp("mapped"))
+    dimension = store.manifest.encoder.dimension
+    queries = np.random.default_rng(drawn.seed).standard_normal((4, dimension)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lists, "_BULK_BYTES", bulk)
         mapped_there = on_disk(store.layout.root, store.manifest)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from retriever.ranking.candidates import Ranked
-from retriever.ranking.fusion import fuse
+from retriever.ranking.fusion import fuse, words_alone
 
 
 def ranked(*pairs):
@@ -33,8 +33,15 @@ def test_one_empty_ranking_leaves_the_other():
         assert fuse(nothing, nothing, 2, how).rows.tolist() == [[-1, -1]]
 
 
-def test_of_a_query_that_the_encoder_does_not_know_words_decide_whatever_the_weight():
-    for how, weight in (("rrf", 0.5), ("weighted", 0.5), ("weighted", 1.0)):
-        found = fuse(DENSE, LEXICAL, 3, how, weight, known=np.array([False]))
-        assert found.rows.tolist() == [[3, 8, -1]]
-        assert found.scores[0, :2].tolist() == [12.0, 6.0]
+@pytest.mark.parametrize(("how", "weight"), [("rrf", 0.5), ("weighted", 0.5), ("weighted", 1.0)])
+def test_of_a_query_that_the_encoder_does_not_know_words_decide_whatever_the_weight(how, weight):
+    fused, known = fuse(DENSE, LEXICAL, 3, how, weight), np.array([False])
+    found = words_alone(fused, LEXICAL, known)
+    assert found.rows.tolist() == [[3, 8, -1]]
+    assert found.scores.dtype == np.float32
+    assert found.scores[0].tolist() == [12.0, 6.0, -np.inf]
+    deeper = words_alone(fuse(DENSE, LEXICAL, 6, how, weight), LEXICAL, known)
+    assert deeper.rows.tolist() == [[3, 8, -1, -1, -1, -1]]
+    both = [Ranked.of([one, one]) for one in (fused, LEXICAL)]
+    mixed = words_alone(*both, np.array([True, False]))
+    assert mixed.rows.tolist() == [*fused.rows.tolist(), [3, 8, -1]]

@@ -56,7 +56,7 @@ def test_a_curve_searches_its_views_together_and_the_sparsest_inside_the_search(
 
 def test_selectors_are_kept_for_the_next_search_and_not_for_ever(tmp_path, monkeypatch):
     store, index, vectors = opened(tmp_path)
-    monkeypatch.setattr("retriever.ranking.propose._DEEPEST", 0)
+    monkeypatch.setattr("retriever.ranking.propose._SELECTED_BEYOND", 0)
     monkeypatch.setattr("retriever.ranking.propose._SELECTORS", 2)
     proposer, asked = Proposer(store, index), index.assign(vectors[:2])
     looked = []
