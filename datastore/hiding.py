@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from base.errors import RalmError
 from datastore.files.layout import Layout
-from datastore.files.writing import checksum
 from datastore.generations.generation import current
 from datastore.generations.manifest import FileEntry, Manifest, ShardEntry
 from datastore.shard import open_deleted, open_passages
@@ -52,13 +51,18 @@ def later_than(layout: Layout, manifest: Manifest) -> Manifest:
 
 
 def by_lists(layout: Layout, manifest: Manifest) -> Manifest | None:
-    """A manifest of no shards, with the lists of takedowns written since this one; None without any."""
+    """A manifest of no shards, with the lists of takedowns written since this one; None without any.
+
+    A list is believed though no manifest names it. So one counts, too, of a takedown that was killed before
+    it was published: what the damaged manifest names, nobody can say. Whoever wrote the list wanted its
+    documents gone. What is hidden too early is shown again once the manifest is restored; what is shown too
+    long cannot be called back.
+    """
     since, lists = manifest.generation, []
     with suppress(OSError):
         for path in sorted(layout.takedowns(since).parent.glob("??????.jsonl")):
             if path > layout.takedowns(since):
-                size = path.stat().st_size
-                lists.append(FileEntry(path=f"takedowns/{path.name}", bytes=size, xxh3=checksum(path)))
+                lists.append(FileEntry.of(layout.info(path)))
     if not lists:
         return None
     return manifest.model_copy(update={"takedowns": (*manifest.takedowns, *lists), "shards": ()})

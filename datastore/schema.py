@@ -88,8 +88,8 @@ def text_hash(text: str) -> tuple[int, int]:
     return _halves(xxhash.xxh3_128_intdigest(" ".join(text.split()).encode()))
 
 
-def _halves(digest: int) -> tuple[int, int]:
-    return digest >> 64, digest & 0xFFFF_FFFF_FFFF_FFFF
+def _halves(hash_: int) -> tuple[int, int]:
+    return hash_ >> 64, hash_ & 0xFFFF_FFFF_FFFF_FFFF
 
 
 def dump_metadata(metadata: Mapping[str, Scalar]) -> str:

@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import xxhash
 
 from base.errors import RalmError
-from datastore.files.writing import atomic_write
+from datastore.files.writing import atomic_write, checksum_of
 
 
 def write_checked(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON with its checksum in it."""
-    write_json(path, {**content, "xxh3": xxh3_of(content)})
+    write_json(path, {**content, "xxh3": checksum_of(to_json(content))})
 
 
 def read_checked(path: Path) -> dict[str, Any]:
@@ -22,14 +21,9 @@ def read_checked(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise RalmError(f"{path} is damaged (it holds no JSON object): restore it from a copy.")
     stated = found.pop("xxh3", None)
-    if stated not in (None, xxh3_of(found)):
+    if stated not in (None, checksum_of(to_json(found))):
         raise RalmError(f"{path} is damaged (its checksum differs): restore it from a copy.")
     return found
-
-
-def xxh3_of(content: Mapping[str, Any]) -> str:
-    """128-bit xxh3 of content as it is written."""
-    return xxhash.xxh3_128_hexdigest(to_json(content))
 
 
 def to_json(content: Mapping[str, Any]) -> bytes:

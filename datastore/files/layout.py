@@ -1,11 +1,12 @@
-"""Every path of a store, and what is written there by its name.
+"""Every path of a store, and the files that are called by their paths alone: markers, settings, locks.
 
-Knows where a file lies; knows nothing of what is in it.
+Knows where a file lies, and in which folder; knows nothing of what generations and passages are.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,20 +15,28 @@ from datastore.files.locks import changing, publishing
 from datastore.files.markers import Marker, content_of, read_marker
 from datastore.files.writing import FileInfo, atomic_write, checksum
 
-# What generations consist of; manifests, markers and the log of what was removed stay as a record.
-GENERATION_FOLDERS = (
-    "passages",
-    "vectors",
-    "index",
-    "lexical",
-    "documents",
-    "passage-hashes",
-    "line-hashes",
-    "near",
-    "contamination",
-    "takedowns",
-    "deleted",
-)
+
+class Folder(StrEnum):
+    """The folders of what generations consist of: what no generation needs of them is swept away.
+
+    Manifests, markers and what was removed are in none of these: they stay as a record.
+    """
+
+    PASSAGES = "passages"
+    VECTORS = "vectors"
+    INDEX = "index"
+    LEXICAL = "lexical"
+    DOCUMENTS = "documents"
+    PASSAGE_HASHES = "passage-hashes"
+    LINE_HASHES = "line-hashes"
+    NEAR = "near"
+    CONTAMINATION = "contamination"
+    TAKEDOWNS = "takedowns"
+    DELETED = "deleted"
+
+
+# Folders of the record, which a store in object storage has too.
+MANIFESTS, REMOVED = "manifests", "removed"
 
 
 @dataclass(frozen=True)
@@ -35,19 +44,94 @@ class Layout:
     """The paths of one store, as one job sees them.
 
     `job` is empty for the build that made the store; what changes it later (`0001-add`, `0002-compact`) has
-    folders of its own for its stages and for what it removed.
+    folders of its own for its stages, for what it removed, and for the hashes of what it has read.
     """
 
     root: Path
     job: str = ""
 
+    # What generations consist of.
+
+    def passages(self, shard: int) -> Path:
+        """The passages of a shard."""
+        return self.root / Folder.PASSAGES / f"{shard:05d}.arrow"
+
+    def vectors(self, shard: int) -> Path:
+        """The vectors of a shard."""
+        return self.root / Folder.VECTORS / f"{shard:05d}.npy"
+
+    def trained(self, key: str) -> Path:
+        """The index of this key, trained and empty."""
+        return self.root / Folder.INDEX / key / "trained.faiss"
+
+    def codes(self, key: str, shard: int) -> Path:
+        """The vectors of a shard, encoded by the index."""
+        return self.root / Folder.INDEX / key / f"{shard:05d}.codes.npy"
+
+    def lists(self, key: str, edition: int) -> Path:
+        """All codes by list, for searching from the disk; derived from those of the shards."""
+        return self.root / Folder.INDEX / key / f"lists.{edition}.bin"
+
+    def card(self, key: str, edition: int) -> Path:
+        """What was measured of the index; in no checksum, and named by no manifest."""
+        return self.root / Folder.INDEX / key / f"card.{edition}.json"
+
+    def lexical(self, shard: int, part: str) -> Path:
+        """Part of the BM25 index of a shard."""
+        return self.root / Folder.LEXICAL / f"{shard:05d}.{part}.npy"
+
+    def documents(self, split: int) -> Path:
+        """Hashes of the documents that a split gave the store: identity and text."""
+        return self.root / Folder.DOCUMENTS / self.job / f"{split:05d}.npy"
+
+    def passage_hashes(self, split: int) -> Path:
+        """Hashes of the passages that a split gave the store: text, and identity of the document."""
+        return self.root / Folder.PASSAGE_HASHES / self.job / f"{split:05d}.npy"
+
+    def line_hashes(self, split: int) -> Path:
+        """Hashes of the lines that a split gave the store: text, and identity of the document."""
+        return self.root / Folder.LINE_HASHES / self.job / f"{split:05d}.npy"
+
+    def near(self, split: int, part: str) -> Path:
+        """What is kept of the documents of a split that near-duplicates were looked for among."""
+        return self.root / Folder.NEAR / self.job / f"{split:05d}.{part}.npy"
+
+    @property
+    def contamination(self) -> Path:
+        """The n-grams of evaluation texts that passages are dropped for, as hashes."""
+        return self.root / Folder.CONTAMINATION / "grams.arrow"
+
+    def takedowns(self, generation: int) -> Path:
+        """The documents that a generation has taken down."""
+        return self.root / Folder.TAKEDOWNS / f"{generation:06d}.jsonl"
+
+    def deleted(self, passages: str, generation: int) -> Path:
+        """Which rows of a shard, named by its passage file, are taken down as of a generation."""
+        return self.root / Folder.DELETED / f"{Path(passages).stem}.{generation:06d}.npy"
+
+    # Which generations there are, and what each job did.
+
     @property
     def pointer(self) -> Path:
+        """Names the current generation."""
         return self.root / "manifest.json"
 
     @property
-    def lock_file(self) -> Path:
-        return self.root / "lock"
+    def manifests(self) -> Path:
+        """The folder of the manifests of all generations."""
+        return self.root / MANIFESTS
+
+    def manifest(self, generation: int) -> Path:
+        """The manifest of a generation."""
+        return self.manifests / f"{generation:06d}.json"
+
+    def measured_manifest(self, generation: int) -> Path:
+        """What making a generation took; in no checksum, and named by no manifest."""
+        return self.manifests / f"{generation:06d}.measured.json"
+
+    def removed(self, reason: str, split: int) -> Path:
+        """What was removed of a split for one reason."""
+        return self.root / REMOVED / self.job / reason / f"{split:05d}.jsonl"
 
     @property
     def stages(self) -> Path:
@@ -59,76 +143,20 @@ class Layout:
         """The settings and the input splits of the job, fixed before its first task."""
         return self.stages / "build.json"
 
+    def marker(self, stage: str, number: int) -> Path:
+        """Says that a task is done."""
+        return self.stages / stage / f"{number:05d}.json"
+
+    def measured(self, stage: str, number: int) -> Path:
+        """What a task took."""
+        return self.stages / stage / f"{number:05d}.measured.json"
+
     @property
     def work(self) -> Path:
         """What stages hand to each other; removed once the store is published."""
         return self.root / "work"
 
-    def manifest(self, generation: int) -> Path:
-        return self.root / "manifests" / f"{generation:06d}.json"
-
-    def measured_manifest(self, generation: int) -> Path:
-        """What making a generation took; in no checksum, and named by no manifest."""
-        return self.root / "manifests" / f"{generation:06d}.measured.json"
-
-    def passages(self, shard: int) -> Path:
-        return self.root / "passages" / f"{shard:05d}.arrow"
-
-    def vectors(self, shard: int) -> Path:
-        return self.root / "vectors" / f"{shard:05d}.npy"
-
-    def trained(self, key: str) -> Path:
-        return self.root / "index" / key / "trained.faiss"
-
-    def card(self, key: str, edition: int) -> Path:
-        return self.root / "index" / key / f"card.{edition}.json"
-
-    def lists(self, key: str, edition: int) -> Path:
-        """All codes by list, for searching from the disk; derived from those of the shards."""
-        return self.root / "index" / key / f"lists.{edition}.bin"
-
-    def documents(self, split: int) -> Path:
-        """Hashes of the documents that a split gave the store: identity and text."""
-        return self.root / "documents" / self.job / f"{split:05d}.npy"
-
-    def passage_hashes(self, split: int) -> Path:
-        """Hashes of the passages that a split gave the store: text, and identity of the document."""
-        return self.root / "passage-hashes" / self.job / f"{split:05d}.npy"
-
-    def line_hashes(self, split: int) -> Path:
-        """Hashes of the lines that a split gave the store: text, and identity of the document."""
-        return self.root / "line-hashes" / self.job / f"{split:05d}.npy"
-
-    def near(self, split: int, part: str) -> Path:
-        """What is kept of the documents of a split that near-duplicates were looked for among."""
-        return self.root / "near" / self.job / f"{split:05d}.{part}.npy"
-
-    def takedowns(self, generation: int) -> Path:
-        return self.root / "takedowns" / f"{generation:06d}.jsonl"
-
-    def deleted(self, passages: str, generation: int) -> Path:
-        """Which rows of a shard, named by its passage file, are taken down as of a generation."""
-        return self.root / "deleted" / f"{Path(passages).stem}.{generation:06d}.npy"
-
-    @property
-    def contamination(self) -> Path:
-        """The n-grams of evaluation texts that passages are dropped for, as hashes."""
-        return self.root / "contamination" / "grams.arrow"
-
-    def lexical(self, shard: int, part: str) -> Path:
-        return self.root / "lexical" / f"{shard:05d}.{part}.npy"
-
-    def codes(self, key: str, shard: int) -> Path:
-        return self.root / "index" / key / f"{shard:05d}.codes.npy"
-
-    def removed(self, reason: str, split: int) -> Path:
-        return self.root / "removed" / self.job / reason / f"{split:05d}.jsonl"
-
-    def marker(self, stage: str, number: int) -> Path:
-        return self.stages / stage / f"{number:05d}.json"
-
-    def measured(self, stage: str, number: int) -> Path:
-        return self.stages / stage / f"{number:05d}.measured.json"
+    # Files and locks by these paths.
 
     def info(self, path: Path) -> FileInfo:
         """Describe a finished file of this store, reading it once."""
@@ -162,15 +190,16 @@ class Layout:
 
         Apart from `lock`: a takedown must not wait for a build that takes days.
         """
-        # A takedown that was killed: no build may come for long that would clear up after it.
-        with publishing(self.root, ("", "manifests", "takedowns", "deleted")):
+        # What a takedown writes. If it was killed, no build may come for long that would clear up after it.
+        written = [self.root, self.manifests, *(self.root / f for f in (Folder.TAKEDOWNS, Folder.DELETED))]
+        with publishing(self.manifests / "lock", written):
             yield
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the store for one build, and clear away what a dead one left half-written.
+        """Hold the store for one job, and clear away what a dead one left half-written.
 
         Raises RalmError if another live process holds it.
         """
-        with changing(self.root, self.lock_file):
+        with changing(self.root, self.root / "lock"):
             yield

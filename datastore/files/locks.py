@@ -3,7 +3,7 @@
 import fcntl
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -14,12 +14,12 @@ from datastore.files.writing import TEMPORARY, clear
 
 
 @contextmanager
-def publishing(root: Path, folders: Sequence[str]) -> Iterator[None]:
-    """Hold the publishing of a store, waiting for it; clear away what a dead process left in `folders`."""
-    with _open(root / "manifests" / "lock") as handle:
+def publishing(lock: Path, folders: Iterable[Path]) -> Iterator[None]:
+    """Hold a store for publishing, waiting for it; clear away what a dead process left in these folders."""
+    with _open(lock) as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         for folder in folders:
-            clear((root / folder).glob(f"*{TEMPORARY}"))
+            clear(folder.glob(f"*{TEMPORARY}"))
         yield
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from base.errors import RalmError
-from datastore.files.json import read_json, xxh3_of
-from datastore.files.writing import FileInfo
+from datastore.files.json import read_json, to_json
+from datastore.files.writing import FileInfo, checksum_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def read_marker(path: Path) -> Marker:
     try:
         found = read_json(path)
         content = {name: found[name] for name in ("counts", "files")}
-        if found.keys() - content.keys() and found["xxh3"] != xxh3_of(content):
+        if found.keys() - content.keys() and found["xxh3"] != checksum_of(to_json(content)):
             raise ValueError("its checksum differs")
         return Marker(content["counts"], tuple(FileInfo(*file) for file in content["files"]))
     except (RalmError, KeyError, TypeError, ValueError, AttributeError):

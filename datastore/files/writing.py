@@ -26,7 +26,7 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """A finished file: its path relative to the store, its size in bytes and its 128-bit xxh3."""
+    """A finished file: its path relative to the store, its size in bytes and its checksum, a 128-bit xxh3."""
 
     path: str
     bytes: int
@@ -99,11 +99,16 @@ def save_array(handle: BinaryIO, array: NDArray[Any]) -> None:
 
 def checksum(path: Path) -> str:
     """128-bit xxh3 of a file, as 32 hexadecimal digits."""
-    digest = xxhash.xxh3_128()
+    found = xxhash.xxh3_128()
     with open(path, "rb") as handle:
         while block := handle.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+            found.update(block)
+    return found.hexdigest()
+
+
+def checksum_of(data: bytes) -> str:
+    """The checksum of a file of these bytes."""
+    return xxhash.xxh3_128_hexdigest(data)
 
 
 def clear(leftovers: Iterable[Path]) -> None:

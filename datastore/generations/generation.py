@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import xxhash
 
 from base.errors import RalmError
 from datastore.files.hold import Hold
 from datastore.files.json import read_json, to_json
 from datastore.files.layout import Layout
-from datastore.files.writing import atomic_write, checksum
+from datastore.files.writing import atomic_write, checksum, checksum_of
 from datastore.generations.manifest import Manifest, parse
 from datastore.objects.origin import CACHE, Origin, address_of, fetch
 
@@ -29,7 +28,7 @@ def publish(layout: Layout, manifest: Manifest) -> None:
     """
     path = layout.manifest(manifest.generation)
     relative, data = path.relative_to(layout.root).as_posix(), manifest.to_bytes()
-    xxh3 = xxhash.xxh3_128_hexdigest(data)
+    xxh3 = checksum_of(data)
     pointer = to_json({"file": relative, "generation": manifest.generation, "xxh3": xxh3})
     origin = Origin.of(layout.root)
     if origin is not None:
@@ -108,7 +107,7 @@ def _has_pointer(layout: Layout) -> bool:
         return True
     # One generation may wait to be published. After more a build would publish the first one again, and
     # show what later ones had taken down.
-    later = max((path.name for path in layout.pointer.with_name("manifests").glob("??????.json")), default="")
+    later = max((path.name for path in layout.manifests.glob("??????.json")), default="")
     if later > layout.manifest(1).name:
         raise RalmError(
             f"{layout.pointer}, which names the current generation, is missing: restore it from a copy (the "

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, Self
 
-import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from base.errors import RalmError
 from base.fields import later
 from base.invalid import sentence
 from datastore.files.json import from_json, to_json
-from datastore.files.writing import FileInfo
+from datastore.files.writing import FileInfo, checksum_of
 
 FORMAT_VERSION = 3
 # Totals that later stores count where some of them are dropped: passages that were cut, lines compared.
@@ -84,7 +83,7 @@ class EncoderCard(_Frozen):
 
 
 class FileEntry(_Frozen):
-    """A file of the store: path relative to its root, size in bytes, 128-bit xxh3."""
+    """A file of the store: path relative to its root, size in bytes, checksum (128-bit xxh3)."""
 
     path: str
     bytes: int
@@ -213,7 +212,7 @@ class Manifest(_Frozen):
     def index_hash(self) -> str:
         """Hash of all files an index consists of: tells one store's from another's."""
         files = [self.index.trained, *(s.codes or s.vectors for s in self.shards)]
-        return xxhash.xxh3_128_hexdigest("".join(file.xxh3 for file in files).encode())
+        return checksum_of("".join(file.xxh3 for file in files).encode())
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: equal manifests are equal bytes."""
@@ -221,12 +220,12 @@ class Manifest(_Frozen):
 
     @cached_property
     def hash(self) -> str:
-        """128-bit xxh3 of its bytes: names this state of the datastore in a figure.
+        """Checksum of its bytes: names this state of the datastore in a figure.
 
         Of the bytes that it was read from, if it was: a reader compares it with what the pointer says, and
         must find them the same whatever this ralm would write.
         """
-        return xxhash.xxh3_128_hexdigest(self.to_bytes())
+        return checksum_of(self.to_bytes())
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with other values of some fields, and so with a hash of its own."""
@@ -252,5 +251,5 @@ def parse(data: bytes, path: object) -> Manifest:
     except ValidationError as error:
         problem = sentence(Manifest, error.errors(), "it")
         raise RalmError(f"{path} is not a valid manifest: {problem}") from None
-    manifest.__dict__["hash"] = xxhash.xxh3_128_hexdigest(data)
+    manifest.__dict__["hash"] = checksum_of(data)
     return manifest

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from base.errors import RalmError
 from datastore.files.hold import held
-from datastore.files.layout import GENERATION_FOLDERS, Layout
+from datastore.files.layout import MANIFESTS, REMOVED, Folder, Layout
 from datastore.files.writing import TEMPORARY
 from datastore.generations.generation import at_generation, current, current_hash
 from datastore.generations.manifest import Manifest, parse
@@ -40,12 +40,12 @@ def sweep(layout: Layout) -> Swept:
     with layout.publishing():
         manifest = current(layout)
         in_use, needed = [], _files(layout, manifest)
-        for path in sorted((layout.root / "manifests").glob("*[0-9].json")):
+        for path in sorted(layout.manifests.glob("*[0-9].json")):
             if int(path.stem) != manifest.generation and held(path):
                 in_use.append(int(path.stem))
                 needed |= _files(layout, at_generation(layout, int(path.stem)))
         freed = 0
-        for path in (path for folder in GENERATION_FOLDERS for path in (layout.root / folder).rglob("*")):
+        for path in (path for folder in Folder for path in (layout.root / folder).rglob("*")):
             # What is still being written, such as lists for searching from disk, is not finished yet.
             if path.is_file() and path not in needed and path.suffix != TEMPORARY:
                 freed += path.stat().st_size
@@ -70,7 +70,7 @@ def sweep_objects(layout: Layout, days: float, now: datetime | None = None) -> S
     if days < LEAST_DAYS:
         raise RalmError(f"Objects of the last {LEAST_DAYS} day stay, a job may need them: not {days}.")
     bound = (now or datetime.now(UTC)) - timedelta(days=days)
-    there = origin.objects.listed()
+    there = origin.bucket.listed()
     hash_ = current_hash(layout)
     kept = [current(layout), *_recent(origin, there, bound)]
     cards = {(layout.card(m.index.key, m.edition), m.index_hash) for m in kept}
@@ -78,29 +78,27 @@ def sweep_objects(layout: Layout, days: float, now: datetime | None = None) -> S
     old = [
         key
         for key, one in sorted(there.items())
-        if key.split("/")[0] in (*GENERATION_FOLDERS, "removed")
-        and key not in needed
-        and one.modified < bound
+        if key.split("/")[0] in (*Folder, REMOVED) and key not in needed and one.modified < bound
     ]
     freed = 0
     for at in range(0, len(old), _BATCH):
         if current_hash(layout) != hash_:
             raise RalmError(f"{address_of(layout.root)} has just been changed: run the same command again.")
         batch = old[at : at + _BATCH]
-        origin.objects.delete(batch)
+        origin.bucket.delete(batch)
         freed += sum(there[key].bytes for key in batch)
     return Swept(freed, tuple(sorted({manifest.generation for manifest in kept[1:]} - {kept[0].generation})))
 
 
 def _recent(origin: Origin, there: Mapping[str, Listed], bound: datetime) -> list[Manifest]:
     """The generations that have been current since a time, and those that never were but may become it."""
-    manifests = {key: one for key, one in there.items() if key.startswith("manifests/")}
+    manifests = {key: one for key, one in there.items() if key.startswith(f"{MANIFESTS}/")}
     numbers = {key: int(Path(key).name.split(".")[0]) for key in manifests}
     new = [numbers[key] for key, one in manifests.items() if one.modified >= bound]
     if not new:
         return []
     # The one before the first of these was replaced by it.
-    found = [(key, origin.objects.read(key)) for key in manifests if numbers[key] >= min(new) - 1]
+    found = [(key, origin.bucket.read(key)) for key in manifests if numbers[key] >= min(new) - 1]
     return [parse(read[0], key) for key, read in found if read]
 
 

@@ -1,4 +1,4 @@
-"""One prefix of S3: whole objects in and out, and the one conditional write that a store is published by.
+"""An S3 bucket below one prefix: whole objects in and out, and the conditional write that publishes a store.
 
 boto3 and not pyarrow, which knows no conditional put; not a signed request of our own, since profiles, roles,
 retries and uploads in parts would have to be written again.
@@ -55,8 +55,8 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Objects:
-    """All objects below an address; keys are relative to it."""
+class Bucket:
+    """What an address names of a bucket: all objects below it, by their keys from there on."""
 
     address: Address
 

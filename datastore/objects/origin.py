@@ -34,14 +34,14 @@ import xxhash
 from base.errors import RalmError
 from base.invalid import is_unicode
 from datastore.files.json import read_json, write_json
-from datastore.files.layout import GENERATION_FOLDERS
-from datastore.files.writing import atomic_write, checksum
+from datastore.files.layout import MANIFESTS, REMOVED, Folder
+from datastore.files.writing import atomic_write, checksum, checksum_of
 from datastore.objects.address import Address
-from datastore.objects.bucket import Objects
+from datastore.objects.bucket import Bucket
 
 POINTER = "manifest.json"
 # What a store's objects begin with: anything else under its address is somebody else's.
-FOLDERS = (*GENERATION_FOLDERS, "manifests", "removed")
+FOLDERS = (*Folder, MANIFESTS, REMOVED)
 # In a cache, it names the address that this mirrors.
 CACHE = "origin.json"
 # A path library makes one slash of two.
@@ -89,7 +89,7 @@ def cache_root() -> Path:
 def address_of(root: Path | str) -> str:
     """What to call a store: its address, or its folder."""
     origin = Origin.of(Path(root))
-    return str(root) if origin is None else str(origin.objects.address)
+    return str(root) if origin is None else str(origin.bucket.address)
 
 
 def fetch(root: Path, files: Iterable[Stored], full: bool = False) -> None:
@@ -104,21 +104,21 @@ class Origin:
     """Where the store that a cache folder mirrors lies."""
 
     root: Path
-    objects: Objects
+    bucket: Bucket
 
     @classmethod
     def of(cls, root: Path) -> "Origin | None":
         """The origin of a folder's store, None if it is a store of its own."""
         path = root / CACHE
-        return cls(root, Objects(Address.parse(read_json(path)["address"]))) if path.exists() else None
+        return cls(root, Bucket(Address.parse(read_json(path)["address"]))) if path.exists() else None
 
     def pointer(self) -> tuple[bytes, str] | None:
         """The pointer's bytes and ETag; None if nothing is published."""
-        return self.objects.read(POINTER)
+        return self.bucket.read(POINTER)
 
     def strangers(self) -> list[str]:
         """Some objects under the address that are no store's."""
-        return [key for key in self.objects.listed(1000) if key.split("/")[0] not in (*FOLDERS, POINTER)]
+        return [key for key in self.bucket.listed(1000) if key.split("/")[0] not in (*FOLDERS, POINTER)]
 
     def fetch(self, files: Iterable[Stored], full: bool = False) -> None:
         """Download what the cache lacks. Raises RalmError for an object that is missing or damaged."""
@@ -138,11 +138,11 @@ class Origin:
             if _is(path, file):  # This machine made it.
                 _link(path, proof)
                 return
-            self.objects.download(_key(file), proof)
+            self.bucket.download(_key(file), proof)
         if not _is(proof, file):
             proof.unlink()
             raise RalmError(
-                f"{_key(file)} of {self.objects.address} is damaged (its checksum differs): put it back from "
+                f"{_key(file)} of {self.bucket.address} is damaged (its checksum differs): put it back from "
                 "a copy, or build again at another address."
             )
         _link(proof, path)
@@ -151,10 +151,10 @@ class Origin:
         """A generation's manifest in the cache; not written where it is there, for readers hold it."""
         path = self._path(relative)
         if not path.exists() or checksum(path) != xxh3:
-            found = self.objects.read(f"{relative}.{xxh3}")
-            if found is None or xxhash.xxh3_128_hexdigest(found[0]) != xxh3:
+            found = self.bucket.read(f"{relative}.{xxh3}")
+            if found is None or checksum_of(found[0]) != xxh3:
                 raise RalmError(
-                    f"{relative}.{xxh3} of {self.objects.address} is missing or damaged: put it back from a "
+                    f"{relative}.{xxh3} of {self.bucket.address} is missing or damaged: put it back from a "
                     "copy, or build again at another address."
                 )
             atomic_write(path, lambda handle: handle.write(found[0]))
@@ -162,14 +162,14 @@ class Origin:
 
     def fetch_card(self, path: Path, index: str) -> None:
         """The card of an index, if one was put."""
-        found = self.objects.read(self._card(path, index))
+        found = self.bucket.read(self._card(path, index))
         if found is not None and (not path.exists() or path.read_bytes() != found[0]):
             atomic_write(path, lambda handle: handle.write(found[0]))
 
     def put_card(self, path: Path, index: str) -> None:
         """Put the card of an index, if there is one, in the place of what was measured before."""
         if path.exists():
-            self.objects.write(self._card(path, index), path.read_bytes())
+            self.bucket.write(self._card(path, index), path.read_bytes())
 
     def _card(self, path: Path, index: str) -> str:
         return f"{path.relative_to(self.root).as_posix()}.{index}"
@@ -184,7 +184,7 @@ class Origin:
         known = {_key(file) for file in settled}
         there = {
             key: one.bytes
-            for key, one in self.objects.listed().items()
+            for key, one in self.bucket.listed().items()
             if key in known or one.modified > young
         }
         listed = {_key(file): file for file in files}
@@ -199,7 +199,7 @@ class Origin:
                 f"{path} is missing or has been changed since it was written: delete {self.root} and run the "
                 "same command again."
             )
-        self.objects.upload(_key(file), path)
+        self.bucket.upload(_key(file), path)
 
     def publish(self, manifest: tuple[str, bytes], pointer: bytes, generation: int) -> None:
         """Make a generation the current one. Raises RalmError if it is not the next one, or comes too late.
@@ -207,22 +207,22 @@ class Origin:
         `manifest` is its path and its bytes. All its files must have been put.
         """
         path, data = manifest
-        key = f"{path}.{xxhash.xxh3_128_hexdigest(data)}"
-        self.objects.write(key, data)
-        if self.objects.replace(key, data + b"\n", None):
-            self.objects.write(key, data)
+        key = f"{path}.{checksum_of(data)}"
+        self.bucket.write(key, data)
+        if self.bucket.replace(key, data + b"\n", None):
+            self.bucket.write(key, data)
             raise RalmError(
-                f"The server of {self.objects.address} does not know conditional puts (If-None-Match), so "
+                f"The server of {self.bucket.address} does not know conditional puts (If-None-Match), so "
                 "that two machines could spoil each other's work: choose another one."
             )
         there = self.pointer()
         if there is not None and there[0] == pointer:
             return
-        if self._generation(there) != generation - 1 or not self.objects.replace(
+        if self._generation(there) != generation - 1 or not self.bucket.replace(
             POINTER, pointer, None if there is None else there[1]
         ):
             raise RalmError(
-                f"{self.objects.address} was changed by somebody else meanwhile: run the same command again."
+                f"{self.bucket.address} was changed by somebody else meanwhile: run the same command again."
             )
 
     def _generation(self, pointer: tuple[bytes, str] | None) -> int:
@@ -235,9 +235,9 @@ class Origin:
 
     def problems(self, files: Iterable[Stored]) -> list[str]:
         """Which objects are missing or have another size than they should, one sentence each."""
-        there = {key: one.bytes for key, one in self.objects.listed().items()}
+        there = {key: one.bytes for key, one in self.bucket.listed().items()}
         return [
-            f"{_key(file)} of {self.objects.address} is missing or has another size than the manifest says: "
+            f"{_key(file)} of {self.bucket.address} is missing or has another size than the manifest says: "
             "put it back from a copy, or build again at another address."
             for file in files
             if there.get(_key(file)) != file.bytes
@@ -258,7 +258,7 @@ class Origin:
         found = PurePosixPath(relative)
         if found.is_absolute() or ".." in found.parts:
             raise RalmError(
-                f"{self.objects.address} lists a file outside of itself ({relative}): do not use it."
+                f"{self.bucket.address} lists a file outside of itself ({relative}): do not use it."
             )
         return self.root / relative
 

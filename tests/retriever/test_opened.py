@@ -2,11 +2,11 @@
 
 import orjson
 import pytest
-import xxhash
 
 from base.errors import RalmError
 from datastore.files.json import to_json
 from datastore.files.layout import Layout
+from datastore.files.writing import checksum_of
 from retriever.local import Retriever
 from retriever.ranking.results import Method
 from retriever.several import SeveralRetriever
@@ -79,7 +79,7 @@ def test_a_store_whose_manifest_this_ralm_would_write_otherwise_is_opened_once(o
     data = to_json(written)
     layout.manifest(1).write_bytes(data)
     pointer = orjson.loads(layout.pointer.read_bytes())
-    layout.pointer.write_bytes(to_json(pointer | {"xxh3": xxhash.xxh3_128_hexdigest(data)}))
+    layout.pointer.write_bytes(to_json(pointer | {"xxh3": checksum_of(data)}))
     opened = Retriever.open(own_store)
     assert opened.store.manifest.to_bytes() != data
     assert opened.refreshed() is opened

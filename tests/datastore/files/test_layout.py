@@ -5,8 +5,11 @@ import pytest
 
 from base.errors import RalmError
 from datastore.files.json import write_json
-from datastore.files.layout import Layout
+from datastore.files.layout import MANIFESTS, REMOVED, Folder, Layout
 from datastore.files.writing import move
+from datastore.generations.generation import current
+from tests.conftest import delete
+from tests.corpus import documents
 
 
 def test_settings_come_back_and_no_flipped_bit_with_them(tmp_path):
@@ -39,3 +42,12 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path, act):
     }
     with pytest.raises(RalmError, match="/proc/nothing"):
         acts[act]()
+
+
+def test_every_folder_of_a_store_is_of_its_generations_or_of_the_record(own_store):
+    delete(own_store, documents()[20]["id"])
+    there = {path.name for path in own_store.iterdir() if path.is_dir()}
+    assert there >= {*map(str, (Folder.PASSAGES, Folder.TAKEDOWNS, Folder.DELETED)), MANIFESTS}
+    assert there <= {*map(str, Folder), MANIFESTS, REMOVED, "stages"}
+    files = current(Layout(own_store)).files
+    assert {Path(file.path).parts[0] for file in files} <= {*map(str, Folder), REMOVED}

@@ -10,7 +10,7 @@ import pytest
 from base.errors import RalmError
 from datastore.files.json import write_json
 from datastore.files.layout import Layout
-from datastore.files.writing import atomic_write, checksum, move, save_array
+from datastore.files.writing import atomic_write, checksum, checksum_of, move, save_array
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -30,7 +30,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
 def test_checksum_is_xxh3(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     # The published test vector of XXH3-128 for no input and seed 0.
-    assert checksum(tmp_path / "empty") == "99aa06d3014798d86001c324468d497f"
+    assert checksum(tmp_path / "empty") == checksum_of(b"") == "99aa06d3014798d86001c324468d497f"
+    (tmp_path / "large").write_bytes(data := bytes(range(256)) * 20_000)
+    assert checksum(tmp_path / "large") == checksum_of(data)
 
 
 def test_a_move_that_happened_before_is_done(tmp_path):
@@ -65,7 +67,7 @@ def test_what_the_disk_refuses_at_the_last_moment_is_a_sentence_and_leaves_nothi
 def test_limits_of_a_process_are_sentences(tmp_path, limit, message):
     script = (
         "import os, resource; from pathlib import Path; from base.errors import RalmError\n"
-        "from datastore.files.layout import atomic_write\n"
+        "from datastore.files.writing import atomic_write\n"
         f"resource.setrlimit(resource.{limit})\n"
         "try:\n"
         f"    atomic_write(Path({str(tmp_path / 'file')!r}), lambda handle: handle.write(bytes(9000)))\n"

@@ -3,13 +3,13 @@ from typing import get_args
 
 import orjson
 import pytest
-import xxhash
 from pydantic import BaseModel
 
 import datastore.generations.manifest
 from base.errors import RalmError
 from datastore.files.json import to_json
 from datastore.files.layout import Layout
+from datastore.files.writing import checksum_of
 from datastore.generations.generation import current, current_hash, publish
 from datastore.generations.manifest import (
     EncoderCard,
@@ -164,10 +164,10 @@ def test_a_manifest_of_each_earlier_format_keeps_its_bytes_and_its_hash(name):
     data = (FORMATS / f"3-{name}.json").read_bytes()
     manifest = parse(data, name)
     assert manifest.to_bytes() == data
-    assert manifest.hash == Manifest.model_validate(orjson.loads(data)).hash == _hash(data)
+    assert manifest.hash == Manifest.model_validate(orjson.loads(data)).hash == checksum_of(data)
     assert manifest.passages == 5
     changed = manifest.model_copy(update={"generation": 3})
-    assert changed.hash == _hash(changed.to_bytes()) != manifest.hash
+    assert changed.hash == checksum_of(changed.to_bytes()) != manifest.hash
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -227,15 +227,11 @@ def test_the_hash_is_of_the_bytes_that_were_read_whatever_would_be_written(own_s
     manifest = current(layout)
     assert b'"mood"' in manifest.to_bytes()
     assert b'"layers"' in manifest.to_bytes()
-    assert manifest.hash == current_hash(layout) == _hash(layout.manifest(1).read_bytes())
+    assert manifest.hash == current_hash(layout) == checksum_of(layout.manifest(1).read_bytes())
     # What is published of it is called by its own bytes.
     publish(layout, manifest.model_copy(update={"generation": 2}))
-    assert current(layout).hash == current_hash(layout) == _hash(layout.manifest(2).read_bytes())
+    assert current(layout).hash == current_hash(layout) == checksum_of(layout.manifest(2).read_bytes())
 
 
 def test_the_bytes_of_a_new_manifest_are_what_they_were():
     assert Manifest.model_validate(FIRST).hash == "2456a048056177e737f6a1c777c0c8c1"
-
-
-def _hash(data):
-    return xxhash.xxh3_128_hexdigest(data)

@@ -6,13 +6,13 @@ import pytest
 from base.errors import RalmError
 from datastore.objects import bucket as module
 from datastore.objects.address import Address
-from datastore.objects.bucket import Objects
+from datastore.objects.bucket import Bucket
 
 
 @pytest.fixture
 def there(objects):
     """An empty prefix, and the client's view of it."""
-    return Objects(Address.parse(f"s3://{objects.bucket()}/deep/prefix"))
+    return Bucket(Address.parse(f"s3://{objects.bucket()}/deep/prefix"))
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def far(monkeypatch, objects, proxy):
     """An empty prefix behind the proxy, of a client that does not try again for seconds."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     options = f"endpoint_override=127.0.0.1:{proxy.port}&scheme=http"
-    return Objects(Address.parse(f"s3://{objects.bucket()}/prefix?{options}"))
+    return Bucket(Address.parse(f"s3://{objects.bucket()}/prefix?{options}"))
 
 
 def sizes(objects):
@@ -87,7 +87,7 @@ def test_a_read_that_is_cut_leaves_nothing_and_can_be_done_again(far, proxy, tmp
 
 def test_a_bucket_or_server_that_is_not_there_is_a_sentence(objects, far, proxy):
     with pytest.raises(RalmError, match=r"no-such-bucket/x cannot be listed .*NoSuchBucket"):
-        Objects(Address.parse("s3://no-such-bucket/x")).listed()
+        Bucket(Address.parse("s3://no-such-bucket/x")).listed()
     proxy.close()
     with pytest.raises(RalmError, match=r"check the bucket, the credentials .* and the network"):
         far.read("key")
@@ -95,7 +95,7 @@ def test_a_bucket_or_server_that_is_not_there_is_a_sentence(objects, far, proxy)
 
 def test_an_unknown_option_and_a_missing_boto3_are_sentences(objects, monkeypatch):
     with pytest.raises(RalmError, match="no option colour: use endpoint_override, scheme and region"):
-        Objects(Address.parse("s3://bucket/x?colour=red")).listed()
+        Bucket(Address.parse("s3://bucket/x?colour=red")).listed()
 
     def without(name, *arguments, **named):
         if name.startswith("boto3"):
@@ -106,4 +106,4 @@ def test_an_unknown_option_and_a_missing_boto3_are_sentences(objects, monkeypatc
     monkeypatch.setattr(builtins, "__import__", without)
     module._client.cache_clear()
     with pytest.raises(RalmError, match=r"needs boto3: install it with `pip install boto3`"):
-        Objects(Address.parse("s3://bucket/x")).read("key")
+        Bucket(Address.parse("s3://bucket/x")).read("key")

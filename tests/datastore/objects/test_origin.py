@@ -249,7 +249,7 @@ def test_files_of_the_same_bytes_are_one_object_of_the_cache(machines, address):
     twin = entry.model_copy(update={"path": "vectors/twin.npy"})
     origin.fetch([entry])
     origin.put([entry])
-    origin.objects.upload(f"{twin.path}.{twin.xxh3}", origin.root / entry.path)
+    origin.bucket.upload(f"{twin.path}.{twin.xxh3}", origin.root / entry.path)
     origin.fetch([entry, twin])
     assert (origin.root / twin.path).samefile(origin.root / entry.path)
 
