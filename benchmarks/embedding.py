@@ -25,8 +25,8 @@ from pipelines.config import SourceConfig
 from pipelines.demo import standard_library
 from pipelines.indexing.embed import embed, load_encoder
 from pipelines.passages.cut import chunk
-from pipelines.readers.formats import Segment
-from pipelines.readers.reader import RecordReader
+from pipelines.readers.records import Intake
+from pipelines.readers.segment import Segment
 from retriever.encoding.checkpoint import Checkpoint
 from retriever.encoding.encoder import best_dtype
 from retriever.encoding.threads import torch_threads
@@ -43,8 +43,9 @@ def texts_of(sources: list[Path]) -> list[str]:
         return [document.text for document in standard_library()]
     found = []
     for path in sources:
-        reader = RecordReader(SourceConfig(path=str(path)), path.name, 1 << 26)
-        found += [r.text for r in reader.read(Segment(str(path), path.name, "jsonl")) if hasattr(r, "text")]
+        intake = Intake(SourceConfig(path=str(path)), path.name, 1 << 26)
+        records = Segment(str(path), path.name, "jsonl").records(intake)
+        found += [record.text for record in records if hasattr(record, "text")]
     return found
 
 

@@ -17,19 +17,17 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from base.errors import RalmError
 from base.fields import later
 from base.invalid import sentence
 from datastore.generations.manifest import Device, Pooling
 from pipelines.filters.chain import AnyRule
+from pipelines.readers.formats import FILE_FORMATS
+from pipelines.readers.metadata import MAX_METADATA_BYTES
 from retriever.encoding.usage import DEFAULT_ENCODER, Similarity, Usage
 from retriever.index.sizing import IndexKey, parse_bytes
-
-# A passage carries its document's metadata: what a document has of them is there as often as it has passages.
-MAX_METADATA_BYTES = 16 * 2**10
-
-Format = Literal["jsonl", "csv", "parquet", "text", "html", "pdf", "docx", "epub", "warc", "mediawiki"]
 
 
 class _Frozen(BaseModel):
@@ -41,6 +39,16 @@ def _spelled_out(filters: Any) -> Any:
     if not isinstance(filters, list | tuple):
         return filters
     return [{"name": one} if isinstance(one, str) else one for one in filters]
+
+
+def _known_format(name: Any) -> Any:
+    """A format of files; any other is answered with those that there are."""
+    if name not in FILE_FORMATS:
+        *others, last = (f"'{one}'" for one in FILE_FORMATS)
+        raise PydanticCustomError(
+            "literal_error", "Input should be {expected}", {"expected": f"{', '.join(others)} or {last}"}
+        )
+    return name
 
 
 Filters = Annotated[tuple[AnyRule, ...], BeforeValidator(_spelled_out)]
@@ -60,7 +68,7 @@ class SourceConfig(_Frozen):
     domain: str | None = None
     licence: str | None = Field(None, min_length=1)
     share: float = Field(1.0, gt=0, le=1)
-    reader: Format | None = None
+    reader: Annotated[str, BeforeValidator(_known_format)] | None = None
     text_fields: tuple[str, ...] = ("text", "contents")
     id_field: str = "id"
     filters: Filters | None = None

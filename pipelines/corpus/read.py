@@ -34,8 +34,7 @@ from pipelines.filters.chain import NOBODY, Chain, Removed
 from pipelines.filters.length import Length
 from pipelines.readers.bytes.lines import count_newlines
 from pipelines.readers.metadata import LeftOut
-from pipelines.readers.reader import RecordReader
-from pipelines.readers.records import Blank, Doubtful, Record, Skipped, Unreadable
+from pipelines.readers.records import Blank, Doubtful, Intake, Record, Skipped, Unreadable
 
 # Counts the fields that are not among their documents' metadata, by what was wrong with them.
 LEFT_OUT = "left_out."
@@ -127,20 +126,20 @@ class ReadStage:
 
     def _records(self, split: Split, left_out: "LeftOutFields", doubtful: list[Doubtful]) -> Iterator[Record]:
         """What is read of a split; when it is known, `doubtful` gets what of it came out of damaged data."""
-        reader = RecordReader(
+        intake = Intake(
             self.config.sources[split.source],
             self.corpus.domains[split.source],
             self.config.max_record_bytes,
             self.config.max_metadata_bytes,
         )
-        reader.doubtful = doubtful
+        intake.doubtful = doubtful
         left = self._limit(split.number)
         for segment in split.segments:
-            records = reader.read(segment)
+            records = segment.records(intake)
             while left > 0 and (record := next(records, None)) is not None:
                 if isinstance(record, Document):
                     left -= 1
-                    left_out.add(record, reader.take_left_out())
+                    left_out.add(record, intake.take_left_out())
                 yield record
 
     def _limit(self, number: int) -> int:

@@ -1,7 +1,7 @@
 """Which files a corpus consists of, and the splits its read tasks take.
 
-Knows names, sizes and kinds; reads nothing but the footers of Parquet files and the headers of tables. The
-same files give the same splits, whatever machine or number of workers.
+Knows names and sizes, and that files of some formats are cut: reads no more than that takes. The same files
+give the same splits, whatever machine or number of workers.
 """
 
 import os
@@ -12,8 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import xxhash
 
 from base.errors import RalmError
@@ -23,17 +21,13 @@ from datastore.objects.origin import address_of
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.corpus.source_names import named
 from pipelines.readers.bytes import files
-from pipelines.readers.bytes.endings import compression
-from pipelines.readers.bytes.files import Found, each, is_remote
-from pipelines.readers.formats import READABLE, Segment, format_of
-from pipelines.readers.json.json_file import is_json_file
+from pipelines.readers.bytes.files import ListedFile, each, is_remote
+from pipelines.readers.formats import HUB, READABLE, format_of
 from pipelines.readers.records import Intake
-from pipelines.readers.tables.delimited import require_text
+from pipelines.readers.segment import Segment, cut, require_documents, told
 from pipelines.readers.tables.hub import at_commit, open_hub_dataset, revision_of, with_revision
 
 _END_BYTES = 1 << 16
-# Formats that are cut into byte ranges, and in which compressions: bzip2 where its streams are found again.
-_CUT: dict[str, tuple[str | None, ...]] = {"jsonl": (None,), "mediawiki": (None, "bzip2")}
 
 NOTHING_BEGUN: Mapping[str, str] = MappingProxyType({})
 
@@ -49,8 +43,8 @@ class Split:
 
     @property
     def partial(self) -> bool:
-        """Whether it starts inside a JSON Lines file, so that lines before it must be counted."""
-        return any(s.kind == "jsonl" and s.end >= 0 for s in self.segments)
+        """Whether it is part of a file of lines, so that lines before it must be counted."""
+        return any(segment.in_lines for segment in self.segments)
 
 
 @dataclass(frozen=True)
@@ -98,7 +92,7 @@ class Corpus:
 
 def _ends(segment: Segment) -> str:
     """Hash of the first and last bytes of a segment: tells of most edits that keep a file's size."""
-    if segment.kind == "hf":
+    if segment.kind == HUB:
         return revision_of(segment.path)
     with files.open_short(segment.path) as handle:
         begin = segment.begin if segment.in_bytes else 0
@@ -114,7 +108,7 @@ def begun_at(layout: Layout) -> dict[str, str]:
     """The commits at which a job that was begun reads data sets of the hub, by the names of these."""
     splits = layout.read_settings().get("splits", ())
     pairs = [pair for split in splits for pair in zip(split["segments"], split["ends"], strict=True)]
-    return {name: commit for (name, kind, *_), commit in pairs if kind == "hf" and commit}
+    return {name: commit for (name, kind, *_), commit in pairs if kind == HUB and commit}
 
 
 def resolve(
@@ -140,13 +134,14 @@ def resolve(
             sized = list(_hub_segments(source, begun, moved))
         else:
             known, unknown, within = _files(source, one.name, store)
-            if known[0].relative == one.name and format_of(known[0].path, source.reader) == "csv":
-                # Of a table that is named itself at once; among others it costs itself alone.
-                require_text(known[0].path, Intake(source, one.name, config.max_record_bytes))
+            found = format_of(known[0].path, source.reader)
+            if found is not None and known[0].relative == one.name:
+                # Of a file that is named itself at once; among others it costs itself alone.
+                require_documents(known[0].path, found, Intake(source, one.name, config.max_record_bytes))
             ignored += unknown
             stores += within
-            cut = partial(_segments, source=source, split_bytes=config.split_bytes)
-            sized = [item for items in each(cut, known, is_remote(source.path)) for item in items]
+            segments_of = partial(_segments, source=source, split_bytes=config.split_bytes)
+            sized = [item for items in each(segments_of, known, is_remote(source.path)) for item in items]
         first = len(splits)
         for segments, size in _pack(sized, config.split_bytes):
             splits.append(Split(len(splits), number, segments, size))
@@ -156,14 +151,16 @@ def resolve(
     return Corpus(tuple(sources), tuple(splits), tuple(ignored), defaults, tuple(stores), tuple(moved))
 
 
-def _files(source: SourceConfig, label: str, store: Path | None) -> tuple[list[Found], list[str], list[str]]:
+def _files(
+    source: SourceConfig, label: str, store: Path | None
+) -> tuple[list[ListedFile], list[str], list[str]]:
     """A source's files, `relative` being their names in ids; names of those of unknown kinds, and stores."""
     root = source.path
     if files.is_file(root):
         if format_of(root, source.reader) is None:
             raise RalmError(f"{root} is of a kind ralm does not read: it reads {READABLE}.")
         path = root if is_remote(root) else os.path.abspath(root)  # noqa: PTH100
-        return [Found(path, label, files.size(root))], [], []
+        return [ListedFile(path, label, files.size(root))], [], []
     if not is_remote(root) and not Path(root).is_dir():
         if Path(root).exists():
             raise RalmError(f"{root} is no file but a pipe, a socket or a device: write it to a file first.")
@@ -185,33 +182,12 @@ def _files(source: SourceConfig, label: str, store: Path | None) -> tuple[list[F
     return found, unknown, [f"{root.rstrip('/')}/{one}" for one in listing.stores]
 
 
-def _segments(file: Found, source: SourceConfig, split_bytes: int) -> list[tuple[Segment, int]]:
-    kind: str = format_of(file.path, source.reader) or "text"
-    size = file.bytes
-    if kind == "jsonl" and source.reader is None and is_json_file(file.path):
-        kind = "json"
-    if kind == "parquet":
-        return list(_row_groups(file.path, file.relative, split_bytes, size))
-    if compression(file.path) in _CUT.get(kind, ()) and size > split_bytes:
-        ends = [(begin, min(begin + split_bytes, size)) for begin in range(0, size, split_bytes)]
-        return [(Segment(file.path, file.relative, kind, begin, end), end - begin) for begin, end in ends]
-    return [(Segment(file.path, file.relative, kind), size)]
-
-
-def _row_groups(path: str, label: str, split: int, size: int) -> Iterator[tuple[Segment, int]]:
-    try:
-        with files.for_arrow(path) as source:
-            footer = pq.read_metadata(source)
-    except (pa.ArrowInvalid, OSError):
-        yield Segment(path, label, "parquet"), size  # Its read task reports what is wrong with it.
-        return
-    begin, begin_row, rows, held = 0, 0, 0, 0
-    for group in range(footer.num_row_groups):
-        rows += footer.row_group(group).num_rows
-        held += footer.row_group(group).total_byte_size
-        if held >= split or group == footer.num_row_groups - 1:
-            yield Segment(path, label, "parquet", begin, group + 1, begin_row), held
-            begin, begin_row, held = group + 1, rows, 0
+def _segments(file: ListedFile, source: SourceConfig, split_bytes: int) -> list[tuple[Segment, int]]:
+    found = format_of(file.path, source.reader)
+    assert found is not None  # `_files` gives no others.
+    if source.reader is None:
+        found = told(file.path, found)
+    return list(cut(Segment(file.path, file.relative, found.name), file.bytes, split_bytes))
 
 
 def _hub_segments(
@@ -226,7 +202,7 @@ def _hub_segments(
                 f"(commit {commit[:12]}): for what is there now ({now[:12]}) build another store."
             )
     for shard in range(open_hub_dataset(path).num_shards):
-        yield Segment(path, name, "hf", shard, shard + 1), 0
+        yield Segment(path, name, HUB, shard, shard + 1), 0
 
 
 def _pack(

@@ -23,8 +23,7 @@ from pipelines.passages.cut import chunk, load_tokenizer
 from pipelines.passages.unknown import OF, OF_PASSAGES, Unknown, counted, unknown
 from pipelines.readers.bytes.decompress import expansion
 from pipelines.readers.bytes.endings import compression
-from pipelines.readers.reader import RecordReader
-from pipelines.readers.records import Unreadable
+from pipelines.readers.records import Intake, Unreadable
 from retriever.encoding.tokenizer import EncoderTokenizer
 from retriever.index.probation import require_usable
 from retriever.index.sizing import IndexKey, choose_key, parse_bytes
@@ -214,8 +213,8 @@ def _take(config: BuildConfig, corpus: Corpus) -> list[_Sample]:
     share = sum(split.bytes for split in splits) / max(1, corpus.bytes)
     samples = []
     for split in splits:
-        reader = _reader(config, corpus, split)
-        records = (record for segment in split.segments for record in reader.read(segment))
+        intake = _intake(config, corpus, split)
+        records = (record for segment in split.segments for record in segment.records(intake))
         taken = list(islice(records, None if whole else _SAMPLED_RECORDS))
         documents = [one for one in taken if isinstance(one, Document)]
         bad = next((one for one in taken if isinstance(one, Unreadable)), None)
@@ -224,8 +223,8 @@ def _take(config: BuildConfig, corpus: Corpus) -> list[_Sample]:
         samples.append(sample)
         if whole:
             continue  # It stands for itself.
-        if reader.consumed and split.bytes:
-            sample.weight = _uncompressed(split) / reader.consumed / share
+        if intake.consumed and split.bytes:
+            sample.weight = _uncompressed(split) / intake.consumed / share
         elif documents:
             sample.sized = False
             if config.limit is None:
@@ -256,11 +255,9 @@ def _typical(samples: Sequence[_Sample]) -> Iterator[NDArray[np.int32]]:
         yield from sample.ids[:: max(1, len(sample.ids) // max(1, wanted))][:wanted]
 
 
-def _reader(config: BuildConfig, corpus: Corpus, split: Split) -> RecordReader:
+def _intake(config: BuildConfig, corpus: Corpus, split: Split) -> Intake:
     domain = corpus.domains[split.source]
-    return RecordReader(
-        config.sources[split.source], domain, config.max_record_bytes, config.max_metadata_bytes
-    )
+    return Intake(config.sources[split.source], domain, config.max_record_bytes, config.max_metadata_bytes)
 
 
 def _embedding_cost(config: BuildConfig, ids: Sequence[NDArray[np.int32]]) -> tuple[float, int]:

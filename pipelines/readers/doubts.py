@@ -8,26 +8,8 @@ import sys
 from dataclasses import dataclass
 
 from datastore.schema import Document
-from pipelines.readers.bytes.decompress import Damage, Decompressed, next_sound_frame
-from pipelines.readers.bytes.endings import compression
+from pipelines.readers.bytes.decompress import Decompressed
 from pipelines.readers.records import Doubtful, Intake, Record, one_line
-
-
-def behind(path: str, error: OSError, end: int = -1) -> int | None:
-    """Where reading goes on behind a damaged frame of a compressed file, before `end`; None if nowhere."""
-    codec = compression(path)
-    if codec is None or not isinstance(error, Damage):
-        return None
-    return next_sound_frame(path, codec, error.frame + 1, end)
-
-
-def goes_on(frame: int | None) -> str:
-    """What to say of that at the end of a reason."""
-    return (
-        "; nothing behind it can be read"
-        if frame is None
-        else f"; reading goes on at byte {frame:,} of the file"
-    )
 
 
 @dataclass(slots=True)

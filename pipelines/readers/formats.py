@@ -1,66 +1,110 @@
-"""Which formats there are, told by a file's name, and the part of a file that one task reads."""
+"""Which formats there are: all that is known of one is its record here and the modules that this names.
+
+Those are loaded where a file of the format is read: a command that only lists formats loads none of the
+libraries that read them.
+"""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from types import MappingProxyType
 
 from pipelines.readers.bytes.endings import COMPRESSIONS, compression, suffixes_of
 
-if TYPE_CHECKING:
-    from pipelines.config import Format
-
-# C4, OSCAR and others ship JSON Lines as .json.gz, so .json means JSON Lines too.
-_FORMATS: dict[str, "Format"] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-}
-_FORMATS |= dict.fromkeys((".txt", ".text", ".md", ".markdown", ".rst"), "text")
-_FORMATS |= dict.fromkeys((".html", ".htm", ".xhtml"), "html")
-_FORMATS |= {".csv": "csv", ".tsv": "csv"}
-_FORMATS |= {".pdf": "pdf", ".docx": "docx", ".epub": "epub"}
-_FORMATS |= {".warc": "warc", ".wet": "warc", ".xml": "mediawiki"}
-# The others are read whole, or compressed inside.
-_COMPRESSIBLE = ("jsonl", "csv", "warc", "mediawiki")
 _ENDING = re.compile(r"\.\w{1,12}")
-EXTENSIONS = frozenset(_FORMATS) | frozenset(COMPRESSIONS)
-READABLE = (
-    "JSONL, CSV, TSV, WARC, WET and MediaWiki dumps (.xml), each plain, .gz, .zst, .bz2 or .xz; Parquet, "
-    "text, Markdown, HTML, PDF, DOCX and EPUB"
-)
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """Part of a file that one task reads: bytes of JSON Lines or a dump, row groups of Parquet, else all.
+class Format:
+    """A format, or another kind of input that is read as one.
 
-    `begin` and `end` count bytes (as the file holds them) or row groups; `end` -1 is the file's end.
-    `first_record` is the number of records (lines, rows) before `begin`. `kind` is a format, or "hf".
+    `endings` are how names of its files end; without any, none is told by its name. `words` are what people
+    call it. A `compressible` file may be compressed as a whole: others are read whole, or compressed inside.
+
+    Functions are named as `MODULE:FUNCTION` below this package. `read` (segment, intake) gives the records of
+    a segment. A large file is cut by `cut` (the whole segment, its bytes, bytes of a split), which gives
+    segments and their bytes, or into ranges of bytes if its compression is among `ranges_in` (None: it has
+    none); if records are `lines`, those before a range are counted first. `require` (path, intake) refuses a
+    file that is named itself and can give no document. `unless` (path) tells by a file's beginning whether it
+    is of the format `instead`.
     """
 
-    path: str
     name: str
-    kind: str
-    begin: int = 0
-    end: int = -1
-    first_record: int = 0
+    read: str
+    endings: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    compressible: bool = False
+    ranges_in: tuple[str | None, ...] = ()
+    lines: bool = False
+    cut: str = ""
+    require: str = ""
+    unless: str = ""
+    instead: str = ""
 
-    @property
-    def in_bytes(self) -> bool:
-        """Whether `begin` and `end` are offsets in the file."""
-        return self.kind in ("jsonl", "mediawiki")
+
+HUB = "hf"
+_ALL = (
+    Format(
+        "jsonl",
+        "json.jsonl:read",
+        # C4, OSCAR and others ship JSON Lines as .json.gz, so .json means JSON Lines too.
+        endings=(".jsonl", ".ndjson", ".json"),
+        words=("JSONL",),
+        compressible=True,
+        ranges_in=(None,),
+        lines=True,
+        unless="json.json_file:is_json_file",
+        instead="json",
+    ),
+    Format("json", "json.json_file:read", compressible=True),
+    Format(
+        "csv",
+        "tables.delimited:read",
+        endings=(".csv", ".tsv"),
+        words=("CSV", "TSV"),
+        compressible=True,
+        require="tables.delimited:require_text",
+    ),
+    Format(
+        "parquet", "tables.parquet:read", endings=(".parquet",), words=("Parquet",), cut="tables.parquet:cut"
+    ),
+    Format(
+        "text",
+        "web.pages:read_text",
+        endings=(".txt", ".text", ".md", ".markdown", ".rst"),
+        words=("text", "Markdown"),
+    ),
+    Format("html", "web.pages:read_html", endings=(".html", ".htm", ".xhtml"), words=("HTML",)),
+    Format("pdf", "documents.documents:read", endings=(".pdf",), words=("PDF",)),
+    Format("docx", "documents.documents:read", endings=(".docx",), words=("DOCX",)),
+    Format("epub", "documents.documents:read", endings=(".epub",), words=("EPUB",)),
+    Format("warc", "web.warc:read", endings=(".warc", ".wet"), words=("WARC", "WET"), compressible=True),
+    Format(
+        "mediawiki",
+        "wiki.mediawiki:read",
+        endings=(".xml",),
+        words=("MediaWiki dumps (.xml)",),
+        compressible=True,
+        ranges_in=(None, "bzip2"),  # Of the compressions bzip2 alone is one whose streams are found again.
+    ),
+    Format(HUB, "tables.hub:read"),
+)
+FORMATS: Mapping[str, Format] = MappingProxyType({one.name: one for one in _ALL})
+# Those that a file may have, by its name or because its source says so.
+FILE_FORMATS = tuple(one.name for one in _ALL if one.endings)
+_BY_ENDING = {ending: one for one in _ALL for ending in one.endings}
+EXTENSIONS = frozenset(_BY_ENDING) | frozenset(COMPRESSIONS)
 
 
-def format_of(path: str, forced: "Format | None" = None) -> "Format | None":
+def format_of(path: str, forced: str | None = None) -> Format | None:
     """The format of a file by its name, or the one that its source forces; None if it cannot be read."""
     suffixes = suffixes_of(path)
     compressed = compression(path) is not None
     if compressed:
         suffixes.pop()
-    found = forced or (_FORMATS.get(suffixes[-1]) if suffixes else None)
-    return found if not compressed or found in _COMPRESSIBLE else None
+    found = FORMATS[forced] if forced else _BY_ENDING.get(suffixes[-1]) if suffixes else None
+    return found if found is None or found.compressible or not compressed else None
 
 
 def ending(name: str) -> str:
@@ -69,3 +113,17 @@ def ending(name: str) -> str:
     last = suffixes[-2:] if suffixes and suffixes[-1] in COMPRESSIONS else suffixes[-1:]
     # Not what ends a sentence, or should not reach a terminal.
     return "".join(suffix for suffix in last if _ENDING.fullmatch(suffix))
+
+
+def _words(compressible: bool) -> list[str]:
+    return [word for one in _ALL if one.compressible == compressible for word in one.words]
+
+
+def _listed(words: list[str], joint: str) -> str:
+    return f"{', '.join(words[:-1])} {joint} {words[-1]}"
+
+
+READABLE = (
+    f"{_listed(_words(True), 'and')}, each plain, {_listed([*COMPRESSIONS], 'or')}; "
+    f"{_listed(_words(False), 'and')}"
+)

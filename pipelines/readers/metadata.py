@@ -14,6 +14,8 @@ from uuid import UUID
 from base.numbers import simplest
 from datastore.schema import Scalar, dump_metadata
 
+# A passage carries its document's metadata: what a document has of them is there as often as it has passages.
+MAX_METADATA_BYTES = 16 * 2**10
 # Dolma calls it `metadata`, RedPajama `meta`: an object of what else is known of a record.
 NESTED = ("metadata", "meta")
 

@@ -7,14 +7,14 @@ document by its nature (`Skipped`, `Blank`) and is counted; a bad one costs noth
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from base.errors import Unavailable
 from base.foreign import Refused, ask
 from base.numbers import simplest
-from datastore.schema import Document, Scalar
-from pipelines.config import MAX_METADATA_BYTES, SourceConfig
-from pipelines.readers.metadata import LeftOut, Lost, bounded, metadata_of
+from datastore.schema import Document
+from pipelines.readers.limits import too_large
+from pipelines.readers.metadata import MAX_METADATA_BYTES, LeftOut, Lost, bounded, metadata_of
 
 BOM = b"\xef\xbb\xbf"
 _NO_IDS = (dict, list, float, bool, Decimal)
@@ -56,6 +56,26 @@ class Blank:
 Record = Document | Unreadable | Skipped | Blank
 
 
+class Source(Protocol):
+    """What a reader must know of the source of its files, as a configuration states it.
+
+    In `text_fields` texts are looked for, in this order, in `id_field` ids. `domain` and `licence` win over
+    what records state.
+    """
+
+    @property
+    def text_fields(self) -> tuple[str, ...]: ...
+
+    @property
+    def id_field(self) -> str: ...
+
+    @property
+    def domain(self) -> str | None: ...
+
+    @property
+    def licence(self) -> str | None: ...
+
+
 @dataclass
 class Intake:
     """What the readers of one source share.
@@ -65,7 +85,7 @@ class Intake:
     `doubtful` lists what was found out about records that have been handed on already.
     """
 
-    source: SourceConfig
+    source: Source
     domain: str
     max_record_bytes: int
     max_metadata_bytes: int = MAX_METADATA_BYTES
@@ -92,7 +112,9 @@ class Intake:
             return Unreadable(file, number, reason)
         doc_id = f"{file}:{number}" if stated is None or stated == "" else str(stated)
         metadata, lost_fields = metadata_of(fields, {text_field, self.source.id_field, "domain"})
-        found = self.document(doc_id, text, metadata, file, number, fields.get("domain"))
+        domain = fields.get("domain")
+        stating = Document(doc_id, domain if isinstance(domain, str) else "", text, metadata)
+        found = self.document(stating, file, number)
         if isinstance(found, Document):
             self.left_out += lost_fields
         return found
@@ -102,35 +124,27 @@ class Intake:
         found, self.left_out = self.left_out, []
         return found
 
-    def document(
-        self,
-        doc_id: str,
-        text: str,
-        metadata: Mapping[str, Scalar],
-        file: str,
-        number: int,
-        domain: object = None,
-    ) -> Record:
-        """A document, unless it holds what UTF-8 cannot spell: lone surrogates reach us through Parquet, the
-        hub and HTML. The source's domain and licence win over the record's."""
-        if self.source.domain or not isinstance(domain, str) or not domain:
-            domain = self.source.domain or self.domain
+    def document(self, stating: Document, file: str, number: int) -> Record:
+        """The document that a record states, its domain "" if it states none; or why it is none.
+
+        The source's domain and licence win over the record's. Nothing is kept that UTF-8 cannot spell: lone
+        surrogates reach us through Parquet, the hub and HTML.
+        """
+        domain = self.source.domain or stating.domain or self.domain
         try:
-            sizes = [len(part.encode()) for part in (doc_id, domain)]
-            text.encode()
-            metadata, left_out = ask(bounded, metadata, self.max_metadata_bytes)
+            sizes = [len(part.encode()) for part in (stating.id, domain)]
+            stating.text.encode()
+            metadata, left_out = ask(bounded, stating.metadata, self.max_metadata_bytes)
         except (UnicodeEncodeError, Refused):
             return Unreadable(file, number, "the record holds characters that are not Unicode")
         if (longest := max(sizes)) > self.max_metadata_bytes:
-            which = "id" if sizes[0] == longest else "domain"
-            reason = (
-                f"its {which} has {longest:,} bytes and max_metadata_bytes allows {self.max_metadata_bytes:,}"
-            )
+            which = "its id" if sizes[0] == longest else "its domain"
+            reason = too_large(which, longest, self.max_metadata_bytes, "max_metadata_bytes")
             return Unreadable(file, number, reason)
         self.left_out += left_out
         if self.source.licence:
             metadata = {**metadata, "licence": self.source.licence}
-        return Document(doc_id, domain, text, metadata)
+        return Document(stating.id, domain, stating.text, metadata)
 
 
 def _as_id(stated: object) -> object:

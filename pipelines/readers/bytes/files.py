@@ -104,7 +104,7 @@ def _info(path: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ListedFile:
     """A file of a listing: where it lies, its path within what is listed, and its size in bytes."""
 
     path: str
@@ -120,7 +120,7 @@ class Listing:
     not named.
     """
 
-    files: tuple[Found, ...]
+    files: tuple[ListedFile, ...]
     stores: tuple[str, ...]
 
 
@@ -134,7 +134,7 @@ def walk(root: str, own: str = "") -> Listing:
 
 
 def _walk_folders(root: str, own: str) -> Listing:
-    found, stores = list[Found](), list[str]()
+    found, stores = list[ListedFile](), list[str]()
     mine = os.path.relpath(os.path.realpath(own), os.path.realpath(root)) if own else None
     for folder, folders, names in os.walk(root, onerror=_unreadable):
         within = os.path.relpath(folder, root)
@@ -149,7 +149,7 @@ def _walk_folders(root: str, own: str) -> Listing:
             if not name.startswith(".") and path.is_file():
                 relative = spelled(path.relative_to(root).as_posix())
                 # By its own name, not what it links to: that says what kind of file it is.
-                found.append(Found(os.path.abspath(path), relative, path.stat().st_size))  # noqa: PTH100
+                found.append(ListedFile(os.path.abspath(path), relative, path.stat().st_size))  # noqa: PTH100
     return Listing(tuple(found), tuple(stores))
 
 
@@ -177,7 +177,7 @@ def _walk_objects(root: str, own: str) -> Listing:
     # A bucket lists by whole keys; a folder's own files come before its folders.
     listed.sort(key=lambda info: [*((1, p) for p in parts[info.path][:-1]), (0, parts[info.path][-1])])
     files = tuple(
-        Found(
+        ListedFile(
             str(replace(address, key=info.path[len(address.bucket) + 1 :])),
             "/".join(parts[info.path]),
             info.size,

@@ -27,7 +27,7 @@ SECONDS = 120.0
 # And so many times `max_record_bytes`.
 BYTES = 1 << 30
 _TIMES = 16
-_HEAD = struct.Struct("<4sdQQQ")
+_HEAD = struct.Struct("<16sdQQQ")
 _LENGTH = struct.Struct("<Q")
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from datastore.schema import Document
 from pipelines.readers.documents import apart
 from pipelines.readers.documents.extracted import NoDocumentError
-from pipelines.readers.formats import Segment
 from pipelines.readers.records import Intake, Record, Unreadable
+from pipelines.readers.segment import Segment
 from pipelines.readers.whole import whole
 
 
@@ -22,4 +23,5 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
         return
     # What is left of it is a document, what is lost is listed.
     yield from (Unreadable(segment.name, number, reason) for number, reason in found.lost)
-    yield intake.document(segment.name, found.text, found.metadata, segment.name, 1)
+    stating = Document(segment.name, "", found.text, found.metadata)
+    yield intake.document(stating, segment.name, 1)

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pipelines.readers.limits import more_than
+
 if TYPE_CHECKING:
     from datastore.schema import Scalar  # Which loads much that the process that reads such files needs not.
 
@@ -64,7 +66,7 @@ class Paragraphs:
 
 def too_long(limit: int) -> str:
     """The reason for a text that is too long."""
-    return f"its text has more than the {limit:,} bytes that max_record_bytes allows"
+    return more_than("its text has", limit)
 
 
 def clean(text: str) -> str:

@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 from lxml import etree
 
 from base.foreign import Refused, ask
-from pipelines.readers.documents.extracted import LostPartError, NoDocumentError, too_long
+from pipelines.readers.documents.extracted import LostPartError, NoDocumentError
+from pipelines.readers.limits import more_than
 
 Element = Any
 # Office encrypts a file by wrapping it into an OLE file, which was also the format before 2007.
@@ -44,7 +45,7 @@ class Package:
             raise NoDocumentError("it is encrypted: remove its password")
         self._left -= info.file_size
         if self._left < 0:
-            raise NoDocumentError(too_long(self._limit).replace("its text has", "unpacked it has"))
+            raise NoDocumentError(more_than("unpacked it has", self._limit))
         try:
             return bytes(ask(self._zip.read, info))  # Never more than `file_size`.
         except Refused as error:

@@ -11,11 +11,12 @@ from pipelines.readers.bytes.decompress import Damage, Decompressed
 from pipelines.readers.bytes.endings import compression
 from pipelines.readers.bytes.files import open_short
 from pipelines.readers.bytes.lines import open_stream
+from pipelines.readers.damage import Break
 from pipelines.readers.doubts import Doubts
-from pipelines.readers.formats import Segment
 from pipelines.readers.json.json_values import JsonValues, Value
 from pipelines.readers.json.jsonl import of_object
-from pipelines.readers.records import BOM, Intake, Record, Unreadable, one_line, only_damage
+from pipelines.readers.records import BOM, Intake, Record, Unreadable, only_damage
+from pipelines.readers.segment import Segment
 
 _HEAD_BYTES = 1 << 16
 
@@ -72,8 +73,8 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
         doubts.ended()
     except OSError as error:
         only_damage(error, segment.path)
-        reason = f"the file breaks off or is damaged from this record on ({one_line(error)})"
-        yield Unreadable(segment.name, number + 1, f"{reason}{doubts.broken(error)}")
+        # Nothing tells where in an array reading may go on.
+        yield Unreadable(segment.name, number + 1, Break(error, doubts.broken(error)).reason())
 
 
 def _record(value: Value, file: str, number: int, intake: Intake) -> Record:

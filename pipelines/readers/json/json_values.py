@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from pipelines.readers.limits import too_large
+
 BROKEN_OFF = "the file breaks off in this record"
 _BLOCK = 1 << 20
 _BETWEEN = re.compile(rb"[\s,\x1e]*")
@@ -111,8 +113,8 @@ class JsonValues:
             else bytes(self._window[self._at : end - self._begin])
         )
         self._at = end - self._begin
-        reason = f"the record has {length:,} bytes and max_record_bytes allows {self._limit:,}"
-        return Value(data, scan.begin, length, "" if data is not None else reason)
+        reason = "" if data is not None else too_large("the record", length, self._limit)
+        return Value(data, scan.begin, length, reason)
 
     def _seek(self) -> None:
         """Go to what begins as the value did that went wrong: on a line of its own, or behind a comma."""

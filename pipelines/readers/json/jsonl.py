@@ -10,18 +10,12 @@ from base.foreign import Refused, ask
 from base.numbers import NoNumberError, fraction, loads
 from datastore.schema import Document
 from pipelines.readers.bytes.lines import bounded_line, open_stream, skip_to_line
-from pipelines.readers.doubts import Doubts, behind, goes_on
-from pipelines.readers.formats import Segment
+from pipelines.readers.damage import Break, reading_on
+from pipelines.readers.doubts import Doubts
+from pipelines.readers.limits import too_large
 from pipelines.readers.metadata import NESTED
-from pipelines.readers.records import (
-    BOM,
-    Blank,
-    Intake,
-    Record,
-    Unreadable,
-    one_line,
-    only_damage,
-)
+from pipelines.readers.records import BOM, Blank, Intake, Record, Unreadable
+from pipelines.readers.segment import Segment
 
 # What stands behind the name of a number's field.
 _NUMBER = re.compile(rb"\s*:\s*(-?[\d.]+(?:[eE][+-]?\d+)?)")
@@ -33,54 +27,56 @@ _PEEKED, _LONG = 64, 1 << 20
 
 def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     """The records of the lines that begin in the segment."""
-    number = segment.first_record
-    frame: int | None = 0
-    lost = False  # Whether nothing has been read since the last damage, which is listed already.
-    doubts = Doubts(segment.name, intake)
-    while frame is not None:
-        try:
-            with open_stream(segment.path, frame, doubting=True) as stream:
-                doubts.begin(stream)
-                skipped = _skip_torn(stream) if frame else skip_to_line(stream, segment.begin, segment.end)
-                number += skipped > 0 and not frame
-                for record in _records(stream, segment, skipped, number, doubts):
-                    number, lost = number + 1, False
+    lines = _Lines(segment, intake)
+    for found in reading_on(segment, lines.doubts, lines.read):
+        if isinstance(found, Break):
+            lines.number += 1
+            yield Unreadable(segment.name, lines.number, found.reason())
+        else:
+            yield found
+
+
+class _Lines:
+    """The lines of a segment, behind `number` others of its file."""
+
+    def __init__(self, segment: Segment, intake: Intake) -> None:
+        self._segment, self._intake = segment, intake
+        self.doubts = Doubts(segment.name, intake)
+        self.number = segment.first_record
+
+    def read(self, frame: int) -> Iterator[Record]:
+        """The records from the frame on that begins there, up to the segment's end."""
+        segment = self._segment
+        with open_stream(segment.path, frame, doubting=True) as stream:
+            self.doubts.begin(stream)
+            skipped = _skip_torn(stream) if frame else skip_to_line(stream, segment.begin, segment.end)
+            self.number += skipped > 0 and not frame  # It begins before the segment, and is counted there.
+            yield from self._records(stream, segment.begin + skipped)
+
+    def _records(self, stream: BinaryIO, position: int) -> Iterator[Record]:
+        intake, name, end = self._intake, self._segment.name, self._segment.end
+        while end < 0 or position < end:
+            line, length = bounded_line(stream, intake.max_record_bytes)
+            if not length:
+                return
+            self.number += 1
+            intake.consumed += length
+            record = _record(line, length, name, self.number, intake)
+            if (
+                line is not None
+                and isinstance(record, Unreadable)
+                and (seam := self.doubts.seam(position, length))
+            ):
+                # A line that has lost its end to damage has swallowed the one behind it.
+                swallowed = _record(line[seam:], length - seam, name, self.number + 1, intake)
+                if isinstance(swallowed, Document):
+                    self.doubts.add(self.number, position, seam, record)
                     yield record
-            doubts.ended()
-            return
-        except OSError as error:
-            only_damage(error, segment.path)
-            # A compressed stream that breaks off: what came before it has been read.
-            doubtful = doubts.broken(error)
-            frame = behind(segment.path, error)
-            if not lost:
-                number, lost = number + 1, True
-                reason = f"the file breaks off or is damaged from this record on ({one_line(error)})"
-                yield Unreadable(segment.name, number, f"{reason}{doubtful}{goes_on(frame)}")
-
-
-def _records(
-    stream: BinaryIO, segment: Segment, skipped: int, number: int, doubts: Doubts
-) -> Iterator[Record]:
-    """The records of a stream's lines from here on, behind `number` others, up to the segment's end."""
-    position, intake = segment.begin + skipped, doubts.intake
-    while segment.end < 0 or position < segment.end:
-        line, length = bounded_line(stream, intake.max_record_bytes)
-        if not length:
-            return
-        number += 1
-        intake.consumed += length
-        record = _record(line, length, segment.name, number, intake)
-        if line is not None and isinstance(record, Unreadable) and (seam := doubts.seam(position, length)):
-            # A line that has lost its end to damage has swallowed the one behind it.
-            swallowed = _record(line[seam:], length - seam, segment.name, number + 1, intake)
-            if isinstance(swallowed, Document):
-                doubts.add(number, position, seam, record)
-                yield record
-                number, position, length, record = number + 1, position + seam, length - seam, swallowed
-        doubts.add(number, position, length, record)
-        position += length
-        yield record
+                    self.number += 1
+                    position, length, record = position + seam, length - seam, swallowed
+            self.doubts.add(self.number, position, length, record)
+            position += length
+            yield record
 
 
 def _skip_torn(stream: BinaryIO) -> int:
@@ -97,8 +93,7 @@ def _skip_torn(stream: BinaryIO) -> int:
 
 def _record(line: bytes | None, length: int, file: str, number: int, intake: Intake) -> Record:
     if line is None:
-        reason = f"the record has {length:,} bytes and max_record_bytes allows {intake.max_record_bytes:,}"
-        return Unreadable(file, number, reason)
+        return Unreadable(file, number, too_large("the record", length, intake.max_record_bytes))
     if number == 1:
         line = line.removeprefix(BOM)
     if not line.strip():

@@ -14,11 +14,14 @@ from itertools import islice
 from typing import BinaryIO
 
 from base.errors import RalmError
+from pipelines.readers.bytes.decompress import Damage
 from pipelines.readers.bytes.files import last_part
-from pipelines.readers.doubts import Doubts, behind, goes_on
-from pipelines.readers.formats import Segment
-from pipelines.readers.records import Blank, Intake, Record, Unreadable, failed, one_line, only_damage
+from pipelines.readers.damage import Break, reading_on
+from pipelines.readers.doubts import Doubts
+from pipelines.readers.limits import too_large
+from pipelines.readers.records import Blank, Intake, Record, Unreadable, failed, one_line
 from pipelines.readers.scalars import as_written
+from pipelines.readers.segment import Segment
 from pipelines.readers.tables.table_lines import Line, Lines, open_table
 
 _DELIMITERS = ",;\t|"
@@ -36,24 +39,22 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
     """The rows behind the header, numbered by the line that each begins in."""
     doubts = Doubts(segment.name, intake)
     rows, lines = _Rows(segment, intake, doubts), Lines(intake)
-    frame: int | None = 0
-    lost = False  # Whether nothing has been read since the last damage, which is listed already.
-    while frame is not None:
+
+    def rows_from(frame: int) -> Iterator[Record]:
         with _opened(segment.path, frame) as stream:
             doubts.begin(lines.begin(stream))
-            for record in rows.of(lines, behind_damage=frame > 0):
-                lost = False
-                yield record
-        if lines.failure is None:
-            doubts.ended()
-            return
-        only_damage(lines.failure, segment.path)
-        doubtful = doubts.broken(lines.failure)
-        frame = behind(segment.path, lines.failure) if rows.header else None
-        if not lost:
-            lines.number, lost = lines.number + 1, True
-            reason = f"the file breaks off or is damaged from this record on ({one_line(lines.failure)})"
-            yield Unreadable(segment.name, lines.number, f"{reason}{doubtful}{goes_on(frame)}")
+            yield from rows.of(lines, behind_damage=frame > 0)
+        if isinstance(lines.failure, Damage) and not rows.header:
+            raise OSError(str(lines.failure))  # No frame behind it tells what the columns are.
+        if lines.failure is not None:
+            raise lines.failure
+
+    for found in reading_on(segment, doubts, rows_from):
+        if isinstance(found, Break):
+            lines.number += 1
+            yield Unreadable(segment.name, lines.number, found.reason())
+        else:
+            yield found
 
 
 def require_text(path: str, intake: Intake) -> None:
@@ -146,7 +147,7 @@ class _Rows:
         """The fields of the row that begins with a line, or why it is none: then the lines behind it wait."""
         limit = self.intake.max_record_bytes
         if line.text is None:
-            return f"the record has {line.bytes:,} bytes and max_record_bytes allows {limit:,}"
+            return too_large("the record", line.bytes, limit)
         more: list[Line] = []
         text = _together(line, lines if line.number > self._apart else None, more, limit)
         try:

@@ -15,8 +15,8 @@ import zstandard
 from base.errors import RalmError, Unavailable
 from base.foreign import Refused, ask
 from datastore.schema import Document
-from pipelines.readers.formats import Segment
 from pipelines.readers.records import Doubtful, Intake, Record, Unreadable, one_line
+from pipelines.readers.segment import Segment
 from pipelines.readers.tables.columns import value_of
 
 # How long the hub may take to say which commit a set is at.

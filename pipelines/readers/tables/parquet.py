@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
 
@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from base.foreign import Refused, ask
 from pipelines.readers.bytes.files import for_arrow
-from pipelines.readers.formats import Segment
 from pipelines.readers.metadata import Lost
 from pipelines.readers.records import Intake, Record, Unreadable, failed
+from pipelines.readers.segment import Segment
 from pipelines.readers.tables.columns import kept, moment, value_of, whole_int96
 
 _BATCH_ROWS = 256
@@ -26,6 +26,23 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
             yield from _read(opened, segment, intake)
     except OSError as error:
         raise failed(error, segment.path) from None
+
+
+def cut(whole: Segment, size: int, split_bytes: int) -> Iterator[tuple[Segment, int]]:
+    """Segments of row groups, by the footer of a file of `size` bytes, each with its uncompressed bytes."""
+    try:
+        with for_arrow(whole.path) as source:
+            footer = pq.read_metadata(source)
+    except (pa.ArrowInvalid, OSError):
+        yield whole, size  # Its read task reports what is wrong with it.
+        return
+    begin, begin_row, rows, held = 0, 0, 0, 0
+    for group in range(footer.num_row_groups):
+        rows += footer.row_group(group).num_rows
+        held += footer.row_group(group).total_byte_size
+        if held >= split_bytes or group == footer.num_row_groups - 1:
+            yield replace(whole, begin=begin, end=group + 1, first_record=begin_row), held
+            begin, begin_row, held = group + 1, rows, 0
 
 
 def _read(opened: Any, segment: Segment, intake: Intake) -> Iterator[Record]:

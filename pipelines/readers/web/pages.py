@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from base.foreign import Refused
+from datastore.schema import Document
 from pipelines.readers.bytes.codings import TooLarge, unpacked
-from pipelines.readers.formats import Segment
+from pipelines.readers.limits import more_than
 from pipelines.readers.records import BOM, Intake, Record, Unreadable
+from pipelines.readers.segment import Segment
 from pipelines.readers.web.front_matter import split
 from pipelines.readers.web.html import text_of_html
 from pipelines.readers.whole import whole
@@ -27,7 +29,7 @@ def read_text(segment: Segment, intake: Intake) -> Iterator[Record]:
         return
     # A file is called by its name, whatever `id` stands in it: these are often the same in two folders.
     metadata, text = split(text) if segment.name.lower().endswith(_MARKDOWN) else ({}, text)
-    yield intake.document(segment.name, text, metadata, segment.name, 1)
+    yield intake.document(Document(segment.name, "", text, metadata), segment.name, 1)
 
 
 def read_html(segment: Segment, intake: Intake) -> Iterator[Record]:
@@ -39,8 +41,7 @@ def read_html(segment: Segment, intake: Intake) -> Iterator[Record]:
     try:
         text = text_of_html(unpacked(data, (), intake.max_record_bytes))
     except TooLarge:
-        allowed = f"{intake.max_record_bytes:,} bytes that max_record_bytes allows"
-        yield Unreadable(segment.name, 1, f"the page unpacks to more than the {allowed}")
+        yield Unreadable(segment.name, 1, more_than("the page unpacks to", intake.max_record_bytes))
         return
     except Refused as error:
         yield Unreadable(segment.name, 1, f"the HTML cannot be read ({error})")
@@ -48,4 +49,4 @@ def read_html(segment: Segment, intake: Intake) -> Iterator[Record]:
     if not text:
         yield Unreadable(segment.name, 1, "no text is found in the HTML")
         return
-    yield intake.document(segment.name, text, {}, segment.name, 1)
+    yield intake.document(Document(segment.name, "", text), segment.name, 1)

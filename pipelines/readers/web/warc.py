@@ -17,14 +17,17 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from base.foreign import Refused, ask
+from datastore.schema import Document
 from pipelines.readers.bytes.codings import TooLarge
 from pipelines.readers.bytes.decompress import Damage, Decompressed, open_frames
 from pipelines.readers.bytes.endings import compression
 from pipelines.readers.bytes.files import open_file
 from pipelines.readers.bytes.scanner import Scanner
-from pipelines.readers.doubts import Doubts, behind, goes_on
-from pipelines.readers.formats import Segment
-from pipelines.readers.records import Intake, Record, Skipped, Unreadable, one_line, only_damage
+from pipelines.readers.damage import Break, reading_on
+from pipelines.readers.doubts import Doubts
+from pipelines.readers.limits import more_than
+from pipelines.readers.records import Intake, Record, Skipped, Unreadable
+from pipelines.readers.segment import Segment
 from pipelines.readers.web.html import text_of_html
 from pipelines.readers.web.http import NoResponse, Response
 from pipelines.readers.web.warc_records import RECORD_END, START, Ahead, BadRecord, go_to_next, take
@@ -59,30 +62,26 @@ def read(segment: Segment, intake: Intake) -> Iterator[Record]:
 def _blocks(segment: Segment, doubts: Doubts) -> Iterator[_Block]:
     """Every record, reading on behind compressed data that is damaged."""
     codec = compression(segment.path)
-    begin: int | None = 0
-    lost = False  # Whether nothing has been read since the last damage, which is listed already.
-    while begin is not None:
+
+    def blocks_from(frame: int) -> Iterator[_Block]:
+        with _open(segment.path, codec, frame) as stream, Ahead(segment.path, codec, stream) as ahead:
+            doubts.begin(stream)
+            scanner = Scanner(stream)
+            if frame and scanner.peek(len(START)) != START:
+                go_to_next(scanner)
+            yield from _scan(scanner, ahead, doubts)
+
+    bad_at = -1  # Where the last record begins, if it is bad.
+    for found in reading_on(segment, doubts, blocks_from):
+        if not isinstance(found, Break):
+            block, at, _ = found
+            bad_at = at if isinstance(block, BadRecord) else -1
+            yield found
+            continue
+        # What the damage makes of a record may have been found bad just before: it counts once.
+        if not isinstance(found.error, Damage) or bad_at < found.error.start:
+            yield BadRecord(found.reason("the archive is damaged here")), 0, 0
         bad_at = -1
-        try:
-            with _open(segment.path, codec, begin) as stream, Ahead(segment.path, codec, stream) as ahead:
-                doubts.begin(stream)
-                scanner = Scanner(stream)
-                if begin and scanner.peek(len(START)) != START:
-                    go_to_next(scanner)
-                for found in _scan(scanner, ahead, doubts):
-                    block, at, _ = found
-                    bad_at, lost = at if isinstance(block, BadRecord) else -1, False
-                    yield found
-            doubts.ended()
-            return
-        except OSError as error:
-            only_damage(error, segment.path)
-            doubtful, begin = doubts.broken(error), behind(segment.path, error)
-            # What the damage makes of a record may have been found bad just before: it counts once.
-            if not lost and (not isinstance(error, Damage) or bad_at < error.start):
-                reason = f"the archive is damaged here ({one_line(error)})"
-                yield BadRecord(f"{reason}{doubtful}{goes_on(begin)}"), 0, 0
-            lost = True
 
 
 def _open(path: str, codec: str | None, begin: int) -> BinaryIO | Decompressed:
@@ -128,7 +127,7 @@ def _record(block: bytes, file: str, number: int, intake: Intake) -> Record:
     known = {"url": header("WARC-Target-URI"), "date": header("WARC-Date")}
     metadata = {name: value for name, value in known.items() if value}
     doc_id = (header("WARC-Record-ID") or "").strip("<>") or f"{file}:{number}"
-    return intake.document(doc_id, text, metadata, file, number)
+    return intake.document(Document(doc_id, "", text, metadata), file, number)
 
 
 def _parsed(block: bytes) -> Any:
@@ -179,8 +178,7 @@ def _text_of(response: Response, limit: int) -> str:
     try:
         page = response.content(limit)
     except TooLarge:
-        reason = f"the page unpacks to more than the {limit:,} bytes that max_record_bytes allows"
-        raise BadRecord(reason) from None
+        raise BadRecord(more_than("the page unpacks to", limit)) from None
     except Refused as error:
         raise BadRecord(f"the page cannot be unpacked ({error})") from None
     try:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from pipelines.readers.bytes.decompress import Damage, Decompressed, open_frames
 from pipelines.readers.bytes.files import open_short, size
 from pipelines.readers.bytes.scanner import Scanner
+from pipelines.readers.limits import too_large
 
 START, RECORD_END = b"WARC/", b"\r\n\r\n"
 _HEADER_BYTES = 1 << 16
@@ -116,7 +117,7 @@ def take(scanner: Scanner, ahead: Ahead, limit: int) -> bytes:
         raise BadRecord("its Content-Length is wrong: its content has another digest")
     scanner.skip(length)
     if length > limit:
-        raise BadRecord(f"the record has {length:,} bytes and max_record_bytes allows {limit:,}")
+        raise BadRecord(too_large("the record", length, limit))
     return block
 
 

@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from base.foreign import Refused, ask
+from datastore.schema import Document
 from pipelines.readers.bytes.decompress import Decompressed, next_frame, open_frames
 from pipelines.readers.bytes.endings import compression
 from pipelines.readers.bytes.files import open_file
 from pipelines.readers.bytes.scanner import Scanner
-from pipelines.readers.doubts import Doubts, behind, goes_on
-from pipelines.readers.formats import Segment
-from pipelines.readers.records import Intake, Record, Skipped, Unreadable, one_line, only_damage
+from pipelines.readers.damage import Break, reading_on
+from pipelines.readers.doubts import Doubts
+from pipelines.readers.limits import more_than
+from pipelines.readers.records import Intake, Record, Skipped, Unreadable, only_damage
+from pipelines.readers.segment import Segment
 from pipelines.readers.wiki.redirects import is_redirect
 from pipelines.readers.wiki.wikitext import plain_text
 
@@ -94,22 +97,16 @@ def _pages(segment: Segment, doubts: Doubts) -> Iterator[_Page]:
     begin: int | None = segment.begin
     if codec is not None and begin:
         begin = next_frame(path, codec, begin, segment.end)
-    lost = False  # Whether nothing has been read since the last damage, which is listed already.
-    while begin is not None:
-        try:
-            with closing(_open(path, begin, segment.end)) as stream:
-                doubts.begin(stream)
-                for page in _scan(stream, doubts.intake):
-                    lost = False
-                    yield page
-            doubts.ended()
-            return
-        except OSError as error:
-            only_damage(error, path)
-            doubtful, begin = doubts.broken(error), behind(path, error, segment.end)
-            if not lost:
-                lost = True
-                yield _Bad(f"the dump is damaged here ({one_line(error)}){doubtful}{goes_on(begin)}"), 0, 0
+    if begin is None:
+        return
+
+    def pages_from(frame: int) -> Iterator[_Page]:
+        with closing(_open(path, frame, segment.end)) as stream:
+            doubts.begin(stream)
+            yield from _scan(stream, doubts.intake)
+
+    for found in reading_on(segment, doubts, pages_from, begin):
+        yield (_Bad(found.reason("the dump is damaged here")), 0, 0) if isinstance(found, Break) else found
 
 
 def _scan(stream: Decompressed | _Plain, intake: Intake) -> Iterator[_Page]:
@@ -128,11 +125,7 @@ def _page(scanner: Scanner, limit: int) -> bytes | _Bad:
     if size is None:
         ended = len(scanner.peek(limit)) < limit
         scanner.skip(len(_START))
-        return _Bad(
-            "the dump ends in the middle of the page"
-            if ended
-            else f"the page has more than the {limit:,} bytes that max_record_bytes allows"
-        )
+        return _Bad("the dump ends in the middle of the page" if ended else more_than("the page has", limit))
     inner = scanner.peek(size).find(_START, len(_START))
     if inner >= 0:
         scanner.skip(inner)
@@ -163,4 +156,4 @@ def _record(page: bytes, file: str, number: int, intake: Intake, unseen: tuple[s
         return Unreadable(file, number, f"its wikitext cannot be parsed ({error})")
     known = {"title": tree.findtext("title"), "date": revision.findtext("timestamp")}
     metadata = {name: value for name, value in known.items() if value}
-    return intake.document(page_id, text, metadata, file, number)
+    return intake.document(Document(page_id, "", text, metadata), file, number)

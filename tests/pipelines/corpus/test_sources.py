@@ -19,7 +19,7 @@ from pipelines.execution.progress import Silent
 from pipelines.jobs.add import Addition
 from pipelines.jobs.build import Build
 from pipelines.readers.bytes.endings import compression
-from pipelines.readers.formats import Segment
+from pipelines.readers.segment import Segment
 from tests.conftest import build_store, tree
 from tests.corpus import documents, write_lines
 from tests.faults import Fault

@@ -1,12 +1,13 @@
 """Reading one file in tests, and writing one."""
 
 import json
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from pipelines.config import SourceConfig
 from pipelines.corpus.source_names import short
-from pipelines.readers.formats import Segment
-from pipelines.readers.reader import RecordReader
+from pipelines.readers.records import Intake
+from pipelines.readers.segment import Segment
 
 HEAD = (
     b'<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang="de">\n  <siteinfo>\n    '
@@ -20,10 +21,18 @@ def read(path, **options):
     return read_with(path, **options)[1]
 
 
-def read_with(path, kind="jsonl", limit=1 << 20, begin=0, end=-1, first=0, **source):
-    """The reader of a file, and its records."""
-    reader = RecordReader(SourceConfig(path=str(path), **source), short(path.name), limit)
-    return reader, list(reader.read(Segment(str(path), path.name, kind, begin, end, first)))
+class Part(NamedTuple):
+    """A range of a file: where it begins and ends, and how many records come before."""
+
+    begin: int = 0
+    end: int = -1
+    first: int = 0
+
+
+def read_with(path, kind="jsonl", limit=1 << 20, part=Part(), **source):  # noqa: B008 (it is constant)
+    """The intake that a file was read with, and its records."""
+    intake = Intake(SourceConfig(path=str(path), **source), short(path.name), limit)
+    return intake, list(Segment(str(path), path.name, kind, *part).records(intake))
 
 
 def lines(path, *records):
@@ -66,5 +75,5 @@ def page(number, text="Some text.", ns=0, extra="", model="wikitext"):
 
 def read_doubting(path, kind="jsonl"):
     """The records of a file, and which of them are doubtful."""
-    reader = RecordReader(SourceConfig(path=str(path)), path.name, 1 << 20)
-    return list(reader.read(Segment(str(path), path.name, kind))), reader.doubtful
+    intake = Intake(SourceConfig(path=str(path)), path.name, 1 << 20)
+    return list(Segment(str(path), path.name, kind).records(intake)), intake.doubtful

@@ -6,7 +6,7 @@ import pytest
 from datastore.schema import Document
 from pipelines.config import SourceConfig
 from pipelines.readers.bytes.decompress import Decompressed
-from pipelines.readers.doubts import Doubts, behind, goes_on
+from pipelines.readers.doubts import Doubts
 from pipelines.readers.records import Blank, Intake
 
 DOCUMENT = Document("1", "a", "text", {})
@@ -43,7 +43,7 @@ def test_the_records_that_any_byte_of_a_wrong_member_went_into_are_doubtful():
     assert doubts_of(gzip.compress(parts[0]), wrong(b""), gzip.compress(parts[1])) == []
 
 
-def test_what_is_not_compressed_has_no_doubts(tmp_path):
+def test_what_is_not_compressed_has_no_doubts():
     intake = Intake(SourceConfig(path="a"), "a", 1000)
     doubts = Doubts("a", intake)
     doubts.begin(io.BytesIO(b"text"))
@@ -51,9 +51,6 @@ def test_what_is_not_compressed_has_no_doubts(tmp_path):
     doubts.ended()
     assert doubts.broken(OSError("gone")) == ""
     assert intake.doubtful == []
-    assert behind(str(tmp_path / "a.jsonl"), OSError("gone")) is None
-    assert "nothing behind it" in goes_on(None)
-    assert "at byte 1,234 of the file" in goes_on(1234)
 
 
 def test_records_of_data_that_break_off_are_doubtful():

@@ -1,11 +1,12 @@
 from pathlib import Path
-from typing import get_args
+from pkgutil import resolve_name
 
 import pytest
 
-from pipelines.config import Format, SourceConfig, load_config
+from base.errors import RalmError
+from pipelines.config import SourceConfig, load_config
 from pipelines.readers.bytes.endings import compression
-from pipelines.readers.formats import EXTENSIONS, ending, format_of
+from pipelines.readers.formats import EXTENSIONS, FILE_FORMATS, FORMATS, READABLE, ending, format_of
 
 
 @pytest.mark.parametrize(
@@ -41,19 +42,50 @@ def test_compression_is_told_by_the_name(name, codec):
     ],
 )
 def test_the_format_is_told_by_the_name(name, expected):
-    assert format_of(name) == expected
+    found = format_of(name)
+    assert (found and found.name) == expected
 
 
 def test_a_source_may_force_a_format_on_files_that_can_be_read_so():
-    assert format_of("enwiki.xml-p1p41242.bz2", "mediawiki") == "mediawiki"
-    assert format_of("records.data", "jsonl") == "jsonl"
-    assert format_of("README", "text") == "text"
+    assert format_of("enwiki.xml-p1p41242.bz2", "mediawiki") == FORMATS["mediawiki"]
+    assert format_of("records.data", "jsonl") == FORMATS["jsonl"]
+    assert format_of("README", "text") == FORMATS["text"]
     assert format_of("page.gz", "html") is None
 
 
 def test_every_format_may_be_forced_in_a_configuration():
-    for one in get_args(Format):
+    for one in FILE_FORMATS:
         assert load_config(None, sources=(SourceConfig(path="a", reader=one),)).sources[0].reader == one
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"), [("json", "'json'; did you mean jsonl?"), ("hf", "'hf'."), (3, "3.")]
+)
+def test_another_format_is_answered_with_those_that_there_are(name, ends):
+    with pytest.raises(RalmError) as refused:
+        load_config(None, sources=({"path": "a", "reader": name},))
+    assert str(refused.value) == (
+        "sources.0.reader must be 'jsonl', 'csv', 'parquet', 'text', 'html', 'pdf', 'docx', 'epub', "
+        f"'warc' or 'mediawiki', not {ends}"
+    )
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_function_that_a_format_names_is_there(name):
+    one = FORMATS[name]
+    for function in filter(None, (one.read, one.cut, one.require, one.unless)):
+        assert callable(resolve_name(f"pipelines.readers.{function}"))
+    assert bool(one.unless) == (one.instead in FORMATS)
+    assert bool(one.endings) == bool(one.words)
+    assert not (one.cut and one.ranges_in)
+    assert one.compressible or not set(one.ranges_in) - {None}
+
+
+def test_what_is_readable_is_said_in_words():
+    assert READABLE == (
+        "JSONL, CSV, TSV, WARC, WET and MediaWiki dumps (.xml), each plain, .gz, .zst, .bz2 or .xz; Parquet, "
+        "text, Markdown, HTML, PDF, DOCX and EPUB"
+    )
 
 
 def test_the_docs_name_every_ending_and_every_ending_has_a_format():
@@ -62,7 +94,7 @@ def test_the_docs_name_every_ending_and_every_ending_has_a_format():
     assert {name for name in EXTENSIONS if f"`{name}`" not in table} == set()
     compressions = {name for name in EXTENSIONS if format_of(f"a{name}") is None}
     assert compressions == {".gz", ".zst", ".bz2", ".xz"}
-    assert {format_of(f"a{name}") for name in EXTENSIONS - compressions} == set(get_args(Format))
+    assert {format_of(f"a{name}").name for name in EXTENSIONS - compressions} == set(FILE_FORMATS)
 
 
 @pytest.mark.parametrize(

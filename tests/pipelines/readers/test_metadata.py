@@ -63,14 +63,14 @@ def test_a_huge_field_is_left_out_and_the_text_beside_it_stays(tmp_path):
         "title": "Bridge",
         "url": "http://x",
     }
-    reader, (found,) = read_with(lines(tmp_path / "a.jsonl", record), limit=10**7, licence="CC0")
+    intake, (found,) = read_with(lines(tmp_path / "a.jsonl", record), limit=10**7, licence="CC0")
     assert found == Document(
         "a", "a", record["text"], {"title": "Bridge", "url": "http://x", "licence": "CC0"}
     )
-    (left_out,) = reader.take_left_out()
+    (left_out,) = intake.take_left_out()
     assert (left_out.field, left_out.why) == ("html", "too_large")
     assert "3,000,010 bytes and max_metadata_bytes allows a document 16,384" in left_out.reason
-    assert reader.take_left_out() == []
+    assert intake.take_left_out() == []
 
 
 @pytest.mark.parametrize("field", ["id", "domain"])
@@ -85,6 +85,6 @@ def test_a_huge_id_is_no_id(tmp_path, field):
 
 def test_thousands_of_fields_are_bounded_too(tmp_path):
     record = {"text": "T"} | {f"field {n}": n for n in range(5000)}
-    reader, (found,) = read_with(lines(tmp_path / "a.jsonl", record))
+    intake, (found,) = read_with(lines(tmp_path / "a.jsonl", record))
     assert len(json.dumps(found.metadata)) < 20_000
-    assert len(found.metadata) + len(reader.take_left_out()) == 5000
+    assert len(found.metadata) + len(intake.take_left_out()) == 5000

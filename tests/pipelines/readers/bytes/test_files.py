@@ -17,8 +17,7 @@ from pipelines.corpus.sources import resolve
 from pipelines.jobs.estimate import estimate
 from pipelines.readers.bytes import files
 from pipelines.readers.bytes.lines import count_newlines
-from pipelines.readers.reader import RecordReader
-from pipelines.readers.records import Unreadable
+from pipelines.readers.records import Intake, Unreadable
 from tests.conftest import build_store, tree
 from tests.corpus import documents
 from tests.pipelines.readers.reading import END, HEAD, page, record
@@ -34,9 +33,9 @@ def records_of(corpus):
     found = []
     for split in corpus.splits:
         for g in split.segments:
-            reader = RecordReader(SourceConfig(path=g.path), corpus.domains[split.source], 1 << 20)
+            intake = Intake(SourceConfig(path=g.path), corpus.domains[split.source], 1 << 20)
             first = count_newlines(g.path, 0, g.begin) if g.kind == "jsonl" else g.first_record
-            found += list(reader.read(replace(g, first_record=first)))
+            found += list(replace(g, first_record=first).records(intake))
     return found
 
 
@@ -277,8 +276,8 @@ def test_a_damaged_object_is_read_as_the_file_is(far, tmp_path, key):
     found = []
     for one in (path, str(file)):
         (segment,) = corpus_of(one).splits[0].segments
-        reader = RecordReader(SourceConfig(path=one), "a", 1 << 26)
-        found.append((list(reader.read(segment)), reader.doubtful))
+        intake = Intake(SourceConfig(path=one), "a", 1 << 26)
+        found.append((list(segment.records(intake)), intake.doubtful))
     assert found[0] == found[1]
     assert found[0][1] or any(isinstance(one, Unreadable) for one in found[0][0])
 

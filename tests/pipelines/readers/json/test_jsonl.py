@@ -14,10 +14,9 @@ from datastore.schema import Document, dump_metadata, load_metadata
 from pipelines.config import SourceConfig
 from pipelines.readers.bytes.lines import count_newlines
 from pipelines.readers.json.jsonl import of_object
-from pipelines.readers.reader import RecordReader
-from pipelines.readers.records import Blank, Unreadable
+from pipelines.readers.records import Blank, Intake, Unreadable
 from tests.pipelines.readers.flips import COMPRESS, Framed, check, sizes_cut, words
-from tests.pipelines.readers.reading import lines, read, read_doubting
+from tests.pipelines.readers.reading import Part, lines, read, read_doubting
 
 
 @settings(max_examples=200)
@@ -46,7 +45,7 @@ def test_any_ranges_give_the_records_of_the_whole_file(tmp_path_factory, data, s
     parts = []
     for begin in range(0, size, split):
         end = min(begin + split, size)
-        parts += read(path, begin=begin, end=end, first=count_newlines(str(path), 0, begin))
+        parts += read(path, part=Part(begin, end, count_newlines(str(path), 0, begin)))
     assert parts == read(path)
 
 
@@ -82,7 +81,7 @@ NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,29})?([eE][+-]?[0-9]{
 @given(NUMBERS, st.sampled_from(['{"text":"T","n":%s}', '{"text": "T", "meta": {"n": %s}}']))
 def test_any_number_of_a_record_keeps_its_digits(written, record):
     line = (record % written).encode()
-    found = of_object(line, "a.jsonl", 1, RecordReader(SourceConfig(path="a"), "a", 10**6))
+    found = of_object(line, "a.jsonl", 1, Intake(SourceConfig(path="a"), "a", 10**6))
     (value,) = load_metadata(dump_metadata(found.metadata)).values()
     assert Decimal(repr(value) if isinstance(value, float) else value) == Decimal(written)
 

@@ -93,13 +93,13 @@ def test_no_type_costs_more_than_its_own_field(tmp_path_factory, column, name, n
         pq.write_table(pa.table(columns), path)
     except pa.ArrowInvalid:
         reject()  # Parquet knows no seconds: their milliseconds may not fit.
-    reader, found = read_with(path, kind="parquet")
+    intake, found = read_with(path, kind="parquet")
     assert len(found) == rows
     if nested or name not in ("id", "text", "domain"):
         assert [r.id for r in found if isinstance(r, Document)] == [str(n) for n in range(rows)]
         for record, stored in zip(found, column, strict=True):
             value = value_of(stored)
-            lost = [one.field for one in reader.left_out if isinstance(value, Lost)]
+            lost = [one.field for one in intake.left_out if isinstance(value, Lost)]
             assert not lost or name in lost
             if not isinstance(value, Lost | dict | list):
                 assert record.metadata.get(name) == scalar(value)
@@ -190,10 +190,10 @@ def test_a_bad_value_beside_good_ones_of_a_nested_object_is_left_out_alone(tmp_p
         [pa.array([2**60, 0], pa.timestamp("us")), pa.array(["x", "y"])], ["created", "url"]
     )
     pq.write_table(pa.table({"text": ["one", "two"], "metadata": made}), path)
-    reader, (one, two) = read_with(path, kind="parquet")
+    intake, (one, two) = read_with(path, kind="parquet")
     assert one.metadata == {"url": "x"}
     assert two.metadata == {"url": "y", "created": "1970-01-01T00:00:00"}
-    assert [(left.field, left.why) for left in reader.left_out] == [("created", "unreadable")]
+    assert [(left.field, left.why) for left in intake.left_out] == [("created", "unreadable")]
 
 
 def test_an_id_may_be_a_decimal_without_a_fraction(tmp_path):

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from base.errors import RalmError
 from datastore.schema import Document
 from pipelines.config import SourceConfig
-from pipelines.readers.formats import Segment
-from pipelines.readers.reader import RecordReader
-from pipelines.readers.records import Blank, Unreadable
+from pipelines.readers.records import Blank, Intake, Unreadable
+from pipelines.readers.segment import Segment
 from pipelines.readers.tables.delimited import require_text
 from tests.pipelines.readers.flips import COMPRESS, Framed, sizes_cut, words
 from tests.pipelines.readers.reading import read, read_doubting
@@ -129,7 +128,7 @@ def test_a_table_without_a_text_lists_its_columns_and_the_mend(tmp_path):
 
 def test_a_table_that_is_named_itself_is_refused_before_anything_is_read(tmp_path):
     (tmp_path / "a.csv").write_text("title,body\nA,One.\n")
-    intake = RecordReader(SourceConfig(path="a"), "a", 1 << 20)
+    intake = Intake(SourceConfig(path="a"), "a", 1 << 20)
     with pytest.raises(RalmError, match=r"a\.csv: no column is called 'text'"):
         require_text(str(tmp_path / "a.csv"), intake)
     require_text(
@@ -210,16 +209,16 @@ def test_rows_of_data_whose_checksum_is_wrong_are_doubtful(tmp_path):
     wrong = members[1][:-8] + b"\0\0\0\0" + members[1][-4:]
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(b"id,text\n") + members[0] + wrong + members[2])
-    reader = RecordReader(SourceConfig(path="a"), "a", 1 << 20)
-    found = list(reader.read(Segment(str(path), "a.csv.gz", "csv")))
+    intake = Intake(SourceConfig(path="a"), "a", 1 << 20)
+    found = list(Segment(str(path), "a.csv.gz", "csv").records(intake))
     assert len(texts(found)) == 60
-    ((doubtful),) = reader.doubtful
+    ((doubtful),) = intake.doubtful
     assert (doubtful.first, doubtful.last, doubtful.documents) == (42, 80, 20)
     path.write_bytes(gzip.compress("id,text\n1,one\n".encode("utf-16"))[:-8] + bytes(8))
-    reader = RecordReader(SourceConfig(path="a"), "a", 1 << 20)
-    found = list(reader.read(Segment(str(path), "a.csv.gz", "csv")))
+    intake = Intake(SourceConfig(path="a"), "a", 1 << 20)
+    found = list(Segment(str(path), "a.csv.gz", "csv").records(intake))
     assert (texts(found), "damaged" in reasons(found)[0][1]) == (["one"], True)
-    assert [one.documents for one in reader.doubtful] == [1]
+    assert [one.documents for one in intake.doubtful] == [1]
 
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12).filter(

@@ -9,9 +9,8 @@ import pytest
 
 from base.errors import RalmError, Unavailable
 from pipelines.config import SourceConfig
-from pipelines.readers.formats import Segment
-from pipelines.readers.reader import RecordReader
-from pipelines.readers.records import Unreadable
+from pipelines.readers.records import Intake, Unreadable
+from pipelines.readers.segment import Segment
 from pipelines.readers.tables.hub import at_commit, open_hub_dataset, revision_of
 from tests.pipelines.readers.reading import lines
 
@@ -22,8 +21,8 @@ def test_hub_data_sets_stream_their_rows(tmp_path):
     for number in range(2):
         lines(folder / f"train-{number}.jsonl", *({"text": f"text {number} {i}"} for i in range(5)))
     path = f"hf://{folder}"
-    reader = RecordReader(SourceConfig(path=path), str(folder), 1 << 20)
-    found = [d for shard in range(2) for d in reader.read(Segment(path, "set", "hf", shard, shard + 1))]
+    intake = Intake(SourceConfig(path=path), str(folder), 1 << 20)
+    found = [d for shard in range(2) for d in Segment(path, "set", "hf", shard, shard + 1).records(intake)]
     assert [d.text for d in found] == [f"text {n} {i}" for n in range(2) for i in range(5)]
     assert len({d.id for d in found}) == 10
 
@@ -79,8 +78,8 @@ def test_a_hub_data_set_that_cannot_be_had_is_a_sentence():
 
 def rows_of(folder):
     path = f"hf://{folder}"
-    reader = RecordReader(SourceConfig(path=path), "set", 1 << 20)
-    return list(reader.read(Segment(path, "set", "hf", 0, 1)))
+    intake = Intake(SourceConfig(path=path), "set", 1 << 20)
+    return list(Segment(path, "set", "hf", 0, 1).records(intake))
 
 
 def test_a_value_that_the_hubs_library_cannot_make_costs_itself(tmp_path):
@@ -123,10 +122,10 @@ def test_rows_out_of_data_that_turn_out_damaged_are_doubtful(monkeypatch, error)
     monkeypatch.setattr(
         "datasets.load_dataset", lambda *_, **__: datasets.IterableDataset.from_generator(rows)
     )
-    reader = RecordReader(SourceConfig(path="hf://owner/set"), "set", 1 << 20)
-    *found, bad = reader.read(Segment("hf://owner/set", "set", "hf", 0, 1))
+    intake = Intake(SourceConfig(path="hf://owner/set"), "set", 1 << 20)
+    *found, bad = Segment("hf://owner/set", "set", "hf", 0, 1).records(intake)
     assert [one.text for one in found] == [f"text {n}" for n in range(5)]
     assert isinstance(bad, Unreadable)
-    (one,) = reader.doubtful
+    (one,) = intake.doubtful
     assert (one.file, one.first, one.last, one.documents) == ("set/0", 1, 5, 5)
     assert str(error) in one.reason

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from datastore.schema import Document
 from pipelines.readers.records import Skipped, Unreadable
 from tests.pipelines.readers.flips import COMPRESS, Framed, check, sizes_cut, words
-from tests.pipelines.readers.reading import END, HEAD, page, read_doubting
+from tests.pipelines.readers.reading import END, HEAD, Part, page, read_doubting
 from tests.pipelines.readers.reading import read as read_file
 
 
@@ -59,7 +59,7 @@ def test_any_ranges_give_the_pages_of_the_whole_dump(tmp_path_factory, sizes, cu
     streams = [data[a:b] for a, b in pairwise(edges)]
     path.write_bytes(b"".join(map(bz2.compress, streams)) if suffix.endswith("bz2") else data)
     size = path.stat().st_size
-    parts = [read(path, begin=at, end=min(at + split, size)) for at in range(0, size, split)]
+    parts = [read(path, part=Part(at, min(at + split, size))) for at in range(0, size, split)]
     assert ids(record for part in parts for record in part) == [str(n) for n in range(len(sizes))]
     assert parts[0] + [r for part in parts[1:] for r in part] == read(path)
 
@@ -123,7 +123,7 @@ def test_a_dump_is_read_in_memory_for_one_page(tmp_path):
     path = tmp_path / "a.xml.bz2"
     text = "[[File:x]]" + "<!--" + "x" * 500_000 + "-->"
     path.write_bytes(bz2.compress(HEAD + b"".join(page(n, text) for n in range(60)) + END))
-    read(path, begin=0, end=1)
+    read(path, part=Part(0, 1))
     tracemalloc.start()
     assert len(read(path)) == 60
     peak = tracemalloc.get_traced_memory()[1]

@@ -1,5 +1,4 @@
 from pkgutil import resolve_name
-from typing import get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,11 +6,11 @@ import pytest
 
 from base.errors import RalmError
 from datastore.schema import Document
-from pipelines.config import Format
+from pipelines.readers.formats import FILE_FORMATS
 from tests.pipelines.readers.reading import END, HEAD, lines, page, read, record
 
 
-@pytest.mark.parametrize("kind", get_args(Format))
+@pytest.mark.parametrize("kind", FILE_FORMATS)
 def test_what_the_system_cannot_read_stops_the_build_and_marks_nothing(tmp_path, kind):
     with pytest.raises(RalmError, match="cannot be read"):
         read(tmp_path / "gone", kind=kind)
