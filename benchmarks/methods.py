@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.evaluate.metrics import confidence, contains, first_rank
+from pipelines.evaluate.metrics import CONTAINMENT, SUCCESS, confidence, success
 from pipelines.questions import Question, load_questions
 from retriever.local import Retriever
 from retriever.ranking.results import Method, Ranking
@@ -28,11 +28,10 @@ METHODS = (
 )
 
 
-def rank(question: Question, ranking: Ranking) -> int:
-    """Rank of the first hit from a gold document, or, where none is named, that holds an answer."""
-    if question.gold_docs:
-        return first_rank([hit.passage.doc_id in question.gold_docs for hit in ranking.hits])
-    return first_rank([contains(hit.passage.text, question.answers) for hit in ranking.hits])
+def right(question: Question, ranking: Ranking) -> list[bool]:
+    """Whether each hit is from a gold document, or, where none is named, holds an answer."""
+    metric = SUCCESS if question.gold_docs else CONTAINMENT
+    return [metric.right(question, hit.passage) for hit in ranking.hits]
 
 
 def main() -> None:
@@ -53,10 +52,10 @@ def main() -> None:
             started = time.perf_counter()
             rankings = retriever.search(texts, max(DEPTHS), method=method)
             seconds = time.perf_counter() - started
-            ranks = np.array([rank(q, r) for q, r in zip(questions, rankings, strict=True)])
+            rights = [right(q, r) for q, r in zip(questions, rankings, strict=True)]
             cells = []
             for k in DEPTHS:
-                values = ((ranks > 0) & (ranks <= k)).astype(np.float64)
+                values = np.array([success(one[:k]) for one in rights])
                 low, high = confidence(values)
                 cells.append(f"{100 * values.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]")
             weight = f" {method.weight:g}" if method.fusion == "weighted" else ""

@@ -28,8 +28,8 @@ def scaling(
     query_encoder: QueryEncoderPlace = None,
 ) -> None:
     """Draw how retrieval and answers improve as the datastore grows."""
-    from pipelines.evaluate.scaling import Study
-    from pipelines.evaluate.scaling import run as run_study
+    from pipelines.evaluate.scaling import run
+    from pipelines.evaluate.study import Study
     from pipelines.execution.progress import for_terminal
     from pipelines.show import answers, measurements
     from retriever.ranking.results import Method
@@ -56,4 +56,4 @@ def scaling(
         require_reader(reader)
         require_quantization(quantization)
         answers.loading(reader)
-    measurements.curve(run_study(study, for_terminal()), output)
+    measurements.curve(run(study, for_terminal()), output)

@@ -1,82 +1,77 @@
 """The reader's part of a scaling curve: every distinct prompt is answered once."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from datastore.store import Datastore
 from lm.conditioning import DEFAULT_BUDGET, messages, pack
 from lm.reading import Reader, Sampling
-from pipelines.evaluate.metrics import contains, exact_match
-from pipelines.evaluate.scaling import Point, Study, point
+from pipelines.evaluate.curve import Basis, Point, Score
+from pipelines.evaluate.metrics import READER
+from pipelines.evaluate.samples import Sample, Searched, by_share
+from pipelines.evaluate.study import Study
 from pipelines.execution.progress import BuildProgress, Silent, shown
 from pipelines.questions import Question
-from retriever.ranking.results import Ranking
 from serve.answerer import source_of
 
 _BATCH = 8
 _SAMPLING = Sampling(max_tokens=32, stop=("\n",))
 
 
-def reader_points(
-    study: Study,
-    questions: Sequence[Question],
-    rankings: Sequence[Sequence[Ranking]],
-    sizes: Sequence[int],
-    store: Datastore,
-    reader: Reader,
-    progress: BuildProgress,
-) -> tuple[list[Point], list[dict[str, Any]]]:
-    """Exact match and containment of the reader's answers at each fraction, and for the LM alone.
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the reader answers to a question, given what a sample finds for it."""
 
-    Takes the first questions that have answers; also returns each answer, for whoever doubts.
-    """
-    views = study.views
-    asked = [i for i, q in enumerate(questions) if q.answers][: study.reader_questions]
-    prompts = {-1: [_prompt(reader, questions[i], None, study) for i in asked]}
-    for number, ranking in enumerate(rankings):
-        prompts[number] = [_prompt(reader, questions[i], ranking[i], study) for i in asked]
-    answers = answer_once(reader, [prompt for several in prompts.values() for prompt in several], progress)
+    question: Question
+    sample: Sample
+    text: str
 
-    points: list[Point] = []
-    for fraction in (0.0, *study.fractions):
-        mine = [n for n, view in enumerate(views) if view.fraction == fraction] or [-1]
-        size = round(float(np.mean([sizes[n] for n in mine]))) if fraction else 0
-        for metric, score in (
-            ("reader exact match", exact_match),
-            ("reader containment", contains),
-        ):
+    def to_json(self) -> dict[str, object]:
+        """For whoever doubts a score."""
+        return {
+            "id": self.question.id,
+            "question": self.question.text,
+            "answers": self.question.answers,
+            "fraction": self.sample.fraction,
+            "seed": self.sample.seed,
+            "answer": self.text,
+        }
+
+
+def read(study: Study, samples: Sequence[Sample], reader: Reader, progress: BuildProgress) -> list[Reply]:
+    """Have the first questions that have answers answered by the LM alone, and from each sample."""
+    alone = Sample.alone([one.question for one in samples[0].searched])
+    asked = [
+        (one, sample, _prompt(reader, one, study.reader_passages))
+        for sample in (alone, *samples)
+        for one in sample.of(lambda question: question.answers, study.reader_questions).searched
+    ]
+    answers = answer_once(reader, [prompt for _, _, prompt in asked], progress)
+    return [Reply(one.question, sample, answers[prompt]) for one, sample, prompt in asked]
+
+
+def reader_points(replies: Sequence[Reply], passages: int, basis: Basis) -> list[Point]:
+    """How good the answers are that the LM gives alone, and with so many passages of each share."""
+    samples = {reply.sample.view: reply.sample for reply in replies}
+    points = []
+    for share, some in by_share(list(samples.values())):
+        read_there = [[reply for reply in replies if reply.sample.view == one.view] for one in some]
+        for metric in READER:
             values = np.array(
                 [
-                    [
-                        float(score(answers[prompt], questions[i].answers))
-                        for i, prompt in zip(asked, prompts[n], strict=True)
-                    ]
-                    for n in mine
+                    [float(metric.score(one.text, one.question.answers)) for one in of_one]
+                    for of_one in read_there
                 ]
             )
-            k = study.reader_passages if fraction else 0
-            points.append(point(study, store, metric, k, fraction, values, size, 0, reader.bytes))
-    log = [
-        {
-            "id": questions[i].id,
-            "question": questions[i].text,
-            "answers": questions[i].answers,
-            "fraction": views[n].fraction if n >= 0 else 0.0,
-            "seed": views[n].seed if n >= 0 else 0,
-            "answer": answers[prompt],
-        }
-        for n, several in prompts.items()
-        for i, prompt in zip(asked, several, strict=True)
-    ]
-    return points, log
+            points.append(Point(metric, passages if share.fraction else 0, share, Score.of(values), 0, basis))
+    return points
 
 
-def _prompt(reader: Reader, question: Question, ranking: Ranking | None, study: Study) -> str:
-    hits = ranking.hits[: study.reader_passages] if ranking else ()
+def _prompt(reader: Reader, searched: Searched, passages: int) -> str:
+    hits = searched.ranking.hits[:passages]
     packed = pack([source_of(hit) for hit in hits], reader.count_tokens, DEFAULT_BUDGET)
-    return reader.prompt(messages(question.text, packed))
+    return reader.prompt(messages(searched.question.text, packed))
 
 
 def answer_once(

@@ -1,15 +1,24 @@
-"""Scores of answers and rankings, and how sure they are."""
+"""What a study scores by, and how sure a score is.
+
+A metric is an entry of RETRIEVAL or READER: table, plot, report and files follow from it.
+"""
 
 import re
 import string
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datastore.schema import Passage
+from pipelines.questions import Question
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation + "’‘“”")
 _RESAMPLES = 1000
+_OF_QUESTIONS = "% of questions"
 
 
 def normalize(text: str) -> str:
@@ -41,6 +50,83 @@ def confidence(values: NDArray[np.float64], seed: int = 0) -> tuple[float, float
     return float(low), float(high)
 
 
-def first_rank(matches: Sequence[bool]) -> int:
-    """The rank, from 1, of the first match; 0 if there is none."""
-    return next((rank for rank, match in enumerate(matches, 1) if match), 0)
+@dataclass(frozen=True, slots=True)
+class RetrievalMetric:
+    """A score, 0 to 1, of the first k passages that are found for a question, for each k of `depths`.
+
+    It is taken over the questions that have what it `needs`. `right` says whether a passage is right; `score`
+    makes a number of that, best passage first. `unit` is what the plot says of a hundred times its mean.
+    """
+
+    name: str
+    needs: Callable[[Question], Collection[str]]
+    right: Callable[[Question, Passage], bool]
+    score: Callable[[Sequence[bool]], float]
+    depths: tuple[int, ...] = (1, 5, 20)
+    unit: str = _OF_QUESTIONS
+
+    # Above its panel of the plot.
+    title: ClassVar[str] = "What the passages hold"
+
+    def heading(self, k: int) -> str:
+        """Its name in a table, as success@5."""
+        return f"{self.name}@{k}"
+
+    def label(self, k: int) -> str:
+        """Its name in its panel of the plot."""
+        return self.heading(k)
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderMetric:
+    """A score, 0 to 1, of a reader's answer by those expected; k is how many passages the reader saw."""
+
+    of_answers: str
+    score: Callable[[str, Collection[str]], float]
+    unit: str = _OF_QUESTIONS
+
+    title: ClassVar[str] = "What the reader answers"
+
+    @property
+    def name(self) -> str:
+        """Its name among those of other metrics."""
+        return f"reader {self.of_answers}"
+
+    def heading(self, k: int) -> str:
+        """Its name in a table: the same for every k."""
+        return self.name
+
+    def label(self, k: int) -> str:
+        """Its name in its panel of the plot."""
+        return self.of_answers
+
+
+Metric = RetrievalMetric | ReaderMetric
+
+
+def success(right: Sequence[bool]) -> float:
+    """Whether one of the passages is right. Its mean is success@k, which many papers call recall@k."""
+    return float(any(right))
+
+
+def _gold(question: Question) -> frozenset[str]:
+    return question.gold_docs
+
+
+def _answers(question: Question) -> tuple[str, ...]:
+    return question.answers
+
+
+def _is_gold(question: Question, passage: Passage) -> bool:
+    return passage.doc_id in question.gold_docs
+
+
+def _holds_answer(question: Question, passage: Passage) -> bool:
+    return contains(passage.text, question.answers)
+
+
+SUCCESS = RetrievalMetric("success", _gold, _is_gold, success)
+CONTAINMENT = RetrievalMetric("containment", _answers, _holds_answer, success)
+# In the order of tables and plots.
+RETRIEVAL = (SUCCESS, CONTAINMENT)
+READER = (ReaderMetric("exact match", exact_match), ReaderMetric("containment", contains))

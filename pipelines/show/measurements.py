@@ -11,7 +11,7 @@ from base.amounts import amount
 from pipelines.show.terminal import console
 
 if TYPE_CHECKING:
-    from pipelines.evaluate.scaling import Curve
+    from pipelines.evaluate.curve import Curve
     from retriever.ranking.card import Card
 
 

@@ -4,7 +4,7 @@ from tests.corpus import questions, write_lines
 
 
 def test_a_curve_from_the_command_line(tmp_path, store, ralm, monkeypatch):
-    monkeypatch.setattr("pipelines.evaluate.scaling._TOGETHER", 5)
+    monkeypatch.setattr("pipelines.evaluate.samples._TOGETHER", 5)
     monkeypatch.setattr("pipelines.execution.progress._LINE_SECONDS", 0.0)
     asked = write_lines(tmp_path / "q.jsonl", questions())
     code, out, err = ralm(
@@ -25,5 +25,5 @@ def test_a_curve_from_the_command_line(tmp_path, store, ralm, monkeypatch):
     assert re.search(r"search  8 questions\n +search  5 questions of 8 questions, .* left\n", err)
     assert "search  done in" in err
     assert "embeddings alone (dense)" in err
-    assert out.split()[:5] == ["Scaling", "fraction", "passages", "recall", "@1"]
+    assert out.split()[:5] == ["Scaling", "fraction", "passages", "success", "@1"]
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"results.parquet", "report.md", "scaling.png"}

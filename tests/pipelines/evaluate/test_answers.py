@@ -5,7 +5,9 @@ import orjson
 from lm.reading import Completion
 from lm.weights import DEFAULT_READER
 from pipelines.evaluate.answers import answer_once
-from pipelines.evaluate.scaling import Study, run
+from pipelines.evaluate.metrics import ReaderMetric
+from pipelines.evaluate.scaling import run
+from pipelines.evaluate.study import Study
 from pipelines.execution.progress import Silent
 from tests.corpus import questions, write_lines
 
@@ -49,12 +51,14 @@ def test_a_reader_is_scored_with_the_store_and_alone(tmp_path, store):
     path = write_lines(tmp_path / "q.jsonl", questions())
     study = Study(store=store, questions=path, output=tmp_path / "out", fractions=(0.2, 1.0), seeds=1)
     curve = run(dataclasses.replace(study, reader=DEFAULT_READER, reader_questions=6))
-    points = {(p.metric, p.fraction): p for p in curve.points if p.metric.startswith("reader")}
+    points = {
+        (p.metric.name, p.share.fraction): p for p in curve.points if isinstance(p.metric, ReaderMetric)
+    }
     assert {fraction for _, fraction in points} == {0.0, 0.2, 1.0}
     found = points["reader containment", 1.0]
-    assert found.value > points["reader containment", 0.0].value
-    assert (found.n, found.reader, found.quantization) == (6, DEFAULT_READER, "int8")
-    assert found.reader_bytes > 1e8
+    assert found.score.value > points["reader containment", 0.0].score.value
+    assert (found.score.n, found.basis.reader, found.basis.quantization) == (6, DEFAULT_READER, "int8")
+    assert found.basis.reader_bytes > 1e8
     lines = [orjson.loads(line) for line in (study.output / "answers.jsonl").read_bytes().splitlines()]
     assert len(lines) == 18
     assert "LM alone" in (study.output / "report.md").read_text()

@@ -3,7 +3,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.evaluate.metrics import confidence, contains, exact_match, first_rank, normalize
+from datastore.schema import Passage
+from pipelines.evaluate.metrics import (
+    CONTAINMENT,
+    READER,
+    RETRIEVAL,
+    SUCCESS,
+    confidence,
+    contains,
+    exact_match,
+    normalize,
+    success,
+)
+from pipelines.questions import Question
 
 
 @pytest.mark.parametrize(
@@ -40,6 +52,26 @@ def test_the_interval_covers_the_mean_and_shrinks_with_n():
     assert all(np.isnan(confidence(np.array([]))))
 
 
-def test_ranks_count_from_one():
-    assert first_rank([False, True, True]) == 2
-    assert first_rank([False]) == first_rank([]) == 0
+@given(st.lists(st.booleans()), st.integers(0, 20))
+def test_the_first_k_succeed_from_the_rank_of_the_first_that_is_right(right, k):
+    rank = right.index(True) + 1 if True in right else None
+    assert success(right[:k]) == (rank is not None and rank <= k)
+
+
+def test_a_passage_is_right_by_its_document_or_by_what_it_holds():
+    question = Question("q", "Where?", ("Paris",), frozenset({"gold"}))
+    gold, holds = (
+        Passage(text, "", id, 0, 0) for id, text in (("gold", "It is here."), ("other", "It is in Paris."))
+    )
+    assert [SUCCESS.right(question, one) for one in (gold, holds)] == [True, False]
+    assert [CONTAINMENT.right(question, one) for one in (gold, holds)] == [False, True]
+    assert SUCCESS.needs(question)
+    assert not SUCCESS.needs(Question("q", "Where?", ("Paris",), frozenset()))
+    assert not CONTAINMENT.needs(Question("q", "Where?", (), frozenset({"gold"})))
+
+
+def test_no_two_metrics_share_a_column():
+    headings = [one.heading(k) for one in RETRIEVAL for k in one.depths] + [one.heading(3) for one in READER]
+    assert headings[:3] == ["success@1", "success@5", "success@20"]
+    assert headings[-2:] == ["reader exact match", "reader containment"]
+    assert len(set(headings)) == len(headings)

@@ -1,19 +1,23 @@
 import io
 
-from pipelines.evaluate.report import markdown, plot
-from pipelines.evaluate.scaling import Curve, Point, Study
+import pyarrow.parquet as pq
+
+from pipelines.evaluate.curve import Basis, Curve, Point, Score, Share
+from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS, ReaderMetric
+from pipelines.evaluate.report import markdown, plot, write
+from pipelines.evaluate.study import Study
 
 
 def point(metric, k, fraction, value):
-    return Point(
-        metric, k, fraction, 3, int(1000 * fraction), value, value - 0.05, value + 0.05, 40, 0,
-        "hash", "encoder", "dense", "reader" if metric.startswith("reader") else "", "int8", 163_000_000,
-    )  # fmt: skip
+    reader = "reader" if isinstance(metric, ReaderMetric) else ""
+    share = Share(fraction, 3, int(1000 * fraction))
+    score = Score(value, value - 0.05, value + 0.05, 40)
+    return Point(metric, k, share, score, 0, Basis("hash", "encoder", "dense", reader, "int8", 163_000_000))
 
 
 def curve(tmp_path):
-    points = [point("containment", k, f, 0.1 * k * f) for k in (1, 5) for f in (0.1, 1.0)]
-    points += [point("reader containment", 3, f, 0.2 + 0.3 * f) for f in (0.0, 0.1, 1.0)]
+    points = [point(CONTAINMENT, k, f, 0.1 * k * f) for k in (1, 5) for f in (0.1, 1.0)]
+    points += [point(READER[1], 3, f, 0.2 + 0.3 * f) for f in (0.0, 0.1, 1.0)]
     return Curve(Study(tmp_path, tmp_path / "questions.jsonl", tmp_path), tuple(points))
 
 
@@ -37,3 +41,14 @@ def test_the_plot_has_a_panel_for_passages_and_one_for_the_reader(tmp_path, monk
     assert [line.get_label() for line in retrieval.lines] == ["containment@1", "containment@5"]
     assert [line.get_label() for line in reader.lines] == ["containment", "containment, LM alone"]
     assert list(reader.lines[1].get_ydata()) == [20.0, 20.0]
+    assert {axes.get_ylabel() for axes in drawn[0].axes} == {"% of questions (shaded: 95% interval)"}
+
+
+def test_gold_documents_among_the_first_k_are_success_at_k_wherever_they_are_named(tmp_path):
+    points = tuple(point(SUCCESS, k, 1.0, 0.5) for k in (1, 5))
+    found = Curve(Study(tmp_path, tmp_path / "questions.jsonl", tmp_path / "out"), points)
+    write(found, ())
+    assert "| success@1 | success@5 |" in (tmp_path / "out" / "report.md").read_text()
+    table = pq.read_table(tmp_path / "out" / "results.parquet")
+    assert table.column("metric").to_pylist() == ["success", "success"]
+    assert table.column("k").to_pylist() == [1, 5]

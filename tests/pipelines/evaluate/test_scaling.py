@@ -5,13 +5,15 @@ import pytest
 from base.errors import RalmError
 from datastore.store import Datastore
 from datastore.view import View
-from pipelines.evaluate.metrics import contains
-from pipelines.evaluate.scaling import Study, exhaustive, run, view_size
+from pipelines.evaluate.curve import Basis
+from pipelines.evaluate.metrics import ReaderMetric, contains
+from pipelines.evaluate.samples import view_size
+from pipelines.evaluate.scaling import run
+from pipelines.evaluate.study import Study
 from pipelines.execution.progress import Silent
 from pipelines.questions import load_questions
 from retriever.local import Retriever
-from retriever.ranking.results import Method, Setting
-from tests.conftest import build_store
+from retriever.ranking.results import Method
 from tests.corpus import questions, write_lines
 
 
@@ -25,7 +27,7 @@ def test_every_point_is_what_searching_its_view_gives(study):
     """The curve from one search against a search of its own for each view, scored by hand."""
     curve = run(study)
     retriever, asked = Retriever.open(study.store), load_questions(study.questions)
-    for metric, k in (("recall", 5), ("containment", 1)):
+    for metric, k in (("success", 5), ("containment", 1)):
         for fraction in study.fractions:
             values = []
             for view in (v for v in study.views if v.fraction == fraction):
@@ -34,22 +36,23 @@ def test_every_point_is_what_searching_its_view_gives(study):
                     hits = [h.passage for h in ranking.hits]
                     gold = any(p.doc_id in q.gold_docs for p in hits)
                     values.append(
-                        gold if metric == "recall" else any(contains(p.text, q.answers) for p in hits)
+                        gold if metric == "success" else any(contains(p.text, q.answers) for p in hits)
                     )
-            (point,) = [p for p in curve.points if (p.metric, p.k, p.fraction) == (metric, k, fraction)]
-            assert point.value == pytest.approx(np.mean(values))
-            assert point.n == len(asked)
-            assert point.low <= point.value <= point.high
+            (point,) = [
+                p for p in curve.points if (p.metric.name, p.k, p.share.fraction) == (metric, k, fraction)
+            ]
+            assert point.score.value == pytest.approx(np.mean(values))
+            assert point.score.n == len(asked)
+            assert point.score.low <= point.score.value <= point.score.high
 
 
 def test_each_figure_says_what_it_depends_on(study):
     curve = run(study)
     manifest = Datastore.open(study.store).manifest
     for point in curve.points:
-        assert point.manifest == manifest.hash
-        assert point.encoder == "all-MiniLM-L6-v2"
-        assert point.passages == manifest.rows or point.fraction < 1
-        assert point.seeds == (2 if point.fraction < 1 else 1)
+        assert point.basis == Basis(manifest.hash, "all-MiniLM-L6-v2", "dense")
+        assert point.share.passages == manifest.rows or point.share.fraction < 1
+        assert point.share.seeds == (2 if point.share.fraction < 1 else 1)
     table = pq.read_table(study.output / "results.parquet")
     assert table.num_rows == len(curve.points)
     assert (study.output / "scaling.png").read_bytes().startswith(b"\x89PNG")
@@ -57,8 +60,8 @@ def test_each_figure_says_what_it_depends_on(study):
 
 
 def test_more_of_the_store_holds_more_answers(study):
-    points = {(p.metric, p.k, p.fraction): p.value for p in run(study).points}
-    assert points["recall", 5, 1.0] > points["recall", 5, 0.3]
+    points = {(p.heading, p.share.fraction): p.score.value for p in run(study).points}
+    assert points["success@5", 1.0] > points["success@5", 0.3]
 
 
 def test_a_view_too_small_is_said(study, store):
@@ -67,8 +70,8 @@ def test_a_view_too_small_is_said(study, store):
     curve = run(dataclasses.replace(study, fractions=(0.1,), seeds=1))
     size = view_size(Datastore.open(store), View(0.1, 0))
     assert size < 20
-    (point,) = [p for p in curve.points if p.metric == "recall" and p.k == 20]
-    assert point.short == point.n
+    (point,) = [p for p in curve.points if p.heading == "success@20"]
+    assert point.short == point.score.n
     assert "fewer than k passages" in (study.output / "report.md").read_text()
 
 
@@ -83,7 +86,7 @@ def test_wrong_studies_are_sentences(study):
 
 def test_a_study_of_many_questions_is_that_of_them_all(study, monkeypatch):
     whole = run(study)
-    monkeypatch.setattr("pipelines.evaluate.scaling._TOGETHER", 3)
+    monkeypatch.setattr("pipelines.evaluate.samples._TOGETHER", 3)
     assert run(study).points == whole.points
 
 
@@ -93,14 +96,6 @@ def test_a_reader_that_there_is_not_is_said_before_the_search(study, monkeypatch
     monkeypatch.setattr(Retriever, "search_many", lambda *_, **__: pytest.fail("searched"))
     with pytest.raises(RalmError, match="no reader 'no/such'"):
         run(dataclasses.replace(study, reader="no/such"))
-
-
-def test_a_study_probes_all_lists(tmp_path, corpus, monkeypatch):
-    """Some of the lists find less of a sample than of the whole: that would pass for a gain of the whole."""
-    build_store(tmp_path / "s", corpus, index_key="IVF4,SQ8")
-    retriever = Retriever.open(tmp_path / "s")
-    monkeypatch.setattr(retriever, "setting", lambda _: Setting(1, 7))
-    assert exhaustive(retriever) == Setting(4, 7)
 
 
 class Told(Silent):
@@ -140,9 +135,9 @@ def test_a_question_that_the_encoder_does_not_know_finds_nothing_and_costs_no_ot
     write_lines(study.questions, [*asked[:place], THAI, *asked[place:]])
     curve = run(dataclasses.replace(study, output=study.output / "again"), told)
     for before, after in zip(whole.points, curve.points, strict=True):
-        assert after.n == before.n + 1
-        assert after.value == pytest.approx(before.value * before.n / after.n)
-        assert after.short == before.short + after.seeds
+        assert after.score.n == before.score.n + 1
+        assert after.score.value == pytest.approx(before.score.value * before.score.n / after.score.n)
+        assert after.short == before.short + after.share.seeds
     said = {
         "dense": "holds nothing that the encoder all-MiniLM-L6-v2 knows: counts as found nothing",
         "bm25": "found no passage in any share of the store",
@@ -169,4 +164,4 @@ def test_a_reader_is_asked_a_question_that_finds_nothing_without_passages(study,
     monkeypatch.setattr("pipelines.evaluate.scaling._reader", lambda _: reader)
     write_lines(study.questions, [questions()[0], THAI])
     curve = run(dataclasses.replace(study, fractions=(1.0,), reader="any"))
-    assert {p.n for p in curve.points if p.metric.startswith("reader")} == {2}
+    assert {p.score.n for p in curve.points if isinstance(p.metric, ReaderMetric)} == {2}

@@ -3,9 +3,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipelines.evaluate.scaling import Curve, Point, Study
+from pipelines.evaluate.curve import Basis, Curve, Point, Score, Share
+from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS
+from pipelines.evaluate.study import Study
 from pipelines.show.measurements import card, curve
 from retriever.ranking.card import Card, Rung
+
+SCORE, BASIS = Score(0.9, 0.85, 0.95, 20), Basis("hash", "given", "dense")
 
 
 def test_a_setting_that_is_slower_and_finds_no_more_is_not_shown(capsys):
@@ -28,10 +32,10 @@ def test_a_setting_that_is_slower_and_finds_no_more_is_not_shown(capsys):
 
 def test_an_interval_stands_under_its_value(capsys):
     study = Study(Path("store"), Path("questions.jsonl"), Path("out"))
-    point = Point("recall", 10, 1.0, 1, 40, 0.9, 0.85, 0.95, 20, 0, "hash", "given", "dense", "", "", 0)
+    point = Point(SUCCESS, 10, Share(1.0, 1, 40), SCORE, 0, BASIS)
     curve(Curve(study, (point,)), Path("[out]"))
     _, heading, values, interval, _ = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["fraction", "passages", "recall", "@10"]
+    assert heading.split() == ["fraction", "passages", "success", "@10"]
     assert values.split() == ["1", "40", "90.0"]
     assert interval.split() == ["[85.0–95.0]"]
 
@@ -39,10 +43,8 @@ def test_an_interval_stands_under_its_value(capsys):
 def test_many_metrics_fit_a_terminal_with_whole_headings(capsys, monkeypatch):
     monkeypatch.setattr("pipelines.show.measurements.console", Console(width=80))
     study = Study(Path("store"), Path("questions.jsonl"), Path("out"))
-    metrics = [("containment", k) for k in (1, 5, 20)] + [
-        (f"reader_{m}", 0) for m in ("containment", "exact")
-    ]
-    rest = 1.0, 1, 140_821, 0.9, 0.85, 0.95, 20, 0, "hash", "given", "dense", "", "", 0
+    metrics = [*((CONTAINMENT, k) for k in (1, 5, 20)), *((metric, 0) for metric in READER)]
+    rest = Share(1.0, 1, 140_821), SCORE, 0, BASIS
     curve(Curve(study, tuple(Point(metric, k, *rest) for metric, k in metrics)), Path("out"))
     out = capsys.readouterr().out
     assert "…" not in out
@@ -54,10 +56,10 @@ def test_many_metrics_fit_a_terminal_with_whole_headings(capsys, monkeypatch):
 def test_more_metrics_than_fit_are_several_tables_with_whole_numbers(capsys, monkeypatch, width):
     monkeypatch.setattr("pipelines.show.measurements.console", Console(width=width))
     study = Study(Path("store"), Path("questions.jsonl"), Path("out"))
-    metrics = [(metric, k) for metric in ("recall", "containment") for k in (1, 5, 20)]
-    metrics += [("reader containment", 3), ("reader exact match", 3)]
-    rest = 1_234_567_890, 0.9, 0.85, 0.95, 20, 0, "hash", "given", "dense", "", "", 0
-    points = tuple(Point(metric, k, share, 1, *rest) for share in (0.01, 1.0) for metric, k in metrics)
+    metrics = [(metric, k) for metric in (SUCCESS, CONTAINMENT) for k in (1, 5, 20)]
+    metrics += [(metric, 3) for metric in READER]
+    shares = [Share(fraction, 1, 1_234_567_890) for fraction in (0.01, 1.0)]
+    points = tuple(Point(metric, k, share, SCORE, 0, BASIS) for share in shares for metric, k in metrics)
     curve(Curve(study, points), Path("out"))
     *lines, _ = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width

@@ -1,0 +1,116 @@
+"""What a study has measured: points, each with all that it depends on, and the tables of them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.evaluate.metrics import Metric, confidence
+from pipelines.evaluate.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of the store: so many samples of one fraction, of so many passages on average.
+
+    Fraction 0 is the LM alone.
+    """
+
+    fraction: float
+    seeds: int
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A mean over n questions (and over seeds), with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> "Score":
+        """The mean of per-question values [seeds, questions]."""
+        per_question = values.mean(axis=0)
+        return cls(float(per_question.mean()), *confidence(per_question), len(per_question))
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What figures rest on: the store's manifest, encoder and method of search, and what reads."""
+
+    manifest: str
+    encoder: str
+    method: str
+    reader: str = ""
+    quantization: str = ""
+    reader_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One figure of the curve and all that it depends on.
+
+    `k` is the depth of a retrieval metric, or the passages a reader saw. `short` counts the (question, seed)
+    pairs whose search found fewer than k passages.
+    """
+
+    metric: Metric
+    k: int
+    share: Share
+    score: Score
+    short: int
+    basis: Basis
+
+    @property
+    def heading(self) -> str:
+        """Its column in a table."""
+        return self.metric.heading(self.k)
+
+    def to_row(self) -> dict[str, object]:
+        """Its row in a table file: names and values."""
+        return {
+            "metric": self.metric.name,
+            "k": self.k,
+            **asdict(self.share),
+            **asdict(self.score),
+            "short": self.short,
+            **asdict(self.basis),
+        }
+
+
+@dataclass(frozen=True)
+class Curve:
+    """All points of a study, and what was asked; `notes` say which questions were not."""
+
+    study: Study
+    points: tuple[Point, ...]
+    notes: tuple[str, ...] = ()
+
+    def columns(self) -> list[str]:
+        """Headings for people: fraction, passages, then one a metric."""
+        return ["fraction", "passages", *dict.fromkeys(p.heading for p in self.points)]
+
+    def rows_for_people(self) -> list[list[str]]:
+        """A row for each fraction, values in per cent with their interval."""
+        names = self.columns()[2:]
+        rows = []
+        for fraction in sorted({p.share.fraction for p in self.points}):
+            mine = {p.heading: p for p in self.points if p.share.fraction == fraction}
+            passages = max(p.share.passages for p in mine.values())
+            cells = [_cell(mine[name].score) if name in mine else "" for name in names]
+            rows.append([f"{fraction:g}" if fraction else "LM alone", f"{passages:,}", *cells])
+        return rows
+
+
+def _cell(score: Score) -> str:
+    return f"{100 * score.value:.1f} [{100 * score.low:.1f}, {100 * score.high:.1f}]"
+
+
+def as_columns(points: Sequence[Point]) -> dict[str, list[object]]:
+    """Points as columns, for a table file."""
+    rows = [point.to_row() for point in points]
+    return {name: [row[name] for row in rows] for name in rows[0]}

@@ -1,0 +1,36 @@
+"""What is to be measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from datastore.view import View
+from lm.weights import DEFAULT_QUANTIZATION
+from retriever.ranking.results import DENSE, Method
+
+
+@dataclass(frozen=True)
+class Study:
+    """What to measure; `encoder` and `query_encoder` are where the store's own lie, if they have moved."""
+
+    store: Path
+    questions: Path
+    output: Path
+    fractions: tuple[float, ...] = (0.01, 0.1, 1.0)
+    seeds: int = 3
+    reader: str | None = None
+    quantization: str = DEFAULT_QUANTIZATION
+    reader_questions: int = 100
+    reader_passages: int = 3
+    limit: int | None = None
+    method: Method = DENSE
+    encoder: str | None = None
+    query_encoder: str | None = None
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """One view for the whole store, and one for each seed of a smaller fraction."""
+        return tuple(
+            View(fraction, seed)
+            for fraction in self.fractions
+            for seed in range(self.seeds if fraction < 1 else 1)
+        )

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from pipelines.evaluate.curve import Basis, Curve, Point, Score, Share, as_columns
+from pipelines.evaluate.metrics import READER, SUCCESS, confidence
+from pipelines.evaluate.study import Study
+
+BASIS = Basis("hash", "encoder", "dense")
+
+
+def test_a_score_is_the_mean_over_questions_and_seeds():
+    values = np.array([[1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0]])
+    score = Score.of(values)
+    assert (score.value, score.n) == (0.625, 4)
+    assert (score.low, score.high) == confidence(np.array([1.0, 0.5, 0.0, 1.0]))
+
+
+def test_a_table_file_has_a_row_a_point_and_a_column_for_all_it_depends_on():
+    points = [Point(SUCCESS, k, Share(0.1, 3, 100), Score(0.5, 0.4, 0.6, 40), 2, BASIS) for k in (1, 5)]
+    columns = as_columns(points)
+    assert list(columns) == [
+        *("metric", "k", "fraction", "seeds", "passages", "value", "low", "high", "n", "short"),
+        *("manifest", "encoder", "method", "reader", "quantization", "reader_bytes"),
+    ]
+    assert columns["metric"] == ["success", "success"]
+    assert columns["k"] == [1, 5]
+    assert columns["reader_bytes"] == [0, 0]
+
+
+def test_rows_for_people_leave_out_what_was_not_measured(tmp_path):
+    score = Score(0.5, 0.4, 0.6, 40)
+    points = (
+        Point(SUCCESS, 5, Share(1.0, 1, 1000), score, 0, BASIS),
+        Point(READER[0], 0, Share(0.0, 1, 0), score, 0, BASIS),
+    )
+    curve = Curve(Study(tmp_path, tmp_path, tmp_path), points)
+    assert curve.columns() == ["fraction", "passages", "success@5", "reader exact match"]
+    assert curve.rows_for_people() == [
+        ["LM alone", "0", "", "50.0 [40.0, 60.0]"],
+        ["1", "1,000", "50.0 [40.0, 60.0]", ""],
+    ]
+
+
+@pytest.mark.parametrize("k", [0, 3])
+def test_a_reader_has_one_column_however_many_passages_it_saw(k):
+    assert Point(READER[0], k, Share(1.0, 1, 9), Score(0, 0, 0, 1), 0, BASIS).heading == "reader exact match"
