@@ -23,6 +23,17 @@ def require_options(words: tuple[str, ...]) -> None:
 
 def options() -> set[str]:
     """The options of all commands together."""
-    root = typer.main.get_command(app)
-    leaves = [leaf for one in root.commands.values() for leaf in getattr(one, "commands", {"": one}).values()]
-    return {name for leaf in leaves for parameter in leaf.params for name in parameter.opts}
+    return {name for leaf in _leaves().values() for one in leaf.params for name in one.opts}
+
+
+def names() -> list[str]:
+    """The commands, with the group that one is in before it."""
+    return list(_leaves())
+
+
+def _leaves() -> dict[str, typer.core.TyperCommand]:
+    found = {}
+    for name, one in typer.main.get_command(app).commands.items():
+        inner = getattr(one, "commands", None)
+        found |= {f"{name} {leaf}": it for leaf, it in inner.items()} if inner else {name: one}
+    return found

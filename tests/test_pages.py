@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from pipelines.config import BuildConfig, SourceConfig
+from pipelines.evaluate.metrics import READER, RETRIEVAL
 from pipelines.filters.rule import Rule
 from serve.schemas import SearchReply, SearchRequest
-from tests.commands import options, require_options
-from tests.markdown import DOCUMENTS, ROOT, anchors, blocks, codes, links, named
+from tests.commands import names, options, require_options
+from tests.markdown import DOCUMENTS, PAGES, ROOT, anchors, blocks, codes, links, named
 
 ROOMS = ("base", "datastore", "retriever", "lm", "serve", "pipelines")
 # Flags of other programs.
@@ -77,7 +78,7 @@ def test_every_path_of_code_is_there(page):
 def fields_of(page: str) -> set[str]:
     """What stands in backticks in the first column of a page's tables."""
     rows = re.findall(r"^\| (`[^|]+) \|", (ROOT / "docs" / page).read_text(), re.MULTILINE)
-    return {name for row in rows for name in re.findall(r"`([\w/. ]+)`", row)}
+    return {name for row in rows for name in re.findall(r"`([\w/@. ]+)`", row)}
 
 
 def test_every_setting_filter_and_field_stands_in_a_table():
@@ -86,6 +87,16 @@ def test_every_setting_filter_and_field_stands_in_a_table():
     assert building - fields_of("building.md") == set()
     replied = {*SearchReply.model_fields, "hits", "exhausted", "shortfall", "missing"}
     assert {*SearchRequest.model_fields, *replied} - fields_of("api.md") == set()
+
+
+def test_every_metric_stands_in_its_table():
+    headings = [f"{metric.name}@k" for metric in RETRIEVAL] + [metric.name for metric in READER]
+    assert set(headings) - fields_of("measuring.md") == set()
+
+
+def test_every_command_stands_on_some_page():
+    text = "\n".join(page.read_text() for page in PAGES)
+    assert [name for name in names() if not re.search(rf"\bralm {name}\b", text)] == []
 
 
 def _leaves(kind: type[Rule]) -> Iterator[type[Rule]]:
