@@ -1,7 +1,7 @@
 """Vectors to codes on a device: training an index's lists and words, encoding as matrix products in PyTorch.
 
 The codes are the bytes that FAISS's `sa_encode` gives. FAISS's own GPU index encodes far more slowly
-(benchmarks/index_gpu.py), and straight into its lists, of which no shard's file could be made.
+(benchmarks/gpu/index.py), and straight into its lists, of which no shard's file could be made.
 """
 
 import math

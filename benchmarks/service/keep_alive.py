@@ -1,7 +1,9 @@
 """Requests a second over one kept connection: the socket that the server listens on beside a plain one.
 
-Run: `python benchmarks/keep_alive.py`. An application that replies at once, by uvicorn, asked by a client
-that keeps its connection: what is measured is the way of a request and its reply.
+    python benchmarks/service/keep_alive.py
+
+An application that replies at once, by uvicorn, asked by a client that keeps its connection: what is measured
+is the way of a request and its reply.
 """
 
 import argparse

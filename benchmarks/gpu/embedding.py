@@ -1,6 +1,6 @@
 """Text in, vectors on disk, on a GPU: our build's stages beside SentenceTransformer.encode, in one run.
 
-    python benchmarks/embedding_gpu.py SOURCE... [--workers 16] [--device cuda] [--base] [--split-mib 2]
+    python benchmarks/gpu/embedding.py SOURCE... [--workers 16] [--device cuda] [--base] [--split-mib 2]
                                        [--executor ray]
 
 Ours reads, filters, compares, cuts and embeds the sources as a build does, in worker processes and on the

@@ -1,9 +1,10 @@
 """Searching and reading on an idle machine and on a busy one: threads as the library takes them, and as told.
 
-Run on a machine without other jobs: `python benchmarks/threads.py STORE`. A process each searches and reads
-with threads as the library chooses them, with one (OMP_NUM_THREADS=1), and with one a core that wait as
-OpenMP does by itself, which is what PyTorch and FAISS take. They take turns, first alone, then beside as many
-busy loops as there are cores, which this script starts and ends.
+    python benchmarks/service/threads.py STORE                  (on a machine without other jobs)
+
+A process each searches and reads with threads as the library chooses them, with one (OMP_NUM_THREADS=1), and
+with one a core that wait as OpenMP does by itself, which is what PyTorch and FAISS take. They take turns,
+alone, then beside as many busy loops as there are cores, which this script starts and ends.
 """
 
 import argparse
