@@ -9,6 +9,7 @@ import pytest
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.evaluate.metrics import READER, RETRIEVAL
 from pipelines.filters.rule import Rule
+from pipelines.readers.formats import FILE_FORMATS
 from serve.schemas import SearchReply, SearchRequest
 from tests.commands import names, options, require_options
 from tests.markdown import DOCUMENTS, PAGES, ROOT, anchors, blocks, codes, links, named
@@ -85,6 +86,8 @@ def test_every_setting_filter_and_field_stands_in_a_table():
     filters = {rule.model_fields["name"].default for rule in _leaves(Rule)}
     building = {*BuildConfig.model_fields, *SourceConfig.model_fields, *filters} - {"sources"}
     assert building - fields_of("building.md") == set()
+    page = (ROOT / "docs/building.md").read_text()
+    assert [name for name in FILE_FORMATS if f"`{name}`" not in page] == []
     replied = {*SearchReply.model_fields, "hits", "exhausted", "shortfall", "missing"}
     assert {*SearchRequest.model_fields, *replied} - fields_of("api.md") == set()
 
