@@ -63,10 +63,10 @@ def plan(
     SOURCES are planned for this machine, --tokens for a cluster of 128 cores and eight H100, unless told.
     """
     from pipelines.config import load_config
-    from pipelines.plan.arithmetic import make_plan
+    from pipelines.plan.arithmetic import Wish, make_plan
     from pipelines.plan.corpus import Corpus, parse_count
     from pipelines.plan.machine import at_hand
-    from pipelines.plan.rates import load_rates
+    from pipelines.plan.rates import Flags, load_rates
     from pipelines.plan.tables import show_plan, to_json
     from pipelines.show.ignored import ignored
     from pipelines.show.terminal import console, print_json
@@ -74,24 +74,25 @@ def plan(
 
     if bool(sources) == bool(tokens):
         raise RalmError("Nothing says what to plan for: give either --tokens 1.4T or files to sample.")
-    flags = {
-        "gpus": gpus,
-        "gpu_tflops": gpu_tflops,
-        "gpu_price": gpu_price,
-        "gpu_watts": gpu_watts,
-        "mfu": mfu,
-        "cores": cores,
-        "core_price": core_price,
-        "core_watts": core_watts,
-        "disk_tb": disk_tb,
-        "disk_price": disk_price,
-        "months": months,
-        "pue": pue,
-        "carbon": carbon,
-    }
+    flags = Flags(
+        gpu=gpu,
+        gpus=gpus,
+        gpu_tflops=gpu_tflops,
+        gpu_price=gpu_price,
+        gpu_watts=gpu_watts,
+        mfu=mfu,
+        cores=cores,
+        core_price=core_price,
+        core_watts=core_watts,
+        disk_tb=disk_tb,
+        disk_price=disk_price,
+        months=months,
+        pue=pue,
+        carbon=carbon,
+    )
     # A corpus of files is built here, if nobody says where else; one that is only a number, on a cluster.
     here = at_hand() if sources and hardware is None else None
-    rates, kind = load_rates(hardware, flags, gpu, here)
+    rates = load_rates(hardware, flags, here)
     config = load_config(
         None,
         # A build's settings need a source; of tokens alone there is none to read.
@@ -111,13 +112,13 @@ def plan(
 
         foreseen = foresee(config)
         corpus, unread = Corpus.of_sample(foreseen), ignored(foreseen.ignored)
-    memory = parse_bytes(config.index_memory)
-    made = make_plan(corpus, shape, rates, memory, config.index_recall, config.index_key, kind)
+    index = Wish(parse_bytes(config.index_memory), config.index_recall, config.index_key)
+    made = make_plan(corpus, shape, rates, index)
     if as_json:
         print_json(to_json(made))
     else:
         show_plan(made, console)
-        if here and gpus is None and gpu is None and (doubt := here.doubt(kind)):
+        if here and gpus is None and gpu is None and (doubt := here.doubt(rates.gpu)):
             console.print(f"\n{doubt}", style="yellow", markup=False)
         if unread:
             console.print(unread, style="yellow", markup=False)

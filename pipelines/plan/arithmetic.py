@@ -64,13 +64,21 @@ class Option:
     fits: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of the index: bytes of memory that it may take, recall@10, and its key."""
+
+    memory: int
+    recall: float = 0.95
+    key: str = "auto"
+
+
 @dataclass(frozen=True)
 class Plan:
     """All that a store would take. `auto` is the key that a build would choose; None if nothing fits."""
 
     corpus: Corpus
     encoder: EncoderShape
-    gpu: str
     rates: Rates
     key: str
     auto: str | None
@@ -127,21 +135,13 @@ class Plan:
         return sum(step.hours for step in self.steps if step.device == device)
 
 
-def make_plan(
-    corpus: Corpus,
-    encoder: EncoderShape,
-    rates: Rates,
-    index_memory: int,
-    index_recall: float = 0.95,
-    index_key: str = "auto",
-    gpu: str = "H100",
-) -> Plan:
+def make_plan(corpus: Corpus, encoder: EncoderShape, rates: Rates, index: Wish) -> Plan:
     """Reckon it all. An index that was not asked for is the one a build would choose, or the smallest."""
-    auto = _choose(corpus.passages, encoder.dimension, index_memory, index_recall)
+    auto = _choose(corpus.passages, encoder.dimension, index)
     keys = _keys(corpus.passages, encoder.dimension)
     key = auto or min(keys, key=lambda one: one.bytes(corpus.passages, encoder.dimension))
-    if index_key != "auto":
-        key = IndexKey.parse(index_key)
+    if index.key != "auto":
+        key = IndexKey.parse(index.key)
         key.check(encoder.dimension)
         require_usable(key, encoder.dimension)
     if key.text not in [one.text for one in keys]:
@@ -150,22 +150,21 @@ def make_plan(
     return Plan(
         corpus=corpus,
         encoder=encoder,
-        gpu=gpu,
         rates=rates,
         key=key.text,
         auto=auto.text if auto else None,
-        index_memory=index_memory,
+        index_memory=index.memory,
         files=_files(corpus, encoder, rates, key),
-        options=tuple(_option(one, corpus.passages, encoder.dimension, index_memory) for one in keys),
+        options=tuple(_option(one, corpus.passages, encoder.dimension, index.memory) for one in keys),
         steps=steps,
         uncounted=uncounted,
     )
 
 
-def _choose(passages: int, dimension: int, memory: int, recall: float) -> IndexKey | None:
+def _choose(passages: int, dimension: int, index: Wish) -> IndexKey | None:
     """What `auto` takes; None where it would refuse."""
     try:
-        return choose_key(passages, dimension, memory, recall)
+        return choose_key(passages, dimension, index.memory, index.recall)
     except RalmError:
         return None
 

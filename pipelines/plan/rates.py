@@ -6,7 +6,7 @@ and is left out of the sums until it is given. Prices are examples: they change 
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,15 @@ _SPECIAL_TOKENS = 2
 _GPU_TFLOPS, _GPU_TOKENS_A_SECOND = 738.0, 5.93e6
 
 
+# What of a GPU nobody here has measured must be given.
+KNOWN_GPU = "H100"
+
+
 @dataclass(frozen=True)
 class Rates:
-    """Corpus, machines, prices, power and speeds. Speeds are of one core or one GPU."""
+    """Corpus, machines, prices, power and speeds. Speeds are of one core or one GPU, of kind `gpu`."""
+
+    gpu: str = KNOWN_GPU
 
     # The corpus, where only its tokens are known.
     token_bytes: Figure = Figure(_TEXT / _TOKENS, "bytes of text a token", _STORE, 1e-3)
@@ -90,7 +96,7 @@ class Rates:
     def given(self, values: Mapping[str, Any], source: str) -> "Rates":
         """With these numbers instead. Raises RalmError naming the one that is wrong."""
         changed: dict[str, Any] = {}
-        names = [field.name for field in fields(self)]
+        names = list(self.figures())
         for name, value in values.items():
             if name not in names:
                 near = did_you_mean(str(name), ["gpu", *names])
@@ -101,8 +107,9 @@ class Rates:
         return replace(self, **changed)
 
     def figures(self) -> dict[str, Figure]:
-        """All of them by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """All numbers by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Figure)}
 
 
 def _checked(name: str, value: Any, before: Figure, source: str) -> Figure:
@@ -112,8 +119,6 @@ def _checked(name: str, value: Any, before: Figure, source: str) -> Figure:
     return before.given(float(value), source)
 
 
-# What of a GPU nobody here has measured must be given.
-KNOWN_GPU = "H100"
 # Of no use to a plan without GPUs.
 OF_GPUS = frozenset(
     """
@@ -125,30 +130,49 @@ THIS_MACHINE = "this machine's"
 _OF_A_GPU = ("gpu_tflops", "gpu_watts", "gpu_price")
 
 
-def load_rates(
-    file: Path | None,
-    flags: Mapping[str, float | None],
-    gpu: str | None,
-    here: Machine | None = None,
-) -> tuple[Rates, str]:
-    """The rates, and the kind of GPU: a file's settings over the defaults, flags over those.
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The kind of GPU and the rates that a command line gives, by the names that `Rates` has for them."""
+
+    gpu: str | None = None
+    gpus: float | None = None
+    gpu_tflops: float | None = None
+    gpu_price: float | None = None
+    gpu_watts: float | None = None
+    mfu: float | None = None
+    cores: float | None = None
+    core_price: float | None = None
+    core_watts: float | None = None
+    disk_tb: float | None = None
+    disk_price: float | None = None
+    months: float | None = None
+    pue: float | None = None
+    carbon: float | None = None
+
+    def given(self) -> dict[str, float]:
+        """The rates that are given."""
+        return {name: value for name, value in asdict(self).items() if name != "gpu" and value is not None}
+
+
+def load_rates(file: Path | None, flags: Flags, here: Machine | None = None) -> Rates:
+    """A file's settings over the defaults, flags over those.
 
     `here`, if given, is the machine that is meant where neither says of which size it is. Raises RalmError
     for a wrong rate, and for a GPU of which too little is known.
     """
     content = read_mapping(file, "file of hardware", "gpus: 16") if file else {}
-    kind = gpu or content.pop("gpu", KNOWN_GPU)
-    content.pop("gpu", None)
-    of_flags = {name: value for name, value in flags.items() if value is not None}
+    kind = content.pop("gpu", KNOWN_GPU)
+    kind = flags.gpu or kind
+    of_flags = flags.given()
     missing = [name for name in _OF_A_GPU if name not in content and name not in of_flags]
     if kind != KNOWN_GPU and missing:
         wanted = ", ".join("--" + name.replace("_", "-") for name in missing)
         raise RalmError(f"Of the GPU {kind!r} nothing is measured (only {KNOWN_GPU}): give {wanted}.")
-    rates = Rates().given(content, f"given: {file}" if file else "")
+    rates = Rates(gpu=kind).given(content, f"given: {file}" if file else "")
     if here is not None and file is None:
         rates = rates.given({"cores": here.cores}, THIS_MACHINE)
-        if gpu is None:
+        if flags.gpu is None:
             rates = rates.given({"gpus": here.of_kind(kind)}, THIS_MACHINE)
     for name, value in of_flags.items():
         rates = rates.given({name: value}, f"given: --{name.replace('_', '-')}")
-    return rates, kind
+    return rates

@@ -89,7 +89,7 @@ def _summary(plan: Plan) -> Table:
         padding=(0, 2, 0, 0),
     )
     machines = _numbered(rates.cores, "cores") + (
-        f", {_numbered(rates.gpus, f'{plan.gpu} GPUs')}" if rates.gpus else ", no GPU"
+        f", {_numbered(rates.gpus, f'{rates.gpu} GPUs')}" if rates.gpus else ", no GPU"
     )
     machines += _whose(rates)
     documents = _numbered(corpus.documents, "documents", count)
@@ -247,7 +247,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
     return {
         "corpus": asdict(plan.corpus) | {"passage_tokens": plan.corpus.passage_tokens},
         "encoder": asdict(plan.encoder),
-        "gpu": plan.gpu,
+        "gpu": plan.rates.gpu,
         "files": [asdict(one) for one in plan.files],
         "store_bytes": plan.store_bytes,
         "peak_bytes": plan.peak_bytes,

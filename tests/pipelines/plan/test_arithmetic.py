@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.plan.arithmetic import codes_bytes, encoding_seconds, machine, make_plan, training_seconds
+from pipelines.plan.arithmetic import (
+    Wish,
+    codes_bytes,
+    encoding_seconds,
+    machine,
+    make_plan,
+    training_seconds,
+)
 from pipelines.plan.corpus import Corpus
 from pipelines.plan.encoder import MINILM, EncoderShape
 from pipelines.plan.rates import Rates
@@ -15,9 +22,9 @@ tokens = st.integers(10**3, 10**14)
 gpus = st.integers(0, 4096)
 
 
-def plan_of(count, rates=None, memory=4 * GIB, **settings):
+def plan_of(count, rates=None, memory=4 * GIB, key="auto"):
     rates = rates or Rates()
-    return make_plan(Corpus.of_tokens(count, MINILM, rates), MINILM, rates, memory, **settings)
+    return make_plan(Corpus.of_tokens(count, MINILM, rates), MINILM, rates, Wish(memory, key=key))
 
 
 def with_rates(**values):
@@ -32,7 +39,7 @@ def step(plan, name):
 def test_more_tokens_never_take_less(one, other, count):
     less, more = sorted((one, other))
     # One key for both: where `auto` changes to smaller codes, more passages may take fewer bytes.
-    small, large = (plan_of(n, with_rates(gpus=count), index_key="IVF1024,PQ48x4fs") for n in (less, more))
+    small, large = (plan_of(n, with_rates(gpus=count), key="IVF1024,PQ48x4fs") for n in (less, more))
     for name in ("store_bytes", "peak_bytes", "days", "dollars", "kwh", "carbon_kg"):
         assert getattr(small, name) <= getattr(large, name)
     assert all(a.bytes <= b.bytes for a, b in zip(small.files, large.files, strict=True))
@@ -73,7 +80,7 @@ def test_embedding_is_what_was_measured():
     """A GPU embedded 24.3 M tokens in 4.1 s; a thread of machine A 41.2 passages of 160."""
     rates = with_rates(gpus=1)
     assert step(plan_of(24_264_660, rates), "embed").hours * 3600 == pytest.approx(4.09, rel=0.01)
-    on_core = make_plan(Corpus(160_000, 1000, 1000, 1, ""), MINILM, with_rates(gpus=0), 4 * GIB)
+    on_core = make_plan(Corpus(160_000, 1000, 1000, 1, ""), MINILM, with_rates(gpus=0), Wish(4 * GIB))
     assert step(on_core, "embed").hours * 3600 == pytest.approx(1000 / 41.2)
     assert step(on_core, "embed").device == "cores"
 
@@ -109,7 +116,7 @@ def test_auto_is_what_a_build_would_choose(count, memory):
 
 
 def test_a_key_that_is_asked_for_is_planned_with_and_compared():
-    plan = plan_of(10**9, index_key="IVF4096,PQ32")
+    plan = plan_of(10**9, key="IVF4096,PQ32")
     assert plan.key == "IVF4096,PQ32"
     assert plan.key in [one.key for one in plan.options]
     assert any("IVF4096,PQ32" in one.of for one in plan.files)
@@ -141,7 +148,7 @@ def test_what_nobody_measured_is_named_until_it_is_given():
 def test_a_larger_encoder_costs_more_and_longer_passages_are_fewer():
     larger = EncoderShape.given("large", 1024, 300 * 10**6, 512)
     corpus = Corpus.of_tokens(10**9, larger, Rates())
-    plan = make_plan(corpus, larger, Rates(), 4 * GIB)
+    plan = make_plan(corpus, larger, Rates(), Wish(4 * GIB))
     small = plan_of(10**9)
     assert corpus.passages < small.corpus.passages
     assert step(plan, "embed").hours > 20 * step(small, "embed").hours

@@ -1,9 +1,10 @@
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from base.errors import RalmError
-from pipelines.plan.rates import RESULTS, Rates, load_rates
+from pipelines.plan.rates import RESULTS, Flags, Rates, load_rates
 
 HEADINGS = [
     line.lstrip("# ").partition(": ")[2] or line.lstrip("# ")
@@ -33,19 +34,25 @@ def test_speeds_are_measured_ones():
 def test_a_file_is_read_and_flags_win(tmp_path):
     path = tmp_path / "hardware.yaml"
     path.write_text("gpus: 16\ncores: 64\nfilter_speed: 5.5\n")
-    rates, gpu = load_rates(path, {"gpus": 4, "cores": None, "mfu": 0.5}, None)
-    assert (rates.gpus, rates.cores, rates.filter_speed, rates.mfu, gpu) == (4, 64, 5.5, 0.5, "H100")
+    rates = load_rates(path, Flags(gpus=4, mfu=0.5))
+    assert (rates.gpus, rates.cores, rates.filter_speed, rates.mfu, rates.gpu) == (4, 64, 5.5, 0.5, "H100")
     assert rates.gpus.source == "given: --gpus"
     assert rates.cores.source == f"given: {path}"
     assert rates.pue == Rates().pue
 
 
+def test_every_flag_is_one_of_the_rates():
+    assert {field.name for field in fields(Flags)} - {"gpu"} <= set(Rates().figures())
+    assert Flags().given() == {}
+    assert Flags(gpu="A100", pue=1.2).given() == {"pue": 1.2}
+
+
 def test_another_gpu_must_be_described(tmp_path):
     with pytest.raises(RalmError, match=r"Of the GPU 'A100' nothing is measured .* --gpu-watts, --gpu-price"):
-        load_rates(None, {"gpu_tflops": 250.0}, "A100")
+        load_rates(None, Flags(gpu="A100", gpu_tflops=250.0))
     path = tmp_path / "hardware.yaml"
     path.write_text("{gpu: A100, gpu_tflops: 250, gpu_watts: 400, gpu_price: 1.5}")
-    assert load_rates(path, {}, None)[1] == "A100"
+    assert load_rates(path, Flags()).gpu == "A100"
 
 
 @pytest.mark.parametrize(
@@ -67,9 +74,9 @@ def test_what_is_wrong_is_named(tmp_path, text, sentence):
     path = tmp_path / "hardware.yaml"
     path.write_text(text)
     with pytest.raises(RalmError, match=sentence):
-        load_rates(path, {}, None)
+        load_rates(path, Flags())
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(RalmError, match=r"no file of hardware .*none\.yaml"):
-        load_rates(tmp_path / "none.yaml", {}, None)
+        load_rates(tmp_path / "none.yaml", Flags())
