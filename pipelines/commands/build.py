@@ -8,26 +8,28 @@ import typer
 from base.errors import RalmError
 from base.threads import cores
 from pipelines.commands.options import (
-    ExecutorName,
+    AnySources,
+    Domain,
+    ExecutorOption,
+    IndexKey,
+    IndexMemory,
+    IndexRecall,
+    Limit,
     TextFields,
     Workers,
     as_executor,
     locate,
     named_sources,
 )
-from pipelines.readers.formats import READABLE
 
 
 def build(
-    sources: Annotated[
-        list[str] | None,
-        typer.Argument(help=f"files, folders and s3:// prefixes of {READABLE}; hf://NAME?config=C&split=S"),
-    ] = None,
+    sources: AnySources = None,
     store: Annotated[
         Path, typer.Option("-o", "--output", help="its folder, or s3://...", parser=locate, metavar="STORE")
     ] = Path("store"),
     config: Annotated[Path | None, typer.Option(help="a YAML file with these settings and more")] = None,
-    domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
+    domain: Domain = None,
     text_field: TextFields = None,
     encoder: Annotated[str | None, typer.Option(help="packaged name, folder or hub name")] = None,
     query_encoder: Annotated[str | None, typer.Option(help="its tower for queries, if it has two")] = None,
@@ -35,11 +37,11 @@ def build(
     passage_prompt: Annotated[str | None, typer.Option(help="in front of passages")] = None,
     pooling: Annotated[str | None, typer.Option(help="mean, cls or last, if it is a plain model")] = None,
     similarity: Annotated[str | None, typer.Option(help="cosine or dot; default: its own")] = None,
-    index_key: Annotated[str | None, typer.Option(help="auto, Flat, IVF1024,PQ96x4fs, ...")] = None,
-    index_memory: Annotated[str | None, typer.Option(help="memory for the index, 4GiB")] = None,
-    index_recall: Annotated[float | None, typer.Option(help="recall@10 to aim at, 0.95")] = None,
+    index_key: IndexKey = None,
+    index_memory: IndexMemory = None,
+    index_recall: IndexRecall = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda: what embeds and indexes")] = None,
-    limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
+    limit: Limit = None,
     filters: Annotated[
         list[str] | None, typer.Option("--filter", help="gopher_quality, c4, ... (repeatable, in this order)")
     ] = None,
@@ -63,7 +65,7 @@ def build(
         str | None, typer.Option(help="a file of takedowns, or the store they are of")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan, write nothing")] = False,
-    executor: ExecutorName = "auto",
+    executor: ExecutorOption = "auto",
     workers: Workers = None,
 ) -> None:
     """Build a datastore; run the same command again to resume one that was stopped."""

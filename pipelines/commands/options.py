@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from base.errors import RalmError
 from base.names import did_you_mean
+from pipelines.readers.formats import READABLE
 
 if TYPE_CHECKING:
+    from datastore.generations.manifest import Device
     from pipelines.config import SourceConfig
+    from pipelines.execution.executor import ExecutorName
+    from retriever.index.loading import Place
+
+Name = TypeVar("Name", bound=str)
 
 
 def locate(store: str) -> Path:
@@ -24,8 +30,16 @@ Store = Annotated[Path, typer.Argument(help="a datastore: its folder, or s3://..
 Also = Annotated[
     list[Path] | None, typer.Option(help="search this store too (repeatable)", parser=locate, metavar="STORE")
 ]
+_SOURCES = typer.Argument(help=f"files, folders and s3:// prefixes of {READABLE}; hf://NAME?config=C&split=S")
+Sources = Annotated[list[str], _SOURCES]
+AnySources = Annotated[list[str] | None, _SOURCES]
+Domain = Annotated[str | None, typer.Option(help="domain of all records of SOURCES")]
+Limit = Annotated[int | None, typer.Option(help="read only the first documents")]
+IndexKey = Annotated[str | None, typer.Option(help="auto, Flat, IVF1024,PQ96x4fs, ...")]
+IndexMemory = Annotated[str | None, typer.Option(help="memory for the index, 4GiB")]
+IndexRecall = Annotated[float | None, typer.Option(help="recall@10 to aim at, 0.95")]
 ReaderName = Annotated[str, typer.Option("--reader", help="packaged name, GGUF, folder or hub name")]
-ExecutorName = Annotated[
+ExecutorOption = Annotated[
     str, typer.Option(help="ray (RAY_ADDRESS or this machine), local, or auto: ray, but small jobs here")
 ]
 Workers = Annotated[
@@ -58,35 +72,28 @@ def named_sources(
     return [SourceConfig(path=path, domain=domain, **given) for path in paths]
 
 
-def as_executor(name: str) -> Literal["auto", "ray", "local"]:
+def as_executor(name: str) -> "ExecutorName":
     """What carries tasks out. Raises RalmError for another name."""
-    if name == "auto":
-        return "auto"
-    if name == "ray":
-        return "ray"
-    if name == "local":
-        return "local"
-    near = did_you_mean(name, ("auto", "ray", "local"))
-    raise RalmError(f"Unknown executor {name!r}: valid are auto, ray and local{near}")
+    return _one_of(
+        ("auto", "ray", "local"), name, f"Unknown executor {name!r}: valid are auto, ray and local"
+    )
 
 
-def as_device(name: str) -> Literal["cpu", "cuda"]:
+def as_device(name: str) -> "Device":
     """What computes. Raises RalmError for another name."""
-    if name == "cpu":
-        return "cpu"
-    if name == "cuda":
-        return "cuda"
-    near = did_you_mean(name, ("cpu", "cuda"))
-    raise RalmError(f"Unknown device {name!r}: valid are cpu and cuda{near}")
+    return _one_of(("cpu", "cuda"), name, f"Unknown device {name!r}: valid are cpu and cuda")
 
 
-def as_place(name: str) -> Literal["auto", "memory", "disk"]:
+def as_place(name: str) -> "Place":
     """Where an index lies. Raises RalmError for another name."""
-    if name == "auto":
-        return "auto"
-    if name == "memory":
-        return "memory"
-    if name == "disk":
-        return "disk"
-    near = did_you_mean(name, ("memory", "disk", "auto"))
-    raise RalmError(f"An index lies in memory, disk or auto, not in {name!r}{near}")
+    return _one_of(
+        ("memory", "disk", "auto"), name, f"An index lies in memory, disk or auto, not in {name!r}"
+    )
+
+
+def _one_of(valid: tuple[Name, ...], name: str, unknown: str) -> Name:
+    """The valid name that is given, or an error that says so, and which is nearest."""
+    for one in valid:
+        if one == name:
+            return one
+    raise RalmError(f"{unknown}{did_you_mean(name, valid)}")

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from base.errors import RalmError
-from pipelines.commands.options import AsJson, TextFields, named_sources
+from pipelines.commands.options import (
+    AsJson,
+    IndexKey,
+    IndexMemory,
+    IndexRecall,
+    TextFields,
+    named_sources,
+)
 from retriever.encoding.usage import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
@@ -34,9 +41,9 @@ def plan(
         str | None, typer.Option(help="outside its embedding tables: 85M, 7B")
     ] = None,
     encoder_tokens: Annotated[int | None, typer.Option(min=3, help="the longest input it takes")] = None,
-    index_key: Annotated[str, typer.Option(help="auto, Flat, IVF1024,PQ96x4fs, ...")] = "auto",
-    index_memory: Annotated[str | None, typer.Option(help="memory for the index, 4GiB")] = None,
-    index_recall: Annotated[float | None, typer.Option(help="recall@10 to aim at, 0.95")] = None,
+    index_key: IndexKey = "auto",
+    index_memory: IndexMemory = None,
+    index_recall: IndexRecall = None,
     gpus: Annotated[
         int | None, typer.Option(help="GPUs; 0: cores embed; default: this machine's for SOURCES, else 8")
     ] = None,

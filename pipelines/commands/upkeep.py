@@ -9,9 +9,12 @@ from typing import Annotated
 import typer
 
 from pipelines.commands.options import (
+    Domain,
     EncoderPlace,
-    ExecutorName,
+    ExecutorOption,
+    Limit,
     QueryEncoderPlace,
+    Sources,
     Store,
     TextFields,
     Workers,
@@ -20,16 +23,12 @@ from pipelines.commands.options import (
     as_executor,
     named_sources,
 )
-from pipelines.readers.formats import READABLE
 
 
 def add(
     store: Store,
-    sources: Annotated[
-        list[str],
-        typer.Argument(help=f"files, folders and s3:// prefixes of {READABLE}; hf://NAME?config=C&split=S"),
-    ],
-    domain: Annotated[str | None, typer.Option(help="domain of all records of SOURCES")] = None,
+    sources: Sources,
+    domain: Domain = None,
     text_field: TextFields = None,
     encoder: EncoderPlace = None,
     query_encoder: QueryEncoderPlace = None,
@@ -37,8 +36,8 @@ def add(
         list[Path] | None, typer.Option(help="a fastText model that the store was filtered by (repeatable)")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: the store's")] = None,
-    limit: Annotated[int | None, typer.Option(help="read only the first documents")] = None,
-    executor: ExecutorName = "auto",
+    limit: Limit = None,
+    executor: ExecutorOption = "auto",
     workers: Workers = None,
 ) -> None:
     """Add documents to a store; run the same command again to resume one that was stopped."""
@@ -102,7 +101,7 @@ def compact(
     store: Store,
     encoder: EncoderPlace = None,
     query_encoder: QueryEncoderPlace = None,
-    executor: ExecutorName = "auto",
+    executor: ExecutorOption = "auto",
     workers: Workers = None,
 ) -> None:
     """Rewrite shards without what is taken down, join small ones, and free what nobody reads any more."""

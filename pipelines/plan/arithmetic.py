@@ -16,7 +16,7 @@ from pipelines.plan.rates import Rates
 from retriever.index.probation import require_usable
 from retriever.index.sizing import IndexKey, choose_key, list_count
 
-Device = Literal["cores", "GPUs"]
+Processors = Literal["cores", "GPUs"]
 
 # What files hold, by their formats (ARCHITECTURE.md, "The bytes").
 _VECTOR_BYTES = 2  # A dimension.
@@ -45,7 +45,7 @@ class Step:
     """One stage's work: device-hours, days on all devices, dollars, and kWh with the data centre's share."""
 
     name: str
-    device: Device
+    device: Processors
     hours: float
     days: float
     dollars: float
@@ -130,7 +130,7 @@ class Plan:
         """Whether the disk that was given is too small."""
         return self.rates.disk_tb.known and self.peak_bytes > self.rates.disk_tb * 1e12
 
-    def hours(self, device: Device) -> float:
+    def hours(self, device: Processors) -> float:
         """Core-hours or GPU-hours of all steps."""
         return sum(step.hours for step in self.steps if step.device == device)
 
@@ -289,7 +289,7 @@ def _slower_than_measured(rates: Rates) -> float:
     return _GPU_TFLOPS / rates.gpu_tflops
 
 
-def _step(name: str, device: Device, seconds: float, rates: Rates, alone: bool = False) -> Step:
+def _step(name: str, device: Processors, seconds: float, rates: Rates, alone: bool = False) -> Step:
     """Device-seconds of one stage as hours, days, dollars and energy; `alone` on one device."""
     hours = seconds / 3600
     count, price, watts = (
