@@ -17,7 +17,7 @@ from pipelines.commands.options import (
 )
 
 
-def ask(
+def ask(  # noqa: PLR0913
     store: Store,
     question: Annotated[str, typer.Argument(help="what to answer")],
     also: Also = None,

@@ -23,7 +23,7 @@ from pipelines.commands.options import (
 )
 
 
-def build(
+def build(  # noqa: PLR0913
     sources: AnySources = None,
     store: Annotated[
         Path, typer.Option("-o", "--output", help="its folder, or s3://...", parser=locate, metavar="STORE")

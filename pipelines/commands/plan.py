@@ -25,7 +25,7 @@ _TOKENS = "of a corpus that is only a number: 1.4T, 250B, 10M"
 _MAX_TOKENS = 512
 
 
-def plan(
+def plan(  # noqa: PLR0913
     sources: Annotated[
         list[str] | None,
         typer.Argument(help="files, folders and s3:// prefixes to sample, instead of --tokens"),

@@ -10,7 +10,7 @@ from lm.weights import DEFAULT_QUANTIZATION, require_quantization, require_reade
 from pipelines.commands.options import EncoderPlace, QuantizationName, QueryEncoderPlace, Store
 
 
-def scaling(
+def scaling(  # noqa: PLR0913
     store: Store,
     questions: Annotated[Path, typer.Option(help="JSON Lines: question, answers and/or gold_docs")],
     output: Annotated[Path, typer.Option("-o", "--output", help="folder for table and plot")],

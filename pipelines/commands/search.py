@@ -16,7 +16,7 @@ from pipelines.commands.options import (
 )
 
 
-def search(
+def search(  # noqa: PLR0913
     store: Store,
     query: Annotated[str, typer.Argument(help="what to look for")],
     also: Also = None,

@@ -19,7 +19,7 @@ from pipelines.commands.options import (
 from pipelines.commands.stopping import end
 
 
-def serve(
+def serve(  # noqa: PLR0913
     store: Store,
     port: Annotated[int, typer.Option(help="TCP port")] = 8000,
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",

@@ -25,7 +25,7 @@ from pipelines.commands.options import (
 )
 
 
-def add(
+def add(  # noqa: PLR0913
     store: Store,
     sources: Sources,
     domain: Domain = None,
@@ -67,7 +67,7 @@ def add(
         changes.added(store, before, *job.run())
 
 
-def delete(
+def delete(  # noqa: PLR0913
     store: Store,
     ids: Annotated[list[str] | None, typer.Option(help="of this document id (repeatable)")] = None,
     ids_file: Annotated[Path | None, typer.Option(help="JSON Lines of domain and id")] = None,
