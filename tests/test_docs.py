@@ -16,7 +16,7 @@ from datastore.takedown import Takedowns
 from lm.reading import Completion, Sampling, TextStream
 from pipelines.config import load_config
 from pipelines.execution.executor import LocalExecutor
-from pipelines.plan.rates import load_rates
+from pipelines.plan.rates import Flags, load_rates
 from pipelines.questions import load_questions
 from retriever.local import Retriever
 from serve.answerer import Answerer
@@ -189,7 +189,7 @@ def test_settings_are_valid(block, tmp_path):
     if "sources:" in block.text:
         load_config(file)
     else:
-        load_rates(file, {}, None)
+        load_rates(file, Flags())
 
 
 @of_kind("json")
