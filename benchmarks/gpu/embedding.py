@@ -25,6 +25,7 @@ import numpy as np
 
 from datastore.files.layout import Layout
 from pipelines.config import BuildConfig, SourceConfig
+from pipelines.corpus.ingestion import Ingestion
 from pipelines.corpus.sources import resolve
 from pipelines.execution.executor import Executor, open_executor
 from pipelines.execution.job import Job
@@ -55,7 +56,7 @@ def seconds_of(work: Callable[[], object], times: int = 1) -> float:
 def ingest(root: Path, config: BuildConfig, executor: Executor) -> Embedded:
     """The stages of a build up to the vectors."""
     job = Job(Layout(root), executor, Silent())
-    return Ingest(job, config, resolve(config), "bfloat16").embed()
+    return Ingest(job, Ingestion(job.layout, config, resolve(config), "bfloat16")).embed()
 
 
 def bert_base(folder: Path, like: Checkpoint) -> str:

@@ -27,7 +27,9 @@ from datastore.schema import (
 from datastore.shard import open_array
 from datastore.takedown import Takedowns
 from pipelines.config import BuildConfig
+from pipelines.corpus.ingestion import Ingestion, IngestStage, SplitStage
 from pipelines.corpus.sources import Corpus, Split
+from pipelines.execution.counts import Shown
 from pipelines.execution.markers import left_by, markers_of
 from pipelines.execution.stage import RemovedLog
 from pipelines.filters.chain import NOBODY, Chain, Removed
@@ -57,13 +59,21 @@ def hashes_path(layout: Layout, split: int) -> Path:
 
 
 @dataclass(frozen=True)
-class ScanStage:
+class ScanStage(IngestStage):
     """Counts the lines of splits that are part of a file, so that records can be numbered."""
 
     name: ClassVar[str] = "scan"
     unit: ClassVar[str] = "bytes"
     layout: Layout
     splits: tuple[Split, ...]
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return any(split.partial for split in ingestion.corpus.splits)
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "ScanStage":
+        return cls(ingestion.layout, tuple(s for s in ingestion.corpus.splits if s.partial))
 
     def sizes(self) -> Sequence[int]:
         return [split.bytes for split in self.splits]
@@ -73,14 +83,13 @@ class ScanStage:
         return Marker({"lines": count_newlines(segment.path, segment.begin, segment.end)})
 
 
-def number_records(corpus: Corpus, layout: Layout, scan: ScanStage) -> Corpus:
+def number_records(corpus: Corpus, scanned: Sequence[Marker]) -> Corpus:
     """Give every partial split the number of lines before it: prefix sums over the scan's counts."""
     before: dict[str, int] = {}
     numbered: dict[int, Split] = {}
-    for at, split in enumerate(scan.splits):
+    partial = [split for split in corpus.splits if split.partial]
+    for split, marker in zip(partial, scanned, strict=True):
         (segment,) = split.segments
-        marker = layout.done(scan.name, at)
-        assert marker is not None  # The scan has just run.
         first = before.get(segment.path, 0)
         before[segment.path] = first + marker.counts["lines"]
         numbered[split.number] = replace(split, segments=(replace(segment, first_record=first),))
@@ -88,15 +97,32 @@ def number_records(corpus: Corpus, layout: Layout, scan: ScanStage) -> Corpus:
 
 
 @dataclass(frozen=True)
-class ReadStage:
+class ReadStage(SplitStage):
     """Reads a split, filters its documents and writes what is kept."""
 
     name: ClassVar[str] = "read"
     unit: ClassVar[str] = "bytes"
+    counts: ClassVar[bool] = True
+    shows: ClassVar[tuple[Shown, ...]] = (
+        Shown(DOUBTFUL, "documents doubtful (damage)", if_any=True),
+        Shown(LEFT_OUT, "fields left out: {reason}"),
+    )
     layout: Layout
     config: BuildConfig
     corpus: Corpus
     takedowns: tuple[Path, ...] = ()
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "ReadStage":
+        corpus = ingestion.corpus
+        if ScanStage.asked(ingestion):
+            corpus = number_records(corpus, ingestion.markers(ScanStage))
+        return cls(ingestion.layout, ingestion.config, corpus, ingestion.held.takedowns)
+
+    @property
+    def in_order(self) -> bool:
+        """A limit is spent in the order of the splits."""
+        return self.config.limit is not None
 
     def sizes(self) -> Sequence[int]:
         return [split.bytes for split in self.corpus.splits]
@@ -232,6 +258,11 @@ def batches(
             held, size = [], 0
     if held:
         yield held
+
+
+def documents_kept(ingestion: Ingestion) -> tuple[int, ...]:
+    """How many documents of each split no filter has removed. Raises Undecided if they are not read."""
+    return tuple(marker.counts["kept"] for marker in ingestion.markers(ReadStage))
 
 
 def load_hashes(layout: Layout, split: int) -> NDArray[np.uint64]:

@@ -62,6 +62,15 @@ class Corpus:
     stores: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
 
+    @classmethod
+    def recorded(cls, splits: Sequence[Mapping[str, Any]]) -> "Corpus":
+        """The splits of a corpus that may be gone, as a job has written them down (`fingerprint`)."""
+        found = [
+            Split(n, 0, tuple(Segment(name, name, *rest) for name, *rest in one["segments"]), one["bytes"])
+            for n, one in enumerate(splits)
+        ]
+        return cls((), tuple(found), (), ())
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What to say of the sources before they are read."""
@@ -75,6 +84,11 @@ class Corpus:
     @property
     def bytes(self) -> int:
         return sum(split.bytes for split in self.splits)
+
+    @property
+    def sources_of_splits(self) -> tuple[str, ...]:
+        """The name of each split's source."""
+        return tuple(self.sources[split.source].name for split in self.splits)
 
     def fingerprint(self) -> list[dict[str, Any]]:
         """What a resumed build compares: each segment's name, kind, range and ends, and split sizes."""

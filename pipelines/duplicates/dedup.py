@@ -8,7 +8,7 @@ alone: were both decided at once, a document could be dropped for equalling one 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from datastore.files.markers import Marker
 from datastore.files.writing import save_array
 from datastore.shard import open_array
 from datastore.takedown import Takedowns
-from pipelines.corpus.read import load_hashes
+from pipelines.corpus.ingestion import NOTHING, Held, Ingestion, IngestStage
+from pipelines.corpus.read import documents_kept, load_hashes
 from pipelines.execution.markers import left_by
 
 # 32 bytes of hash and 16 of position for each document: at most about 800 MB a task.
@@ -39,34 +40,8 @@ def drops_path(layout: Layout, by: Dropped, partition: int) -> Path:
     return layout.work / f"duplicates-{by}" / f"{partition:05d}.npy"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What a store holds before something is added: nothing, for a build.
-
-    Files of document hashes (uint64 [documents, 4]) and of takedowns, the number of documents, the first
-    shard number and row id that are free, and the evaluation texts that no passage may hold. Where passages
-    or lines may not be repeated, also files of their hashes (uint64 [n, 4], text and identity, ascending) and
-    the number of them; where near-duplicates may not be there, what they are found by (`signed.py`).
-    """
-
-    hashes: tuple[Path, ...] = ()
-    takedowns: tuple[Path, ...] = ()
-    documents: int = 0
-    first_shard: int = 0
-    first_row: int = 0
-    contamination: Path | None = None
-    passage_hashes: tuple[Path, ...] = ()
-    passages: int = 0
-    line_hashes: tuple[Path, ...] = ()
-    lines: int = 0
-    near: tuple[Path, ...] = ()
-
-
-NOTHING = Held()
-
-
 @dataclass(frozen=True)
-class DedupStage:
+class DedupStage(IngestStage):
     """Finds the duplicates among the documents whose hash falls into one partition.
 
     Writes int64 [duplicates, 4]: split and row of the duplicate, split and row of the one kept; a negative
@@ -74,14 +49,14 @@ class DedupStage:
     """
 
     unit: ClassVar[str] = "documents"
+    by: ClassVar[By]
     layout: Layout
-    by: By
     documents: tuple[int, ...]
     held: Held = NOTHING
 
-    @property
-    def name(self) -> str:
-        return f"dedup-{self.by}"
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> Self:
+        return cls(ingestion.layout, documents_kept(ingestion), ingestion.held)
 
     @property
     def partitions(self) -> int:
@@ -128,6 +103,35 @@ class DedupStage:
     def _mine(self, hashes: NDArray[np.uint64], number: int) -> NDArray[np.bool_]:
         mine: NDArray[np.bool_] = hashes[:, 0] % np.uint64(self.partitions) == number
         return mine
+
+
+class DedupIdStage(DedupStage):
+    """Finds documents whose domain and id occurred before."""
+
+    name: ClassVar[str] = "dedup-id"
+    by: ClassVar[By] = "id"
+
+
+class DedupTextStage(DedupStage):
+    """Finds documents whose text occurred before, among those whose domain and id did not."""
+
+    name: ClassVar[str] = "dedup-text"
+    by: ClassVar[By] = "text"
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return ingestion.config.duplicate_text != "keep"
+
+
+def partitions_compared(ingestion: Ingestion) -> dict[By, int]:
+    """In which ways documents are compared, and in how many partitions each: what `load_drops` asks for."""
+    exact = DedupIdStage.of(ingestion).partitions
+    found: dict[By, int] = {"id": exact}
+    if DedupTextStage.asked(ingestion):
+        found["text"] = exact
+    if ingestion.config.near_duplicates is not None:
+        found["near"] = 1  # One task joins them all.
+    return found
 
 
 def among(hashes: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.bool_]:

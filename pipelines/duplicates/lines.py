@@ -15,11 +15,13 @@ import numpy as np
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.files.writing import FileInfo
+from datastore.generations.manifest import LINES_COMPARED
 from datastore.schema import Document, text_hash
 from pipelines.config import DuplicateLines
-from pipelines.corpus.read import load_hashes, read_documents
-from pipelines.duplicates.dedup import By, load_drops
-from pipelines.duplicates.repeats import load_texts, write_sorted, write_texts
+from pipelines.corpus.ingestion import Ingestion, SplitStage
+from pipelines.corpus.read import documents_kept, load_hashes, read_documents
+from pipelines.duplicates.dedup import By, load_drops, partitions_compared
+from pipelines.duplicates.repeats import RepeatStage, What, load_texts, write_sorted, write_texts
 from pipelines.execution.stage import RemovedLog
 
 # A line's place in its split: the document's row, then the line's number.
@@ -29,7 +31,7 @@ REPEATED = "repeated_lines"
 
 
 @dataclass(frozen=True)
-class LineStage:
+class LineStage(SplitStage):
     """Hashes the lines of a split's documents that are no duplicates."""
 
     name: ClassVar[str] = "lines"
@@ -39,6 +41,20 @@ class LineStage:
     documents: tuple[int, ...]
     # Ways in which duplicates were found, and the partitions of each.
     partitions: Mapping[By, int]
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return ingestion.config.duplicate_lines is not None
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "LineStage":
+        settings = ingestion.config.duplicate_lines
+        assert settings is not None  # Else the job has no such stage.
+        return cls(ingestion.layout, settings, documents_kept(ingestion), partitions_compared(ingestion))
+
+    @classmethod
+    def totals(cls, ingestion: Ingestion) -> Mapping[str, int]:
+        return {LINES_COMPARED: sum(marker.counts["lines"] for marker in ingestion.markers(cls))}
 
     def sizes(self) -> Sequence[int]:
         return self.documents
@@ -54,6 +70,23 @@ class LineStage:
                     hashes.extend((*text_hash(line), row << _LINE_BITS | at))
         info = write_texts(self.layout, "line", number, hashes)
         return Marker({"lines": len(hashes) // 3}, (info,))
+
+
+class RepeatedLineStage(RepeatStage):
+    """Finds the lines that occurred before, in one range of hashes."""
+
+    name: ClassVar[str] = "dedup-line"
+    unit: ClassVar[str] = "lines"
+    what: ClassVar[What] = "line"
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return LineStage.asked(ingestion)
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "RepeatedLineStage":
+        lines = tuple(marker.counts["lines"] for marker in ingestion.markers(LineStage))
+        return cls(ingestion.layout, lines, ingestion.held)
 
 
 class RepeatedLines:

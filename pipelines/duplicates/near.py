@@ -22,8 +22,9 @@ from datastore.files.markers import Marker
 from datastore.files.writing import save_array
 from datastore.shard import open_array
 from pipelines.config import NearDuplicates
-from pipelines.corpus.read import documents_in, load_hashes
-from pipelines.duplicates.dedup import NOTHING, By, Held, drops_path, load_drops
+from pipelines.corpus.ingestion import NOTHING, Held, Ingestion, IngestStage, SplitStage
+from pipelines.corpus.read import documents_in, documents_kept, load_hashes
+from pipelines.duplicates.dedup import By, DedupIdStage, drops_path, load_drops
 from pipelines.duplicates.minhash import band_keys, jaccard, members, shingles, signatures
 from pipelines.duplicates.signed import Signed, documents_of, first_of, places_of
 from pipelines.execution.markers import left_by
@@ -51,7 +52,7 @@ def edges_path(layout: Layout, split: int) -> Path:
 
 
 @dataclass(frozen=True)
-class SignStage:
+class SignStage(SplitStage):
     """Signs the documents of a split that are no exact duplicates."""
 
     name: ClassVar[str] = "near-sign"
@@ -60,6 +61,15 @@ class SignStage:
     settings: NearDuplicates
     documents: tuple[int, ...]
     partitions: int
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return ingestion.config.near_duplicates is not None
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "SignStage":
+        exact = DedupIdStage.of(ingestion).partitions
+        return cls(ingestion.layout, _settings(ingestion), documents_kept(ingestion), exact)
 
     def sizes(self) -> Sequence[int]:
         return self.documents
@@ -89,7 +99,7 @@ class SignStage:
 
 
 @dataclass(frozen=True)
-class PairStage:
+class PairStage(IngestStage):
     """Pairs the documents that share a key, in one range of keys."""
 
     name: ClassVar[str] = "near-pair"
@@ -97,6 +107,15 @@ class PairStage:
     layout: Layout
     keys: tuple[int, ...]
     held: Held = NOTHING
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return SignStage.asked(ingestion)
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "PairStage":
+        keys = tuple(marker.counts["keys"] for marker in ingestion.markers(SignStage))
+        return cls(ingestion.layout, keys, ingestion.held)
 
     @property
     def ranges(self) -> int:
@@ -157,7 +176,7 @@ def sharing(keys: NDArray[np.uint64], documents: NDArray[np.int64]) -> NDArray[n
 
 
 @dataclass(frozen=True)
-class VerifyStage:
+class VerifyStage(SplitStage):
     """Keeps the candidates, later document in one split, that are as similar as is asked."""
 
     name: ClassVar[str] = "near-verify"
@@ -167,6 +186,15 @@ class VerifyStage:
     documents: tuple[int, ...]
     ranges: int
     held: Held = NOTHING
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return SignStage.asked(ingestion)
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "VerifyStage":
+        ranges, documents = PairStage.of(ingestion).ranges, documents_kept(ingestion)
+        return cls(ingestion.layout, _settings(ingestion), documents, ranges, ingestion.held)
 
     def sizes(self) -> Sequence[int]:
         return self.documents
@@ -226,7 +254,7 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class ClusterStage:
+class ClusterStage(IngestStage):
     """Joins the verified pairs of all splits into clusters; all but the first of each are dropped.
 
     The one task that holds every near-duplicate: 16 bytes each, some 160 while it joins them.
@@ -238,6 +266,19 @@ class ClusterStage:
     layout: Layout
     edges: tuple[int, ...]
     held: Held = NOTHING
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return SignStage.asked(ingestion)
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "ClusterStage":
+        edges = tuple(marker.counts["near"] for marker in ingestion.markers(VerifyStage))
+        return cls(ingestion.layout, edges, ingestion.held)
+
+    @classmethod
+    def tasks(cls, ingestion: Ingestion) -> int:
+        return 1
 
     def sizes(self) -> Sequence[int]:
         return [sum(self.edges)]
@@ -255,6 +296,12 @@ class ClusterStage:
         )
         stay = Signed(self.layout, self.held).write_kept(dropped, kept)
         return Marker({"duplicates": len(drops)}, (info, stay))
+
+
+def _settings(ingestion: Ingestion) -> NearDuplicates:
+    settings = ingestion.config.near_duplicates
+    assert settings is not None  # Else the job has none of these stages.
+    return settings
 
 
 def _forest(edges: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from datastore.files.markers import Marker
 from datastore.files.writing import FileInfo, save_array
 from datastore.shard import open_array
 from datastore.takedown import Takedowns
-from pipelines.duplicates.dedup import NOTHING, Held, among, drops_path, duplicates
+from pipelines.corpus.ingestion import NOTHING, Held, IngestStage
+from pipelines.duplicates.dedup import among, drops_path, duplicates
 from pipelines.execution.markers import left_by
 
 # 16 bytes of hash and 16 of place for each text, and as much again to sort them: about 1 GB a task.
@@ -51,25 +52,17 @@ def write_sorted(layout: Layout, path: Path, rows: NDArray[np.uint64]) -> FileIn
 
 
 @dataclass(frozen=True)
-class RepeatStage:
+class RepeatStage(IngestStage):
     """Finds the texts that occurred before, in one range of hashes.
 
     Writes what `DedupStage` writes: int64 [repeats, 4], split and place of the repeat and of the first; a
     negative split is what the store held before.
     """
 
+    what: ClassVar[What]
     layout: Layout
-    what: What
     texts: tuple[int, ...]
     held: Held = NOTHING
-
-    @property
-    def name(self) -> str:
-        return f"dedup-{self.what}"
-
-    @property
-    def unit(self) -> str:
-        return f"{self.what}s"
 
     @property
     def ranges(self) -> int:

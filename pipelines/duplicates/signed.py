@@ -16,7 +16,8 @@ from datastore.files.layout import Layout
 from datastore.files.writing import FileInfo, save_array
 from datastore.shard import open_array
 from datastore.takedown import Takedowns
-from pipelines.duplicates.dedup import NOTHING, Held, among
+from pipelines.corpus.ingestion import NOTHING, Held
+from pipelines.duplicates.dedup import among
 from pipelines.duplicates.repeats import write_sorted
 from pipelines.execution.markers import left_by
 

@@ -15,8 +15,8 @@ from datastore.whole import compare_all, require_whole
 
 # What a task compares, about.
 _BYTES_PER_TASK = 1 << 30
-# Of stages: of what is read, and of what was written.
-READ, WRITTEN = "compare", "compare-new"
+# The names of its two stages: of what a job reads, and of what it has written.
+COMPARE, COMPARE_NEW = "compare", "compare-new"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class CompareStage:
         return [sum(file.bytes for file in group) for group in self.groups]
 
     def run(self, number: int) -> Marker:
-        if self.name == WRITTEN:
+        if self.name == COMPARE_NEW:
             compare_all(self.layout.root, self.groups[number])
         else:
             require_whole(self.layout.root, self.groups[number])

@@ -30,8 +30,6 @@ from pipelines.execution.task import Task
 # What stages hand to each other, and the bytes that tasks write. Raised when a change to the code makes a job
 # that is half done go on wrongly.
 WORK = 4
-# As of then shards are embedded in parts.
-IN_PARTS = 4
 # The folder of what could not be read.
 UNREADABLE = "unreadable"
 
@@ -80,7 +78,7 @@ class Job:
             return f"choose another address (or delete the cache {self.layout.root}, if that is empty)"
         return "choose another folder"
 
-    def perform(self, stage: Stage, in_order: bool = False) -> list[Marker]:
+    def perform(self, stage: Stage) -> list[Marker]:
         """Carry out what is left of a stage; return the markers of all its tasks."""
         with self._shown(stage) as advance:
             left = [Task(stage, n) for n in self._left(stage)]
@@ -90,7 +88,7 @@ class Job:
                 return ()
 
             if left:
-                self.executor.run(left, done, in_order)
+                self.executor.run(left, done, getattr(stage, "in_order", False))
         return self._markers(stage)
 
     def perform_both(self, first: Stage, second: Stage) -> tuple[list[Marker], list[Marker]]:

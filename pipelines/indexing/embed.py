@@ -18,12 +18,14 @@ from datastore.files.markers import Marker
 from datastore.files.writing import FileInfo, move, save_array
 from datastore.generations.manifest import Device, Dtype, FileEntry
 from datastore.shard import open_array
+from pipelines.corpus.ingestion import Ingestion, IngestStage, SplitStage
+from pipelines.corpus.read import documents_kept
 from pipelines.execution.markers import left_by
 from pipelines.execution.peaks import name_of
 from pipelines.execution.reports import Report
 from pipelines.passages.chunk import ChunkStage
 from pipelines.passages.parts import load_tokens
-from pipelines.passages.shards import NumberedShard
+from pipelines.passages.shards import NumberedShard, numbered
 from retriever.encoding.checkpoint import Checkpoint
 from retriever.encoding.usage import AS_STATED, Usage
 
@@ -38,6 +40,8 @@ THREADS = 1
 BLOCK_ROWS = 128
 # Tasks into which embedding is cut, about: markers are files. A larger corpus has several blocks in each.
 _TASKS = 4096
+# The version of work (`execution/job.py`) as of which shards are embedded in parts.
+IN_PARTS = 4
 
 
 @lru_cache(maxsize=1)
@@ -77,7 +81,7 @@ def parts_of(rows: Sequence[int], device: Device = "cpu") -> list[Part]:
 
 
 @dataclass(frozen=True)
-class EmbedStage:
+class EmbedStage(IngestStage):
     """Embeds passages of one shard, all or a part, from the token ids that chunking made."""
 
     name: ClassVar[str] = "embed"
@@ -90,6 +94,28 @@ class EmbedStage:
     shards: tuple[NumberedShard, ...]
     device: Device = "cpu"
     usage: Usage = AS_STATED
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return not EarlyEmbedStage.asked(ingestion)
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "EmbedStage":
+        config = ingestion.config
+        return cls(
+            ingestion.layout,
+            config.encoder,
+            ingestion.dtype,
+            numbered(ingestion),
+            config.device,
+            ingestion.usage,
+        )
+
+    @classmethod
+    def tasks(cls, ingestion: Ingestion) -> int:
+        if ingestion.work < IN_PARTS:
+            return len(numbered(ingestion))
+        return super().tasks(ingestion)
 
     def sizes(self) -> Sequence[int]:
         return [part.end - part.first for part in self.parts]
@@ -113,7 +139,7 @@ class EmbedStage:
 
 
 @dataclass(frozen=True)
-class JoinStage:
+class JoinStage(IngestStage):
     """Joins the vectors of one shard that was embedded in parts."""
 
     name: ClassVar[str] = "join"
@@ -121,6 +147,14 @@ class JoinStage:
     layout: Layout
     shards: tuple[NumberedShard, ...]
     device: Device = "cpu"
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return EmbedStage.asked(ingestion) and ingestion.work >= IN_PARTS
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "JoinStage":
+        return cls(ingestion.layout, numbered(ingestion), ingestion.config.device)
 
     def sizes(self) -> Sequence[int]:
         return [self.shards[parts[0][1].shard].rows for parts in self.joined]
@@ -149,7 +183,16 @@ def _part_path(layout: Layout, shard: NumberedShard, part: Part) -> Path:
     return layout.work / "vectors" / f"{shard.number:05d}-{part.first:07d}.npy"
 
 
-def vectors_of(
+def place_vectors(ingestion: Ingestion) -> tuple[FileEntry, ...]:
+    """The vectors of each shard, all embedded, where a store keeps them."""
+    layout, shards = ingestion.layout, numbered(ingestion)
+    if EarlyEmbedStage.asked(ingestion):
+        return take_vectors(layout, shards, ingestion.markers(EarlyEmbedStage))
+    done = [*ingestion.markers(EmbedStage), *ingestion.markers(JoinStage)]
+    return _vectors_of(layout, shards, done)
+
+
+def _vectors_of(
     layout: Layout, shards: Sequence[NumberedShard], markers: Iterable[Marker]
 ) -> tuple[FileEntry, ...]:
     """The vectors of each shard, of what embedding and joining wrote; parts are cleared away."""
@@ -160,11 +203,13 @@ def vectors_of(
 
 
 @dataclass(frozen=True)
-class EarlyEmbedStage:
+class EarlyEmbedStage(SplitStage):
     """Embeds all passages of one split, before shards have numbers: while others are still being cut."""
 
     name: ClassVar[str] = "embed-early"
     unit: ClassVar[str] = "documents"
+    # Cores cut while a GPU embeds what is cut: neither waits for the other.
+    beside: ClassVar[str] = ChunkStage.name
     layout: Layout
     encoder: str
     dtype: Dtype
@@ -172,6 +217,24 @@ class EarlyEmbedStage:
     per_shard: int
     device: Device = "cuda"
     usage: Usage = AS_STATED
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        # In some early builds a GPU waited for all to be cut.
+        return ingestion.config.embeds_early and ingestion.layout.done(EmbedStage.name, 0) is None
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "EarlyEmbedStage":
+        config = ingestion.config
+        return cls(
+            ingestion.layout,
+            config.encoder,
+            ingestion.dtype,
+            documents_kept(ingestion),
+            config.passages_per_shard,
+            config.device,
+            ingestion.usage,
+        )
 
     def sizes(self) -> Sequence[int]:
         return self.documents

@@ -18,9 +18,10 @@ from datastore.generations.manifest import Device
 from datastore.shard import open_array, open_passages, shard_keys
 from datastore.view import mix
 from datastore.whole import compare
+from pipelines.corpus.ingestion import Ingestion, IngestStage
 from pipelines.execution.markers import left_by
-from pipelines.passages.shards import NumberedShard
-from retriever.index.sizing import IndexKey
+from pipelines.passages.shards import NumberedShard, numbered
+from retriever.index.sizing import IndexKey, choose_key, parse_bytes
 
 if TYPE_CHECKING:
     from retriever.index.codec import TorchCodec
@@ -60,8 +61,24 @@ def _open_vectors(layout: Layout, task: int, shard: int) -> NDArray[np.float16]:
     return open_array(left_by(layout, task, layout.vectors(shard), "embed"))
 
 
+def index_key(ingestion: Ingestion) -> IndexKey:
+    """The index that is made, all being embedded: the store's, the one asked for, or one that fits."""
+    config, shards = ingestion.config, numbered(ingestion)
+    key = ingestion.held.index_key or config.index_key
+    if key != "auto":
+        return IndexKey.parse(key)
+    rows, memory = sum(shard.rows for shard in shards), parse_bytes(config.index_memory)
+    return choose_key(rows, dimension_of(ingestion.layout), memory, config.index_recall)
+
+
+def dimension_of(layout: Layout) -> int:
+    """How many components the vectors of a build have, once there are some."""
+    dimension: int = open_array(layout.vectors(0)).shape[1]
+    return dimension
+
+
 @dataclass(frozen=True)
-class TrainStage:
+class TrainStage(IngestStage):
     """Trains the quantizer: one task, on passages chosen by a hash of their keys."""
 
     name: ClassVar[str] = "train"
@@ -73,6 +90,20 @@ class TrainStage:
     device: Device = "cpu"
     # What cutting wrote, to compare with; nothing is compared without.
     passages: tuple[FileInfo, ...] = ()
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return not ingestion.adds
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "TrainStage":
+        config, shards = ingestion.config, numbered(ingestion)
+        rows, passages = tuple(s.rows for s in shards), tuple(s.passages for s in shards)
+        return cls(ingestion.layout, index_key(ingestion), config.seed, rows, config.device, passages)
+
+    @classmethod
+    def tasks(cls, ingestion: Ingestion) -> int:
+        return 1
 
     def sizes(self) -> Sequence[int]:
         # Flat has nothing to learn, a graph takes every vector in.
@@ -131,7 +162,7 @@ class TrainStage:
 
 
 @dataclass(frozen=True)
-class EncodeStage:
+class EncodeStage(IngestStage):
     """Encodes one shard with the trained quantizer."""
 
     name: ClassVar[str] = "index"
@@ -140,6 +171,15 @@ class EncodeStage:
     key: IndexKey
     shards: tuple[NumberedShard, ...]
     device: Device = "cpu"
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "EncodeStage":
+        shards = numbered(ingestion)
+        return cls(ingestion.layout, index_key(ingestion), shards, ingestion.config.device)
+
+    @classmethod
+    def tasks(cls, ingestion: Ingestion) -> int:
+        return len(numbered(ingestion))
 
     def sizes(self) -> Sequence[int]:
         return [shard.rows for shard in self.shards]

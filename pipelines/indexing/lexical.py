@@ -14,7 +14,8 @@ from datastore.files.writing import FileInfo, save_array
 from datastore.generations.manifest import ShardEntry
 from datastore.shard import open_array, open_passages
 from datastore.whole import compare
-from pipelines.passages.shards import NumberedShard
+from pipelines.corpus.ingestion import Ingestion, IngestStage
+from pipelines.passages.shards import NumberedShard, numbered
 
 
 def _texts(layout: Layout, shard: NumberedShard) -> list[str]:
@@ -25,13 +26,21 @@ def _texts(layout: Layout, shard: NumberedShard) -> list[str]:
 
 
 @dataclass(frozen=True)
-class LengthStage:
+class LengthStage(IngestStage):
     """Counts the words of each shard as BM25 counts them."""
 
     name: ClassVar[str] = "words"
     unit: ClassVar[str] = "passages"
     layout: Layout
     shards: tuple[NumberedShard, ...]
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return ingestion.config.lexical and not ingestion.adds
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "LengthStage":
+        return cls(ingestion.layout, numbered(ingestion))
 
     def sizes(self) -> Sequence[int]:
         return [shard.rows for shard in self.shards]
@@ -42,8 +51,19 @@ class LengthStage:
         return Marker({"words": total_length(_texts(self.layout, self.shards[number]))})
 
 
+def mean_words(ingestion: Ingestion) -> float | None:
+    """The mean length in words that the passages are indexed by: the store's, else their own.
+
+    None where there is no BM25.
+    """
+    if not LengthStage.asked(ingestion):
+        return ingestion.held.mean_words
+    words = sum(marker.counts["words"] for marker in ingestion.markers(LengthStage))
+    return max(1.0, words / sum(shard.rows for shard in numbered(ingestion)))
+
+
 @dataclass(frozen=True)
-class LexicalStage:
+class LexicalStage(IngestStage):
     """Indexes one shard; `mean_length` is the store's, in words."""
 
     name: ClassVar[str] = "lexical"
@@ -51,6 +71,22 @@ class LexicalStage:
     layout: Layout
     shards: tuple[NumberedShard, ...]
     mean_length: float
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        # Early stores have none.
+        has = ingestion.held.index_key is None or ingestion.held.mean_words is not None
+        return ingestion.config.lexical and has
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "LexicalStage":
+        mean = mean_words(ingestion)
+        assert mean is not None  # Else the job has no such stage.
+        return cls(ingestion.layout, numbered(ingestion), mean)
+
+    @classmethod
+    def tasks(cls, ingestion: Ingestion) -> int:
+        return len(numbered(ingestion))
 
     def sizes(self) -> Sequence[int]:
         return [shard.rows for shard in self.shards]

@@ -5,7 +5,6 @@ the first alone.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +19,13 @@ from datastore.generations.manifest import (
     Manifest,
     ShardEntry,
 )
-from datastore.shard import open_array
 from datastore.takedown import Takedowns, without
 from datastore.whole import require_whole
 from pipelines.config import BuildConfig, SourceConfig, checked_config
+from pipelines.corpus.ingestion import Held, Ingestion, rows_of
 from pipelines.corpus.models import located, pinned
 from pipelines.corpus.sources import Corpus, begun_at, resolve
-from pipelines.duplicates.dedup import Held
-from pipelines.execution.compare import READ, WRITTEN, read_by_addition
+from pipelines.execution.compare import COMPARE, COMPARE_NEW, read_by_addition
 from pipelines.execution.executor import Executor, fitting
 from pipelines.execution.job import Job, begin, differences, discard, require_turn
 from pipelines.execution.measured import made, write_made, write_measured
@@ -36,7 +34,6 @@ from pipelines.indexing.card import CardStage, copy_card
 from pipelines.indexing.towers import Towers
 from pipelines.jobs.ingest import Embedded, Ingest, named, settings, unnamed
 from retriever.index.faiss_index import has_codec, read_trained
-from retriever.index.sizing import IndexKey
 
 
 @dataclass(frozen=True)
@@ -87,15 +84,14 @@ class Addition:
             chosen["takedowns"] = takedowns
             if layout.build_file.exists():
                 job.claim(chosen)  # Other settings are said before much is read.
-            job.compare(READ, read_by_addition(manifest))
+            job.compare(COMPARE, read_by_addition(manifest))
             job.claim(chosen)
-            held = held_by(layout, manifest, takedowns)
-            ingest = Ingest(job, config, corpus, manifest.encoder.dtype, held, usage=towers.passages.usage)
+            held, usage = Held.by(layout, manifest, takedowns), towers.passages.usage
+            ingest = Ingest(job, Ingestion(layout, config, corpus, manifest.encoder.dtype, held, usage))
             embedded = ingest.embed()
-            if embedded.shards or _rows(tuple(layout.root / entry.path for entry in embedded.documents)):
+            if embedded.shards or rows_of([layout.root / entry.path for entry in embedded.documents]):
                 # Without a shard, too: an id that came once is taken.
-                entries = ingest.index(embedded, IndexKey.parse(manifest.index.key), manifest.mean_words)
-                manifest = self._publish(job, corpus, embedded, entries)
+                manifest = self._publish(job, corpus, embedded, ingest.index(embedded))
                 job.finish()
             else:
                 discard(self.layout, manifest, keep_removed=True)
@@ -138,7 +134,7 @@ class Addition:
     ) -> Manifest:
         grown = self._grown(job.layout, corpus, embedded, entries)
         before = current(self.layout)
-        job.compare(WRITTEN, {*grown.files} - {*before.files})
+        job.compare(COMPARE_NEW, {*grown.files} - {*before.files})
         if not copy_card(job.layout, before, grown) and entries:
             encoder = self.query_encoder if grown.encoder.query else self.encoder
             job.perform(CardStage(job.layout, grown, self.device or grown.config["device"], encoder))
@@ -188,31 +184,6 @@ def require_codec(layout: Layout, manifest: Manifest) -> None:
             f"The index {manifest.index.key} is one graph over all passages and cannot be changed: build "
             "again, or with an IVF or Flat index."
         )
-
-
-def held_by(layout: Layout, manifest: Manifest, takedowns: Sequence[str] = ()) -> Held:
-    """What a store holds that an addition is compared with, and where the addition begins."""
-    hashes = tuple(layout.root / entry.path for entry in manifest.documents)
-    passages = tuple(layout.root / entry.path for entry in manifest.passage_hashes)
-    lines = tuple(layout.root / entry.path for entry in manifest.line_hashes)
-    return Held(
-        hashes=hashes,
-        takedowns=tuple(layout.root / path for path in takedowns),
-        documents=_rows(hashes),
-        first_shard=manifest.next_shard,
-        first_row=manifest.rows,
-        contamination=layout.root / manifest.contamination.path if manifest.contamination else None,
-        passage_hashes=passages,
-        passages=_rows(passages),
-        line_hashes=lines,
-        lines=_rows(lines),
-        near=tuple(layout.root / entry.path for entry in manifest.near),
-    )
-
-
-def _rows(paths: tuple[Path, ...]) -> int:
-    """How many rows arrays have together."""
-    return sum(len(open_array(path)) for path in paths)
 
 
 def _summable(before: dict[str, int], added: dict[str, int]) -> dict[str, int]:

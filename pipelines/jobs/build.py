@@ -13,26 +13,27 @@ from datastore.files.markers import Marker
 from datastore.generations.generation import current, publish, published, put_files
 from datastore.generations.manifest import FileEntry, IndexEntry, Manifest
 from datastore.objects.origin import Origin, address_of, locate
-from datastore.shard import file_problem, open_array
+from datastore.shard import file_problem
 from datastore.takedown import Takedowns, without
 from datastore.whole import compare
 from pipelines.config import BuildConfig
 from pipelines.contamination.table import make_table, question_files, sought_by
+from pipelines.corpus.ingestion import Held, Ingestion
 from pipelines.corpus.models import pinned
 from pipelines.corpus.sources import Corpus, begun_at, resolve
-from pipelines.duplicates.dedup import Held
-from pipelines.execution.compare import WRITTEN
+from pipelines.execution.compare import COMPARE_NEW
 from pipelines.execution.executor import Executor, RayExecutor, fitting
 from pipelines.execution.job import Job, only_file, pending
 from pipelines.execution.measured import write_made, write_measured
 from pipelines.execution.progress import BuildProgress
 from pipelines.indexing.card import CardStage
-from pipelines.indexing.index import TrainStage
+from pipelines.indexing.index import TrainStage, dimension_of, index_key
+from pipelines.indexing.lexical import mean_words
 from pipelines.indexing.towers import Towers
 from pipelines.jobs.ingest import Ingest, named, require_passages, settings, unnamed
 from pipelines.passages.parts import write_batch
 from retriever.index.probation import require_usable
-from retriever.index.sizing import IndexKey, choose_key, parse_bytes
+from retriever.index.sizing import IndexKey
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,11 @@ class Build:
                     takedowns=tuple(self.layout.root / entry.path for entry in takedowns),
                     contamination=self.layout.root / contamination.path if contamination else None,
                 )
-                ingest = Ingest(job, config, corpus, chosen["dtype"], held, towers.passages.usage)
-                manifest = self._stages(ingest, towers, takedowns)
+                usage = towers.passages.usage
+                ingestion = Ingestion(self.layout, config, corpus, chosen["dtype"], held, usage)
+                manifest = self._stages(Ingest(job, ingestion), towers, takedowns)
                 manifest = manifest.model_copy(update={"contamination": contamination})
-                job.compare(WRITTEN, manifest.files)
+                job.compare(COMPARE_NEW, manifest.files)
                 job.perform(CardStage(self.layout, manifest, self.config.device))
                 put_files(self.layout, manifest)
                 with self.layout.publishing():
@@ -207,25 +209,22 @@ class Build:
             self.layout.write_settings(before)
 
     def _stages(self, ingest: Ingest, towers: Towers, takedowns: tuple[FileEntry, ...]) -> Manifest:
-        layout, config = self.layout, self.config
+        layout, config, ingestion = self.layout, self.config, ingest.ingestion
         embedded = ingest.embed()
         require_passages(embedded, layout.root / "removed")
-        rows = tuple(shard.rows for shard in embedded.shards)
-        dimension = open_array(layout.vectors(0)).shape[1]
-        key = self._index_key(sum(rows), dimension)
-        passages = tuple(shard.passages for shard in embedded.shards)
-        training = TrainStage(layout, key, config.seed, rows, config.device, passages)
-        (train,) = ingest.job.perform(training)
-        mean_words = ingest.mean_words(embedded.shards) if config.lexical else None
+        shards = ingest.index(embedded)
+        (train,) = ingestion.markers(TrainStage)
         return Manifest(
             generation=1,
             next_shard=len(embedded.shards),
-            sources=ingest.corpus.sources,
+            sources=ingestion.corpus.sources,
             config=layout.read_settings()["config"],
-            encoder=towers.card(dimension, ingest.dtype),
-            index=IndexEntry(key=key.text, recall=config.index_recall, trained=only_file(train)),
-            mean_words=mean_words,
-            shards=ingest.index(embedded, key, mean_words),
+            encoder=towers.card(dimension_of(layout), ingestion.dtype),
+            index=IndexEntry(
+                key=index_key(ingestion).text, recall=config.index_recall, trained=only_file(train)
+            ),
+            mean_words=mean_words(ingestion),
+            shards=shards,
             domains=named(embedded.counts, "domain."),
             columns=named(embedded.counts, "column."),
             counts=unnamed(embedded.counts),
@@ -236,12 +235,6 @@ class Build:
             takedowns=takedowns,
             removed=embedded.removed,
         )
-
-    def _index_key(self, rows: int, dimension: int) -> IndexKey:
-        if self.config.index_key == "auto":
-            memory = parse_bytes(self.config.index_memory)
-            return choose_key(rows, dimension, memory, self.config.index_recall)
-        return IndexKey.parse(self.config.index_key)
 
 
 def _takedowns(config: BuildConfig) -> Takedowns | None:

@@ -1,38 +1,31 @@
 """A corpus to the shards of a store: what a build and an addition have in common.
 
-Everything but the training of the index: read, drop what is there already, cut, number, embed, encode.
+The stages of `stages.py`, in their order. Between them passages and vectors are put where a store keeps them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from base.amounts import amount
 from base.errors import RalmError
 from datastore.files.markers import Marker
-from datastore.generations.manifest import LINES_COMPARED, Dtype, FileEntry, ShardEntry
+from datastore.generations.manifest import Dtype, FileEntry, ShardEntry
 from pipelines.config import BuildConfig
+from pipelines.corpus.ingestion import Ingestion, IngestStage, Undecided, summed
 from pipelines.corpus.models import anonymous
-from pipelines.corpus.read import ReadStage, ScanStage, number_records
 from pipelines.corpus.sources import Corpus
-from pipelines.duplicates.dedup import NOTHING, By, DedupStage, Held
-from pipelines.duplicates.lines import LineStage
-from pipelines.duplicates.near import ClusterStage, PairStage, SignStage, VerifyStage
-from pipelines.duplicates.repeats import RepeatStage
 from pipelines.execution.job import Job, only_file
-from pipelines.indexing.embed import EarlyEmbedStage, EmbedStage, JoinStage, take_vectors, vectors_of
+from pipelines.indexing.embed import place_vectors
 from pipelines.indexing.index import EncodeStage
-from pipelines.indexing.lexical import LengthStage, LexicalStage
+from pipelines.indexing.lexical import LexicalStage
 from pipelines.indexing.towers import Towers
-from pipelines.passages.chunk import ChunkStage
-from pipelines.passages.shards import NumberedShard, number_shards, take_places
-from pipelines.passages.thin import ThinStage
-from pipelines.passages.unknown import totals
+from pipelines.jobs.stages import INGESTING, TO_INDEX, TO_PASSAGES, TO_VECTORS
+from pipelines.passages.shards import NumberedShard, numbered, take_places
 from retriever.encoding.checkpoint import Checkpoint
-from retriever.encoding.usage import AS_STATED, Usage
 from retriever.index.sizing import IndexKey
 
 
@@ -50,144 +43,38 @@ class Embedded:
     removed: tuple[FileEntry, ...]
 
 
-class _Cut(NamedTuple):
-    """Documents cut and embedded: markers of cutting, and of the stage that wrote the shards as they are."""
-
-    chunk: Sequence[Marker]
-    last: Sequence[Marker]
-    shards: tuple[NumberedShard, ...]
-    vectors: tuple[FileEntry, ...]
-
-
 @dataclass(frozen=True)
 class Ingest:
-    """The way of one corpus into one store."""
+    """The way of one corpus into one store, and the job that carries it out."""
 
     job: Job
-    config: BuildConfig
-    corpus: Corpus
-    dtype: Dtype
-    held: Held = NOTHING
-    usage: Usage = AS_STATED
+    ingestion: Ingestion
 
     def embed(self) -> Embedded:
         """Read, filter, compare, cut and embed. No shards if nothing is left."""
-        layout, config, corpus = self.job.layout, self.config, self.corpus
-        scan = ScanStage(layout, tuple(s for s in corpus.splits if s.partial))
-        if scan.splits:
-            self.job.perform(scan)
-            corpus = number_records(corpus, layout, scan)
-        reading = ReadStage(layout, config, corpus, self.held.takedowns)
-        read = self.job.perform(reading, in_order=config.limit is not None)
-
-        documents = tuple(marker.counts["kept"] for marker in read)
-        unique, signed = self._compare(documents)
-        lines, compared = self._repeated_lines(documents, unique)
-        sources = tuple(corpus.sources[split.source].name for split in corpus.splits)
-        cut = ChunkStage(
-            layout, config, documents, unique, self.held.contamination, lines, self.usage, sources
-        )
-        done = self._cut_while_embedding(cut) if config.embeds_early else self._cut_then_embed(cut)
-        return Embedded(
-            done.shards,
-            done.vectors,
-            add_counts([*read, *done.last])
-            | compared
-            | totals(sources, done.last)
-            | {"ignored_files": len(corpus.ignored)},
-            _files(done.last, "documents/"),
-            _files(done.last, "passage-hashes/"),
-            _files(done.chunk, "line-hashes/"),
-            _files(signed, "near/"),
-            _files([*read, *done.chunk, *(done.last if done.last is not done.chunk else ())], "removed/"),
-        )
-
-    def _cut_then_embed(self, cut: ChunkStage) -> "_Cut":
-        """Shards are embedded when all have their numbers, block by block, so that all cores have work."""
-        chunk = self.job.perform(cut)
-        last = self._without_repeats(chunk)
-        shards = self._number(last)
+        ingestion = self.ingestion
+        self._perform(TO_PASSAGES)
+        shards = numbered(ingestion)
+        take_places(ingestion.layout, shards)
         self._require_learnable(sum(shard.rows for shard in shards))
-        stage = EmbedStage(
-            self.job.layout, self.config.encoder, self.dtype, shards, self.config.device, self.usage
+        self._perform(TO_VECTORS)
+        return Embedded(
+            shards,
+            place_vectors(ingestion),
+            _counts(ingestion),
+            self._files("documents/"),
+            self._files("passage-hashes/"),
+            self._files("line-hashes/"),
+            self._files("near/"),
+            self._files("removed/"),
         )
-        embedded = self.job.perform(stage)
-        joined = self.job.perform(JoinStage(self.job.layout, shards, self.config.device))
-        return _Cut(chunk, last, shards, vectors_of(self.job.layout, shards, [*embedded, *joined]))
 
-    def _require_learnable(self, rows: int) -> None:
-        """Refuse an index that so few cannot teach, before they are embedded; additions have theirs."""
-        if self.config.index_key != "auto" and not self.held.first_shard and rows:
-            dimension = Checkpoint.find(self.config.encoder, self.usage).dimension or 0
-            IndexKey.parse(self.config.index_key).require_passages(rows, dimension)
-
-    def _cut_while_embedding(self, cut: ChunkStage) -> "_Cut":
-        """Cores cut while a GPU embeds what is cut: neither waits for the other."""
-        layout, config = self.job.layout, self.config
-        per_shard = config.passages_per_shard
-        stage = EarlyEmbedStage(
-            layout, config.encoder, self.dtype, cut.documents, per_shard, config.device, self.usage
-        )
-        chunk, embedded = self.job.perform_both(cut, stage)
-        shards = self._number(chunk)
-        return _Cut(chunk, chunk, shards, take_vectors(layout, shards, embedded))
-
-    def _number(self, chunk: Sequence[Marker]) -> tuple[NumberedShard, ...]:
-        layout, held = self.job.layout, self.held
-        shards = number_shards(
-            layout, chunk, self.config.passages_per_shard, held.first_shard, held.first_row
-        )
-        take_places(layout, shards)
-        return tuple(shards)
-
-    def _repeated_lines(
-        self, documents: tuple[int, ...], unique: dict[By, int]
-    ) -> tuple[int, dict[str, int]]:
-        """Look for lines that occurred before: in how many ranges (0 if they stay), and the count of all."""
-        layout, settings = self.job.layout, self.config.duplicate_lines
-        if settings is None:
-            return 0, {}
-        lines = self.job.perform(LineStage(layout, settings, documents, unique))
-        texts = tuple(marker.counts["lines"] for marker in lines)
-        repeats = RepeatStage(layout, "line", texts, self.held)
-        self.job.perform(repeats)
-        return repeats.ranges, {LINES_COMPARED: sum(texts)}
-
-    def _without_repeats(self, chunk: list[Marker]) -> list[Marker]:
-        """The splits' shards without passages that occurred before, if the configuration says so."""
-        if not self.config.drops_passages:
-            return chunk
-        passages = tuple(marker.counts["passages"] for marker in chunk)
-        repeats = RepeatStage(self.job.layout, "passage", passages, self.held)
-        self.job.perform(repeats)
-        return self.job.perform(ThinStage(self.job.layout, self.config, passages, repeats.ranges, self.usage))
-
-    def _compare(self, documents: tuple[int, ...]) -> tuple[dict[By, int], list[Marker]]:
-        """Find duplicates: in which ways, in how many partitions each, and what signing them gave."""
-        layout, near = self.job.layout, self.config.near_duplicates
-        by_id = DedupStage(layout, "id", documents, self.held)
-        self.job.perform(by_id)
-        exact = by_id.partitions
-        if self.config.duplicate_text == "keep":
-            return {"id": exact}, []
-        self.job.perform(DedupStage(layout, "text", documents, self.held))
-        if near is None:
-            return {"id": exact, "text": exact}, []
-        signed = self.job.perform(SignStage(layout, near, documents, exact))
-        pairs = PairStage(layout, tuple(marker.counts["keys"] for marker in signed), self.held)
-        self.job.perform(pairs)
-        verified = self.job.perform(VerifyStage(layout, near, documents, pairs.ranges, self.held))
-        edges = tuple(marker.counts["near"] for marker in verified)
-        clusters = self.job.perform(ClusterStage(layout, edges, self.held))
-        return {"id": exact, "text": exact, "near": 1}, [*signed, *clusters]
-
-    def index(self, embedded: Embedded, key: IndexKey, mean_words: float | None) -> tuple[ShardEntry, ...]:
-        """Encode the shards with the trained index, and for BM25 if `mean_words` is given."""
-        layout, shards = self.job.layout, embedded.shards
-        codes = self.job.perform(EncodeStage(layout, key, shards, self.config.device))
-        lexical: Sequence[Marker | None] = [None] * len(shards)
-        if mean_words is not None:
-            lexical = self.job.perform(LexicalStage(layout, shards, mean_words))
+    def index(self, embedded: Embedded) -> tuple[ShardEntry, ...]:
+        """Train the index unless the store has one, and encode the shards with it, for BM25 too."""
+        self._perform(TO_INDEX)
+        shards, left = embedded.shards, self.ingestion.left
+        codes = left[EncodeStage.name]
+        lexical: Sequence[Marker | None] = left.get(LexicalStage.name) or [None] * len(shards)
         return tuple(
             ShardEntry(
                 first_row=shard.first_row,
@@ -200,10 +87,70 @@ class Ingest:
             for shard, vectors, code, words in zip(shards, embedded.vectors, codes, lexical, strict=True)
         )
 
-    def mean_words(self, shards: tuple[NumberedShard, ...]) -> float:
-        """The mean length of the shards' passages, as BM25 counts words."""
-        lengths = self.job.perform(LengthStage(self.job.layout, shards))
-        return max(1.0, sum(m.counts["words"] for m in lengths) / sum(shard.rows for shard in shards))
+    def _perform(self, stages: Sequence[type[IngestStage]]) -> None:
+        """Carry out the stages that the job has, one after another but for those that go beside others."""
+        ingestion, left = self.ingestion, self.ingestion.left
+        for kind in stages:
+            if kind.name in left or not kind.asked(ingestion):
+                continue
+            stage, beside = kind.of(ingestion), self._beside(kind)
+            if beside is None:
+                left[kind.name] = self.job.perform(stage)
+            else:
+                left[kind.name], left[beside.name] = self.job.perform_both(stage, beside)
+
+    def _beside(self, kind: type[IngestStage]) -> IngestStage | None:
+        """The stage that the job carries out at the same time, if it has one."""
+        for other in INGESTING:
+            if other.beside == kind.name and other.asked(self.ingestion):
+                return other.of(self.ingestion)
+        return None
+
+    def _require_learnable(self, rows: int) -> None:
+        """Refuse an index that so few cannot teach, before they are embedded; additions have theirs."""
+        config, held = self.ingestion.config, self.ingestion.held
+        early = any(kind.beside and kind.asked(self.ingestion) for kind in TO_VECTORS)
+        if config.index_key != "auto" and not held.first_shard and rows and not early:
+            dimension = Checkpoint.find(config.encoder, self.ingestion.usage).dimension or 0
+            IndexKey.parse(config.index_key).require_passages(rows, dimension)
+
+    def _files(self, folder: str) -> tuple[FileEntry, ...]:
+        """The files of all stages in one folder of the store."""
+        markers = [marker for kind in INGESTING for marker in self.ingestion.left.get(kind.name, ())]
+        return tuple(FileEntry.of(f) for m in markers for f in m.files if f.path.startswith(folder))
+
+
+def _counts(ingestion: Ingestion) -> dict[str, int]:
+    """What the manifest counts of an ingestion whose passages are embedded."""
+    found = summed(list(counted(ingestion)))
+    for kind in INGESTING:
+        if kind.name in ingestion.left:
+            found |= kind.totals(ingestion)
+    return found | {"ignored_files": len(ingestion.corpus.ignored)}
+
+
+def counted(ingestion: Ingestion) -> Iterator[Marker]:
+    """The markers of the tasks done so far whose counts enter the manifest: of each task the last word."""
+    replaced: dict[str, list[Marker | None]] = {}
+    for kind in INGESTING:
+        if kind.counts and kind.asked(ingestion):
+            done = _done(ingestion, kind)
+            before = replaced.pop(kind.replaces, [])
+            done += [None] * (len(before) - len(done))
+            before += [None] * (len(done) - len(before))
+            replaced[kind.name] = [now or then for now, then in zip(done, before, strict=True)]
+    for markers in replaced.values():
+        yield from filter(None, markers)
+
+
+def _done(ingestion: Ingestion, kind: type[IngestStage]) -> list[Marker | None]:
+    """What the tasks of a stage have left so far, by their number."""
+    if kind.name in ingestion.left:
+        return list(ingestion.left[kind.name])
+    try:
+        return [ingestion.layout.done(kind.name, number) for number in range(kind.tasks(ingestion))]
+    except Undecided:
+        return []
 
 
 def settings(config: BuildConfig, corpus: Corpus, towers: Towers, dtype: Dtype) -> dict[str, Any]:
@@ -243,21 +190,6 @@ def _first_unreadable(where: Path) -> str:
             f" The first of the unreadable is record {first['record']} of {first['file']}: {first['reason']}."
         )
     return ""
-
-
-def _files(markers: Sequence[Marker], folder: str) -> tuple[FileEntry, ...]:
-    return tuple(FileEntry.of(f) for m in markers for f in m.files if f.path.startswith(folder))
-
-
-def add_counts(markers: Sequence[Marker]) -> dict[str, int]:
-    """Sum the counts of stages; `kept` is between stages and left out."""
-    names = ["records", "blank", "unreadable", "documents", "indexed", "passages", "tokens", "truncated"]
-    found = dict.fromkeys(names, 0)
-    for marker in markers:
-        for name, count in marker.counts.items():
-            found[name] = found.get(name, 0) + count
-    found.pop("kept", None)
-    return dict(sorted(found.items()))
 
 
 def named(counts: dict[str, int], prefix: str) -> dict[str, int]:

@@ -1,38 +1,27 @@
 """What of a job is done and what is left, read from its markers and the word it leaves of what it made."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from base.errors import RalmError
 from datastore.files.json import read_json
 from datastore.files.layout import Layout
 from datastore.generations.generation import at_generation, current, published
-from datastore.generations.manifest import DOUBTFUL, Manifest
+from datastore.generations.manifest import Manifest
 from datastore.objects.origin import Origin, fetch, locate
 from pipelines.config import BuildConfig
-from pipelines.contamination.contaminated import BY
-from pipelines.corpus.read import LEFT_OUT
-from pipelines.duplicates.dedup import NOTHING, Held, partition_count
-from pipelines.duplicates.lines import REPEATED
-from pipelines.duplicates.near import PairStage
-from pipelines.duplicates.repeats import RepeatStage
-from pipelines.execution.job import IN_PARTS, pending
+from pipelines.corpus.ingestion import NOTHING, Held, Ingestion, Undecided, summed
+from pipelines.corpus.read import ReadStage
+from pipelines.corpus.sources import Corpus
+from pipelines.execution.counts import Shown
+from pipelines.execution.job import pending
 from pipelines.execution.measured import Measured, made, made_file, of_stage, of_store, total
-from pipelines.indexing.embed import parts_of
-from pipelines.jobs.add import held_by
-from pipelines.jobs.compact import plan
-from pipelines.jobs.ingest import add_counts
-
-# Every stage that a build, an addition or a compaction may have, in their order.
-STAGES = (
-    *("compare", "scan", "read", "dedup-id", "dedup-text"),
-    *("near-sign", "near-pair", "near-verify", "near-cluster", "lines", "dedup-line"),
-    *("chunk", "dedup-passage", "thin", "embed", "join", "embed-early"),
-    *("train", "words", "index", "lexical", "compact", "compare-new", "card"),
-)
+from pipelines.indexing.card import CardStage
+from pipelines.indexing.compact import CompactStage, plan
+from pipelines.jobs.ingest import counted
+from pipelines.jobs.stages import DROPPED, INGESTING, REMOVED, SKIPPED, STAGES, UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +83,23 @@ def status(path: Path) -> Status:
                 (),
                 found,
                 of_store(layout.root),
-                _dropped(found.counts),
+                _shown(found.counts, DROPPED),
                 removed=_removed(found.counts),
             )
         raise RalmError(f"{path} has no record of its build.")
     manifest = current(layout) if published(layout) else None
     if manifest and (unfinished := pending(layout, manifest)):
         layout = unfinished
-    totals = _compaction(layout) if layout.job.endswith("compact") else _totals(layout)
+    ingestion = None if layout.job.endswith("compact") else _begun(layout)
+    totals = _totals(ingestion) if ingestion else _compaction(layout)
     stages = tuple(_stage(layout, name, tasks) for name, tasks in totals.items())
     job = layout.job.partition("-")[2]
-    counts = manifest.counts if manifest and not job else _chunked(layout)
+    counts = (
+        manifest.counts if manifest and not job else summed(list(counted(ingestion)) if ingestion else [])
+    )
     others = tuple(_finished(layout, manifest)) if manifest else ()
-    return Status(job, stages, manifest, of_store(layout.root), _dropped(counts), others, _removed(counts))
+    dropped = _shown(counts, DROPPED)
+    return Status(job, stages, manifest, of_store(layout.root), dropped, others, _removed(counts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,24 +158,14 @@ def _recorded(layout: Layout) -> Iterator[StageStatus]:
             yield replace(stage, total=stage.done)
 
 
-def _dropped(counts: Mapping[str, int]) -> dict[str, int]:
-    """The counts of dropped passages and lines, of fields left out, and of doubtful documents."""
-    kinds = ("dropped.", BY, REPEATED, LEFT_OUT, DOUBTFUL)
-    return {name: count for name, count in counts.items() if name.startswith(kinds)}
+def _shown(counts: Mapping[str, int], kinds: Sequence[Shown]) -> dict[str, int]:
+    """The counts of some kinds."""
+    return {name: count for name, count in counts.items() if any(kind.holds(name) for kind in kinds)}
 
 
 def _removed(counts: Mapping[str, int]) -> dict[str, int]:
-    """The counts of records that were no documents, and of documents that were not kept, by reason."""
-    kinds = ("unreadable", "skipped.", "removed.")
-    return {name: count for name, count in counts.items() if name.startswith(kinds) and count}
-
-
-def _chunked(layout: Layout) -> dict[str, int]:
-    """What the tasks that have been done so far have counted."""
-    splits = range(len(layout.read_settings().get("splits", ())))
-    done = [layout.done("read", n) for n in splits]
-    done += [layout.done("thin", n) or layout.done("chunk", n) for n in splits]
-    return add_counts([marker for marker in done if marker])
+    """The counts of what was no document, or not kept: those that are not 0."""
+    return {name: count for name, count in _shown(counts, (UNREADABLE, SKIPPED, REMOVED)).items() if count}
 
 
 def _stage(layout: Layout, name: str, tasks: int | None) -> StageStatus:
@@ -193,17 +176,25 @@ def _stage(layout: Layout, name: str, tasks: int | None) -> StageStatus:
 
 def _compaction(layout: Layout) -> dict[str, int | None]:
     manifest = at_generation(layout, layout.read_settings()["generation"])
-    return {"compact": len(plan(manifest, manifest.config["passages_per_shard"])), "card": 1}
+    groups = plan(manifest, manifest.config["passages_per_shard"])
+    return {CompactStage.name: len(groups), CardStage.name: 1}
 
 
-def _near(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
-    """The stages that look for near-duplicates, if the build does."""
-    if not build["config"].get("near_duplicates"):
-        return {}
-    splits = len(build["splits"])
-    signed = [layout.done("near-sign", n) for n in range(splits)]
-    ranges = PairStage(layout, tuple(m.counts["keys"] for m in signed if m)).ranges if all(signed) else None
-    return {"near-sign": splits, "near-pair": ranges, "near-verify": splits, "near-cluster": 1}
+def _begun(layout: Layout) -> Ingestion:
+    """The ingestion of a build or an addition, as far as its own record tells of it."""
+    begun = layout.read_settings()
+    ingestion = Ingestion(
+        layout,
+        # As settings were written; sources are named there, not found.
+        BuildConfig.model_construct(**begun["config"]),
+        Corpus.recorded(begun["splits"]),
+        begun["dtype"],
+        work=begun.get("work", 1),
+    )
+    with suppress(Undecided):  # What the store held decides nothing before all is read.
+        ingestion.markers(ReadStage)
+        return replace(ingestion, held=_held(layout))
+    return ingestion
 
 
 def _held(layout: Layout) -> Held:
@@ -212,87 +203,15 @@ def _held(layout: Layout) -> Held:
         return NOTHING
     manifest = current(layout)
     fetch(layout.root, manifest.compared)
-    return held_by(layout, manifest)
+    return Held.by(layout, manifest)
 
 
-def _lines(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
-    """The stages that look for repeated lines, if the build does."""
-    if not build["config"].get("duplicate_lines"):
-        return {}
-    splits = len(build["splits"])
-    hashed = [layout.done("lines", n) for n in range(splits)]
-    ranges = None
-    if all(hashed):
-        lines = tuple(m.counts["lines"] for m in hashed if m)
-        ranges = RepeatStage(layout, "line", lines, _held(layout)).ranges
-    return {"lines": splits, "dedup-line": ranges}
-
-
-def _repeats(layout: Layout, build: dict[str, Any]) -> dict[str, int | None]:
-    """The stages that drop repeated passages, if the build does."""
-    if not _config(build).drops_passages:
-        return {}
-    splits = len(build["splits"])
-    chunk = [layout.done("chunk", n) for n in range(splits)]
-    ranges = None
-    if all(chunk):
-        passages = tuple(m.counts["passages"] for m in chunk if m)
-        ranges = RepeatStage(layout, "passage", passages, _held(layout)).ranges
-    return {"dedup-passage": ranges, "thin": splits}
-
-
-def _config(build: dict[str, Any]) -> BuildConfig:
-    """The settings of a build as they were written; its sources are named there, not found."""
-    return BuildConfig.model_construct(**build["config"])
-
-
-def _embed(layout: Layout, build: dict[str, Any], rows: list[int] | None) -> dict[str, int | None]:
-    """Embedding: by split where a GPU takes them as they are cut, else by parts of shards with so many rows.
-
-    Early builds embedded shard by shard, and some of them with a GPU that waited.
-    """
-    if _config(build).embeds_early and layout.done("embed", 0) is None:
-        return {"embed-early": len(build["splits"])}
-    if rows is None:
-        return {"embed": None, "join": None}
-    if build.get("work", 1) < IN_PARTS:
-        return {"embed": len(rows), "join": 0}
-    parts = Counter(part.shard for part in parts_of(rows, _config(build).device))
-    return {"embed": parts.total(), "join": sum(count > 1 for count in parts.values())}
-
-
-def _totals(layout: Layout) -> dict[str, int | None]:
-    build = layout.read_settings()
-    splits = build["splits"]
-    partial = sum(s["segments"][0][1] == "jsonl" and s["segments"][0][3] >= 0 for s in splits)
-    read = [layout.done("read", n) for n in range(len(splits))]
-    partitions = None
-    if all(read):
-        partitions = partition_count(_held(layout).documents + sum(m.counts["kept"] for m in read if m))
-    chunk = [layout.done("chunk", n) for n in range(len(splits))]
-    repeats = _repeats(layout, build)
-    last = [layout.done("thin", n) for n in range(len(splits))] if repeats else chunk
-    rows = None
-    if all(last):
-        per_shard = build["config"]["passages_per_shard"]
-        passages = [m.counts["passages"] for m in last if m]
-        rows = [min(per_shard, count - at) for count in passages for at in range(0, count, per_shard)]
-    shards = None if rows is None else len(rows)
-    words = shards if build["config"]["lexical"] else 0
-    return {
-        "scan": partial,
-        "read": len(splits),
-        "dedup-id": partitions,
-        "dedup-text": 0 if _config(build).duplicate_text == "keep" else partitions,
-        **_near(layout, build),
-        **_lines(layout, build),
-        "chunk": len(splits),
-        **repeats,
-        **_embed(layout, build, rows),
-        # An addition takes the index and the mean length as they are.
-        "train": 0 if layout.job else 1,
-        "words": 0 if layout.job else words,
-        "index": shards,
-        "lexical": words,
-        "card": 1,
-    }
+def _totals(ingestion: Ingestion) -> dict[str, int | None]:
+    """How many tasks each stage has; None if one that is not done decides it."""
+    found: dict[str, int | None] = {}
+    for kind in INGESTING:
+        if kind.asked(ingestion):
+            found[kind.name] = None
+            with suppress(Undecided):
+                found[kind.name] = kind.tasks(ingestion)
+    return {**found, CardStage.name: 1}

@@ -19,15 +19,17 @@ from datastore.files.writing import FileInfo, save_array
 from datastore.generations.manifest import PASSAGES_CUT
 from datastore.schema import Document, Passage, identity_hash, text_hash
 from pipelines.config import BuildConfig
-from pipelines.contamination.contaminated import Contaminated
-from pipelines.corpus.read import batches, documents_in, load_hashes, read_documents
-from pipelines.duplicates.dedup import By, among, load_drops
-from pipelines.duplicates.lines import RepeatedLines
+from pipelines.contamination.contaminated import BY, Contaminated
+from pipelines.corpus.ingestion import Ingestion, SplitStage
+from pipelines.corpus.read import batches, documents_in, documents_kept, load_hashes, read_documents
+from pipelines.duplicates.dedup import By, among, load_drops, partitions_compared
+from pipelines.duplicates.lines import REPEATED, RepeatedLines, RepeatedLineStage
 from pipelines.duplicates.repeats import write_texts
+from pipelines.execution.counts import Shown
 from pipelines.execution.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.passages.cut import Chunk, chunk, load_tokenizer
 from pipelines.passages.parts import CUT, WHOLE, ShardWriter
-from pipelines.passages.unknown import counted
+from pipelines.passages.unknown import counted, totals
 from retriever.encoding.usage import AS_STATED, Usage
 
 _REASONS: dict[By, str] = {"id": "duplicate_id", "text": "duplicate_text", "near": "near_duplicate"}
@@ -53,7 +55,7 @@ def _nothing_left(document: Document, passages: int) -> tuple[str, dict[str, Any
 
 
 @dataclass(frozen=True)
-class ChunkStage:
+class ChunkStage(SplitStage):
     """Drops a split's duplicates and cuts its other documents into the passages of its shards.
 
     A passage that is dropped leaves a gap: what another one is called does not depend on it.
@@ -61,6 +63,12 @@ class ChunkStage:
 
     name: ClassVar[str] = "chunk"
     unit: ClassVar[str] = "documents"
+    counts: ClassVar[bool] = True
+    shows: ClassVar[tuple[Shown, ...]] = (
+        Shown(REPEATED, "repeated lines, left out"),
+        Shown("dropped.", "passages dropped: {reason}"),
+        Shown(BY, "  for {name}"),
+    )
     layout: Layout
     config: BuildConfig
     documents: tuple[int, ...]
@@ -73,6 +81,26 @@ class ChunkStage:
     usage: Usage = AS_STATED
     # The name of each split's source.
     sources: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "ChunkStage":
+        lines = RepeatedLineStage.of(ingestion).ranges if RepeatedLineStage.asked(ingestion) else 0
+        return cls(
+            ingestion.layout,
+            ingestion.config,
+            documents_kept(ingestion),
+            partitions_compared(ingestion),
+            ingestion.held.contamination,
+            lines,
+            ingestion.usage,
+            ingestion.corpus.sources_of_splits,
+        )
+
+    @classmethod
+    def totals(cls, ingestion: Ingestion) -> Mapping[str, int]:
+        if ingestion.config.drops_passages:
+            return {}  # Those of what is left are another stage's.
+        return totals(ingestion.corpus.sources_of_splits, ingestion.markers(cls))
 
     def sizes(self) -> Sequence[int]:
         return self.documents

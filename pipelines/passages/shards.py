@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.files.writing import FileInfo, move
+from pipelines.corpus.ingestion import Ingestion
+from pipelines.passages.chunk import ChunkStage
 from pipelines.passages.parts import part_path
+from pipelines.passages.thin import ThinStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,13 @@ class NumberedShard:
     split: int
     part: int
     passages: FileInfo
+
+
+def numbered(ingestion: Ingestion) -> tuple[NumberedShard, ...]:
+    """The shards that an ingestion makes. Raises Undecided if not all splits are cut."""
+    cut = ingestion.markers(ThinStage if ThinStage.asked(ingestion) else ChunkStage)
+    held, per_shard = ingestion.held, ingestion.config.passages_per_shard
+    return tuple(number_shards(ingestion.layout, cut, per_shard, held.first_shard, held.first_row))
 
 
 def number_shards(

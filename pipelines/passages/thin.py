@@ -4,7 +4,7 @@ Known only once all passages are, and before any is numbered.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -19,14 +19,15 @@ from datastore.files.markers import Marker
 from datastore.files.writing import save_array
 from datastore.schema import Passage, identity_hash, passage_at, text_hash
 from pipelines.config import BuildConfig
+from pipelines.corpus.ingestion import Ingestion, SplitStage
 from pipelines.duplicates.dedup import load_drops
-from pipelines.duplicates.repeats import write_sorted
+from pipelines.duplicates.repeats import RepeatStage, What, write_sorted
 from pipelines.execution.markers import left_by
 from pipelines.execution.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.passages.chunk import ChunkStage, cut_documents_path, without_texts
 from pipelines.passages.cut import load_tokenizer
 from pipelines.passages.parts import CUT, ShardWriter, load_tokens, part_path
-from pipelines.passages.unknown import UNKNOWN, UNKNOWN_PASSAGES, counted
+from pipelines.passages.unknown import UNKNOWN, UNKNOWN_PASSAGES, counted, totals
 from retriever.encoding.usage import AS_STATED, Usage
 
 _SHOWN_IF_ANY = ("domain.", "column.", UNKNOWN, UNKNOWN_PASSAGES)
@@ -37,18 +38,54 @@ DUPLICATE = "dropped.duplicate"
 _Row = tuple[Passage, NDArray[np.int32], tuple[int, int] | None]
 
 
+def passages_cut(ingestion: Ingestion) -> tuple[int, ...]:
+    """How many passages were cut of each split. Raises Undecided if not all are."""
+    return tuple(marker.counts["passages"] for marker in ingestion.markers(ChunkStage))
+
+
+class RepeatedPassageStage(RepeatStage):
+    """Finds the passages that occurred before, in one range of hashes."""
+
+    name: ClassVar[str] = "dedup-passage"
+    unit: ClassVar[str] = "passages"
+    what: ClassVar[What] = "passage"
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return ingestion.config.drops_passages
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "RepeatedPassageStage":
+        return cls(ingestion.layout, passages_cut(ingestion), ingestion.held)
+
+
 @dataclass(frozen=True)
-class ThinStage:
+class ThinStage(SplitStage):
     """Drops the passages of a split that occurred before; counts what `ChunkStage` counted, without them."""
 
     name: ClassVar[str] = "thin"
     unit: ClassVar[str] = "passages"
+    counts: ClassVar[bool] = True
+    replaces: ClassVar[str] = ChunkStage.name
     layout: Layout
     config: BuildConfig
     passages: tuple[int, ...]
     # In which repeats were looked for.
     ranges: int
     usage: Usage = AS_STATED
+
+    @classmethod
+    def asked(cls, ingestion: Ingestion) -> bool:
+        return ingestion.config.drops_passages
+
+    @classmethod
+    def of(cls, ingestion: Ingestion) -> "ThinStage":
+        ranges = RepeatedPassageStage.of(ingestion).ranges
+        return cls(ingestion.layout, ingestion.config, passages_cut(ingestion), ranges, ingestion.usage)
+
+    @classmethod
+    def totals(cls, ingestion: Ingestion) -> Mapping[str, int]:
+        return totals(ingestion.corpus.sources_of_splits, ingestion.markers(cls))
 
     def sizes(self) -> Sequence[int]:
         return self.passages

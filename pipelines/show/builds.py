@@ -9,7 +9,8 @@ from datastore.generations.manifest import DOUBTFUL, EncoderCard, Manifest
 from datastore.objects.origin import address_of
 from pipelines.contamination.table import sought
 from pipelines.execution.measured import of_embedding
-from pipelines.show.counts import doubtful, dropped, known_ids, named, unknown_tokens, warn_of_unknown
+from pipelines.jobs.stages import REMOVED, SKIPPED
+from pipelines.show.counts import doubtful, dropped, known_ids, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored, ignored_by
 from pipelines.show.terminal import console, print_rows
 from pipelines.show.took import speed
@@ -51,9 +52,9 @@ def built(store: Path, manifest: Manifest) -> None:
         ("files of other kinds, ignored", f"{counts['ignored_files']:,}"),
         ("records read", f"{counts['records']:,}"),
         ("unreadable", f"{counts['unreadable']:,}"),
-        *named(counts, "skipped"),
+        *SKIPPED.rows(counts),
         ("documents", f"{counts['documents']:,}"),
-        *named(counts, "removed"),
+        *REMOVED.rows(counts),
         ("documents indexed", f"{counts['indexed']:,}"),
         *dropped(counts),
         ("passages", f"{counts['passages']:,}"),

@@ -4,33 +4,14 @@ from collections.abc import Mapping
 
 from base.amounts import amount
 from datastore.generations.manifest import DOUBTFUL
-from pipelines.contamination.contaminated import BY
-from pipelines.corpus.read import LEFT_OUT
-from pipelines.duplicates.lines import REPEATED
+from pipelines.jobs.stages import DROPPED
 from pipelines.passages.unknown import unknown
 from pipelines.show.terminal import console
 
 
-def named(counts: Mapping[str, int], what: str) -> list[tuple[str, str]]:
-    """A row for each count of a kind, as `removed: length`."""
-    found = {n.partition(".")[2]: c for n, c in counts.items() if n.startswith(f"{what}.")}
-    return [(f"{what}: {name.replace('_', ' ')}", f"{n:,}") for name, n in found.items()]
-
-
 def dropped(counts: Mapping[str, int]) -> list[tuple[str, str]]:
     """Rows for doubtful documents, what is left out, why passages are dropped, and each file of questions."""
-    reasons = {n.partition(".")[2]: c for n, c in counts.items() if n.startswith("dropped.")}
-    files = {n.removeprefix(BY): c for n, c in counts.items() if n.startswith(BY)}
-    lines = [("repeated lines, left out", f"{counts[REPEATED]:,}")] if REPEATED in counts else []
-    fields = {n.removeprefix(LEFT_OUT): c for n, c in counts.items() if n.startswith(LEFT_OUT)}
-    doubts = counts.get(DOUBTFUL, 0)
-    return [
-        *([("documents doubtful (damage)", f"{doubts:,}")] if doubts else []),
-        *((f"fields left out: {why.replace('_', ' ')}", f"{n:,}") for why, n in fields.items()),
-        *lines,
-        *((f"passages dropped: {reason.replace('_', ' ')}", f"{n:,}") for reason, n in reasons.items()),
-        *((f"  for {file}", f"{n:,}") for file, n in files.items()),
-    ]
+    return [row for kind in DROPPED for row in kind.rows(counts)]
 
 
 def known_ids(counts: Mapping[str, int]) -> str:

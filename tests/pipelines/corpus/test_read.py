@@ -99,8 +99,8 @@ def test_records_are_numbered_through_a_cut_file(tmp_path):
     records = [{"text": f"document number {n} of many"} for n in range(200)]
     stage = stage_over(tmp_path, records, split_bytes=500)
     scan = ScanStage(stage.layout, tuple(s for s in stage.corpus.splits if s.partial))
-    Job(stage.layout, LocalExecutor(), Silent()).perform(scan)
-    corpus = number_records(stage.corpus, stage.layout, scan)
+    scanned = Job(stage.layout, LocalExecutor(), Silent()).perform(scan)
+    corpus = number_records(stage.corpus, scanned)
     numbered = ReadStage(stage.layout, stage.config, corpus)
     ids = []
     for number in range(len(corpus.splits)):

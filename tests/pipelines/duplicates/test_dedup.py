@@ -4,8 +4,9 @@ from hypothesis import strategies as st
 
 from datastore.files.layout import Layout
 from datastore.files.writing import save_array
+from pipelines.corpus.ingestion import Held
 from pipelines.corpus.read import hashes_path
-from pipelines.duplicates.dedup import DedupStage, Held, duplicates, load_drops, partition_count
+from pipelines.duplicates.dedup import DedupStage, duplicates, load_drops, partition_count
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=40), st.integers(1, 6))
@@ -64,7 +65,8 @@ class PartitionedStage(DedupStage):
     """The stage with more partitions than so few documents would get."""
 
     def __init__(self, layout, by, documents, partitions):
-        super().__init__(layout, by, documents)
+        super().__init__(layout, documents)
+        object.__setattr__(self, "by", by)
         object.__setattr__(self, "_partitions", partitions)
 
     @property

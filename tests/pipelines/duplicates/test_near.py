@@ -14,7 +14,7 @@ from pipelines.config import BuildConfig, NearDuplicates, SourceConfig
 from pipelines.corpus.read import ReadStage
 from pipelines.corpus.sources import resolve
 from pipelines.duplicates import near
-from pipelines.duplicates.dedup import DedupStage, load_drops
+from pipelines.duplicates.dedup import DedupIdStage, DedupTextStage, load_drops
 from pipelines.duplicates.minhash import jaccard, shingles
 from pipelines.duplicates.near import ClusterStage, PairStage, SignStage, VerifyStage, sharing
 from pipelines.execution.executor import LocalExecutor
@@ -56,8 +56,8 @@ def stages(root, texts, settings=SETTINGS, split_bytes=20_000):
     read = ReadStage(layout, config, found)
 
     documents = tuple(marker.counts["kept"] for marker in perform(read))
-    for by in ("id", "text"):
-        perform(DedupStage(layout, by, documents))
+    for exact in (DedupIdStage, DedupTextStage):
+        perform(exact(layout, documents))
     signed = perform(SignStage(layout, settings, documents, 1))
     pairs = PairStage(layout, tuple(marker.counts["keys"] for marker in signed))
     perform(pairs)

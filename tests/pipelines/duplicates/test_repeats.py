@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore.files.layout import Layout
+from pipelines.corpus.ingestion import Held
 from pipelines.duplicates import repeats
-from pipelines.duplicates.dedup import Held, load_drops
-from pipelines.duplicates.repeats import RepeatStage, write_sorted, write_texts
+from pipelines.duplicates.dedup import load_drops
+from pipelines.duplicates.repeats import write_sorted, write_texts
+from pipelines.passages.thin import RepeatedPassageStage
 
 # High halves over the whole range, so that ranges of values share them.
 numbers = st.sampled_from([0, 1, 2**62, 2**63 - 1, 2**63, 2**64 - 1])
@@ -28,7 +30,7 @@ def test_all_but_the_first_are_found_in_any_number_of_ranges(tmp_path_factory, s
     held = Held(passage_hashes=(path,), passages=len(before))
     whole, repeats._TEXTS_PER_RANGE = repeats._TEXTS_PER_RANGE, per_range
     try:
-        stage = RepeatStage(layout, "passage", tuple(map(len, splits)), held)
+        stage = RepeatedPassageStage(layout, tuple(map(len, splits)), held)
         for number in range(len(stage.sizes())):
             stage.run(number)
         found = {

@@ -3,7 +3,7 @@ import orjson
 
 from datastore.files.layout import Layout
 from datastore.schema import identity_hash
-from pipelines.duplicates.dedup import Held
+from pipelines.corpus.ingestion import Held
 from pipelines.duplicates.signed import Signed, documents_of, first_of, places_of
 
 

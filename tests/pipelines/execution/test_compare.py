@@ -189,8 +189,8 @@ def test_no_stage_goes_on_with_what_was_altered_after_the_stage_before(tmp_path,
     """A bit of every kind of file is flipped as soon as its stage is done; each time the mend is followed."""
     perform, flipped = Job.perform, {}
 
-    def damaging(job, stage, in_order=False):
-        markers = perform(job, stage, in_order)
+    def damaging(job, stage):
+        markers = perform(job, stage)
         for marker in markers:
             for file in marker.files:
                 name = (stage.name, *stage_of(file))

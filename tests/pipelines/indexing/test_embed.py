@@ -8,6 +8,7 @@ from datastore.shard import open_array
 from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.config import BuildConfig, SourceConfig
+from pipelines.corpus.ingestion import Ingestion
 from pipelines.corpus.sources import resolve
 from pipelines.execution.executor import LocalExecutor
 from pipelines.execution.job import Job
@@ -42,7 +43,8 @@ def test_nothing_is_truncated(store):
 def test_vectors_of_splits_embedded_early_are_those_of_their_shards(tmp_path, corpus):
     config = BuildConfig(sources=(SourceConfig(path=str(corpus)),), split_bytes=4096, passages_per_shard=8)
     layout = Layout(tmp_path)
-    embedded = Ingest(Job(layout, LocalExecutor(), Silent()), config, resolve(config), "float32").embed()
+    ingestion = Ingestion(layout, config, resolve(config), "float32")
+    embedded = Ingest(Job(layout, LocalExecutor(), Silent()), ingestion).embed()
     splits = 1 + max(shard.split for shard in embedded.shards)
     assert len(embedded.shards) > splits > 1
     stage = EarlyEmbedStage(layout, config.encoder, "float32", (1,) * splits, 8, "cpu")

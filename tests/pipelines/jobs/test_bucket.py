@@ -169,8 +169,8 @@ def test_a_takedown_from_another_machine_holds_for_an_addition_that_runs(tmp_pat
 def test_what_was_altered_in_the_cache_is_not_put(monkeypatch, on, objects, address, towns, file):
     perform = Job.perform
 
-    def altering(job, stage, in_order=False):
-        markers = perform(job, stage, in_order)
+    def altering(job, stage):
+        markers = perform(job, stage)
         if any(one.path == file for marker in markers for one in marker.files):
             flip(job.layout.root / file, -1)
         return markers

@@ -9,9 +9,10 @@ from datastore.files.markers import Marker
 from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.config import BuildConfig, SourceConfig, checked_config
+from pipelines.corpus.ingestion import summed
 from pipelines.corpus.sources import resolve
 from pipelines.indexing.towers import Towers
-from pipelines.jobs.ingest import add_counts, named, settings, unnamed
+from pipelines.jobs.ingest import named, settings, unnamed
 from pipelines.jobs.status import status
 from retriever.encoding.checkpoint import Checkpoint
 from retriever.encoding.usage import DEFAULT_ENCODER
@@ -117,13 +118,13 @@ def test_counts_of_tasks_add_up_and_what_is_between_stages_is_left_out():
         Marker({"records": 3, "kept": 2, "domain.travel": 2}),
         Marker({"records": 4, "kept": 4, "domain.travel": 1, "domain.history": 3, "column.year": 4}),
     ]
-    counts = add_counts(markers)
+    counts = summed(markers)
     assert (counts["records"], counts["unreadable"]) == (7, 0)
     assert "kept" not in counts
     assert list(counts) == sorted(counts)
     assert named(counts, "domain.") == {"travel": 3, "history": 3}
     assert unnamed(counts) == {n: c for n, c in counts.items() if "." not in n}
-    assert add_counts([])["passages"] == 0
+    assert summed([])["passages"] == 0
 
 
 def test_documents_of_the_same_text_are_kept_if_that_is_asked_for_and_so_are_additions(tmp_path):
