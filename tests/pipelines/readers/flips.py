@@ -1,7 +1,8 @@
-"""Compressed files with a bit flipped, and what of them may be found."""
+"""Records of every format that may be compressed, files of them with a bit flipped, and what may be found."""
 
 import bz2
 import gzip
+import json
 import lzma
 import random
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import zstandard
 
 from datastore.schema import Document
 from pipelines.readers.records import Doubtful, Record, Unreadable
+from tests.pipelines.readers.reading import END, HEAD, page, record
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
@@ -49,10 +51,10 @@ class Framed:
         frame = next(n for n, end in enumerate(ends[1:]) if at < end)
         begin, end = [0, *self.cuts, 1 << 60][frame : frame + 2]
         touched, position = set(), 0
-        for number, record in enumerate(self.records):
-            if position < end and position + len(record) > begin:
+        for number, written in enumerate(self.records):
+            if position < end and position + len(written) > begin:
                 touched.add(number)
-            position += len(record)
+            position += len(written)
         return bytes(data), touched
 
 
@@ -60,6 +62,30 @@ def words(number: int, count: int = 40) -> str:
     """Text that is not too easy to compress, the same each time."""
     draw = random.Random(number)
     return " ".join(f"{draw.getrandbits(24):x}" for _ in range(count))
+
+
+def lines_of(count: int) -> list[bytes]:
+    """Records as JSON Lines: the id of record n is n, its text `words(n)`."""
+    return [json.dumps({"id": str(n), "text": words(n)}).encode() + b"\n" for n in range(count)]
+
+
+def _array(count: int) -> list[bytes]:
+    first, *others = (line.rstrip() for line in lines_of(count))
+    return [b"[\n" + first, *(b",\n" + one for one in others[:-1]), b",\n" + others[-1] + b"\n]\n"]
+
+
+def _dump(count: int) -> list[bytes]:
+    first, *others = (page(n, words(n)) for n in range(count))
+    return [HEAD + first, *others[:-1], others[-1] + END]
+
+
+# Forty records of each format that may be compressed; tables hang on a header and have tests of their own.
+SAMPLES = {
+    "jsonl": lines_of(40),
+    "json": _array(40),
+    "warc": [record(body=words(n).encode(), number=n) for n in range(40)],
+    "mediawiki": _dump(40),
+}
 
 
 def sizes_cut(records: Sequence[bytes]) -> dict[str, list[int]]:

@@ -12,7 +12,7 @@ from pipelines.corpus.sources import resolve
 from pipelines.readers.json.json_file import spreads
 from pipelines.readers.records import Unreadable
 from tests.conftest import build_store
-from tests.pipelines.readers.flips import COMPRESS, Framed, check, sizes_cut, words
+from tests.pipelines.readers.flips import COMPRESS, SAMPLES, Framed, check, sizes_cut
 from tests.pipelines.readers.reading import read, read_doubting
 
 RECORDS = [
@@ -118,20 +118,11 @@ def test_a_build_reads_an_array_as_it_reads_lines(tmp_path):
     assert verify(tmp_path / "s") == []
 
 
-ARRAY = [json.dumps({"id": str(n), "text": words(n)}).encode() + b",\n" for n in range(40)]
-ARRAY = [b"[\n" + ARRAY[0], *ARRAY[1:-1], ARRAY[-1][:-2] + b"\n]\n"]
-CUTS = sizes_cut(ARRAY)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.sampled_from(sorted(COMPRESS)), st.sampled_from(sorted(CUTS)), st.integers(0, 2**40), st.booleans())
-def test_whatever_bit_is_flipped_in_a_compressed_array_nothing_is_altered_unsaid(
-    tmp_path_factory, suffix, cuts, bit, mark
-):
-    records = [b"\xef\xbb\xbf" * mark + ARRAY[0], *ARRAY[1:]]
-    data, touched = Framed(records, sizes_cut(records)[cuts], suffix).flipped(bit)
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(sorted(COMPRESS)), st.integers(0, 2**40))
+def test_a_byte_order_mark_moves_no_place_of_what_is_doubtful(tmp_path_factory, suffix, bit):
+    records = [b"\xef\xbb\xbf" + SAMPLES["json"][0], *SAMPLES["json"][1:]]
+    data, touched = Framed(records, sizes_cut(records)["some"], suffix).flipped(bit)
     path = tmp_path_factory.mktemp("flips") / f"a.json.{suffix}"
     path.write_bytes(data)
-    # Nothing tells where in an array reading may go on: what lies behind damage is lost, and said to be.
-    behind = set(range(min(touched), 40))
-    check(*read_doubting(path, "json"), behind, 40)
+    check(*read_doubting(path, "json"), set(range(min(touched), 40)), 40)

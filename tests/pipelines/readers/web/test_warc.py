@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from datastore.schema import Document
 from pipelines.readers.records import Skipped, Unreadable
-from tests.pipelines.readers.flips import COMPRESS, Framed, check, sizes_cut, words
 from tests.pipelines.readers.reading import read as read_file
-from tests.pipelines.readers.reading import read_doubting, record
+from tests.pipelines.readers.reading import record
 
 PAGE = (
     "<html><head><title>T</title></head><body><article><p>The first paragraph of page {} says something that "
@@ -300,18 +299,3 @@ def test_what_is_no_archive_says_so(tmp_path, name):
     path.write_bytes(b"this is no archive\n" * 10)
     (found,) = read(path)
     assert isinstance(found, Unreadable)
-
-
-RECORDS = [record(body=words(n).encode(), number=n) for n in range(40)]
-CUTS = sizes_cut(RECORDS)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.sampled_from(sorted(COMPRESS)), st.sampled_from(sorted(CUTS)), st.integers(0, 2**40))
-def test_whatever_bit_is_flipped_nothing_is_altered_unsaid_nor_lost_in_other_members(
-    tmp_path_factory, suffix, cuts, bit
-):
-    data, touched = Framed(RECORDS, CUTS[cuts], suffix).flipped(bit)
-    path = tmp_path_factory.mktemp("flips") / f"a.warc.{suffix}"
-    path.write_bytes(data)
-    check(*read_doubting(path, "warc"), touched, len(RECORDS))

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from datastore.schema import Document
 from pipelines.readers.records import Skipped, Unreadable
-from tests.pipelines.readers.flips import COMPRESS, Framed, check, sizes_cut, words
-from tests.pipelines.readers.reading import END, HEAD, Part, page, read_doubting
+from tests.pipelines.readers.reading import END, HEAD, Part, page
 from tests.pipelines.readers.reading import read as read_file
 
 
@@ -129,19 +128,3 @@ def test_a_dump_is_read_in_memory_for_one_page(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 25e6
-
-
-RECORDS = [page(n, words(n)) for n in range(40)]
-RECORDS = [HEAD + RECORDS[0], *RECORDS[1:-1], RECORDS[-1] + END]
-CUTS = sizes_cut(RECORDS)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.sampled_from(sorted(COMPRESS)), st.sampled_from(sorted(CUTS)), st.integers(0, 2**40))
-def test_whatever_bit_is_flipped_nothing_is_altered_unsaid_nor_lost_in_other_members(
-    tmp_path_factory, suffix, cuts, bit
-):
-    data, touched = Framed(RECORDS, CUTS[cuts], suffix).flipped(bit)
-    path = tmp_path_factory.mktemp("flips") / f"a.xml.{suffix}"
-    path.write_bytes(data)
-    check(*read_doubting(path, "mediawiki"), touched, len(RECORDS))
