@@ -31,7 +31,7 @@ from pipelines.jobs.compact import Compaction
 from pipelines.jobs.delete import Deletion
 from tests.corpus import documents, write_lines
 from tests.faults import Builder
-from tests.objects import CuttingProxy, ObjectServer, object_server
+from tests.objects import CuttingProxy, ObjectServer, Remote, object_server
 
 # Thousands of small files are written and synced: in memory that takes no time, and kills and cuts are the
 # same.
@@ -173,6 +173,16 @@ def proxy(objects: ObjectServer) -> Iterator[CuttingProxy]:
     between = CuttingProxy(objects.port)
     yield between
     between.close()
+
+
+@pytest.fixture
+def remote(objects: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Remote:
+    """A store to be made in a new bucket."""
+
+    def machine(number: int) -> None:
+        monkeypatch.setenv("RALM_CACHE", str(tmp_path / f"machine-{number}"))
+
+    return Remote(objects, objects.bucket(), machine)
 
 
 @pytest.fixture

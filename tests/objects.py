@@ -1,15 +1,17 @@
-"""An S3 server on loopback, and a proxy before it that cuts connections."""
+"""An S3 server on loopback, a proxy before it that cuts connections, and a store there as machines see it."""
 
 import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from datastore.objects.origin import locate
 
 _BLOCK = 1 << 14
 
@@ -137,3 +139,47 @@ class CuttingProxy:
             thread.join(10)
         for one in self._open:
             one.close()
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A store under a prefix of a bucket, which several machines open: each has caches of its own.
+
+    `machine` says on which one this process is from then on.
+    """
+
+    objects: ObjectServer
+    bucket: str
+    machine: Callable[[int], object]
+    prefix: str = "store"
+    options: str = ""
+
+    @property
+    def address(self) -> str:
+        """What the store is called."""
+        return f"s3://{self.bucket}/{self.prefix}{self.options}"
+
+    def on(self, machine: int) -> Path:
+        """Go to a machine: the folder of its cache of the store."""
+        self.machine(machine)
+        return locate(self.address)
+
+    def at(self, prefix: str) -> "Remote":
+        """Another store in the same bucket."""
+        return replace(self, prefix=prefix)
+
+    def through(self, proxy: CuttingProxy) -> "Remote":
+        """The same store, by way of a proxy."""
+        return replace(self, options=f"?endpoint_override=127.0.0.1:{proxy.port}&scheme=http")
+
+    def put(self, key: str, data: bytes) -> None:
+        """Put an object of the bucket behind ralm's back; the key counts from the bucket on."""
+        self.objects.put(self.bucket, key, data)
+
+    def delete(self, key: str) -> None:
+        """Delete an object of the bucket behind ralm's back."""
+        self.objects.client.delete_object(Bucket=self.bucket, Key=key)
+
+    def tree(self) -> dict[str, bytes]:
+        """Everything in the bucket, by key."""
+        return self.objects.tree(self.bucket)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from base.errors import RalmError
 from datastore.files.layout import Layout
 from datastore.generations.generation import current
-from datastore.objects.origin import locate
 from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.config import EvaluationTexts
@@ -21,7 +20,7 @@ from pipelines.jobs.status import status
 from retriever.words import containment, ngrams, words
 from tests.conftest import add_to, build_store, compact, delete, flip, tree
 from tests.corpus import documents, write_lines
-from tests.faults import Fault
+from tests.resumption import Resumption
 
 SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8, "chunk_tokens": 24}
 QUESTION = "Which keeper of the old lighthouse wrote down the names of all ships that passed in one winter?"
@@ -201,14 +200,16 @@ def test_no_path_enters_the_bytes_and_workers_change_none(clean, planted, tmp_pa
     assert not any(b"elsewhere" in data for data in tree(tmp_path / "s").values())
 
 
+@pytest.fixture
+def resumption(tmp_path, builder, planted, asked):
+    config = {"sources": [{"path": str(planted)}], "decontaminate": {"files": asked}, **SETTINGS}
+    return Resumption(builder, tmp_path / "s", config)
+
+
 @pytest.mark.parametrize("point", ["contamination/grams.arrow", "removed/contaminated_passage/*.jsonl"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path, builder, clean, planted, asked, when, point):
-    config = {"sources": [{"path": str(planted)}], "decontaminate": {"files": asked}, **SETTINGS}
-    root = tmp_path / "s"
-    assert builder.build(Fault(str(root), config, when=when, point=point)).signal == 9
-    assert builder.build(Fault(str(root), config)).error == ""
-    assert tree(root) == tree(clean[0])
+def test_a_killed_build_goes_on_to_the_same_bytes(resumption, clean, when, point):
+    resumption.check(tree(clean[0]), when=when, point=point)
 
 
 def test_a_build_goes_on_only_with_the_same_questions(tmp_path, clean, planted):
@@ -264,15 +265,12 @@ def test_verify_reads_the_questions(tmp_path, clean):
     assert any("grams.arrow" in problem for problem in verify(root))
 
 
-def test_a_store_in_a_bucket_brings_its_questions(tmp_path, objects, monkeypatch, planted, asked, clean):
-    address = f"s3://{objects.bucket()}/store"
-    monkeypatch.setenv("RALM_CACHE", str(tmp_path / "one"))
-    build_store(locate(address), planted, decontaminate=asked, **SETTINGS)
-    assert current(Layout(locate(address))).hash == current(Layout(clean[0])).hash
-    monkeypatch.setenv("RALM_CACHE", str(tmp_path / "other"))
-    _, counts = add_to(locate(address), write_lines(tmp_path / "more.jsonl", [LATE]))
+def test_a_store_in_a_bucket_brings_its_questions(tmp_path, remote, planted, asked, clean):
+    build_store(remote.on(1), planted, decontaminate=asked, **SETTINGS)
+    assert current(Layout(remote.on(1))).hash == current(Layout(clean[0])).hash
+    _, counts = add_to(remote.on(2), write_lines(tmp_path / "more.jsonl", [LATE]))
     assert counts["removed.contaminated"] == 1
-    assert verify(address) == []
+    assert verify(remote.address) == []
 
 
 def test_a_file_of_short_texts_finds_nothing(tmp_path, planted):

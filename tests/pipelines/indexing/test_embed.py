@@ -22,6 +22,7 @@ from tests import encoders
 from tests.conftest import flip, tree
 from tests.corpus import documents, write_lines
 from tests.faults import Fault
+from tests.resumption import Resumption
 
 
 def test_row_i_is_the_vector_of_passage_i(store):
@@ -119,6 +120,11 @@ def test_how_a_shard_is_cut_changes_no_byte_of_it(whole, long_one):
     assert len(told) > len(ids) // BLOCK_ROWS
 
 
+@pytest.fixture
+def resumption(tmp_path, builder, long_one):
+    return Resumption(builder, tmp_path / "s", long_one)
+
+
 @pytest.mark.parametrize(
     ("when", "file", "workers"),
     [
@@ -128,17 +134,8 @@ def test_how_a_shard_is_cut_changes_no_byte_of_it(whole, long_one):
         pytest.param("after", "stages/join/00000.json", 1, marks=pytest.mark.long),
     ],
 )
-def test_killed_between_blocks_a_build_goes_on_to_the_same_bytes(
-    tmp_path, builder, whole, long_one, when, file, workers
-):
-    root = tmp_path / "s"
-    killed = builder.build(Fault(str(root), long_one, when=when, point=file))
-    assert killed.signal == 9, killed
-    begun = {path: path.stat().st_mtime_ns for path in (root / "stages" / "embed").glob("*[0-9].json")}
-    assert builder.build(Fault(str(root), long_one, workers=workers)).error == ""
-    assert tree(root) == tree(whole)
-    # What was embedded was not embedded again.
-    assert {path: path.stat().st_mtime_ns for path in begun} == begun
+def test_killed_between_blocks_a_build_goes_on_to_the_same_bytes(resumption, whole, when, file, workers):
+    resumption.check(tree(whole), {"workers": workers}, when=when, point=file)
 
 
 def test_a_part_that_was_damaged_before_it_is_joined_is_a_sentence(tmp_path, builder, long_one):

@@ -19,6 +19,7 @@ from retriever.ranking.results import Setting
 from tests.conftest import build_store, tree
 from tests.corpus import documents
 from tests.faults import Fault
+from tests.resumption import Resumption
 
 # Several splits, several shards, and an index with codes of its own: every stage has work.
 SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8, "index_key": "IVF4,SQ8"}
@@ -61,61 +62,45 @@ def undisturbed(tmp_path_factory, builder, config):
     return tree(root), outcome.seconds
 
 
-def kill_and_resume(tmp_path, builder, config, undisturbed, **fault):
-    root = tmp_path / "store"
-    outcome = builder.build(Fault(str(root), config, **fault))
-    if fault.get("point"):
-        assert outcome.signal == 9, outcome
-        assert fault["when"] in outcome.hit
-    before = {path: (root / path).stat().st_mtime_ns for path in tree(root)} if root.exists() else {}
-    markers = [path for path in before if path.startswith("stages/") and path.endswith(".json")]
-    # But for comparing, which each run does anew.
-    markers = [path for path in markers if not path.startswith("stages/compare")]
-    resumed = builder.build(Fault(str(root), config))
-    assert resumed.error == ""
-    assert tree(root) == undisturbed
-    assert verify(root) == []
-    assert not list(root.rglob("*.tmp"))
-    # What was marked as done is not done again.
-    for path in markers:
-        assert (root / path).stat().st_mtime_ns == before[path], path
+@pytest.fixture
+def resumption(tmp_path, builder, config):
+    return Resumption(builder, tmp_path / "store", config)
 
 
 @pytest.mark.parametrize(
     ("when", "file"), [("before", "embed"), ("after", "chunk"), ("after", "numbering"), ("before", "pointer")]
 )
-def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path, builder, config, undisturbed, when, file):
+def test_a_killed_build_goes_on_to_the_same_bytes(resumption, undisturbed, when, file):
     """Law 1, one point of each kind; all of them are in the long tests."""
-    kill_and_resume(tmp_path, builder, config, undisturbed[0], when=when, point=FILES[file])
+    resumption.check(undisturbed[0], when=when, point=FILES[file])
 
 
-def test_a_build_killed_at_a_random_moment_goes_on(tmp_path, builder, config, undisturbed):
+def test_a_build_killed_at_a_random_moment_goes_on(resumption, undisturbed):
     seconds = random.uniform(0.05, undisturbed[1])
-    kill_and_resume(tmp_path, builder, config, undisturbed[0], seconds=seconds)
+    resumption.check(undisturbed[0], seconds=seconds)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("file", FILES)
-def test_killed_at_every_point(tmp_path, builder, config, undisturbed, when, file):
-    kill_and_resume(tmp_path, builder, config, undisturbed[0], when=when, point=FILES[file])
+def test_killed_at_every_point(resumption, undisturbed, when, file):
+    resumption.check(undisturbed[0], when=when, point=FILES[file])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("share", [(n + 0.5) / 20 for n in range(20)])
-def test_killed_at_twenty_moments(tmp_path, builder, config, undisturbed, share):
+def test_killed_at_twenty_moments(resumption, undisturbed, share):
     jitter = random.uniform(-0.02, 0.02)
     seconds = max(0.01, (share + jitter) * undisturbed[1])
-    kill_and_resume(tmp_path, builder, config, undisturbed[0], seconds=seconds)
+    resumption.check(undisturbed[0], seconds=seconds)
 
 
 @pytest.mark.long
-def test_killed_again_and_again(tmp_path, builder, config, undisturbed):
-    root = tmp_path / "store"
+def test_killed_again_and_again(resumption, undisturbed):
     for _ in range(12):
-        builder.build(Fault(str(root), config, seconds=random.uniform(0.5, 0.8 * undisturbed[1])))
-    assert builder.build(Fault(str(root), config)).error == ""
-    assert tree(root) == undisturbed[0]
+        resumption.run(seconds=random.uniform(0.5, 0.8 * undisturbed[1]))
+    assert resumption.run().error == ""
+    assert tree(resumption.root) == undisturbed[0]
 
 
 @pytest.mark.long
@@ -217,9 +202,9 @@ def test_a_full_disk_stops_the_build_and_space_lets_it_go_on(small_disk, corpus,
     assert not Layout(small_disk / "store").work.exists()
 
 
-@pytest.mark.parametrize(("number", "at"), [(errno.EIO, 3), (errno.ESTALE, 12), (errno.EFBIG, 20)])
-def test_a_disk_that_fails_stops_the_build_and_it_goes_on(tmp_path, corpus, store, monkeypatch, number, at):
-    sync, calls = os.fsync, count()
+@pytest.mark.parametrize("failing", [(errno.EIO, 3), (errno.ESTALE, 12), (errno.EFBIG, 20)])
+def test_a_disk_that_fails_stops_the_build_and_it_goes_on(tmp_path, corpus, store, monkeypatch, failing):
+    (number, at), sync, calls = failing, os.fsync, count()
 
     def fsync(handle):
         if next(calls) == at:

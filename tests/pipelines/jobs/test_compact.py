@@ -1,5 +1,7 @@
 """Compacting: the same passages and answers in fewer files."""
 
+import shutil
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,13 +150,17 @@ POINTS = {
 }
 
 
-def killed_and_resumed(tmp_path, builder, store, when, file, between):
-    import shutil
-
+@pytest.fixture
+def twins(tmp_path, store):
+    """Two copies of a store to be compacted: one undisturbed, one killed."""
     roots = [tmp_path / "undisturbed", tmp_path / "killed"]
     for root in roots:
         shutil.copytree(store, root)
         delete(root, *(d["id"] for d in DOCUMENTS[::4]))
+    return roots
+
+
+def killed_and_resumed(builder, roots, when, file, between):
     assert builder.build(Fault(str(roots[0]))).error == ""
     killed = builder.build(Fault(str(roots[1]), when=when, point=POINTS[file]))
     assert killed.signal == 9, killed
@@ -172,12 +178,12 @@ def killed_and_resumed(tmp_path, builder, store, when, file, between):
 
 
 @pytest.mark.parametrize("between", [False, True])
-def test_a_killed_compaction_goes_on(tmp_path, builder, store, between):
-    killed_and_resumed(tmp_path, builder, store, "after", "marker", between)
+def test_a_killed_compaction_goes_on(builder, twins, between):
+    killed_and_resumed(builder, twins, "after", "marker", between)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("file", POINTS)
-def test_killed_at_every_point(tmp_path, builder, store, when, file):
-    killed_and_resumed(tmp_path, builder, store, when, file, False)
+def test_killed_at_every_point(builder, twins, when, file):
+    killed_and_resumed(builder, twins, when, file, False)

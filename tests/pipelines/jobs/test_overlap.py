@@ -10,9 +10,9 @@ from pipelines.execution.progress import Silent
 from pipelines.jobs.status import status
 from tests.conftest import add_to, build_store, tree
 from tests.corpus import documents, write_lines
-from tests.faults import Fault
 from tests.pipelines.elastic import kill_a_worker
 from tests.pipelines.overlap import overlap
+from tests.resumption import Resumption
 
 SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8, "index_key": "IVF4,SQ8"}
 
@@ -51,12 +51,19 @@ FILES = {
 }
 
 
+@pytest.fixture
+def resumption(tmp_path, builder, corpus):
+    return Resumption(builder, tmp_path / "s", {"sources": [{"path": str(corpus)}], **SETTINGS})
+
+
 @pytest.mark.parametrize(
     ("workers", "when", "file"),
     [(1, "after", "cut"), (1, "after", "moving"), (2, "before", "embedded")],
 )
-def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path, corpus, builder, apart, workers, when, file):
-    killed_and_resumed(tmp_path, corpus, builder, apart, workers, when, file)
+def test_a_killed_build_goes_on_to_the_same_bytes(resumption, apart, workers, when, file):
+    how = {"workers": workers, "overlap": True}
+    resumption.go_on(how, when=when, point=FILES[file], **how)
+    is_of_the_same_bytes(resumption.root, apart)
 
 
 @pytest.mark.long
@@ -66,20 +73,10 @@ def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path, corpus, builder, apa
     # What others cut is not written by the process that is killed.
     [*((1, file) for file in FILES), *((2, file) for file in FILES if file not in ("chunk", "cut"))],
 )
-def test_killed_at_every_point(tmp_path, corpus, builder, apart, workers, when, file):
-    killed_and_resumed(tmp_path, corpus, builder, apart, workers, when, file)
-
-
-def killed_and_resumed(tmp_path, corpus, builder, apart, workers, when, file):
-    config = {"sources": [{"path": str(corpus)}], **SETTINGS}
-    fault = {"workers": workers, "overlap": True}
-    root = tmp_path / "s"
-    killed = builder.build(Fault(str(root), config, when=when, point=FILES[file], **fault))
-    assert killed.signal == 9, killed
-    markers = {path: path.stat().st_mtime_ns for path in (root / "stages").rglob("?????.json")}
-    assert builder.build(Fault(str(root), config, **fault)).error == ""
-    assert {path: path.stat().st_mtime_ns for path in markers} == markers
-    is_of_the_same_bytes(root, apart)
+def test_killed_at_every_point(resumption, apart, workers, when, file):
+    how = {"workers": workers, "overlap": True}
+    resumption.go_on(how, when=when, point=FILES[file], **how)
+    is_of_the_same_bytes(resumption.root, apart)
 
 
 class Disturbing(Silent):
