@@ -1,4 +1,12 @@
-"""Amounts for people: counts with their unit, bytes, joules, seconds."""
+"""Amounts for people: counts with their unit, bytes, joules, seconds; and sizes as people write them."""
+
+import re
+
+from base.errors import RalmError
+
+_UNITS = {"": 1, "B": 1}
+_UNITS |= {f"{p}iB": 1024**i for i, p in enumerate("KMGT", 1)}
+_UNITS |= {f"{p}B": 1000**i for i, p in enumerate("KMGT", 1)}
 
 
 def amount(number: float, unit: str) -> str:
@@ -36,3 +44,11 @@ def duration(seconds: float) -> str:
         return f"{minutes}m {rest:02d}s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h {minutes:02d}m" if hours < 48 else f"{hours // 24}d {hours % 24}h"
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size such as 4GiB, 500MB or 1024. Raises RalmError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
+    if not found or found[2] not in _UNITS:
+        raise RalmError(f"{text!r} is not a size: write it as 4GiB, 500MB or 1024.")
+    return int(float(found[1]) * _UNITS[found[2]])

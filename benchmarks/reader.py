@@ -12,8 +12,8 @@ import time
 
 import torch
 
-from lm.reader import TransformersReader
-from lm.reading import Sampling
+from lm.reader import Sampling
+from lm.transformers_reader import TransformersReader
 from lm.weights import DEFAULT_READER
 from pipelines.demo import standard_library
 

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from base.amounts import parse_bytes
 from base.errors import RalmError
 from base.fields import later
 from base.invalid import sentence
@@ -27,7 +28,7 @@ from pipelines.filters.chain import AnyRule
 from pipelines.readers.formats import FILE_FORMATS
 from pipelines.readers.metadata import MAX_METADATA_BYTES
 from retriever.encoding.usage import DEFAULT_ENCODER, Similarity, Usage
-from retriever.index.sizing import IndexKey, parse_bytes
+from retriever.index.sizing import IndexKey
 
 
 class _Frozen(BaseModel):

@@ -16,7 +16,7 @@ import orjson
 
 from datastore.files.layout import Layout
 from datastore.schema import Document
-from lm.reader import TransformersReader
+from lm.transformers_reader import TransformersReader
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.execution.executor import ExecutorName, open_executor

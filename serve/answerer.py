@@ -14,7 +14,7 @@ from datastore.schema import Scalar
 from datastore.view import View
 from lm.citations import cite, cite_stream, cited
 from lm.conditioning import DEFAULT_BUDGET, Message, Source, messages, pack
-from lm.reading import Completion, Reader, Sampling, TextStream
+from lm.reader import Completion, Reader, Sampling, TextStream
 from retriever.local import Retriever
 from retriever.ranking.results import Hit, Method, Ranking, Setting
 from retriever.refusals import require_text

@@ -11,7 +11,7 @@ from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
 from base.numbers import dumps
-from lm.reading import ReaderStopped, Sampling, TextStream
+from lm.reader import ReaderStopped, Sampling, TextStream
 from retriever.local import Retriever
 from retriever.ranking.results import Method, Seconds
 from retriever.shortfall import Shortfall

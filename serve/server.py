@@ -9,7 +9,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from lm.reading import Reader
+from lm.reader import Reader
 
 # How long replies that have begun may take to end, in seconds, and connections to close.
 _GRACE_SECONDS = 2

@@ -20,7 +20,7 @@ from hypothesis import settings
 from datastore.files.layout import Layout
 from datastore.generations.manifest import Manifest
 from datastore.generations.sweep import Swept
-from lm.reader import TransformersReader
+from lm.transformers_reader import TransformersReader
 from lm.weights import DEFAULT_READER
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.execution.executor import Executor, LocalExecutor, open_executor

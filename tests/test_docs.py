@@ -13,7 +13,7 @@ import zstandard
 from fastapi.testclient import TestClient
 
 from datastore.takedown import Takedowns
-from lm.reading import Completion, Sampling, TextStream
+from lm.reader import Completion, Sampling, TextStream
 from pipelines.config import load_config
 from pipelines.execution.executor import LocalExecutor
 from pipelines.plan.rates import Flags, load_rates
@@ -104,7 +104,7 @@ def desk(table, tmp_path, monkeypatch) -> Path:
     """A copy of it, where commands are run."""
     folder = Path(shutil.copytree(table, tmp_path / "desk"))
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("lm.reader.TransformersReader", Echo)
+    monkeypatch.setattr("lm.transformers_reader.TransformersReader", Echo)
     # Whoever carries tasks out, the bytes are the same.
     here = LocalExecutor()
     monkeypatch.setattr("pipelines.execution.executor.open_executor", lambda *_: nullcontext(here))

@@ -35,8 +35,8 @@ _NAMES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOU
 
 def work(store: Path, tokens: int) -> None:
     """Do what is asked for on standard input, a line each, and say how many seconds each took (JSON)."""
-    from lm.reader import TransformersReader
-    from lm.reading import Sampling
+    from lm.reader import Sampling
+    from lm.transformers_reader import TransformersReader
     from lm.weights import DEFAULT_READER
     from retriever.local import Retriever
     from serve.answerer import Answerer

@@ -40,7 +40,7 @@ def ask(  # noqa: PLR0913
         )
     require_quantization(quantization)
     require_reader(reader)
-    from lm.reader import TransformersReader
+    from lm.transformers_reader import TransformersReader
     from pipelines.commands.stores import Opening, open_stores
     from pipelines.show import answers
     from serve.answerer import Answerer

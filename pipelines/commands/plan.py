@@ -69,6 +69,7 @@ def plan(  # noqa: PLR0913
 
     SOURCES are planned for this machine, --tokens for a cluster of 128 cores and eight H100, unless told.
     """
+    from base.amounts import parse_bytes
     from pipelines.config import load_config
     from pipelines.plan.arithmetic import Wish, make_plan
     from pipelines.plan.corpus import Corpus, parse_count
@@ -77,7 +78,6 @@ def plan(  # noqa: PLR0913
     from pipelines.plan.tables import show_plan, to_json
     from pipelines.show.ignored import ignored
     from pipelines.show.terminal import console, print_json
-    from retriever.index.sizing import parse_bytes
 
     if bool(sources) == bool(tokens):
         raise RalmError("Nothing says what to plan for: give either --tokens 1.4T or files to sample.")

@@ -38,7 +38,7 @@ def serve(  # noqa: PLR0913
     require_reader(reader)
     if partial and not searchers:
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
-    from lm.reader import TransformersReader
+    from lm.transformers_reader import TransformersReader
     from pipelines.commands.stores import Opening, open_stores
     from pipelines.show import answers
     from serve.answerer import Answerer

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lm.conditioning import DEFAULT_BUDGET, messages, pack
-from lm.reading import Reader, Sampling
+from lm.reader import Reader, Sampling
 from pipelines.evaluate.curve import Basis, Point, Score
 from pipelines.evaluate.metrics import READER
 from pipelines.evaluate.samples import Sample, Searched, by_share

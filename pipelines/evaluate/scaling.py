@@ -14,7 +14,7 @@ from pipelines.questions import read_questions
 from retriever.local import Retriever
 
 if TYPE_CHECKING:
-    from lm.reading import Reader
+    from lm.reader import Reader
     from pipelines.evaluate.answers import Reply
 
 
@@ -53,6 +53,6 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
 def _reader(study: Study) -> "Reader | None":
     if not study.reader:
         return None
-    from lm.reader import TransformersReader
+    from lm.transformers_reader import TransformersReader
 
     return TransformersReader(study.reader, study.quantization)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from base.amounts import parse_bytes
 from base.errors import RalmError
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
@@ -21,7 +22,7 @@ from datastore.whole import compare
 from pipelines.corpus.ingestion import Ingestion, IngestStage
 from pipelines.execution.markers import left_by
 from pipelines.passages.shards import NumberedShard, numbered
-from retriever.index.sizing import IndexKey, choose_key, parse_bytes
+from retriever.index.sizing import IndexKey, choose_key
 
 if TYPE_CHECKING:
     from retriever.index.codec import TorchCodec

@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from base.amounts import amount
+from base.amounts import amount, parse_bytes
 from base.errors import RalmError
 from datastore.schema import Document
 from pipelines.config import BuildConfig
@@ -26,7 +26,7 @@ from pipelines.readers.bytes.endings import compression
 from pipelines.readers.records import Intake, Unreadable
 from retriever.encoding.tokenizer import EncoderTokenizer
 from retriever.index.probation import require_usable
-from retriever.index.sizing import IndexKey, choose_key, parse_bytes
+from retriever.index.sizing import IndexKey, choose_key
 
 _SAMPLED_SPLITS = 16
 _SAMPLED_RECORDS = 128

@@ -13,7 +13,7 @@ from pipelines.show.terminal import console, print_json
 
 if TYPE_CHECKING:
     from datastore.schema import Passage
-    from lm.reading import Reader
+    from lm.reader import Reader
     from retriever.ranking.results import Hit, Ranking
     from serve.answerer import Answer
 

@@ -1,1 +1,4 @@
-"""Text to vectors: checkpoints, tokenizers, batches. Knows no index and no store."""
+"""Text to vectors: checkpoints, tokenizers, batches.
+
+Knows what a manifest says of an encoder; knows no store and no index.
+"""

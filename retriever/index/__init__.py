@@ -1,1 +1,4 @@
-"""Vectors to rows: codes in memory, on disk, on GPUs. Knows neither text nor queries' words."""
+"""Vectors to rows: codes in memory, on disk, on GPUs, and their files in a store.
+
+Knows manifests and shards' codes; knows neither encoders nor text.
+"""

@@ -16,10 +16,11 @@ from base.errors import RalmError
 from datastore.generations.manifest import Manifest
 from datastore.shard import open_array
 from retriever.index.code_index import Assigned, CodeIndex, ScoredRows
-from retriever.index.codec import lists_of, product, quickest, rows_at_once, steps
+from retriever.index.codec import lists_of, steps
 from retriever.index.faiss_index import read_trained
 from retriever.index.gpu_copy import GpuCopy, gpus_of_a_copy
 from retriever.index.lists import Shard
+from retriever.index.products import product, quickest, rows_at_once
 from retriever.index.sizing import IndexKey
 
 # FAISS's limit on GPUs (its wiki, "Faiss on the GPU"): the most lists or rows that it selects for a query.

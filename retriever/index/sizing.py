@@ -264,16 +264,3 @@ def choose_key(rows: int, dimension: int, memory: int, recall: float = 0.95) -> 
         f"An index of {rows:,} passages of {dimension} dimensions takes at least {least:,} bytes and "
         f"--index-memory allows {memory:,}: raise it."
     )
-
-
-_UNITS = {"": 1, "B": 1}
-_UNITS |= {f"{p}iB": 1024**i for i, p in enumerate("KMGT", 1)}
-_UNITS |= {f"{p}B": 1000**i for i, p in enumerate("KMGT", 1)}
-
-
-def parse_bytes(text: str) -> int:
-    """Read a size such as 4GiB, 500MB or 1024. Raises RalmError."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
-    if not found or found[2] not in _UNITS:
-        raise RalmError(f"{text!r} is not a size: write it as 4GiB, 500MB or 1024.")
-    return int(float(found[1]) * _UNITS[found[2]])

@@ -1,4 +1,4 @@
-"""Rows to ranked rows: candidates, exact scores, words, fusion, and what a card measured of them.
+"""Query vectors and words to ranked rows: candidates, exact scores, BM25, fusion, and what a card measured.
 
-Knows an index and the stored vectors of one store; knows no encoder and no passages' text.
+Knows the index, the vectors and the words of one store; knows no encoder, and of passages what a hit shows.
 """

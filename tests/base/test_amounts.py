@@ -1,6 +1,7 @@
 import pytest
 
-from base.amounts import amount, duration, energy
+from base.amounts import amount, duration, energy, parse_bytes
+from base.errors import RalmError
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,16 @@ def test_durations_are_for_people(seconds, text):
 )
 def test_joules_for_people(joules, shown):
     assert energy(joules) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("4GiB", 4 * 2**30), ("500MB", 500_000_000), ("1024", 1024), ("1.5 KiB", 1536)]
+)
+def test_sizes_are_read(text, value):
+    assert parse_bytes(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "4 gigs", "-1GiB", "GiB"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(RalmError, match="is not a size"):
+        parse_bytes(text)

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from base.threads import cores
-from lm.reader import TransformersReader
-from lm.reading import Sampling
+from lm.reader import Sampling
 from lm.threads import Pace, free_cores, paced
+from lm.transformers_reader import TransformersReader
 
 SMALL, LARGE = 1 << 20, 1 << 33
 

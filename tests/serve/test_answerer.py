@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from datastore.view import View
 from lm.conditioning import WITH_PASSAGES
-from lm.reading import Sampling
+from lm.reader import Sampling
 from retriever.local import Retriever
 from retriever.ranking.results import DENSE, Method, Ranking
 from serve.answerer import Answerer, hit_to_json, ranking_to_json, setting_to_json

@@ -1,4 +1,4 @@
-from lm.reading import Sampling
+from lm.reader import Sampling
 from serve.routes import sampling
 from serve.schemas import ChatRequest
 

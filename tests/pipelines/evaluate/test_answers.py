@@ -2,7 +2,7 @@ import dataclasses
 
 import orjson
 
-from lm.reading import Completion
+from lm.reader import Completion
 from lm.weights import DEFAULT_READER
 from pipelines.evaluate.answers import answer_once
 from pipelines.evaluate.metrics import ReaderMetric

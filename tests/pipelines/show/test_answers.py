@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from rich.console import Console
 
 from datastore.schema import Passage
-from lm.reading import Completion
+from lm.reader import Completion
 from pipelines.show.answers import answer, hits, loading, serving
 from retriever.ranking.results import Hit, Ranking
 from serve.answerer import Answer, Citation

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from base.errors import RalmError
-from retriever.index import codec
+from retriever.index import codec, products
 from retriever.index.codec import TorchCodec, train
 from retriever.index.faiss_index import encode, to_bytes
 from retriever.index.faiss_index import train as train_on_cpu
@@ -31,7 +31,7 @@ TIES_ON_CPU, TIES_ON_GPU = 0.0005, 0.01
 @pytest.mark.parametrize("by_residual", [True, False])
 @pytest.mark.parametrize("key", KEYS)
 def test_codes_are_those_of_faiss(monkeypatch, key, by_residual):
-    monkeypatch.setitem(codec._SCORE_BYTES, "cpu", 1 << 18)  # Several blocks.
+    monkeypatch.setitem(products._SCORE_BYTES, "cpu", 1 << 18)  # Several blocks.
     index, data = drawn_index(key, by_residual), embeddings(3001, 1)
     theirs, coder = encode(index, data), TorchCodec(index, "cpu")
     for given in (data, data.astype(np.float32), torch.from_numpy(data)):
@@ -89,11 +89,8 @@ def test_words_are_learned_as_well_as_by_faiss():
     assert ours < 1.02 * theirs
 
 
-def test_lists_without_vectors_share_those_of_the_fullest():
+def test_what_learns_from_too_few_is_refused():
     few = np.repeat(np.eye(4, 20, dtype=np.float32), 50, axis=0)
-    centroids = codec.train_lists(torch.from_numpy(few), 8)
-    assert torch.allclose(centroids.norm(dim=1), torch.ones(8))
-    assert (torch.from_numpy(few) @ centroids.T).max(1).values.min() > 0.7
     with pytest.raises(RalmError, match="has 300 lists and only 200 passages"):
         train(IndexKey.parse("IVF300,SQ8"), few, "cpu")
     with pytest.raises(RalmError, match="learns 256 codes from only 200"):
@@ -104,7 +101,7 @@ def test_lists_without_vectors_share_those_of_the_fullest():
 @pytest.mark.parametrize("by_residual", [True, False])
 @pytest.mark.parametrize("key", KEYS)
 def test_codes_from_a_gpu_are_those_of_faiss(monkeypatch, key, by_residual):
-    monkeypatch.setitem(codec._SCORE_BYTES, "cuda", 1 << 22)
+    monkeypatch.setitem(products._SCORE_BYTES, "cuda", 1 << 22)
     monkeypatch.setattr(codec, "_CARGO", 7000)
     index, data = drawn_index(key, by_residual), embeddings(30_001, 1)
     theirs, coder = encode(index, data), TorchCodec(index, "cuda")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from base.errors import RalmError
 from retriever.index.faiss_index import train
 from retriever.index.loading import in_memory
-from retriever.index.sizing import IndexKey, choose_key, parse_bytes
+from retriever.index.sizing import IndexKey, choose_key
 from tests.given import make_store, random_vectors
 
 
@@ -118,16 +118,3 @@ def test_foreseen_bytes_are_those_of_the_built_index(tmp_path, text):
     store = make_store(tmp_path, np.arange(rows), vectors, text, per_shard=rows)
     index = in_memory(tmp_path, store.manifest)
     assert abs(index.bytes / index.key.bytes(rows, dimension) - 1) < 0.02
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("4GiB", 4 * 2**30), ("500MB", 500_000_000), ("1024", 1024), ("1.5 KiB", 1536)]
-)
-def test_sizes_are_read(text, value):
-    assert parse_bytes(text) == value
-
-
-@pytest.mark.parametrize("text", ["", "4 gigs", "-1GiB", "GiB"])
-def test_what_is_no_size_is_refused(text):
-    with pytest.raises(RalmError, match="is not a size"):
-        parse_bytes(text)
