@@ -16,10 +16,10 @@ from base.errors import RalmError
 from datastore.files.layout import Layout
 from datastore.generations.generation import current
 from datastore.generations.manifest import FileEntry, Manifest, ShardEntry
+from datastore.integrity import require_whole
 from datastore.shard import open_deleted, open_passages
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns
-from datastore.whole import require_whole
 
 
 def without_later(store: Datastore, later: Manifest) -> Datastore:

@@ -19,8 +19,8 @@ from datastore.files.layout import Layout
 from datastore.generations.generation import open_current
 from datastore.generations.manifest import FileEntry, Manifest
 from datastore.objects.origin import locate
+from datastore.opening import lost_words, require_searchable
 from datastore.schema import Passage, passage_at
-from datastore.searchable import lost_words, require_searchable
 from datastore.shard import Shard, ShardColumns, open_shard, shard_keys
 from datastore.view import View, mix
 

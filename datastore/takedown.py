@@ -21,11 +21,11 @@ from datastore.files.layout import Layout
 from datastore.files.writing import save_array
 from datastore.generations.generation import current, publish
 from datastore.generations.manifest import FileEntry, Manifest, ShardEntry
+from datastore.integrity import require_whole
 from datastore.schema import identity_hash, load_metadata
 from datastore.shard import open_passages, open_shard
 from datastore.store import Datastore
 from datastore.view import View
-from datastore.whole import require_whole
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
-from datastore.files.refused import refused
+from datastore.files.refusals import refused
 from pipelines.commands import upkeep
 from pipelines.commands.ask import ask
 from pipelines.commands.build import build

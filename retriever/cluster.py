@@ -21,8 +21,8 @@ from base.errors import RalmError, Unavailable
 from datastore.files.layout import Layout
 from datastore.generations.generation import current_hash, open_current
 from datastore.generations.manifest import Manifest
+from datastore.opening import require_searchable
 from datastore.schema import Passage
-from datastore.searchable import require_searchable
 from datastore.store import Datastore
 from datastore.view import View
 from retriever.encoding.checkpoint import moved

@@ -17,10 +17,10 @@ from datastore.files.layout import Layout
 from datastore.generations.generation import at_generation
 from datastore.generations.manifest import Manifest
 from datastore.hiding import by_lists, without_later
+from datastore.integrity import require_whole
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
-from datastore.whole import require_whole
 from retriever.index.code_index import Assigned
 from retriever.index.faiss_index import SearchIndex
 from retriever.index.loading import in_memory

@@ -110,7 +110,7 @@ if __name__ == "__main__":
         "retriever.ranking.measuring",
         "retriever.index.loading",
         "retriever.index.probation",
-        "tests.given",
+        "tests.vectors",
     ):
         importlib.import_module(module)
     for line in sys.stdin:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from base.errors import RalmError
-from datastore.files.refused import explain
+from datastore.files.refusals import explain
 from datastore.files.writing import TEMPORARY, clear
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from base.errors import RalmError
 from datastore.files.hold import held
-from datastore.files.refused import explain
+from datastore.files.refusals import explain
 
 TEMPORARY = ".tmp"
 # What `atomic_write` calls its files: other people's *.tmp are not ours to clear away.

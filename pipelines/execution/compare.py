@@ -11,7 +11,7 @@ from typing import ClassVar
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.generations.manifest import FileEntry, Manifest
-from datastore.whole import compare_all, require_whole
+from datastore.integrity import compare_all, require_whole
 
 # What a task compares, about.
 _BYTES_PER_TASK = 1 << 30

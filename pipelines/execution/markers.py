@@ -6,7 +6,7 @@ from time import monotonic, sleep
 from base.errors import Unavailable
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
-from datastore.whole import compare
+from datastore.integrity import compare
 
 # How long a marker of another node may take to be seen here: what NFS knows of a folder holds up to a minute.
 _SECONDS = 90.0

@@ -17,9 +17,9 @@ from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.files.writing import FileInfo, save_array
 from datastore.generations.manifest import FileEntry, Manifest, ShardEntry
+from datastore.integrity import require_whole
 from datastore.schema import join_passages
 from datastore.shard import open_array, open_shard
-from datastore.whole import require_whole
 from pipelines.execution.compare import copied
 from pipelines.indexing.lexical import copy_lexical
 from pipelines.passages.parts import write_batch

@@ -16,9 +16,9 @@ from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.files.writing import FileInfo, checksum, save_array
 from datastore.generations.manifest import Device
+from datastore.integrity import compare
 from datastore.shard import open_array, open_passages, shard_keys
 from datastore.view import mix
-from datastore.whole import compare
 from pipelines.corpus.ingestion import Ingestion, IngestStage
 from pipelines.execution.markers import left_by
 from pipelines.passages.shards import NumberedShard, numbered

@@ -12,8 +12,8 @@ from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.files.writing import FileInfo, save_array
 from datastore.generations.manifest import ShardEntry
+from datastore.integrity import compare
 from datastore.shard import open_array, open_passages
-from datastore.whole import compare
 from pipelines.corpus.ingestion import Ingestion, IngestStage
 from pipelines.passages.shards import NumberedShard, numbered
 

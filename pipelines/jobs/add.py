@@ -19,8 +19,8 @@ from datastore.generations.manifest import (
     Manifest,
     ShardEntry,
 )
+from datastore.integrity import require_whole
 from datastore.takedown import Takedowns, without
-from datastore.whole import require_whole
 from pipelines.config import BuildConfig, SourceConfig, checked_config
 from pipelines.corpus.ingestion import Held, Ingestion, rows_of
 from pipelines.corpus.models import located, pinned

@@ -12,10 +12,10 @@ from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.generations.generation import current, publish, published, put_files
 from datastore.generations.manifest import FileEntry, IndexEntry, Manifest
+from datastore.integrity import compare
 from datastore.objects.origin import Origin, address_of, locate
 from datastore.shard import file_problem
 from datastore.takedown import Takedowns, without
-from datastore.whole import compare
 from pipelines.config import BuildConfig
 from pipelines.contamination.table import make_table, question_files, sought_by
 from pipelines.corpus.ingestion import Held, Ingestion

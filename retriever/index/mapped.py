@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from datastore.files.layout import Layout
 from datastore.files.writing import atomic_write
-from datastore.searchable import FULL_CHECK_BYTES
+from datastore.opening import FULL_CHECK_BYTES
 from retriever.index.lists import ListedCodes, Plan, give
 from retriever.index.sizing import IndexKey
 

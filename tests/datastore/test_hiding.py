@@ -9,7 +9,7 @@ from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import View
 from tests.conftest import flip
-from tests.given import make_store, passage, random_vectors
+from tests.vectors import make_store, passage, random_vectors
 
 ROWS = 20
 

@@ -3,7 +3,7 @@ import pytest
 from base.errors import RalmError
 from datastore.members import known_views
 from datastore.view import Condition, View
-from tests.given import make_store, random_vectors
+from tests.vectors import make_store, random_vectors
 
 VECTORS = random_vectors(1, 20)
 TITLED, YEAR = (Condition.parse(text) for text in ("title!=x", "year>2000"))
@@ -11,7 +11,7 @@ TITLED, YEAR = (Condition.parse(text) for text in ("title!=x", "year>2000"))
 
 @pytest.fixture
 def stores(tmp_path):
-    """Of the domain a with years, of b with years, and of a with titles: see `tests.given.passage`."""
+    """Of the domain a with years, of b with years, and of a with titles: see `tests.vectors.passage`."""
     numbers = ([3, 6], [1, 4], [15])
     return [make_store(tmp_path / str(n), of, VECTORS) for n, of in enumerate(numbers)]
 

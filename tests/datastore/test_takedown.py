@@ -12,7 +12,7 @@ from datastore.takedown import Takedown, Takedowns, matching, take_down
 from datastore.verify import verify
 from datastore.view import Condition, View
 from tests.corpus import documents
-from tests.given import make_store, random_vectors
+from tests.vectors import make_store, random_vectors
 
 DOCUMENTS = documents()
 

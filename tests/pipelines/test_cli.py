@@ -113,6 +113,12 @@ def test_a_dry_run_plans_and_writes_nothing(tmp_path, corpus, ralm):
     assert "would be refused: IVF4096,SQ8 has 4,096 lists and only" in out
 
 
+@pytest.fixture
+def filled(tmp_path, corpus, store):
+    """Arguments, with the places that they name in braces."""
+    return lambda arguments: [a.format(tmp=tmp_path, corpus=corpus, store=store) for a in arguments]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -180,9 +186,8 @@ def test_a_dry_run_plans_and_writes_nothing(tmp_path, corpus, ralm):
         ),
     ],
 )
-def test_wrong_input_is_one_sentence_and_exit_code_2(tmp_path, corpus, store, ralm, arguments, sentence):
-    filled = [a.format(tmp=tmp_path, corpus=corpus, store=store) for a in arguments]
-    code, out, err = ralm(*filled)
+def test_wrong_input_is_one_sentence_and_exit_code_2(tmp_path, filled, ralm, arguments, sentence):
+    code, out, err = ralm(*filled(arguments))
     assert code == 2
     assert sentence in err
     assert "Traceback" not in out + err

@@ -18,7 +18,7 @@ from retriever.several import SeveralRetriever
 from tests.conftest import add_to, build_store, compact, delete, flip
 from tests.corpus import questions, write_lines
 from tests.encoders import bert
-from tests.given import make_store, random_vectors
+from tests.vectors import make_store, random_vectors
 
 VIEWS = [
     View(),

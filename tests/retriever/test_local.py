@@ -14,7 +14,7 @@ from retriever.local import Retriever
 from retriever.ranking.results import Method, Seconds, Setting
 from tests.conftest import add_to, build_store, delete
 from tests.corpus import questions, write_lines
-from tests.given import make_retriever, make_store, passage, random_vectors
+from tests.vectors import make_retriever, make_store, passage, random_vectors
 
 KEYS = [
     "Flat",

@@ -6,7 +6,7 @@ from datastore.view import Condition, View
 from retriever.ranking.card import Card, Rung, write_card
 from retriever.ranking.results import Method
 from retriever.refusals import Asked, require_text
-from tests.given import make_store, random_vectors
+from tests.vectors import make_store, random_vectors
 
 
 @pytest.fixture

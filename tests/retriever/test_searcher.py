@@ -17,7 +17,7 @@ from retriever.index.loading import in_memory
 from retriever.ranking.propose import Proposer
 from retriever.ranking.rescore import scores
 from retriever.searcher import Searcher, Ticket, groups, part_of
-from tests.given import make_store, passage, random_vectors
+from tests.vectors import make_store, passage, random_vectors
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=12), st.integers(1, 15))

@@ -12,7 +12,7 @@ from retriever.refinement import Refinement
 from retriever.several import SeveralRetriever
 from tests.conftest import build_store, compact, delete
 from tests.corpus import documents, questions, write_lines
-from tests.given import make_retriever, make_store, random_vectors
+from tests.vectors import make_retriever, make_store, random_vectors
 
 DOCUMENTS = documents()
 TEXTS = [question["question"] for question in questions()][:4]

@@ -9,7 +9,7 @@ from retriever.ranking.card import Card, Rung
 from retriever.ranking.results import DENSE, Hit, Method, Ranking, Setting
 from retriever.several import SeveralRetriever, SeveralSettings
 from retriever.shortfall import Shortfall, low_recall
-from tests.given import GivenVectors, make_store, random_vectors
+from tests.vectors import GivenVectors, make_store, random_vectors
 
 BM25 = Method("bm25")
 HALF = View(0.5)

@@ -18,7 +18,7 @@ from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.verify import verify
 from tests.conftest import flip
-from tests.given import make_retriever, make_store, random_vectors
+from tests.vectors import make_retriever, make_store, random_vectors
 
 ROWS = 20
 VECTORS = random_vectors(1, ROWS)
@@ -54,7 +54,7 @@ def test_a_store_that_is_published_there_opens_on_another_machine(remote):
 
 @pytest.mark.parametrize("folder", ["takedowns", "deleted", "index/Flat"])
 def test_a_cached_file_that_decides_what_is_shown_is_fetched_again(remote, monkeypatch, folder):
-    monkeypatch.setattr("datastore.searchable.FULL_CHECK_BYTES", 0)
+    monkeypatch.setattr("datastore.opening.FULL_CHECK_BYTES", 0)
     put_store(remote.on(0))
     take_down(Layout(remote.on(0)), gone(4))
     there = remote.on(1)

@@ -134,7 +134,7 @@ def test_a_job_refuses_what_was_altered_and_names_it(tmp_path, full, job, folder
 
 @pytest.mark.parametrize("job", JOBS)
 def test_what_a_job_does_not_read_it_carries_with_its_checksum(tmp_path, full, job, monkeypatch):
-    monkeypatch.setattr("datastore.searchable.FULL_CHECK_BYTES", 0)  # As of a large store.
+    monkeypatch.setattr("datastore.opening.FULL_CHECK_BYTES", 0)  # As of a large store.
     root = Path(shutil.copytree(full, tmp_path / "s"))
     others = {kind(file) for file in current(Layout(root)).files} - {*JOBS[job]}
     altered = [file for file in files_of(root, others) if file.bytes]

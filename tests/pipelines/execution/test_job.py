@@ -13,7 +13,7 @@ from pipelines.execution.job import WORK, Job, begin, differences, discard, only
 from pipelines.execution.progress import Silent
 from tests.conftest import build_store, tree
 from tests.corpus import documents, write_lines
-from tests.given import make_store, random_vectors
+from tests.vectors import make_store, random_vectors
 
 
 @pytest.mark.parametrize(

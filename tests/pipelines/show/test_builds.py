@@ -7,7 +7,7 @@ from datastore.files.json import write_json
 from datastore.files.layout import Layout
 from pipelines.jobs.estimate import Estimate, Foreseen
 from pipelines.show.builds import built, dry_run
-from tests.given import make_store, random_vectors
+from tests.vectors import make_store, random_vectors
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datastore.generations.sweep import Swept
 from datastore.takedown import Takedown
 from pipelines.jobs.delete import Meant
 from pipelines.show.changes import added, compacted, deleted, discarded, swept, to_delete, would_delete
-from tests.given import make_store, random_vectors
+from tests.vectors import make_store, random_vectors
 
 STORE = Path("/stores/towns")
 DOCUMENTS = tuple(Takedown("travel", f"[{n}]") for n in range(12))

@@ -9,7 +9,7 @@ from retriever.index.codec import TorchCodec, train
 from retriever.index.faiss_index import encode, to_bytes
 from retriever.index.faiss_index import train as train_on_cpu
 from retriever.index.sizing import IndexKey
-from tests.given import drawn_index, embeddings
+from tests.vectors import drawn_index, embeddings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

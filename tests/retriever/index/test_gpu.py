@@ -12,7 +12,7 @@ from retriever.index.code_index import Assigned
 from retriever.index.faiss_index import SearchIndex, encode
 from retriever.index.gpu import Gpus, GpuSearchIndex, grouped, needs_wide_ids, search_copies
 from retriever.index.sizing import IndexKey
-from tests.given import drawn_index, embeddings
+from tests.vectors import drawn_index, embeddings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

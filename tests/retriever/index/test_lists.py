@@ -9,7 +9,7 @@ from datastore.shard import open_array
 from retriever.index import lists
 from retriever.index.faiss_index import as_fast_scan, lists_of
 from retriever.index.lists import ListedCodes, Memory, Plan, fill, in_blocks, in_bulk
-from tests.given import make_store, random_vectors, trained
+from tests.vectors import make_store, random_vectors, trained
 
 
 def test_codes_are_loaded_in_bulk_each_with_its_row():

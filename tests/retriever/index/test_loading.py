@@ -6,7 +6,7 @@ from base.errors import RalmError
 from retriever.index import mapped
 from retriever.index.faiss_index import SearchIndex
 from retriever.index.loading import in_memory, load, on_disk
-from tests.given import make_store, random_vectors, trained
+from tests.vectors import make_store, random_vectors, trained
 
 
 def test_auto_leaves_on_disk_what_does_not_fit_into_memory(tmp_path, monkeypatch):

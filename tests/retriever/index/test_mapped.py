@@ -13,7 +13,7 @@ from retriever.local import Retriever
 from retriever.ranking.results import Setting
 from tests.conftest import add_to, build_store, compact, delete
 from tests.corpus import documents, write_lines
-from tests.given import GivenVectors, make_store, random_vectors
+from tests.vectors import GivenVectors, make_store, random_vectors
 
 KEYS = (
     "IVF4,SQfp16",

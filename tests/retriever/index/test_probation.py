@@ -7,8 +7,8 @@ from base.errors import RalmError
 from retriever.index.faiss_index import to_bytes, train
 from retriever.index.probation import require_usable, train_apart
 from retriever.index.sizing import IndexKey
-from tests.given import embeddings
 from tests.lives import Lives
+from tests.vectors import embeddings
 
 DIMENSION = 24
 # Those that docs/building.md names, of all kinds, and some that FAISS knows beside them.

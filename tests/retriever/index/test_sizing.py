@@ -7,7 +7,7 @@ from base.errors import RalmError
 from retriever.index.faiss_index import train
 from retriever.index.loading import in_memory
 from retriever.index.sizing import IndexKey, choose_key
-from tests.given import make_store, random_vectors
+from tests.vectors import make_store, random_vectors
 
 
 @pytest.mark.parametrize("text", ["", "flat", "IVF,SQ8", "IVF0,SQ8", "IVF16,SQ7", "IVF-1,SQ8", "a b"])

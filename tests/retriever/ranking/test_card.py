@@ -9,7 +9,7 @@ from retriever.local import Retriever
 from retriever.ranking.card import Card, Rung, read_card, write_card
 from retriever.ranking.measuring import measure
 from retriever.ranking.results import Setting
-from tests.given import GivenVectors, make_store, random_vectors
+from tests.vectors import GivenVectors, make_store, random_vectors
 
 RUNGS = (
     Rung(1, 0, 0.5, 0.4, 0, 0.1),

@@ -5,7 +5,7 @@ from retriever.index.loading import in_memory
 from retriever.local import Retriever
 from retriever.ranking.measuring import exact, measure, probes
 from retriever.ranking.results import Setting
-from tests.given import GivenVectors, make_store, random_vectors
+from tests.vectors import GivenVectors, make_store, random_vectors
 
 
 @pytest.fixture

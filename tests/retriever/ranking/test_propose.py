@@ -7,7 +7,7 @@ from datastore.view import View
 from retriever.index.faiss_index import SearchIndex
 from retriever.index.loading import in_memory
 from retriever.ranking.propose import Proposer
-from tests.given import make_store, random_vectors
+from tests.vectors import make_store, random_vectors
 
 
 def opened(root, key="Flat", rows=200, distinct=None):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from retriever.ranking.candidates import NO_SCORES, Candidates, by_codes, spread
 from retriever.ranking.rescore import Scan, Scanner, by_vectors, scores
-from tests.given import make_store, random_vectors
+from tests.vectors import make_store, random_vectors
 
 WIDTH = 384
 

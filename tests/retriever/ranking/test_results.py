@@ -5,7 +5,7 @@ import pytest
 from base.errors import RalmError
 from retriever.ranking import results as ranking
 from retriever.ranking.results import DENSE, Hit, Method, Seconds
-from tests.given import passage
+from tests.vectors import passage
 
 
 @pytest.mark.parametrize(

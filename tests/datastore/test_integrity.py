@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from base.errors import RalmError
 from datastore.files.layout import Layout
-from datastore.whole import compare, require_whole
+from datastore.integrity import compare, require_whole
 
 DATA = bytes(range(256)) * 20
 
@@ -33,7 +33,7 @@ def test_a_file_is_compared_once_unless_it_is_written_to(tmp_path, monkeypatch):
     file, _ = written(tmp_path)
     os.utime(tmp_path / "a", (1e9, 1e9))
     read = []
-    monkeypatch.setattr("datastore.whole.checksum", lambda path: read.append(path) or file.xxh3)
+    monkeypatch.setattr("datastore.integrity.checksum", lambda path: read.append(path) or file.xxh3)
     for _ in range(3):
         compare(tmp_path / "a", file)
     assert len(read) == 1

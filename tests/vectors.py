@@ -1,4 +1,4 @@
-"""Stores of given vectors: the laws of searching are about rows and scores, not about text."""
+"""Vectors, stores and indexes of them: the laws of searching are about rows and scores, not about text."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from tests.corpus import documents
 
 
 def test_a_large_store_opens_by_sizes_and_headers_alone(own_store, monkeypatch):
-    monkeypatch.setattr("datastore.searchable.FULL_CHECK_BYTES", 0)
+    monkeypatch.setattr("datastore.opening.FULL_CHECK_BYTES", 0)
     flip(own_store / "vectors/00000.npy")
     Datastore.open(own_store)
     assert any("vectors/00000.npy is corrupted" in problem for problem in verify(own_store))
@@ -20,7 +20,7 @@ def test_a_large_store_opens_by_sizes_and_headers_alone(own_store, monkeypatch):
 def large(own_store, monkeypatch):
     """A store that hides two documents, as one that is too large to be read whole when it is opened."""
     delete(own_store, documents()[0]["id"], documents()[-1]["id"])
-    monkeypatch.setattr("datastore.searchable.FULL_CHECK_BYTES", 0)
+    monkeypatch.setattr("datastore.opening.FULL_CHECK_BYTES", 0)
     return own_store
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from base.errors import RalmError, Unavailable
-from datastore.files.refused import explain, refused
+from datastore.files.refusals import explain, refused
 
 
 def test_a_full_disk_becomes_a_sentence(tmp_path):
