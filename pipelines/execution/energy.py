@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipelines.execution.pulse import every
+
 POWERCAP = Path("/sys/class/powercap")
 STAT = Path("/proc/stat")
 # What codecarbon 3.3.2 (`core/cpu.py`) takes for a thread of a CPU whose design power it does not know.
@@ -166,19 +168,8 @@ class Share:
         if not self.readable:
             yield
             return
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(_SAMPLE_SECONDS):
-                self.joules()
-
-        thread = threading.Thread(target=watch, name="energy", daemon=True)
-        thread.start()
-        try:
+        with every(_SAMPLE_SECONDS, self.joules):
             yield
-        finally:
-            over.set()
-            thread.join()
 
 
 @dataclass

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock
 
 from datastore.files.layout import Layout
+from pipelines.execution.pulse import every
 
 # How often a task leaves word at most, and how often it is looked for.
 _SECONDS = 1.0
@@ -83,17 +84,6 @@ class Watch:
 @contextmanager
 def watching(watch: Watch) -> Iterator[None]:
     """Look every second, until the stage is over."""
-    over = Event()
-
-    def go_on() -> None:
-        while not over.wait(_SECONDS):
-            watch.look()
-
     watch.forget()
-    thread = Thread(target=go_on, daemon=True)
-    thread.start()
-    try:
+    with every(_SECONDS, watch.look):
         yield
-    finally:
-        over.set()
-        thread.join()

@@ -1,7 +1,6 @@
 """Vectors to an index: the quantizer is trained once on a hash sample, then encodes shard by shard."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -42,19 +41,6 @@ def _load_codec(path: Path, checksum: str, device: Device) -> "TorchCodec":
     from retriever.index.codec import TorchCodec
 
     return TorchCodec(_load_trained(path, checksum), device)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """As in embedding: a matrix product split over threads may differ in its last bits."""
-    import faiss
-
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
 
 
 def _open_vectors(layout: Layout, task: int, shard: int) -> NDArray[np.float16]:
@@ -113,10 +99,12 @@ class TrainStage(IngestStage):
 
     def run(self, number: int) -> Marker:
         from retriever.index.faiss_index import has_codec, to_bytes, training_sample
+        from retriever.index.threads import one_thread
 
         wanted = self.key.training_rows or 1
         sample = training_sample(self._shards(), wanted, sum(self.rows))
-        with _one_thread():
+        # As in embedding: a matrix product split over threads may differ in its last bits.
+        with one_thread():
             index = self._trained(sample)
             if not has_codec(index):
                 # A graph is one file: links lead from every shard to every other.
@@ -191,6 +179,7 @@ class EncodeStage(IngestStage):
             # Flat: the stored float16 vectors are its codes already.
             return Marker({"rows": shard.rows})
         from retriever.index.faiss_index import encode, has_codec
+        from retriever.index.threads import one_thread
 
         path = left_by(self.layout, 0, self.layout.trained(self.key.text), TrainStage.name)
         trained = _load_trained(path, checksum(path))
@@ -200,7 +189,7 @@ class EncodeStage(IngestStage):
         if self.device == "cuda":
             codes = _load_codec(path, checksum(path), self.device).encode(vectors)
         else:
-            with _one_thread():
+            with one_thread():
                 codes = encode(trained, vectors)
         path = self.layout.codes(self.key.text, shard.number)
         info = self.layout.write(path, lambda handle: save_array(handle, codes))
