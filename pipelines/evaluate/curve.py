@@ -84,11 +84,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """All points of a study, and what was asked; `notes` say which questions were not."""
+    """All points of a study, and what was asked; `notes` say which questions were not.
+
+    `short` counts the rankings that hold fewer passages than the deepest metric looks at.
+    """
 
     study: Study
     points: tuple[Point, ...]
     notes: tuple[str, ...] = ()
+    short: int = 0
 
     def columns(self) -> list[str]:
         """Headings for people: fraction, passages, then one a metric."""

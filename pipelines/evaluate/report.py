@@ -46,9 +46,8 @@ def markdown(curve: Curve) -> str:
             f"- reader: {read.basis.reader}, {read.basis.quantization}, {read.basis.reader_bytes:,} bytes, "
             f"{curve.study.reader_passages} passages, n = {read.score.n}"
         )
-    short = sum(p.short for p in curve.points if p.k == max(q.k for q in curve.points))
-    if short:
-        lines.append(f"- {short} rankings hold fewer than k passages: their search found no more.")
+    if curve.short:
+        lines.append(f"- {curve.short} rankings hold fewer than k passages: their search found no more.")
     lines += [f"- {note}" for note in curve.notes]
     lines += ["", "Per cent, with 95% intervals (bootstrap over questions).", ""]
     columns = curve.columns()

@@ -87,6 +87,15 @@ def by_share(samples: Sequence[Sample]) -> list[tuple[Share, list[Sample]]]:
     ]
 
 
+def short_of_the_deepest(samples: Sequence[Sample]) -> int:
+    """How many rankings hold fewer passages than the deepest metric looks at."""
+    return sum(len(one.ranking.hits) < _deepest() for sample in samples for one in sample.searched)
+
+
+def _deepest() -> int:
+    return max(k for metric in RETRIEVAL for k in metric.depths)
+
+
 def search_samples(
     study: Study, questions: Sequence[Question], retriever: Retriever, progress: BuildProgress
 ) -> tuple[list[Sample], list[str]]:
@@ -119,12 +128,13 @@ def _search(
 ) -> list[list[Ranking]]:
     """What each view finds for each question: [views][questions]."""
     found: list[list[Ranking]] = [[] for _ in study.views]
-    k = max(k for metric in RETRIEVAL for k in metric.depths)
     depth, setting = min(DEPTH, retriever.store.rows), exhaustive(retriever)
     with shown(progress, "search", "questions", len(questions)):
         for at in range(0, len(questions), _TOGETHER):
             texts = [question.text for question in questions[at : at + _TOGETHER]]
-            views = retriever.search_many(texts, study.views, k, setting, method=study.method, depth=depth)
+            views = retriever.search_many(
+                texts, study.views, _deepest(), setting, method=study.method, depth=depth
+            )
             for rankings, of_some in zip(found, views, strict=True):
                 rankings += of_some
             progress.advance(len(texts))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from base.errors import RalmError
 from pipelines.evaluate.curve import Basis, Curve
 from pipelines.evaluate.retrieval import retrieval_points
-from pipelines.evaluate.samples import search_samples
+from pipelines.evaluate.samples import search_samples, short_of_the_deepest
 from pipelines.evaluate.study import Study
 from pipelines.execution.progress import BuildProgress, Silent
 from pipelines.questions import read_questions
@@ -45,7 +45,7 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
             basis, reader=study.reader or "", quantization=study.quantization, reader_bytes=reader.bytes
         )
         points += reader_points(replies, study.reader_passages, basis)
-    curve = Curve(study, tuple(points), (*notes, *unfound))
+    curve = Curve(study, tuple(points), (*notes, *unfound), short_of_the_deepest(samples))
     write(curve, replies)
     return curve
 

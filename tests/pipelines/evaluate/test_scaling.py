@@ -72,7 +72,10 @@ def test_a_view_too_small_is_said(study, store):
     assert size < 20
     (point,) = [p for p in curve.points if p.heading == "success@20"]
     assert point.short == point.score.n
-    assert "fewer than k passages" in (study.output / "report.md").read_text()
+    # Once, however many metrics look at them.
+    assert (
+        f"- {point.score.n} rankings hold fewer than k passages" in (study.output / "report.md").read_text()
+    )
 
 
 def test_wrong_studies_are_sentences(study):
