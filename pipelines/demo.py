@@ -21,7 +21,8 @@ from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.execution.executor import ExecutorName, open_executor
 from pipelines.execution.progress import for_terminal
-from pipelines.jobs.build import Build, check_target
+from pipelines.jobs.build import Build
+from pipelines.jobs.target import check_target
 from pipelines.show.answers import answer
 from pipelines.show.builds import built
 from pipelines.show.terminal import console

@@ -111,7 +111,8 @@ def build(  # noqa: PLR0913
     from datastore.files.layout import Layout
     from pipelines.execution.executor import open_executor
     from pipelines.execution.progress import for_terminal
-    from pipelines.jobs.build import Build, check_target
+    from pipelines.jobs.build import Build
+    from pipelines.jobs.target import check_target
     from pipelines.show.builds import built
 
     store = store.absolute()  # Workers of a cluster run in folders of their own.

@@ -1,6 +1,6 @@
 """The first two stages: count lines where a file is cut, then read and filter every split.
 
-A split's documents go to one Arrow file in `work/`, their hashes to an array beside it.
+A split's documents, those that no filter removes, go to `work/` (`documents.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,28 +9,23 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.files.writing import save_array
 from datastore.generations.manifest import DOUBTFUL
 from datastore.schema import (
-    DOCUMENT_SCHEMA,
     Document,
-    batch_to_documents,
-    documents_to_batch,
     identity_hash,
     text_hash,
 )
-from datastore.shard import open_array
 from datastore.takedown import Takedowns
 from pipelines.config import BuildConfig
+from pipelines.corpus.documents import batches, documents_path, hashes_path, write_documents
 from pipelines.corpus.ingestion import Ingestion, IngestStage, SplitStage
 from pipelines.corpus.sources import Corpus, Split
 from pipelines.execution.counts import Shown
-from pipelines.execution.markers import left_by, markers_of
+from pipelines.execution.markers import markers_of
 from pipelines.execution.stage import RemovedLog
 from pipelines.filters.chain import NOBODY, Chain, Removed
 from pipelines.filters.length import Length
@@ -41,21 +36,9 @@ from pipelines.readers.records import Blank, Doubtful, Intake, Record, Skipped, 
 # Counts the fields that are not among their documents' metadata, by what was wrong with them.
 LEFT_OUT = "left_out."
 
-_BATCH_DOCUMENTS = 1024
-_BATCH_CHARACTERS = 4 << 20
 # Documents that filters look at together.
 _JUDGED_DOCUMENTS = 256
 _JUDGED_CHARACTERS = 1 << 18
-
-
-def documents_path(layout: Layout, split: int) -> Path:
-    """Where a split's kept documents lie between reading and chunking."""
-    return layout.work / "documents" / f"{split:05d}.arrow"
-
-
-def hashes_path(layout: Layout, split: int) -> Path:
-    """Where a split's document hashes lie: uint64 [documents, 4], identity and text, high and low."""
-    return layout.work / "hashes" / f"{split:05d}.npy"
 
 
 @dataclass(frozen=True)
@@ -137,7 +120,7 @@ class ReadStage(SplitStage):
         doubtful: list[Doubtful] = []
         kept = _kept(self._records(split, left_out, doubtful), chain, counts, removed, hashes)
         documents = self.layout.write(
-            documents_path(self.layout, number), lambda handle: _write_documents(handle, kept)
+            documents_path(self.layout, number), lambda handle: write_documents(handle, kept)
         )
         array = np.array(hashes, np.uint64).reshape(-1, 4)
         arrays = self.layout.write(hashes_path(self.layout, number), lambda handle: save_array(handle, array))
@@ -238,46 +221,6 @@ def _readable(records: Iterator[Record], counts: dict[str, int], removed: Remove
             yield record
 
 
-def _write_documents(handle: object, documents: Iterator[Document]) -> None:
-    with pa.ipc.new_file(handle, DOCUMENT_SCHEMA) as writer:
-        for batch in batches(documents):
-            writer.write_batch(documents_to_batch(batch))
-
-
-def batches(
-    documents: Iterator[Document], most: int = _BATCH_DOCUMENTS, characters: int = _BATCH_CHARACTERS
-) -> Iterator[list[Document]]:
-    """Batches bounded in documents and, roughly, in characters: one novel is as long as 1,000 notes."""
-    held: list[Document] = []
-    size = 0
-    for document in documents:
-        held.append(document)
-        size += len(document.text) + sum(len(v) for v in document.metadata.values() if isinstance(v, str))
-        if len(held) >= most or size >= characters:
-            yield held
-            held, size = [], 0
-    if held:
-        yield held
-
-
 def documents_kept(ingestion: Ingestion) -> tuple[int, ...]:
     """How many documents of each split no filter has removed. Raises Undecided if they are not read."""
     return tuple(marker.counts["kept"] for marker in ingestion.markers(ReadStage))
-
-
-def load_hashes(layout: Layout, split: int) -> NDArray[np.uint64]:
-    """A split's hashes, memory-mapped: uint64 [documents, 4]."""
-    return open_array(left_by(layout, split, hashes_path(layout, split), ReadStage.name))
-
-
-def documents_in(layout: Layout, split: int) -> Path:
-    """Where a split's documents lie. Raises RalmError if they are not what was written."""
-    return left_by(layout, split, documents_path(layout, split), ReadStage.name)
-
-
-def read_documents(layout: Layout, split: int) -> Iterator[Document]:
-    """The documents of a split, a batch in memory at a time."""
-    path = documents_in(layout, split)
-    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
-        for number in range(file.num_record_batches):
-            yield from batch_to_documents(file.get_batch(number))

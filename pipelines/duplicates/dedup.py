@@ -18,8 +18,9 @@ from datastore.files.markers import Marker
 from datastore.files.writing import save_array
 from datastore.shard import open_array
 from datastore.takedown import Takedowns
+from pipelines.corpus.documents import load_hashes
 from pipelines.corpus.ingestion import NOTHING, Held, Ingestion, IngestStage
-from pipelines.corpus.read import documents_kept, load_hashes
+from pipelines.corpus.read import documents_kept
 from pipelines.execution.markers import left_by
 
 # 32 bytes of hash and 16 of position for each document: at most about 800 MB a task.

@@ -18,8 +18,9 @@ from datastore.files.writing import FileInfo
 from datastore.generations.manifest import LINES_COMPARED
 from datastore.schema import Document, text_hash
 from pipelines.config import DuplicateLines
+from pipelines.corpus.documents import load_hashes, read_documents
 from pipelines.corpus.ingestion import Ingestion, SplitStage
-from pipelines.corpus.read import documents_kept, load_hashes, read_documents
+from pipelines.corpus.read import documents_kept
 from pipelines.duplicates.dedup import By, load_drops, partitions_compared
 from pipelines.duplicates.repeats import RepeatStage, What, load_texts, write_sorted, write_texts
 from pipelines.execution.stage import RemovedLog

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.files.layout import Layout
@@ -22,10 +21,12 @@ from datastore.files.markers import Marker
 from datastore.files.writing import save_array
 from datastore.shard import open_array
 from pipelines.config import NearDuplicates
+from pipelines.corpus.documents import Texts, documents_in, load_hashes
 from pipelines.corpus.ingestion import NOTHING, Held, Ingestion, IngestStage, SplitStage
-from pipelines.corpus.read import documents_in, documents_kept, load_hashes
+from pipelines.corpus.read import documents_kept
 from pipelines.duplicates.dedup import By, DedupIdStage, drops_path, load_drops
 from pipelines.duplicates.minhash import band_keys, jaccard, members, shingles, signatures
+from pipelines.duplicates.pairs import distinct, forest, sharing
 from pipelines.duplicates.signed import Signed, documents_of, first_of, places_of
 from pipelines.execution.markers import left_by
 
@@ -36,9 +37,6 @@ _NOBODY: _Keys = np.empty(0, np.uint64), np.empty(0, np.int64)
 _SIGNED = 512
 # Keys are compared in ranges of about so many: sorting them takes 60 bytes each for a moment.
 _KEYS_PER_RANGE = 8_000_000
-# Of documents that share a key, each is paired with the first and with so many after it: all pairs of a small
-# group; of a large one (a page that a site repeats) enough to join it.
-_NEIGHBOURS = 16
 
 
 def pairs_path(layout: Layout, part: int) -> Path:
@@ -158,23 +156,6 @@ class PairStage(IngestStage):
         return np.array(found[first:last, 0]), documents_of(split, found[first:last, 1].astype(np.int64))
 
 
-def sharing(keys: NDArray[np.uint64], documents: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pairs of documents with an equal key: int64 [pairs, 2], later and earlier, ascending, each once."""
-    order = np.lexsort((documents, keys))
-    keys, documents = keys[order], documents[order]
-    found = [np.empty((0, 2), np.int64)]
-    for distance in range(1, min(_NEIGHBOURS, len(keys) - 1) + 1):
-        (at,) = np.nonzero(keys[distance:] == keys[:-distance])
-        if not len(at):
-            break
-        found.append(np.column_stack([documents[at + distance], documents[at]]))
-    else:
-        first = np.searchsorted(keys, keys)
-        (at,) = np.nonzero(np.arange(len(keys)) - first > _NEIGHBOURS)
-        found.append(np.column_stack([documents[at], documents[first[at]]]))
-    return _distinct(np.concatenate(found))
-
-
 @dataclass(frozen=True)
 class VerifyStage(SplitStage):
     """Keeps the candidates, later document in one split, that are as similar as is asked."""
@@ -205,7 +186,7 @@ class VerifyStage(SplitStage):
         kept = candidates[
             [similar >= self.settings.threshold for similar in _similarities(signed, candidates)]
         ]
-        edges = _forest(kept)
+        edges = forest(kept)
         info = self.layout.write(edges_path(self.layout, number), lambda handle: save_array(handle, edges))
         return Marker({"candidates": len(candidates), "near": len(kept)}, (info,))
 
@@ -216,7 +197,7 @@ class VerifyStage(SplitStage):
             found = open_array(left_by(self.layout, part, pairs_path(self.layout, part), PairStage.name))
             begin, end = np.searchsorted(found[:, 0], [first_of(split), first_of(split + 1)])
             parts.append(np.array(found[begin:end]))
-        pairs = _distinct(np.concatenate(parts))
+        pairs = distinct(np.concatenate(parts))
         return pairs[np.argsort(pairs[:, 1], kind="stable")]
 
 
@@ -226,31 +207,6 @@ def _similarities(signed: Signed, pairs: NDArray[np.int64]) -> Iterator[float]:
         mine = signed.grams(earlier)
         for later, _ in group:
             yield jaccard(mine, signed.grams(later))
-
-
-@dataclass(frozen=True)
-class Texts:
-    """The texts of a split by row, memory-mapped."""
-
-    batches: tuple[pa.RecordBatch, ...]
-    starts: NDArray[np.int64]
-
-    @classmethod
-    def none(cls) -> "Texts":
-        """No texts."""
-        return cls((), np.zeros(1, np.int64))
-
-    @classmethod
-    def open(cls, path: Path) -> "Texts":
-        """The texts of one file of documents."""
-        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
-            batches = tuple(file.get_batch(number) for number in range(file.num_record_batches))
-        return cls(batches, np.cumsum([0, *(batch.num_rows for batch in batches)]))
-
-    def __getitem__(self, row: int) -> str:
-        at = int(np.searchsorted(self.starts, row, side="right")) - 1
-        text: str = self.batches[at].column("text")[row - int(self.starts[at])].as_py()
-        return text
 
 
 @dataclass(frozen=True)
@@ -288,7 +244,7 @@ class ClusterStage(IngestStage):
             left_by(self.layout, split, edges_path(self.layout, split), VerifyStage.name)
             for split in range(len(self.edges))
         ]
-        found = _forest(np.concatenate([np.empty((0, 2), np.int64), *map(np.load, paths)]))
+        found = forest(np.concatenate([np.empty((0, 2), np.int64), *map(np.load, paths)]))
         dropped, kept = found[found[:, 0] >= 0].T  # What the store held before stays as it is.
         drops = np.column_stack([*places_of(dropped), *places_of(kept)])
         info = self.layout.write(
@@ -302,32 +258,6 @@ def _settings(ingestion: Ingestion) -> NearDuplicates:
     settings = ingestion.config.near_duplicates
     assert settings is not None  # Else the job has none of these stages.
     return settings
-
-
-def _forest(edges: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Every document of the clusters that edges join, but the first, with that first: [n, 2], ascending."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    if not len(edges):
-        return np.empty((0, 2), np.int64)
-    members, places = np.unique(edges, return_inverse=True)
-    places = places.reshape(edges.shape)
-    graph = coo_array((np.ones(len(edges), bool), places.T), shape=(len(members), len(members)))
-    _, labels = connected_components(graph, directed=False)
-    # Members ascend, so the first place of a label is its first document.
-    _, firsts = np.unique(labels, return_index=True)
-    roots = members[firsts[labels]]
-    found: NDArray[np.int64] = np.column_stack([members, roots])[members != roots]
-    return found
-
-
-def _distinct(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pairs in ascending order, each once."""
-    ordered = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-    fresh = np.ones(len(ordered), bool)
-    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    return ordered[fresh]
 
 
 def _batches(path: Path, keep: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], list[str]]]:

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -12,18 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from base.errors import RalmError
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
-from datastore.files.writing import FileInfo, move, save_array
+from datastore.files.writing import FileInfo, save_array
 from datastore.generations.manifest import Device, Dtype, FileEntry
 from datastore.shard import open_array
-from pipelines.corpus.ingestion import Ingestion, IngestStage, SplitStage
-from pipelines.corpus.read import documents_kept
+from pipelines.corpus.ingestion import Ingestion, IngestStage
 from pipelines.execution.markers import left_by
 from pipelines.execution.peaks import name_of
 from pipelines.execution.reports import Report
-from pipelines.passages.chunk import ChunkStage
 from pipelines.passages.parts import load_tokens
 from pipelines.passages.shards import NumberedShard, numbered
 from retriever.encoding.checkpoint import Checkpoint
@@ -52,9 +48,9 @@ def load_encoder(name: str, dtype: Dtype, device: Device = "cpu", usage: Usage =
     return Encoder(Checkpoint.find(name, usage), dtype, device)
 
 
-def vectors_path(layout: Layout, split: int, part: int) -> Path:
-    """Where a shard's vectors lie until shards are numbered."""
-    return layout.work / "chunks" / f"{split:05d}-{part:05d}.npy"
+def embeds_early(ingestion: Ingestion) -> bool:
+    """Whether splits are embedded as they are cut (`embed_early.py`): in some early builds a GPU waited."""
+    return ingestion.config.embeds_early and ingestion.layout.done(EmbedStage.name, 0) is None
 
 
 class Part(NamedTuple):
@@ -97,7 +93,7 @@ class EmbedStage(IngestStage):
 
     @classmethod
     def asked(cls, ingestion: Ingestion) -> bool:
-        return not EarlyEmbedStage.asked(ingestion)
+        return not embeds_early(ingestion)
 
     @classmethod
     def of(cls, ingestion: Ingestion) -> "EmbedStage":
@@ -183,16 +179,7 @@ def _part_path(layout: Layout, shard: NumberedShard, part: Part) -> Path:
     return layout.work / "vectors" / f"{shard.number:05d}-{part.first:07d}.npy"
 
 
-def place_vectors(ingestion: Ingestion) -> tuple[FileEntry, ...]:
-    """The vectors of each shard, all embedded, where a store keeps them."""
-    layout, shards = ingestion.layout, numbered(ingestion)
-    if EarlyEmbedStage.asked(ingestion):
-        return take_vectors(layout, shards, ingestion.markers(EarlyEmbedStage))
-    done = [*ingestion.markers(EmbedStage), *ingestion.markers(JoinStage)]
-    return _vectors_of(layout, shards, done)
-
-
-def _vectors_of(
+def vectors_of(
     layout: Layout, shards: Sequence[NumberedShard], markers: Iterable[Marker]
 ) -> tuple[FileEntry, ...]:
     """The vectors of each shard, of what embedding and joining wrote; parts are cleared away."""
@@ -200,64 +187,6 @@ def _vectors_of(
     shutil.rmtree(layout.work / "vectors", ignore_errors=True)
     paths = [str(layout.vectors(shard.number).relative_to(layout.root)) for shard in shards]
     return tuple(FileEntry.of(files[path]) for path in paths)
-
-
-@dataclass(frozen=True)
-class EarlyEmbedStage(SplitStage):
-    """Embeds all passages of one split, before shards have numbers: while others are still being cut."""
-
-    name: ClassVar[str] = "embed-early"
-    unit: ClassVar[str] = "documents"
-    # Cores cut while a GPU embeds what is cut: neither waits for the other.
-    beside: ClassVar[str] = ChunkStage.name
-    layout: Layout
-    encoder: str
-    dtype: Dtype
-    documents: tuple[int, ...]
-    per_shard: int
-    device: Device = "cuda"
-    usage: Usage = AS_STATED
-
-    @classmethod
-    def asked(cls, ingestion: Ingestion) -> bool:
-        # In some early builds a GPU waited for all to be cut.
-        return ingestion.config.embeds_early and ingestion.layout.done(EmbedStage.name, 0) is None
-
-    @classmethod
-    def of(cls, ingestion: Ingestion) -> "EarlyEmbedStage":
-        config = ingestion.config
-        return cls(
-            ingestion.layout,
-            config.encoder,
-            ingestion.dtype,
-            documents_kept(ingestion),
-            config.passages_per_shard,
-            config.device,
-            ingestion.usage,
-        )
-
-    def sizes(self) -> Sequence[int]:
-        return self.documents
-
-    def run(self, number: int) -> Marker:
-        cut = self.layout.done(ChunkStage.name, number)
-        if cut is None:
-            raise RalmError(
-                f"Task {number} of {ChunkStage.name} left no marker in {self.layout.root}: does every node "
-                "of the cluster see that folder?"
-            )
-        encoder = load_encoder(self.encoder, self.dtype, self.device, self.usage)
-        every: list[NDArray[np.int32]] = []
-        files: list[Future[FileInfo]] = []
-        # A shard is written while the next one is embedded.
-        with ThreadPoolExecutor(1) as writer:
-            for part in range(-(-cut.counts["passages"] // self.per_shard)):
-                ids = load_tokens(self.layout, number, part)
-                path = vectors_path(self.layout, number, part)
-                files.append(writer.submit(write_vectors, self.layout, path, embed(encoder, ids)))
-                every += ids
-        counts = {name: cut.counts[name] for name in ("passages", "tokens")}
-        return Marker(counts, tuple(file.result() for file in files), work_of(encoder, every))
 
 
 def embed(
@@ -289,17 +218,3 @@ def work_of(encoder: "Encoder", ids: Sequence[NDArray[np.int32]]) -> dict[str, A
         "device": name_of(encoder.device),
         "dtype": encoder.dtype,
     }
-
-
-def take_vectors(
-    layout: Layout, shards: Sequence[NumberedShard], markers: Sequence[Marker]
-) -> tuple[FileEntry, ...]:
-    """Move what was embedded split by split to where a store keeps the vectors of its shards."""
-    entries = []
-    for shard in shards:
-        found, target = markers[shard.split].files[shard.part], layout.vectors(shard.number)
-        move(vectors_path(layout, shard.split, shard.part), target)
-        entries.append(
-            FileEntry(path=str(target.relative_to(layout.root)), bytes=found.bytes, xxh3=found.xxh3)
-        )
-    return tuple(entries)

@@ -17,7 +17,6 @@ from datastore.generations.manifest import (
     PASSAGES_CUT,
     Device,
     Manifest,
-    ShardEntry,
 )
 from datastore.integrity import require_whole
 from datastore.takedown import Takedowns, without
@@ -32,7 +31,7 @@ from pipelines.execution.measured import made, write_made, write_measured
 from pipelines.execution.progress import BuildProgress
 from pipelines.indexing.card import CardStage, copy_card
 from pipelines.indexing.towers import Towers
-from pipelines.jobs.ingest import Embedded, Ingest, named, settings, unnamed
+from pipelines.jobs.ingest import Ingest, Ingested, named, settings, unnamed
 from retriever.index.faiss_index import has_codec, read_trained
 
 
@@ -89,13 +88,13 @@ class Addition:
             held, usage = Held.by(layout, manifest, takedowns), towers.passages.usage
             ingest = Ingest(job, Ingestion(layout, config, corpus, manifest.encoder.dtype, held, usage))
             embedded = ingest.embed()
-            if embedded.shards or rows_of([layout.root / entry.path for entry in embedded.documents]):
+            if embedded.shards or rows_of([layout.root / file.path for file in ingest.files("documents/")]):
                 # Without a shard, too: an id that came once is taken.
-                manifest = self._publish(job, corpus, embedded, ingest.index(embedded))
+                manifest = self._publish(job, corpus, ingest.index(embedded))
                 job.finish()
             else:
                 discard(self.layout, manifest, keep_removed=True)
-        return manifest, embedded.counts
+        return manifest, ingest.counts()
 
     def _published(self, config: BuildConfig, towers: Towers, manifest: Manifest) -> dict[str, int] | None:
         """What this addition added, if it was killed after it had published: it is not to begin anew."""
@@ -129,49 +128,45 @@ class Addition:
         }
         return checked_config(manifest.config | changed)
 
-    def _publish(
-        self, job: Job, corpus: Corpus, embedded: Embedded, entries: tuple[ShardEntry, ...]
-    ) -> Manifest:
-        grown = self._grown(job.layout, corpus, embedded, entries)
+    def _publish(self, job: Job, corpus: Corpus, ingested: Ingested) -> Manifest:
+        grown = self._grown(job.layout, corpus, ingested)
         before = current(self.layout)
         job.compare(COMPARE_NEW, {*grown.files} - {*before.files})
-        if not copy_card(job.layout, before, grown) and entries:
+        if not copy_card(job.layout, before, grown) and ingested.shards:
             encoder = self.query_encoder if grown.encoder.query else self.encoder
             job.perform(CardStage(job.layout, grown, self.device or grown.config["device"], encoder))
         put_files(self.layout, grown)
         with self.layout.publishing():
             # Something may have been taken down since, from what was there and from what is new.
-            manifest = self._grown(job.layout, corpus, embedded, entries)
+            manifest = self._grown(job.layout, corpus, ingested)
             takedowns = Takedowns.load(self.layout, manifest)
-            manifest = without(self.layout, manifest, takedowns, len(manifest.shards) - len(entries))
+            manifest = without(self.layout, manifest, takedowns, len(manifest.shards) - len(ingested.shards))
             write_made(job.layout, manifest)
             publish(self.layout, manifest)
             write_measured(job.layout, manifest.generation)
         return manifest
 
-    def _grown(
-        self, layout: Layout, corpus: Corpus, embedded: Embedded, entries: tuple[ShardEntry, ...]
-    ) -> Manifest:
+    def _grown(self, layout: Layout, corpus: Corpus, ingested: Ingested) -> Manifest:
         """The current generation with the new shards."""
-        before, counts = current(self.layout), embedded.counts
+        before, counts = current(self.layout), ingested.counts
         require_turn(layout, before)
         sources = [*before.config["sources"], *layout.read_settings()["config"]["sources"]]
         return before.model_copy(
             update={
                 "generation": before.generation + 1,
                 "edition": before.edition + 1,
-                "next_shard": before.next_shard + len(entries),
+                "next_shard": before.next_shard + len(ingested.shards),
                 "sources": (*before.sources, *corpus.sources),
                 "config": before.config | {"sources": sources},
-                "shards": (*before.shards, *entries),
+                "shards": (*before.shards, *ingested.shards),
                 "domains": _sum(before.domains, named(counts, "domain.")),
                 "columns": _sum(before.columns, named(counts, "column.")),
                 "counts": _sum(before.counts, _summable(before.counts, unnamed(counts))),
-                "documents": (*before.documents, *embedded.documents),
-                "passage_hashes": (*before.passage_hashes, *embedded.passage_hashes),
-                "line_hashes": (*before.line_hashes, *embedded.line_hashes),
-                "near": (*before.near, *embedded.near),
-                "removed": (*before.removed, *embedded.removed),
+                "documents": (*before.documents, *ingested.documents),
+                "passage_hashes": (*before.passage_hashes, *ingested.passage_hashes),
+                "line_hashes": (*before.line_hashes, *ingested.line_hashes),
+                "near": (*before.near, *ingested.near),
+                "removed": (*before.removed, *ingested.removed),
             }
         )
 

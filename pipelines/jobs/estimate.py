@@ -19,12 +19,11 @@ from pipelines.corpus.sources import Corpus, Split, resolve
 from pipelines.filters.chain import Chain, Removed
 from pipelines.indexing.embed import THREADS, load_encoder
 from pipelines.indexing.towers import Towers
-from pipelines.passages.cut import chunk, load_tokenizer
+from pipelines.passages.cut import Cutter
 from pipelines.passages.unknown import OF, OF_PASSAGES, Unknown, counted, unknown
 from pipelines.readers.bytes.decompress import expansion
 from pipelines.readers.bytes.endings import compression
 from pipelines.readers.records import Intake, Unreadable
-from retriever.encoding.tokenizer import EncoderTokenizer
 from retriever.index.probation import require_usable
 from retriever.index.sizing import IndexKey, choose_key
 
@@ -104,16 +103,16 @@ class _Sample:
     unreadable: Unreadable | None = None
     ids: list[NDArray[np.int32]] = field(default_factory=list)
 
-    def add(self, documents: list[Document], chain: Chain, tokenizer: EncoderTokenizer, room: int) -> None:
+    def add(self, documents: list[Document], chain: Chain, cutter: Cutter) -> None:
         self.read += len(documents)
         for verdict in chain.judge(documents):
             if not isinstance(verdict, Removed):
                 text = verdict.document.text
                 self.documents += 1
                 self.text_bytes += len(text.encode())
-                ids = [one.ids for one in chunk(text, tokenizer, room)]
+                ids = [one.ids for one in cutter.chunks(text)]
                 self.ids += ids
-                self.unknown.update(counted(tokenizer, self.source, ids))
+                self.unknown.update(counted(cutter.tokenizer, self.source, ids))
 
     @property
     def tokens(self) -> int:
@@ -204,8 +203,7 @@ def _doubt(key: IndexKey, passages: int, dimension: int) -> str:
 
 def _take(config: BuildConfig, corpus: Corpus) -> list[_Sample]:
     """Samples of some splits, weighted so that together they stand for the whole corpus."""
-    tokenizer = load_tokenizer(config.encoder, Towers.find(config).passages.usage)
-    room = min(tokenizer.room("passage"), config.chunk_tokens or 2**31)
+    cutter = Cutter.of(config, Towers.find(config).passages.usage)
     sized = all(split.bytes for split in corpus.splits)
     whole = config.limit is None and sized and sum(map(_uncompressed, corpus.splits)) <= _READ_WHOLE
     step = 1 if whole else max(1, len(corpus.splits) // _SAMPLED_SPLITS)
@@ -219,7 +217,7 @@ def _take(config: BuildConfig, corpus: Corpus) -> list[_Sample]:
         documents = [one for one in taken if isinstance(one, Document)]
         bad = next((one for one in taken if isinstance(one, Unreadable)), None)
         sample = _Sample(corpus.sources[split.source].name, unreadable=bad)
-        sample.add(documents, chain_of(config, split.source), tokenizer, room)
+        sample.add(documents, chain_of(config, split.source), cutter)
         samples.append(sample)
         if whole:
             continue  # It stands for itself.

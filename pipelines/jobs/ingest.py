@@ -3,7 +3,7 @@
 The stages of `stages.py`, in their order. Between them passages and vectors are put where a store keeps them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from pipelines.corpus.ingestion import Ingestion, IngestStage, Undecided, summed
 from pipelines.corpus.models import anonymous
 from pipelines.corpus.sources import Corpus
 from pipelines.execution.job import Job, only_file
-from pipelines.indexing.embed import place_vectors
+from pipelines.indexing.embed_early import place_vectors
 from pipelines.indexing.index import EncodeStage
 from pipelines.indexing.lexical import LexicalStage
 from pipelines.indexing.towers import Towers
-from pipelines.jobs.stages import INGESTING, TO_INDEX, TO_PASSAGES, TO_VECTORS
+from pipelines.jobs import stages
 from pipelines.passages.shards import NumberedShard, numbered, take_places
 from retriever.encoding.checkpoint import Checkpoint
 from retriever.index.sizing import IndexKey
@@ -31,10 +31,17 @@ from retriever.index.sizing import IndexKey
 
 @dataclass(frozen=True)
 class Embedded:
-    """Shards with their vectors, what was counted on the way to them, and the files beside them."""
+    """Shards with their vectors."""
 
     shards: tuple[NumberedShard, ...]
     vectors: tuple[FileEntry, ...]
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What an ingestion gives a manifest: its shards, what was counted on the way, the files beside them."""
+
+    shards: tuple[ShardEntry, ...]
     counts: dict[str, int]
     documents: tuple[FileEntry, ...]
     passage_hashes: tuple[FileEntry, ...]
@@ -53,25 +60,41 @@ class Ingest:
     def embed(self) -> Embedded:
         """Read, filter, compare, cut and embed. No shards if nothing is left."""
         ingestion = self.ingestion
-        self._perform(TO_PASSAGES)
+        self._perform(stages.TO_PASSAGES)
         shards = numbered(ingestion)
         take_places(ingestion.layout, shards)
         self._require_learnable(sum(shard.rows for shard in shards))
-        self._perform(TO_VECTORS)
-        return Embedded(
-            shards,
-            place_vectors(ingestion),
-            _counts(ingestion),
-            self._files("documents/"),
-            self._files("passage-hashes/"),
-            self._files("line-hashes/"),
-            self._files("near/"),
-            self._files("removed/"),
+        self._perform(stages.TO_VECTORS)
+        return Embedded(shards, place_vectors(ingestion))
+
+    def index(self, embedded: Embedded) -> Ingested:
+        """Train the index unless the store has one, and encode the shards with it, for BM25 too."""
+        self._perform(stages.TO_INDEX)
+        return Ingested(
+            self._entries(embedded),
+            self.counts(),
+            self.files("documents/"),
+            self.files("passage-hashes/"),
+            self.files("line-hashes/"),
+            self.files("near/"),
+            self.files("removed/"),
         )
 
-    def index(self, embedded: Embedded) -> tuple[ShardEntry, ...]:
-        """Train the index unless the store has one, and encode the shards with it, for BM25 too."""
-        self._perform(TO_INDEX)
+    def counts(self) -> dict[str, int]:
+        """What the stages done so far have counted, by the names that it has in the manifest."""
+        ingestion = self.ingestion
+        found = summed(list(counted(ingestion)))
+        for kind in stages.INGESTING:
+            if kind.name in ingestion.left:
+                found |= kind.totals(ingestion)
+        return found | {"ignored_files": len(ingestion.corpus.ignored)}
+
+    def files(self, folder: str) -> tuple[FileEntry, ...]:
+        """The files in one folder of the store that the stages done so far have written."""
+        markers = [marker for kind in stages.INGESTING for marker in self.ingestion.left.get(kind.name, ())]
+        return tuple(FileEntry.of(f) for m in markers for f in m.files if f.path.startswith(folder))
+
+    def _entries(self, embedded: Embedded) -> tuple[ShardEntry, ...]:
         shards, left = embedded.shards, self.ingestion.left
         codes = left[EncodeStage.name]
         lexical: Sequence[Marker | None] = left.get(LexicalStage.name) or [None] * len(shards)
@@ -87,10 +110,10 @@ class Ingest:
             for shard, vectors, code, words in zip(shards, embedded.vectors, codes, lexical, strict=True)
         )
 
-    def _perform(self, stages: Sequence[type[IngestStage]]) -> None:
+    def _perform(self, kinds: Sequence[type[IngestStage]]) -> None:
         """Carry out the stages that the job has, one after another but for those that go beside others."""
         ingestion, left = self.ingestion, self.ingestion.left
-        for kind in stages:
+        for kind in kinds:
             if kind.name in left or not kind.asked(ingestion):
                 continue
             stage, beside = kind.of(ingestion), self._beside(kind)
@@ -101,7 +124,7 @@ class Ingest:
 
     def _beside(self, kind: type[IngestStage]) -> IngestStage | None:
         """The stage that the job carries out at the same time, if it has one."""
-        for other in INGESTING:
+        for other in stages.INGESTING:
             if other.beside == kind.name and other.asked(self.ingestion):
                 return other.of(self.ingestion)
         return None
@@ -109,30 +132,16 @@ class Ingest:
     def _require_learnable(self, rows: int) -> None:
         """Refuse an index that so few cannot teach, before they are embedded; additions have theirs."""
         config, held = self.ingestion.config, self.ingestion.held
-        early = any(kind.beside and kind.asked(self.ingestion) for kind in TO_VECTORS)
+        early = any(kind.beside and kind.asked(self.ingestion) for kind in stages.TO_VECTORS)
         if config.index_key != "auto" and not held.first_shard and rows and not early:
             dimension = Checkpoint.find(config.encoder, self.ingestion.usage).dimension or 0
             IndexKey.parse(config.index_key).require_passages(rows, dimension)
-
-    def _files(self, folder: str) -> tuple[FileEntry, ...]:
-        """The files of all stages in one folder of the store."""
-        markers = [marker for kind in INGESTING for marker in self.ingestion.left.get(kind.name, ())]
-        return tuple(FileEntry.of(f) for m in markers for f in m.files if f.path.startswith(folder))
-
-
-def _counts(ingestion: Ingestion) -> dict[str, int]:
-    """What the manifest counts of an ingestion whose passages are embedded."""
-    found = summed(list(counted(ingestion)))
-    for kind in INGESTING:
-        if kind.name in ingestion.left:
-            found |= kind.totals(ingestion)
-    return found | {"ignored_files": len(ingestion.corpus.ignored)}
 
 
 def counted(ingestion: Ingestion) -> Iterator[Marker]:
     """The markers of the tasks done so far whose counts enter the manifest: of each task the last word."""
     replaced: dict[str, list[Marker | None]] = {}
-    for kind in INGESTING:
+    for kind in stages.INGESTING:
         if kind.counts and kind.asked(ingestion):
             done = _done(ingestion, kind)
             before = replaced.pop(kind.replaces, [])
@@ -170,9 +179,8 @@ def settings(config: BuildConfig, corpus: Corpus, towers: Towers, dtype: Dtype) 
     }
 
 
-def require_passages(embedded: Embedded, where: Path) -> None:
+def require_passages(counts: Mapping[str, int], where: Path) -> None:
     """Raise RalmError for a corpus that gives none."""
-    counts = embedded.counts
     if not counts["passages"]:
         raise RalmError(
             f"The corpus gives no passage: {amount(counts['records'], 'records')} read, "

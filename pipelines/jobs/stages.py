@@ -12,7 +12,8 @@ from pipelines.execution.compare import COMPARE, COMPARE_NEW
 from pipelines.execution.counts import Shown
 from pipelines.indexing.card import CardStage
 from pipelines.indexing.compact import CompactStage
-from pipelines.indexing.embed import EarlyEmbedStage, EmbedStage, JoinStage
+from pipelines.indexing.embed import EmbedStage, JoinStage
+from pipelines.indexing.embed_early import EarlyEmbedStage
 from pipelines.indexing.index import EncodeStage, TrainStage
 from pipelines.indexing.lexical import LengthStage, LexicalStage
 from pipelines.passages.chunk import ChunkStage
@@ -53,5 +54,6 @@ STAGES = (
 UNREADABLE = Shown("unreadable", "unreadable", if_any=True)
 SKIPPED = Shown("skipped.", "skipped: {reason}")
 REMOVED = Shown("removed.", "removed: {reason}")
+GONE = (UNREADABLE, SKIPPED, REMOVED)
 # What else was left out, or is doubtful: passages, lines and fields.
 DROPPED = tuple(shown for stage in INGESTING for shown in stage.shows)

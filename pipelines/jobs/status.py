@@ -20,8 +20,8 @@ from pipelines.execution.job import pending
 from pipelines.execution.measured import Measured, made, made_file, of_stage, of_store, total
 from pipelines.indexing.card import CardStage
 from pipelines.indexing.compact import CompactStage, plan
+from pipelines.jobs import stages
 from pipelines.jobs.ingest import counted
-from pipelines.jobs.stages import DROPPED, INGESTING, REMOVED, SKIPPED, STAGES, UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +83,23 @@ def status(path: Path) -> Status:
                 (),
                 found,
                 of_store(layout.root),
-                _shown(found.counts, DROPPED),
+                _shown(found.counts, stages.DROPPED),
                 removed=_removed(found.counts),
             )
         raise RalmError(f"{path} has no record of its build.")
     manifest = current(layout) if published(layout) else None
     if manifest and (unfinished := pending(layout, manifest)):
         layout = unfinished
-    ingestion = None if layout.job.endswith("compact") else _begun(layout)
+    ingestion = None if layout.job.endswith("compact") else begun(layout)
     totals = _totals(ingestion) if ingestion else _compaction(layout)
-    stages = tuple(_stage(layout, name, tasks) for name, tasks in totals.items())
+    shown = tuple(_stage(layout, name, tasks) for name, tasks in totals.items())
     job = layout.job.partition("-")[2]
     counts = (
         manifest.counts if manifest and not job else summed(list(counted(ingestion)) if ingestion else [])
     )
     others = tuple(_finished(layout, manifest)) if manifest else ()
-    dropped = _shown(counts, DROPPED)
-    return Status(job, stages, manifest, of_store(layout.root), dropped, others, _removed(counts))
+    dropped = _shown(counts, stages.DROPPED)
+    return Status(job, shown, manifest, of_store(layout.root), dropped, others, _removed(counts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +113,12 @@ class Work:
 
 def unfinished_work(layout: Layout, manifest: Manifest) -> Work | None:
     """What would be lost if the job that is not finished were given up; None if it has done nothing yet."""
-    begun = pending(layout, manifest)
-    stages = tuple(_recorded(begun)) if begun else ()
-    if begun is None or not stages:
+    unfinished = pending(layout, manifest)
+    done = tuple(_recorded(unfinished)) if unfinished else ()
+    if unfinished is None or not done:
         return None
-    took = total(stage.took for stage in stages)
-    return Work(begun.job.partition("-")[2], sum(stage.done for stage in stages), took.seconds)
+    took = total(stage.took for stage in done)
+    return Work(unfinished.job.partition("-")[2], sum(stage.done for stage in done), took.seconds)
 
 
 def _finished(shown: Layout, manifest: Manifest) -> Iterator[JobStatus]:
@@ -152,7 +152,7 @@ def _first_generations(layout: Layout) -> dict[int, int]:
 
 def _recorded(layout: Layout) -> Iterator[StageStatus]:
     """The stages of a job that is done: all that there were tasks of."""
-    for name in STAGES:
+    for name in stages.STAGES:
         stage = _stage(layout, name, None)
         if stage.done:
             yield replace(stage, total=stage.done)
@@ -165,7 +165,7 @@ def _shown(counts: Mapping[str, int], kinds: Sequence[Shown]) -> dict[str, int]:
 
 def _removed(counts: Mapping[str, int]) -> dict[str, int]:
     """The counts of what was no document, or not kept: those that are not 0."""
-    return {name: count for name, count in _shown(counts, (UNREADABLE, SKIPPED, REMOVED)).items() if count}
+    return {name: count for name, count in _shown(counts, stages.GONE).items() if count}
 
 
 def _stage(layout: Layout, name: str, tasks: int | None) -> StageStatus:
@@ -180,16 +180,16 @@ def _compaction(layout: Layout) -> dict[str, int | None]:
     return {CompactStage.name: len(groups), CardStage.name: 1}
 
 
-def _begun(layout: Layout) -> Ingestion:
+def begun(layout: Layout) -> Ingestion:
     """The ingestion of a build or an addition, as far as its own record tells of it."""
-    begun = layout.read_settings()
+    record = layout.read_settings()
     ingestion = Ingestion(
         layout,
         # As settings were written; sources are named there, not found.
-        BuildConfig.model_construct(**begun["config"]),
-        Corpus.recorded(begun["splits"]),
-        begun["dtype"],
-        work=begun.get("work", 1),
+        BuildConfig.model_construct(**record["config"]),
+        Corpus.recorded(record["splits"]),
+        record["dtype"],
+        work=record.get("work", 1),
     )
     with suppress(Undecided):  # What the store held decides nothing before all is read.
         ingestion.markers(ReadStage)
@@ -209,7 +209,7 @@ def _held(layout: Layout) -> Held:
 def _totals(ingestion: Ingestion) -> dict[str, int | None]:
     """How many tasks each stage has; None if one that is not done decides it."""
     found: dict[str, int | None] = {}
-    for kind in INGESTING:
+    for kind in stages.INGESTING:
         if kind.asked(ingestion):
             found[kind.name] = None
             with suppress(Undecided):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from datastore.files.layout import Layout
@@ -20,14 +19,15 @@ from datastore.generations.manifest import PASSAGES_CUT
 from datastore.schema import Document, Passage, identity_hash, text_hash
 from pipelines.config import BuildConfig
 from pipelines.contamination.contaminated import BY, Contaminated
+from pipelines.corpus.documents import batches, documents_in, identity_at, load_hashes, read_documents
 from pipelines.corpus.ingestion import Ingestion, SplitStage
-from pipelines.corpus.read import batches, documents_in, documents_kept, load_hashes, read_documents
+from pipelines.corpus.read import documents_kept
 from pipelines.duplicates.dedup import By, among, load_drops, partitions_compared
 from pipelines.duplicates.lines import REPEATED, RepeatedLines, RepeatedLineStage
 from pipelines.duplicates.repeats import write_texts
 from pipelines.execution.counts import Shown
 from pipelines.execution.stage import REMOVED_SAMPLE, RemovedLog
-from pipelines.passages.cut import Chunk, chunk, load_tokenizer
+from pipelines.passages.cut import Chunk, Cutter
 from pipelines.passages.parts import CUT, WHOLE, ShardWriter
 from pipelines.passages.unknown import counted, totals
 from retriever.encoding.usage import AS_STATED, Usage
@@ -154,25 +154,22 @@ class ChunkStage(SplitStage):
 
     def _cut(self, document: Document) -> list[tuple[Passage, NDArray[np.int32]]]:
         """A document's passages with their token ids."""
-        tokenizer = load_tokenizer(self.config.encoder, self.usage)
-        room = tokenizer.room("passage")
-        chunks = chunk(document.text, tokenizer, min(room, self.config.chunk_tokens or room))
+        chunks = Cutter.of(self.config, self.usage).chunks(document.text)
         return [(_passage(document, number, one), one.ids) for number, one in enumerate(chunks)]
 
     def _count(
         self, counts: dict[str, int], number: int, document: Document, ids: list[NDArray[np.int32]]
     ) -> None:
         """Add a document of which some passages stay."""
-        tokenizer = load_tokenizer(self.config.encoder, self.usage)
-        room = tokenizer.room("passage")
+        cutter = Cutter.of(self.config, self.usage)
         counts["indexed"] += 1
         counts["passages"] += len(ids)
         counts["tokens"] += sum(map(len, ids))
-        counts["truncated"] += sum(len(one) > room for one in ids)
+        counts["truncated"] += sum(len(one) > cutter.room for one in ids)
         for name in (f"domain.{document.domain}", *(f"column.{c}" for c in document.metadata)):
             counts[name] = counts.get(name, 0) + len(ids)
         if self.sources:
-            for name, count in counted(tokenizer, self.sources[number], ids).items():
+            for name, count in counted(cutter.tokenizer, self.sources[number], ids).items():
                 counts[name] = counts.get(name, 0) + count
 
     def _hashes(self, number: int, lost: list[tuple[int, int]]) -> FileInfo:
@@ -232,14 +229,3 @@ def without_texts(hashes: NDArray[np.uint64], lost: Sequence[tuple[int, int]]) -
     blotted = hashes.copy()
     blotted[gone, 2:] = 0
     return blotted
-
-
-def identity_at(path: Path, row: int) -> tuple[str, str]:
-    """Domain and id of one document of a split, reading no other's."""
-    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
-        for number in range(file.num_record_batches):
-            batch = file.get_batch(number)
-            if row < batch.num_rows:
-                return batch.column("domain")[row].as_py(), batch.column("doc_id")[row].as_py()
-            row -= batch.num_rows
-    raise IndexError(f"{path} has {row} documents too few")

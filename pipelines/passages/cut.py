@@ -1,6 +1,7 @@
 """A document's text to chunks, counted in the encoder's own tokens and cut at sentence ends.
 
-Knows nothing of the stage that makes passages of them (`chunk.py`).
+A build and a plan cut by `Cutter.chunks` alone: another way of chunking is a function here that it chooses.
+Knows nothing of the stage that makes passages of chunks (`chunk.py`).
 """
 
 import re
@@ -12,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.config import BuildConfig
 from retriever.encoding.checkpoint import Checkpoint
 from retriever.encoding.tokenizer import EncoderTokenizer, Tokens
 from retriever.encoding.usage import AS_STATED, Usage
@@ -39,6 +41,25 @@ class Chunk:
     start: int
     end: int
     ids: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Cutter:
+    """Cuts documents as a configuration says. Of a room's tokens its encoder takes no more."""
+
+    config: BuildConfig
+    tokenizer: EncoderTokenizer
+    room: int
+
+    @classmethod
+    def of(cls, config: BuildConfig, usage: Usage = AS_STATED) -> "Cutter":
+        """With the tokenizer of the configuration's encoder, as that is used."""
+        tokenizer = load_tokenizer(config.encoder, usage)
+        return cls(config, tokenizer, tokenizer.room("passage"))
+
+    def chunks(self, text: str) -> Iterator[Chunk]:
+        """Cut a text into chunks of at most as many tokens as is asked for."""
+        return chunk(text, self.tokenizer, min(self.room, self.config.chunk_tokens or self.room))
 
 
 def pieces(text: str, limit: int = _PIECE_CHARACTERS) -> Iterator[tuple[int, int]]:

@@ -25,7 +25,7 @@ from pipelines.duplicates.repeats import RepeatStage, What, write_sorted
 from pipelines.execution.markers import left_by
 from pipelines.execution.stage import REMOVED_SAMPLE, RemovedLog
 from pipelines.passages.chunk import ChunkStage, cut_documents_path, without_texts
-from pipelines.passages.cut import load_tokenizer
+from pipelines.passages.cut import Cutter
 from pipelines.passages.parts import CUT, ShardWriter, load_tokens, part_path
 from pipelines.passages.unknown import UNKNOWN, UNKNOWN_PASSAGES, counted, totals
 from retriever.encoding.usage import AS_STATED, Usage
@@ -143,17 +143,16 @@ class ThinStage(SplitStage):
 
     def _discount(self, counts: Counter[str], dropped: list[_Row], listed: RemovedLog) -> None:
         """Take passages of one document out of the counts and, some of them, into the list."""
-        tokenizer = load_tokenizer(self.config.encoder, self.usage)
-        room = tokenizer.room("passage")
+        cutter = Cutter.of(self.config, self.usage)
         # A split is of one source.
         named = next((name for name in counts if name.startswith(UNKNOWN)), None)
         for passage, ids, first in dropped:
             names = (f"domain.{passage.domain}", *(f"column.{name}" for name in passage.metadata))
             counts.subtract(dict.fromkeys(("passages", *names), 1))
             counts["tokens"] -= len(ids)
-            counts["truncated"] -= len(ids) > room
+            counts["truncated"] -= len(ids) > cutter.room
             if named is not None:
-                counts.subtract(counted(tokenizer, named.removeprefix(UNKNOWN), [ids]))
+                counts.subtract(counted(cutter.tokenizer, named.removeprefix(UNKNOWN), [ids]))
             counts[DUPLICATE] += 1
             line: dict[str, Any] = {"domain": passage.domain, "id": passage.doc_id, "chunk": passage.chunk}
             if first is not None and counts[DUPLICATE] <= REMOVED_SAMPLE:

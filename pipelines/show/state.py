@@ -9,7 +9,7 @@ from rich.table import Table
 from base.amounts import amount
 from datastore.objects.origin import address_of
 from pipelines.execution.measured import total as total_of
-from pipelines.jobs.stages import REMOVED, SKIPPED, UNREADABLE
+from pipelines.jobs.stages import GONE
 from pipelines.show.counts import dropped, unknown_tokens, warn_of_unknown
 from pipelines.show.terminal import console
 from pipelines.show.took import notes, speed, worked
@@ -26,7 +26,7 @@ def status(store: Path, found: "Status") -> None:
         console.print(_stages(job))
     for note in _notes(found):
         console.print(note, style="dim", markup=False)
-    gone = [row for kind in (UNREADABLE, SKIPPED, REMOVED) for row in kind.rows(found.removed)]
+    gone = [row for kind in GONE for row in kind.rows(found.removed)]
     for what, count in (*gone, *dropped(found.dropped)):
         console.print(f"{what}: {count}", markup=False)
     if found.manifest:

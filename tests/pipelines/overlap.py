@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from pipelines.config import BuildConfig
 from pipelines.execution.task import Task
-from pipelines.indexing.embed import EarlyEmbedStage
+from pipelines.indexing.embed_early import EarlyEmbedStage
 
 
 def overlap(put: Callable[[type, str, object], None], owned: bool = True) -> None:

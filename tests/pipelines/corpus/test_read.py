@@ -6,13 +6,8 @@ import orjson
 from datastore.files.layout import Layout
 from datastore.schema import identity_hash, text_hash
 from pipelines.config import BuildConfig, SourceConfig
-from pipelines.corpus.read import (
-    ReadStage,
-    ScanStage,
-    load_hashes,
-    number_records,
-    read_documents,
-)
+from pipelines.corpus.documents import load_hashes, read_documents
+from pipelines.corpus.read import ReadStage, ScanStage, number_records
 from pipelines.corpus.sources import resolve
 from pipelines.execution.executor import LocalExecutor
 from pipelines.execution.job import Job

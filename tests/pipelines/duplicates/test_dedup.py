@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from datastore.files.layout import Layout
 from datastore.files.writing import save_array
+from pipelines.corpus.documents import hashes_path
 from pipelines.corpus.ingestion import Held
-from pipelines.corpus.read import hashes_path
 from pipelines.duplicates.dedup import DedupStage, duplicates, load_drops, partition_count
 
 

@@ -4,8 +4,6 @@ from pydoc_data.topics import topics
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from datastore.files.layout import Layout
 from datastore.store import Datastore
@@ -16,7 +14,7 @@ from pipelines.corpus.sources import resolve
 from pipelines.duplicates import near
 from pipelines.duplicates.dedup import DedupIdStage, DedupTextStage, load_drops
 from pipelines.duplicates.minhash import jaccard, shingles
-from pipelines.duplicates.near import ClusterStage, PairStage, SignStage, VerifyStage, sharing
+from pipelines.duplicates.near import ClusterStage, PairStage, SignStage, VerifyStage
 from pipelines.execution.executor import LocalExecutor
 from pipelines.execution.job import Job
 from pipelines.execution.progress import Silent
@@ -139,24 +137,6 @@ def test_short_and_empty_documents_are_compared_too(tmp_path):
     longer[3] = longer[1].lower()
     _, drops = stages(tmp_path / "longer", longer, NearDuplicates(words=5), split_bytes=50)
     assert drops == {3: 1}
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50)), max_size=60, unique=True))
-def test_documents_that_share_a_key_are_joined(items):
-    keys = np.array([key for key, _ in items], np.uint64)
-    documents = np.array([document for _, document in items], np.int64)
-    pairs = [tuple(pair) for pair in sharing(keys, documents).tolist()]
-    assert pairs == sorted(set(pairs))
-    groups = [{d for k, d in items if k == key} for key in range(4)]
-    for later, earlier in pairs:
-        assert later > earlier
-        assert any({later, earlier} <= group for group in groups)
-    joined = {frozenset(pair) for pair in pairs}
-    for group in groups:
-        if len(group) <= near._NEIGHBOURS + 1:
-            assert all(frozenset(pair) in joined for pair in combinations(group, 2))
-        else:
-            assert all(frozenset((min(group), member)) in joined for member in group - {min(group)})
 
 
 def test_more_bands_than_permutations_are_refused():

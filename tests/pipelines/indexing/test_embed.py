@@ -13,7 +13,8 @@ from pipelines.corpus.sources import resolve
 from pipelines.execution.executor import LocalExecutor
 from pipelines.execution.job import Job
 from pipelines.execution.progress import Silent
-from pipelines.indexing.embed import BLOCK_ROWS, EarlyEmbedStage, embed, load_encoder, parts_of, take_vectors
+from pipelines.indexing.embed import BLOCK_ROWS, embed, load_encoder, parts_of
+from pipelines.indexing.embed_early import EarlyEmbedStage, take_vectors
 from pipelines.jobs.ingest import Ingest
 from pipelines.jobs.status import status
 from retriever.encoding.encoder import Encoder

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datastore.store import Datastore
-from pipelines.passages.cut import chunk, cuts, load_tokenizer, longest_text, pieces
+from pipelines.config import BuildConfig, SourceConfig
+from pipelines.passages.cut import Cutter, chunk, cuts, load_tokenizer, longest_text, pieces
 from retriever.encoding.tokenizer import Tokens
 from retriever.encoding.usage import DEFAULT_ENCODER
 from tests.conftest import build_store
@@ -123,3 +124,13 @@ def test_an_endless_word_makes_passages_that_are_bounded(tmp_path):
     assert "".join(p.text for p in passages) == "a" * 300_000
     assert max(len(p.text) for p in passages) == longest_text(254) == 12_700
     assert manifest.counts["unknown_tokens.a.jsonl"] == manifest.counts["tokens"] == len(passages)
+
+
+def test_a_configuration_says_how_long_chunks_may_be():
+    text = "The first sentence is here. The second one follows it. A third comes at the end of it all. " * 9
+    for asked, most in ((8, 8), (None, None), (10_000, None)):
+        config = BuildConfig(sources=(SourceConfig(path="a.jsonl"),), chunk_tokens=asked)
+        cutter = Cutter.of(config)
+        assert cutter.room == cutter.tokenizer.room("passage")
+        expected = chunk(text, cutter.tokenizer, most or cutter.room)
+        assert [(c.start, c.end) for c in cutter.chunks(text)] == [(c.start, c.end) for c in expected]
