@@ -46,8 +46,10 @@ from pipelines.readers.bytes.lines import open_stream
 from retriever.index.faiss_index import encode, to_bytes, train
 from retriever.index.loading import in_memory
 from retriever.index.sizing import IndexKey
-from retriever.local import Retriever
-from retriever.ranking.results import Setting
+from retriever.local import LocalRetriever
+from retriever.opened import OpenedStore
+from retriever.ranking.setting import Setting
+from retriever.request import DENSE, Search
 
 # Bytes of one file of a corpus that is made up.
 _PART = 1 << 26
@@ -289,12 +291,12 @@ def many(rows: int, per_shard: int = 100_000) -> None:
         touched_bytes = anonymous() - before
         index = in_memory(Path(folder), store.manifest)
         loaded = anonymous() - before
-        retriever = Retriever(store, OneQuery(), index)  # type: ignore[arg-type]
+        retriever = LocalRetriever(OpenedStore(store, encoder=OneQuery(), index=index))  # type: ignore[arg-type]
         print(f"{rows:,} passages in {len(manifest.shards)} shards")
         print(f"store opened: {touched_bytes / rows:.2f} bytes a passage")
         print(f"index loaded: {(loaded - index_bytes) / rows:.2f} bytes a passage beyond its {index_bytes:,}")
         for name, view in (("whole", View()), ("a tenth", View(0.1)), ("a thousandth", View(0.001))):
-            (ranking,) = retriever.search(["a"], 10, view, Setting(64, 100))
+            (ranking,) = retriever.search(["a"], Search(10, view, Setting(64, 100), DENSE))
             held = anonymous() - before - index_bytes
             print(f"searched {name} ({len(ranking.hits)} hits): {held / rows:.2f} bytes a passage")
 

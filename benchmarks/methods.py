@@ -14,8 +14,9 @@ import numpy as np
 
 from pipelines.evaluate.metrics import CONTAINMENT, SUCCESS, confidence, success
 from pipelines.questions import Question, load_questions
-from retriever.local import Retriever
-from retriever.ranking.results import Method, Ranking
+from retriever.local import LocalRetriever
+from retriever.request import Method, Search
+from retriever.results import Ranking
 
 DEPTHS = (1, 5, 10, 20)
 METHODS = (
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("questions", type=Path, nargs="+")
     parser.add_argument("--limit", type=int, default=1000)
     args = parser.parse_args()
-    retriever = Retriever.open(args.store)
+    retriever = LocalRetriever.open(args.store)
     manifest = retriever.store.manifest
     print(f"{manifest.rows:,} passages, {manifest.index.key}, manifest {manifest.hash}")
     for path in args.questions:
@@ -50,7 +51,7 @@ def main() -> None:
         print(f"{'':<24}" + "".join(f"{k:>18}" for k in DEPTHS) + f"{'ms a query':>12}")
         for method in METHODS:
             started = time.perf_counter()
-            rankings = retriever.search(texts, max(DEPTHS), method=method)
+            rankings = retriever.search(texts, Search(max(DEPTHS), method=method))
             seconds = time.perf_counter() - started
             rights = [right(q, r) for q, r in zip(questions, rankings, strict=True)]
             cells = []

@@ -23,12 +23,15 @@ from exhaustive import search as exhaustive_search
 from datastore.view import View
 from pipelines.questions import Question, load_questions
 from retriever.encoding.checkpoint import Checkpoint
-from retriever.local import Retriever
+from retriever.local import LocalRetriever
+from retriever.opened import Wanted
+from retriever.ranking.setting import Setting
+from retriever.request import DENSE, Search
 
 DEPTHS = (1, 5, 10, 20, 100)
 
 
-def export(retriever: Retriever, questions: list[Question], folder: Path) -> None:
+def export(retriever: LocalRetriever, questions: list[Question], folder: Path) -> None:
     """Write the inputs of benchmarks/exhaustive.py."""
     folder.mkdir(parents=True, exist_ok=True)
     with gzip.open(folder / "passages.jsonl.gz", "wb") as handle:
@@ -47,6 +50,13 @@ def found(rows: np.ndarray, documents: np.ndarray, questions: list[Question], de
     return float(np.mean(hits))
 
 
+def setting(retriever: LocalRetriever, k: int) -> Setting:
+    """The setting of a search for k hits."""
+    found = retriever.settled(Search(k, method=DENSE)).effort
+    assert isinstance(found, Setting)  # Of a settled search it is one.
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("store", type=Path)
@@ -55,7 +65,7 @@ def main() -> None:
     parser.add_argument("--peer", type=Path, help="rows that benchmarks/exhaustive.py found elsewhere")
     parser.add_argument("--export", type=Path, help="write that run's inputs here, and stop")
     args = parser.parse_args()
-    retriever = Retriever.open(args.store)
+    retriever = LocalRetriever.open(args.store)
     questions = load_questions(args.questions, args.limit)
     if args.export:
         export(retriever, questions, args.export)
@@ -69,12 +79,14 @@ def main() -> None:
         peer = exhaustive_search([p.text for p in passages], texts, str(folder), max(DEPTHS))
     vectors = retriever.encoder.encode_queries(texts)
     started = time.perf_counter()
-    (ranked,) = retriever.rank(vectors, [View()], max(DEPTHS), retriever.setting(max(DEPTHS)))
+    (ranked,) = retriever.session().rank(
+        vectors, Wanted([View()], max(DEPTHS), setting(retriever, max(DEPTHS)))
+    )
     ours = ranked.rows
     seconds = time.perf_counter() - started
     documents = np.array([p.doc_id for p in passages], dtype=object)
     manifest = retriever.store.manifest
-    print(f"{manifest.rows:,} passages, {manifest.index.key}, {retriever.setting(10)}, n = {len(texts)}")
+    print(f"{manifest.rows:,} passages, {manifest.index.key}, {setting(retriever, 10)}, n = {len(texts)}")
     print(f"{'depth':>6} {'ours':>7} {'exhaustive':>11} {'difference':>11} {'overlap':>8}")
     for depth in DEPTHS:
         mine = found(ours, documents, questions, depth)

@@ -35,10 +35,11 @@ from retriever.encoding.encoder import Encoder
 from retriever.index.faiss_index import encode, to_bytes, train
 from retriever.index.loading import in_memory
 from retriever.index.sizing import IndexKey
-from retriever.local import Retriever
+from retriever.local import LocalRetriever
+from retriever.opened import OpenedStore, Wanted
 from retriever.ranking.measuring import exact
 from retriever.ranking.rescore import Scan, Scanner
-from retriever.ranking.results import Setting
+from retriever.ranking.setting import Setting
 
 K = 10
 BATCH = 32
@@ -126,18 +127,19 @@ def written(bench: Bench, text: str, root: Path) -> Manifest:
     return bench.store.manifest.model_copy(update={"index": index, "shards": tuple(shards)})
 
 
-def ours(bench: Bench, text: str) -> Retriever:
+def ours(bench: Bench, text: str) -> LocalRetriever:
     """Our search over one index key, at a ladder of settings."""
     with tempfile.TemporaryDirectory() as folder:
         index = in_memory(Path(folder), written(bench, text, Path(folder)))
     held = index.bytes
-    retriever = Retriever(bench.store, None, index)  # type: ignore[arg-type]
+    retriever = LocalRetriever(OpenedStore(bench.store, index=index))
+    rows = retriever.session()
     for nprobe in (2, 4, 8, 16, 32, 64, 128, 256):
         for depth in (20, 50, 100, 200, 400):
-            setting = Setting(nprobe, depth)
+            wanted = Wanted([View()], K, Setting(nprobe, depth))
 
-            def search(queries: np.ndarray, setting: Setting = setting) -> np.ndarray:
-                (ranked,) = retriever.rank(queries, [View()], K, setting)
+            def search(queries: np.ndarray, wanted: Wanted = wanted) -> np.ndarray:
+                (ranked,) = rows.rank(queries, wanted)
                 return ranked.rows
 
             bench.measure(f"ralm {text}", f"nprobe {nprobe}, depth {depth}", held, search)
@@ -203,19 +205,21 @@ def behind(points: list[Point]) -> Iterator[str]:
                 yield f"ahead at its own memory in {name}: {peer}"
 
 
-def overhead(bench: Bench, retriever: Retriever, setting: Setting) -> None:
+def overhead(bench: Bench, retriever: LocalRetriever, setting: Setting) -> None:
     """Time of our search over that of the FAISS calls alone, replayed on the inputs they had."""
     index, queries = retriever.index, bench.queries[:BATCH]
-    _, rows = index.search(index.assign(queries, setting.nprobe), setting.depth)
-    addresses = bench.store.addresses(np.sort(rows, axis=1).ravel())
-    scan = Scan(queries, addresses.reshape(rows.shape), Scanner())
+    _, found = index.search(index.assign(queries, setting.nprobe), setting.depth)
+    addresses = bench.store.addresses(np.sort(found, axis=1).ravel())
+    scan = Scan(queries, addresses.reshape(found.shape), Scanner())
+
+    rows, wanted = retriever.session(), Wanted([View()], K, setting)
 
     def bare() -> None:
         index.search(index.assign(queries, setting.nprobe), setting.depth + 16)
         scan.best(K + 1)
 
     def whole() -> None:
-        retriever.rank(queries, [View()], K, setting)
+        rows.rank(queries, wanted)
 
     ratios = []
     for _ in range(100):

@@ -9,6 +9,7 @@ way: every view's hits are those of its own search.
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
@@ -21,7 +22,9 @@ from retriever.encoding.encoder import Encoder
 from retriever.index.faiss_index import SearchIndex, train
 from retriever.index.loading import in_memory
 from retriever.index.sizing import IndexKey
-from retriever.local import Retriever
+from retriever.local import LocalRetriever
+from retriever.opened import OpenedStore, Wanted
+from retriever.request import DENSE, Effort, Search
 
 FRACTIONS = (0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0)
 SEEDS = 3
@@ -30,7 +33,7 @@ DEPTH = 100
 REPEATS = 3
 
 
-def with_index(store: Datastore, text: str | None) -> Retriever:
+def with_index(store: Datastore, text: str | None) -> LocalRetriever:
     """A retriever of a store's vectors under another index key than its own."""
     if text is None:
         index = in_memory(store.layout.root, store.manifest)
@@ -40,7 +43,7 @@ def with_index(store: Datastore, text: str | None) -> Retriever:
         built = train(key, vectors[:: max(1, len(vectors) // key.training_rows)])
         built.add(vectors)
         index = SearchIndex(built, key)
-    return Retriever(store, Encoder.open(store.manifest.encoder), index)
+    return LocalRetriever(OpenedStore(store, encoder=Encoder.open(store.manifest.encoder), index=index))
 
 
 def main() -> None:
@@ -55,19 +58,21 @@ def main() -> None:
     faiss.omp_set_num_threads(args.threads)
     texts = [question.text for question in load_questions(args.questions, args.queries)]
     vectors = retriever.encoder.encode_queries(texts)
-    setting = retriever.setting(K, depth=0 if retriever.index.key.exact else DEPTH)
+    effort = Effort(depth=0 if retriever.index.key.exact else DEPTH)
+    setting = retriever.settled(Search(K, effort=effort, method=DENSE)).effort
     views = [View(f, seed) for f in FRACTIONS for seed in range(SEEDS if f < 1 else 1)]
-    retriever.rank(vectors[:32], views, K, setting)  # Warm.
+    rows, wanted = retriever.session(), Wanted(views, K, setting)
+    rows.rank(vectors[:32], wanted)  # Warm.
     times: dict[str, list[float]] = {"curve": [], "one point": [], "each apart": []}
     for _ in range(REPEATS):
         started = time.perf_counter()
-        together = retriever.rank(vectors, views, K, setting)
+        together = rows.rank(vectors, wanted)
         times["curve"].append(time.perf_counter() - started)
         started = time.perf_counter()
-        retriever.rank(vectors, views[:1], K, setting)
+        rows.rank(vectors, replace(wanted, views=views[:1]))
         times["one point"].append(time.perf_counter() - started)
         started = time.perf_counter()
-        apart = [retriever.rank(vectors, [view], K, setting)[0] for view in views]
+        apart = [rows.rank(vectors, replace(wanted, views=[view]))[0] for view in views]
         times["each apart"].append(time.perf_counter() - started)
     for view, one, other in zip(views, together, apart, strict=True):
         assert np.array_equal(one.rows, other.rows), view

@@ -26,7 +26,7 @@ from pipelines.jobs.target import check_target
 from pipelines.show.answers import answer
 from pipelines.show.builds import built
 from pipelines.show.terminal import console
-from retriever.local import Retriever
+from retriever.opening import open_retriever
 from serve.answerer import Answerer
 
 QUESTIONS = (
@@ -65,7 +65,7 @@ def run(store: Path, executor: ExecutorName) -> None:
     built(store, manifest)
     say(f"[bold]3. Asking[/] {DEFAULT_READER} ({DEFAULT_QUANTIZATION}), alone and with the datastore")
     reader = TransformersReader(DEFAULT_READER, DEFAULT_QUANTIZATION)
-    answerer, alone = Answerer(Retriever.open(store), reader), Answerer(None, reader)
+    answerer, alone = Answerer(open_retriever(store), reader), Answerer(None, reader)
     for question in QUESTIONS:
         say()
         say(f"[dim]Without the datastore:[/] {alone.ask(question).text}", markup=True)

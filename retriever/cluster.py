@@ -1,18 +1,16 @@
-"""A store searched by several Ray actors, each with a group of its shards: what `Retriever` gives, from many.
+"""A store searched by several Ray actors, each with a group of its shards.
 
 A searcher returns the candidates of its group with their codes' and their exact scores. The front keeps of
 all candidates those that one search over the whole store would have kept, so the answer is the same bytes,
 however the shards are grouped.
 """
 
-import copy
 import logging
 import threading
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,156 +18,162 @@ from numpy.typing import NDArray
 from base.errors import RalmError, Unavailable
 from datastore.files.layout import Layout
 from datastore.generations.generation import current_hash, open_current
-from datastore.generations.manifest import Manifest
 from datastore.opening import require_searchable
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
-from retriever.encoding.checkpoint import moved
-from retriever.encoding.encoder import Encoder
 from retriever.index.code_index import Assigned
 from retriever.index.faiss_index import SearchIndex, read_trained
 from retriever.index.sizing import IndexKey
-from retriever.local import Retriever
+from retriever.opened import OpenedStore, Opening, Wanted
 from retriever.ranking.candidates import Candidates, Ranked, by_codes
 from retriever.ranking.card import read_card, usable_card
 from retriever.ranking.lexical import Lexical, add_frequencies
-from retriever.ranking.results import Ranking, Seconds, Setting
-from retriever.searcher import Part, Searcher, Ticket, groups
+from retriever.results import Hit
+from retriever.retriever import Retriever
+from retriever.searcher import Counted, Part, Searcher, Ticket, groups
+
+if TYPE_CHECKING:
+    from retriever.encoding.encoder import Encoder
 
 _log = logging.getLogger(__name__)
-# How long a searcher may take before its shards count as missing, in seconds.
-PATIENCE = 30.0
 # How long all searchers may take to start and to load their shards, at least, in seconds.
 _LOADING = 300.0
 
 
-class ClusterRetriever(Retriever):
-    """A `Retriever` whose shards lie with actors.
+@dataclass(frozen=True, slots=True)
+class Searchers:
+    """How many searchers hold a store's shards, each on so many CPUs.
 
-    With `partial`, a search goes on without a lost searcher and names its shards in `Ranking.missing`; else
-    it raises RalmError. Ray starts a lost one again, on another node if need be, and it takes part again
-    once it has loaded its shards.
+    One that takes longer to answer than `patience`, in seconds, is lost. With `partial`, a search goes on
+    without it and names its shards in `Ranking.missing`; else it raises Unavailable. Ray starts a lost one
+    again, on another node if need be, and it takes part again once it has loaded its shards.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        searchers: int,
-        partial: bool = False,
-        patience: float = PATIENCE,
-        cpus: float = 1.0,
-        encoder: str | None = None,
-        query_encoder: str | None = None,
-    ) -> None:
-        """Start the searchers, each on so many CPUs, and wait until all have loaded their shards.
+    count: int
+    partial: bool = False
+    patience: float = 30.0
+    cpus: float = 1.0
 
-        `encoder` and `query_encoder` say where the store's own lie, as `Retriever.open` takes them.
-        Raises RalmError if one has not after five minutes.
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise RalmError(f"A cluster needs at least one searcher, not {self.count}.")
+
+    def loading(self) -> "Searchers":
+        """The same, with as much patience as it takes to load all shards."""
+        return replace(self, patience=max(self.patience, _LOADING))
+
+
+class ClusterRetriever(Retriever):
+    """A retriever whose rows lie with actors. Retrievers of several generations share them."""
+
+    def __init__(self, opened: OpenedStore, actors: "Actors", how: Searchers) -> None:
+        """`opened` has the trained part of the index alone: what assigns a query to lists."""
+        self.opened = opened
+        self.actors = actors
+        self.how = how
+        manifest = opened.store.manifest
+        self.groups = groups(manifest, len(actors.handles))
+        self.starts = np.array([manifest.shards[group.start].first_row for group in self.groups], np.int64)
+
+    @classmethod
+    def open(cls, root: Path, searchers: Searchers, how: Opening = Opening()) -> "ClusterRetriever":
+        """Start the searchers and wait until all have loaded their shards.
+
+        Raises RalmError for a graph, and if a searcher has not loaded after five minutes.
         """
-        import ray
-
-        if searchers < 1:
-            raise RalmError(f"A cluster needs at least one searcher, not {searchers}.")
-        actor = ray.remote(num_cpus=cpus, max_restarts=-1)(Searcher)
-        self.searchers = [actor.remote(root.absolute()) for _ in range(searchers)]
-        self.patience = patience
-        self._lost = threading.local()
-        self._silence = _Silence()
-        self._found_at = (encoder, query_encoder)
+        actors = Actors(root.absolute(), searchers)
         try:
-            self._take_up(root, None)
+            found = cls(_opened(root, how), actors, searchers)
             # None may be missing at the start, and loading takes longer than a search.
-            self.partial, self.patience = False, max(patience, _LOADING)
-            self._ask("ready")
-            self.partial, self.patience = partial, patience
+            ClusterSession(found, replace(searchers.loading(), partial=False)).ask("ready")
         except BaseException:
-            self.close()
+            actors.close()
             raise
+        return found
 
-    def _take_up(self, root: Path, before: Encoder | None) -> None:
-        """Open the current generation, with the encoder of the one before if it is the same; searchers do
-        when they are asked about it."""
-        layout = Layout(root.absolute())
-        manifest, hold = open_current(layout)
-        require_searchable(layout, manifest)
-        key = IndexKey.parse(manifest.index.key)
-        if key.family == "hnsw":
-            raise RalmError(
-                f"A graph ({key.text}) is one file and cannot be searched in parts: use one process."
-            )
-        trained = read_trained(layout.root / manifest.index.trained.path)
-        same = before if before and before.is_of(manifest.encoder) else None
-        super().__init__(
-            Datastore(layout, manifest, hold),
-            same or Encoder.open(moved(manifest.encoder, *self._found_at)),
-            SearchIndex(trained, key),
-            usable_card(layout, manifest) if before else read_card(layout, manifest),
-            found_at=self._found_at,
-        )
-        self._hash = manifest.hash
-        self._later: tuple[int, str] | None = None  # A generation that hides more, and its hash.
-        self.groups = groups(manifest, len(self.searchers))
-        self._starts = np.array([manifest.shards[group.start].first_row for group in self.groups], np.int64)
-        if self.store.has_words:
-            self.lexical = _ClusterLexical(weakref.proxy(self))  # No cycle: it is to go with its store.
+    @property
+    def stores(self) -> Mapping[str, OpenedStore]:
+        return {"": self.opened}
+
+    def session(self) -> "ClusterSession":
+        return ClusterSession(self, self.how)
+
+    def silent(self) -> tuple[int, ...]:
+        return tuple(sorted(self.shards(self.actors.silence.among(len(self.groups)))))
+
+    def shards(self, numbers: Iterable[int]) -> list[int]:
+        """The shards of these groups."""
+        return [shard for number in numbers for shard in self.groups[number]]
 
     def refreshed(self) -> "ClusterRetriever":
-        """A retriever of the current generation over the same searchers: this one, if it is of that already.
+        """Over the same searchers: until requests to this one have ended, they hold both generations.
 
-        Until requests to this one have ended, searchers hold both generations; where their shards' codes are
-        the same, they hold them once.
+        Where their shards' codes are the same, they hold them once.
         """
-        if current_hash(self.store.layout) == self.store.hash:
+        store = self.opened.store
+        if current_hash(store.layout) == store.hash:
             return self
-        found = copy.copy(self)
-        found._lost = threading.local()
-        found._take_up(self.store.layout.root, self.encoder)
+        found = ClusterRetriever(
+            _opened(store.layout.root, self.opened.how, self.opened), self.actors, self.how
+        )
         # Loaded before it is asked about; with `partial`, whoever is lost does not keep a takedown waiting.
-        found.patience = self.patience if self.partial else max(self.patience, _LOADING)
-        found._ask("ready")
-        found.patience = self.patience
+        ClusterSession(found, self.how if self.how.partial else self.how.loading()).ask("ready")
         return found
 
-    def _over(self, store: Datastore, later: Manifest) -> "ClusterRetriever":
-        """As of one store: the searchers hide the same rows when they are asked the next time."""
-        found = copy.copy(self)
-        found._lost = threading.local()
-        found.store, found._later = store, (later.generation, later.hash)
-        if found.lexical is not None:
-            found.lexical = _ClusterLexical(weakref.proxy(found))
-        return found
+    def hiding(self) -> "ClusterRetriever":
+        """The searchers hide the same rows when they are asked the next time."""
+        opened = self.opened.hiding()
+        return self if opened is self.opened else ClusterRetriever(opened, self.actors, self.how)
 
     def close(self) -> None:
         """Stop the searchers."""
+        self.actors.close()
+
+
+def _opened(root: Path, how: Opening, before: OpenedStore | None = None) -> OpenedStore:
+    """The current generation, with the encoder of the one before if it is the same.
+
+    Searchers open it when they are asked about it.
+    """
+    layout = Layout(root.absolute())
+    manifest, hold = open_current(layout)
+    require_searchable(layout, manifest)
+    key = IndexKey.parse(manifest.index.key)
+    if key.family == "hnsw":
+        raise RalmError(f"A graph ({key.text}) is one file and cannot be searched in parts: use one process.")
+    index = SearchIndex(read_trained(layout.root / manifest.index.trained.path), key)
+    encoder = before.encoder if before and before.encoder.is_of(manifest.encoder) else None
+    card = usable_card(layout, manifest) if before else read_card(layout, manifest)
+    return OpenedStore(Datastore(layout, manifest, hold), how, encoder, index, card).loaded()
+
+
+class Actors:
+    """The searchers as Ray's actors, and who of them is silent."""
+
+    def __init__(self, root: Path, how: Searchers) -> None:
+        """Start them; they load what they are asked about."""
         import ray
 
-        for searcher in self.searchers:
-            ray.kill(searcher)
+        actor = ray.remote(num_cpus=how.cpus, max_restarts=-1)(Searcher)
+        self.handles = [actor.remote(root) for _ in range(how.count)]
+        self.silence = _Silence()
 
-    def _ask(
-        self, method: str, *arguments: Any, each: Mapping[int, Sequence[int]] | None = None
-    ) -> dict[int, Any]:
-        """Replies by group; groups without one are missing (`partial`) or an error.
+    def ask(
+        self, method: str, calls: Mapping[int, Sequence[Any]], patience: float, groups: Sequence[range]
+    ) -> tuple[dict[int, Any], list[int]]:
+        """Replies of those that `calls` has arguments for, by number, and who has given none in time.
 
-        All groups are asked the same, or those in `each` about rows of their own.
+        `groups` are the shards of all, which the log names. Raises what a searcher raises of ours.
         """
         import ray
         from ray.exceptions import RayError, RayTaskError
 
-        calls = {}
-        for number, group in enumerate(self.groups):
-            # Who has not answered once in a search is not waited for again.
-            if not self._missing.isdisjoint(group):
-                continue
-            if each is None or number in each:
-                ticket = Ticket(self.store.manifest.generation, self._hash, group, self._later)
-                own = arguments if each is None else (each[number],)
-                calls[number] = getattr(self.searchers[number], method).remote(ticket, *own)
-        ray.wait(list(calls.values()), num_returns=len(calls), timeout=self.patience)
+        asked = {number: getattr(self.handles[number], method).remote(*calls[number]) for number in calls}
+        ray.wait(list(asked.values()), num_returns=len(asked), timeout=patience)
         replies, lost = {}, []
         try:
-            for number, pending in calls.items():
+            for number, pending in asked.items():
                 try:
                     replies[number] = ray.get(pending, timeout=0)
                 except RayTaskError as error:
@@ -179,84 +183,15 @@ class ClusterRetriever(Retriever):
                 except (RayError, TimeoutError):
                     lost.append(number)
         finally:
-            self._silence.note(lost, replies, self.groups)
-        missing = self._shards(lost)
-        self._lost.shards = self._missing | set(missing)
-        if lost and not self.partial:
-            listed = ", ".join(map(str, missing))
-            raise Unavailable(
-                f"The searchers of shards {listed} do not answer and are being started again: try again, or "
-                "let answers do without them (`ralm serve --partial`)."
-            )
-        return replies
+            self.silence.note(lost, replies, groups)
+        return replies, lost
 
-    def _shards(self, numbers: Iterable[int]) -> list[int]:
-        return [shard for number in numbers for shard in self.groups[number]]
+    def close(self) -> None:
+        """Stop them."""
+        import ray
 
-    def silent(self) -> tuple[int, ...]:
-        """Shards that gave no answer when they were last asked, by whomever."""
-        return tuple(sorted(self._shards(self._silence.among(len(self.groups)))))
-
-    @property
-    def _missing(self) -> set[int]:
-        """Shards without an answer in the search that this thread is in."""
-        found: set[int] = getattr(self._lost, "shards", set())
-        return found
-
-    def begin(self) -> None:
-        """Forget which shards were missing in this thread's last search."""
-        self._lost.shards = set()
-
-    def missing(self) -> tuple[int, ...]:
-        """Shards without an answer in the search that this thread is in, in order."""
-        return tuple(sorted(self._missing))
-
-    def search_many(self, *args: Any, **options: Any) -> list[list[Ranking]]:
-        """As `Retriever.search_many`, with the missing shards named in every ranking."""
-        self.begin()
-        before, found = None, []
-        while before != self.missing():
-            # A searcher that is lost half-way has left candidates that cannot be read: once more, without it.
-            before = self.missing()
-            found = super().search_many(*args, **options)
-        return [[replace(ranking, missing=self.missing()) for ranking in several] for several in found]
-
-    def _ranked(
-        self,
-        vectors: NDArray[np.float32],
-        assigned: Assigned,
-        views: Sequence[View],
-        k: int,
-        setting: Setting,
-        depth: int,
-        seconds: Seconds,
-    ) -> list[Ranked]:
-        """The k best rows of some queries in each view. `depth` is each searcher's own."""
-        for view in views:
-            self.store.check(view)
-        want = max(k, setting.depth)
-        with seconds.of("propose"):
-            replies = self._ask("candidates", vectors, assigned, views, want)
-        with seconds.of("rescore"):
-            rescored = bool(setting.depth) and not self.index.key.exact
-            return [
-                by_codes(joined([parts[n] for parts in replies.values()], len(vectors), want, rescored), k)
-                for n in range(len(views))
-            ]
-
-    def _passages(self, rows: Sequence[int]) -> dict[int, Passage]:
-        passages: dict[int, Passage] = {}
-        wanted = self._by_group(rows)
-        for number, found in self._ask("passages", each=wanted).items():
-            passages |= dict(zip(wanted[number], found, strict=True))
-        return passages
-
-    def _by_group(self, rows: Sequence[int]) -> dict[int, list[int]]:
-        owners = np.searchsorted(self._starts, rows, side="right") - 1
-        found: dict[int, list[int]] = {}
-        for owner, row in zip(owners.tolist(), rows, strict=True):
-            found.setdefault(owner, []).append(row)
-        return found
+        for handle in self.handles:
+            ray.kill(handle)
 
 
 class _Silence:
@@ -281,18 +216,113 @@ class _Silence:
         return [number for number in self._lost if number < count]
 
 
+class ClusterSession:
+    """The rows of one generation, for one search: who does not answer once is not asked again in it."""
+
+    def __init__(self, front: ClusterRetriever, how: Searchers) -> None:
+        self._front = front
+        self._how = how
+        self._opened = front.opened
+        self._missing: set[int] = set()
+        later, manifest = front.opened.later, front.opened.store.manifest
+        self._tickets = [
+            Ticket(
+                manifest.generation,
+                front.opened.store.hash,
+                group,
+                None if later is None else (later.generation, later.hash),
+            )
+            for group in front.groups
+        ]
+
+    @property
+    def encoder(self) -> "Encoder":
+        return self._opened.encoder
+
+    @property
+    def lexical(self) -> Lexical | None:
+        return _ClusterLexical(self, self._opened.store) if self._opened.store.has_words else None
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        return tuple(sorted(self._missing))
+
+    def ask(
+        self, method: str, *arguments: Any, each: Mapping[int, Sequence[int]] | None = None
+    ) -> dict[int, Any]:
+        """Replies by group; groups without one are missing (`partial`) or an error.
+
+        All groups are asked the same, or those in `each` about rows of their own.
+        """
+        calls: dict[int, Sequence[Any]] = {}
+        for number, ticket in enumerate(self._tickets):
+            # Who has not answered once in a search is not waited for again.
+            if self._missing.isdisjoint(ticket.shards) and (each is None or number in each):
+                calls[number] = (ticket, *(arguments if each is None else (each[number],)))
+        front = self._front
+        replies, lost = front.actors.ask(method, calls, self._how.patience, front.groups)
+        missing = front.shards(lost)
+        self._missing.update(missing)
+        if lost and not self._how.partial:
+            listed = ", ".join(map(str, missing))
+            raise Unavailable(
+                f"The searchers of shards {listed} do not answer and are being started again: try again, or "
+                "let answers do without them (`ralm serve --partial`)."
+            )
+        return replies
+
+    def rank(self, vectors: NDArray[np.float32], wanted: Wanted) -> list[Ranked]:
+        """As `Session.rank`; how deep its first search goes is each searcher's own choice."""
+
+        def ranked(some: NDArray[np.float32], assigned: Assigned) -> list[Ranked]:
+            return self._ranked(some, assigned, wanted)
+
+        return self._opened.in_blocks(vectors, wanted, ranked)
+
+    def _ranked(self, vectors: NDArray[np.float32], assigned: Assigned, wanted: Wanted) -> list[Ranked]:
+        for view in wanted.views:
+            self._opened.store.check(view)
+        most, rescored = max(wanted.k, wanted.setting.depth), self._opened.rescores(wanted.setting)
+        with wanted.seconds.of("propose"):
+            replies = self.ask("candidates", vectors, assigned, wanted.views, most).values()
+        with wanted.seconds.of("rescore"):
+            parts = ([of_views[n] for of_views in replies] for n in range(len(wanted.views)))
+            return [by_codes(joined(each, len(vectors), most, rescored), wanted.k) for each in parts]
+
+    def passages(self, rows: Sequence[int]) -> dict[int, Passage]:
+        passages: dict[int, Passage] = {}
+        wanted = self._by_group(rows)
+        for number, found in self.ask("passages", each=wanted).items():
+            passages |= dict(zip(wanted[number], found, strict=True))
+        return passages
+
+    def _by_group(self, rows: Sequence[int]) -> dict[int, list[int]]:
+        owners = np.searchsorted(self._front.starts, rows, side="right") - 1
+        found: dict[int, list[int]] = {}
+        for owner, row in zip(owners.tolist(), rows, strict=True):
+            found.setdefault(owner, []).append(row)
+        return found
+
+    def hit(self, row: int, score: float, passage: Passage) -> Hit:
+        return Hit(row, score, passage, self._opened.store.manifest.generation)
+
+    def vectors(self, hits: Sequence[Hit]) -> NDArray[np.float16]:
+        return self._opened.store.vectors([hit.row for hit in hits])
+
+
 class _ClusterLexical(Lexical):
     """BM25 over the searchers: frequencies are summed first, so scores compare."""
 
-    def __init__(self, front: ClusterRetriever) -> None:
-        self._front = front
+    def __init__(self, session: ClusterSession, store: Datastore) -> None:
+        self._session = session
+        self._store = store
 
     @property
     def passages(self) -> int:
-        return self._front.store.passages
+        return self._store.passages
 
     def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
-        return add_frequencies(self._front._ask("frequencies", queries).values(), len(queries))
+        return add_frequencies(self._session.ask("frequencies", queries).values(), len(queries))
 
     def candidates(
         self,
@@ -302,7 +332,8 @@ class _ClusterLexical(Lexical):
         frequencies: Sequence[Mapping[int, int]],
         total: int,
     ) -> list[Candidates]:
-        replies = self._front._ask("lexical", queries, views, k, frequencies, total).values()
+        counted = Counted(queries, frequencies, total)
+        replies = self._session.ask("lexical", counted, views, k).values()
         parts = [[Part(one, one.scores) for one in several] for several in replies]
         return [joined([part[n] for part in parts], len(queries), k, False) for n in range(len(views))]
 

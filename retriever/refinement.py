@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from base.errors import RalmError
 from base.names import did_you_mean
-from retriever.ranking.results import Hit
+from retriever.results import Hit
 from retriever.words import containment, jaccard, ngrams, words
 
 # Words in a row that two passages share if one was copied from the other: chance rarely gives five.

@@ -1,6 +1,7 @@
-"""What is asked of a search, and what can be said of it by manifests and cards alone.
+"""What a search is refused for, before an encoder and an index are loaded, which take seconds.
 
-An encoder and an index take seconds to load: what a store cannot answer is refused before. Knows neither.
+`refuse` says what manifest and card tell of a search; the rest is about queries and their vectors. Knows
+neither encoder nor index. What needs no store at all, `request.py` refuses.
 """
 
 from collections.abc import Sequence
@@ -18,13 +19,104 @@ from datastore.generations.generation import current
 from datastore.members import known_views
 from datastore.objects.origin import Origin, locate
 from datastore.store import Datastore
-from datastore.view import View
 from retriever.index.sizing import IndexKey
-from retriever.ranking.card import read_card
-from retriever.ranking.results import Method
+from retriever.ranking.card import Card, read_card
+from retriever.request import Effort, Search
 
 # Of queries that are refused, so many are named.
 _NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a store: its manifest, its index's lists and card.
+
+    `lists` is None where the loaded index alone knows how many it has: a FAISS factory string makes them.
+    """
+
+    store: Datastore
+    lists: int | None
+    card: Card | None
+
+    @classmethod
+    def unopened(cls, path: Path, with_card: bool) -> "Known":
+        """Of a store of which nothing but the manifest is read, and its card if need be. Raises RalmError."""
+        layout = Layout(locate(path))
+        store = Datastore(layout, current(layout))
+        return cls(store, known_lists(store.manifest.index.key), _card(store) if with_card else None)
+
+
+def _card(store: Datastore) -> Card | None:
+    layout, manifest = store.layout, store.manifest
+    origin = Origin.of(layout.root)
+    if origin is not None:
+        origin.fetch_card(layout.card(manifest.index.key, manifest.edition), manifest.index_hash)
+    return read_card(layout, manifest)
+
+
+def known_lists(key: str) -> int | None:
+    """How many lists an index has by its key; None if that does not tell."""
+    parsed = IndexKey.parse(key)
+    return None if parsed.family == "factory" else parsed.nlist
+
+
+def refuse(search: Search, stores: Sequence[Known]) -> None:
+    """Raise RalmError for what these stores, searched together, are known not to answer.
+
+    A Setting is taken as it is: whoever gives one knows the index.
+    """
+    known_views([one.store for one in stores], [search.view])
+    if isinstance(search.effort, Effort):
+        _refuse_effort(search.effort, search.k, stores)
+    if search.method.name in ("bm25", "hybrid"):
+        for one in stores:
+            if not one.store.has_words:
+                raise _no_words(one.store)
+
+
+def refuse_unopened(search: Search, paths: Sequence[Path]) -> None:
+    """As `refuse`, of stores that are not opened for it."""
+    with_card = isinstance(search.effort, Effort) and search.effort.recall is not None
+    refuse(search, [Known.unopened(path, with_card) for path in paths])
+
+
+def _refuse_effort(effort: Effort, k: int, stores: Sequence[Known]) -> None:
+    several = len(stores) > 1
+    if several and effort.nprobe is not None and not any(one.lists != 0 for one in stores):
+        raise RalmError("None of these stores' indexes has lists to probe: leave nprobe out.")
+    for one in stores:
+        # Of several stores, those without lists take no notice of how many to probe.
+        if one.lists is not None and not (several and not one.lists):
+            _require_lists(one.store.manifest.index.key, one.lists, effort.nprobe)
+        if effort.recall is not None:
+            if one.card is None:
+                raise _no_card(one.store.layout.root)
+            one.card.setting(effort.recall, k)
+
+
+def _require_lists(key: str, lists: int, nprobe: int | None) -> None:
+    if nprobe is not None and not 1 <= nprobe <= max(1, lists):
+        raise RalmError(
+            f"nprobe must be between 1 and the {lists} lists of this index, not {nprobe}."
+            if lists
+            else f"The index {key} has no lists to probe: leave nprobe out."
+        )
+
+
+def _no_card(root: Path) -> RalmError:
+    return RalmError(
+        f"{root} has no index card to choose a recall by: run `ralm card {root}`, or give nprobe and depth."
+    )
+
+
+def _no_words(store: Datastore) -> RalmError:
+    root = store.layout.root
+    if store.lost_words is not None:
+        return RalmError(
+            f"{store.lost_words} is missing, so {root} cannot be searched by words: restore it from a copy, "
+            "or search dense."
+        )
+    return RalmError(f"{root} has no BM25 index: build it with `lexical: true`, or search dense.")
 
 
 def require_text(queries: Sequence[str]) -> None:
@@ -66,100 +158,3 @@ def require_known(known: NDArray[np.bool_], encoder: str, words: bool) -> None:
         f"{which} nothing that the encoder {encoder} knows{also}: {mend}build with an encoder of that "
         "language."
     )
-
-
-def require_count(k: int) -> None:
-    """Raise RalmError for a search that is to find nothing."""
-    if k < 1:
-        raise RalmError(f"k must be at least 1, not {k}.")
-
-
-def require_effort(key: str, nlist: int, recall: float | None, nprobe: int | None, depth: int | None) -> None:
-    """Raise RalmError for a recall, lists to probe or vectors to re-score that an index cannot take.
-
-    `key` and `nlist` are the index's. A recall stands for lists and vectors: it is given alone.
-    """
-    if recall is not None and not (nprobe is None and depth is None):
-        raise RalmError("A recall chooses nprobe and depth by itself: give either recall, or those two.")
-    if recall is not None and not 0 < recall <= 1:
-        raise RalmError(f"recall, a share of what is to be found, must be in (0, 1], not {recall:g}.")
-    if nprobe is not None and not 1 <= nprobe <= max(1, nlist):
-        raise RalmError(
-            f"nprobe must be between 1 and the {nlist} lists of this index, not {nprobe}."
-            if nlist
-            else f"The index {key} has no lists to probe: leave nprobe out."
-        )
-    if depth is not None and depth < 0:
-        raise RalmError(f"depth, the number of vectors re-scored, must not be negative: {depth}.")
-
-
-def require_some_lists(nlists: Sequence[int], nprobe: int | None) -> None:
-    """Raise RalmError for lists to probe if none of several indexes has any."""
-    if nprobe is not None and not any(nlists):
-        raise RalmError("None of these stores' indexes has lists to probe: leave nprobe out.")
-
-
-def no_card(root: Path) -> RalmError:
-    """Says that a recall cannot be chosen."""
-    return RalmError(
-        f"{root} has no index card to choose a recall by: run `ralm card {root}`, or give nprobe and depth."
-    )
-
-
-def no_words(store: Datastore) -> RalmError:
-    """Says that a search by words cannot be made."""
-    root = store.layout.root
-    if store.lost_words is not None:
-        return RalmError(
-            f"{store.lost_words} is missing, so {root} cannot be searched by words: restore it from a copy, "
-            "or search dense."
-        )
-    return RalmError(f"{root} has no BM25 index: build it with `lexical: true`, or search dense.")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A search, its queries aside. Without a `method` a store takes what finds most."""
-
-    k: int
-    view: View
-    recall: float | None = None
-    nprobe: int | None = None
-    depth: int | None = None
-    method: Method | None = None
-
-    def check(self, paths: Sequence[Path]) -> None:
-        """Raise RalmError for what these stores, searched together, are known to refuse."""
-        require_count(self.k)
-        stores = [_unopened(path) for path in paths]
-        keys = [IndexKey.parse(store.manifest.index.key) for store in stores]
-        # How many lists a factory string makes, the loaded index alone knows.
-        told = [key.family != "factory" for key in keys]
-        if len(stores) > 1 and all(told):
-            require_some_lists([key.nlist for key in keys], self.nprobe)
-        known_views(stores, [self.view])
-        for store, key, known in zip(stores, keys, told, strict=True):
-            # Of several stores, those without lists take no notice of how many to probe.
-            nprobe = self.nprobe if known and (key.nlist or len(stores) == 1) else None
-            require_effort(key.text, key.nlist, self.recall, nprobe, self.depth)
-            if self.recall is not None:
-                _require_recall(store, self.recall, self.k)
-            if self.method is not None and self.method.name != "dense" and not store.has_words:
-                raise no_words(store)
-
-
-def _unopened(path: Path) -> Datastore:
-    """A store of which nothing but its manifest is read."""
-    layout = Layout(locate(path))
-    return Datastore(layout, current(layout))
-
-
-def _require_recall(store: Datastore, recall: float, k: int) -> None:
-    layout, manifest = store.layout, store.manifest
-    origin = Origin.of(layout.root)
-    if origin is not None:
-        origin.fetch_card(layout.card(manifest.index.key, manifest.edition), manifest.index_hash)
-    card = read_card(layout, manifest)
-    if card is None:
-        raise no_card(layout.root)
-    card.setting(recall, k)

@@ -59,6 +59,15 @@ def part_of(manifest: Manifest, shards: range) -> Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """Queries with the frequencies of their words, and the number of passages these were counted in."""
+
+    queries: Sequence[str]
+    frequencies: Sequence[Mapping[int, int]]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One searcher's candidates in one view: as `Candidates`, with exact scores beside those of the codes."""
 
@@ -171,19 +180,11 @@ class Searcher:
         assert lexical is not None  # The front asks only where there is one.
         return lexical.frequencies(queries)
 
-    def lexical(
-        self,
-        ticket: Ticket,
-        queries: Sequence[str],
-        views: Sequence[View],
-        k: int,
-        frequencies: Sequence[Mapping[int, int]],
-        total: int,
-    ) -> list[Candidates]:
+    def lexical(self, ticket: Ticket, counted: Counted, views: Sequence[View], k: int) -> list[Candidates]:
         """BM25 candidates of each view, by the whole store's frequencies and number of passages."""
         group = self._open(ticket)
         assert group.lexical is not None
-        found = group.lexical.candidates(queries, views, k, frequencies, total)
+        found = group.lexical.candidates(counted.queries, views, k, counted.frequencies, counted.total)
         return [one.shifted(group.first) for one in found]
 
     def passages(self, ticket: Ticket, rows: Sequence[int]) -> list[Passage]:

@@ -1,14 +1,17 @@
 """Why a search found fewer passages than it was to, or less surely: a sentence for whoever asked."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 
 from base.invalid import written
 from datastore.view import View
-from retriever.local import Retriever
 from retriever.ranking.lexical import query_words
-from retriever.ranking.results import Method, Ranking, Setting
+from retriever.ranking.setting import Setting
+from retriever.request import Search
+from retriever.results import Ranking
+from retriever.retriever import Retriever
 
 # Passages that are looked at for an example of a metadata column.
 _EXAMPLES = 1000
@@ -17,26 +20,17 @@ _EXAMPLES = 1000
 class Shortfall:
     """What one search, of whatever queries, can say of those that it found too little for."""
 
-    def __init__(
-        self,
-        retriever: Retriever,
-        view: View,
-        setting: Setting | None,
-        method: Method,
-        filtered: bool = False,
-    ) -> None:
-        """`filtered`: hits may have been dropped after they were found. By words there is no setting."""
-        self._retriever = retriever
-        self._view = view
-        self._setting = setting
-        self._method = method
-        self._kept = " that the filters keep" if filtered else ""
+    def __init__(self, retriever: Retriever, search: Search) -> None:
+        """`search` is settled."""
+        self._stores = list(retriever.stores.values())
+        self._search = search
+        self._kept = " that the filters keep" if search.refinement.filters else ""
 
     def of(self, query: str, ranking: Ranking) -> str | None:
         """The sentence about one query; None if it is not short."""
         if not ranking.exhausted:
             return None
-        stores = [one.store for one in self._retriever.stores.values()]
+        stores = [one.store for one in self._stores]
         if not any(store.passages for store in stores):
             whose = "The store has" if len(stores) == 1 else "The stores have"
             return f"{whose} no passages: all of them are taken down."
@@ -47,8 +41,8 @@ class Shortfall:
         return f"Only {found}: {'; '.join([self._why(query), *([] if found else self._examples)])}."
 
     def _why(self, query: str) -> str:
-        within = "" if self._view.everything else " in this view"
-        if self._method.name == "bm25":
+        within = "" if self._search.view.everything else " in this view"
+        if self._search.method.name == "bm25":
             if not query_words(query):
                 return "BM25 finds no word in the query (stop words and single characters are none)"
             return f"no other passage{within}{self._kept} holds a word of the query"
@@ -56,8 +50,9 @@ class Shortfall:
 
     def _unsearched(self) -> str:
         """Where more may be that was not looked at."""
-        assert self._setting is not None  # A search by words looks at all.
-        each = self._retriever.settings(self._setting)
+        setting = self._search.effort
+        assert isinstance(setting, Setting)  # A settled search that is not by words alone has one.
+        each = list(zip(self._stores, setting.of_each(len(self._stores)), strict=True))
         if any(one.index.key.family == "hnsw" for one, _ in each):
             return " on the paths through the graph"
         partly = [(mine.nprobe, one.index.nlist) for one, mine in each if 0 < mine.nprobe < one.index.nlist]
@@ -71,12 +66,10 @@ class Shortfall:
     @cached_property
     def _examples(self) -> Sequence[str]:
         """What the view's metadata columns hold: an order with what is of another kind is met by nothing."""
-        return [self._example(column) for column in dict.fromkeys(self._view.columns)]
+        return [self._example(column) for column in dict.fromkeys(self._search.view.columns)]
 
     def _example(self, column: str) -> str:
-        stores = [
-            one.store for one in self._retriever.stores.values() if column in one.store.manifest.columns
-        ]
+        stores = [one.store for one in self._stores if column in one.store.manifest.columns]
         passages = (passage for store in stores for passage in islice(store, _EXAMPLES))
         values = (passage.metadata.get(column) for passage in passages)
         value = next((value for value in values if value is not None), None)
@@ -86,10 +79,13 @@ class Shortfall:
         return f"{holding:,} passages have {column}"
 
 
-def low_recall(retriever: Retriever, setting: Setting, k: int) -> str | None:
-    """Says that a store's best setting finds less than it was built to; None if not, or if nobody knows."""
+def low_recall(retriever: Retriever, search: Search) -> str | None:
+    """Says that a store's best setting finds less than it was built to; None if not, or if nobody knows.
+
+    `search` is settled; its view is not looked at.
+    """
     wanted = min(one.store.manifest.index.recall for one in retriever.stores.values())
-    found = retriever.measured(setting, k)
+    found = retriever.measured(replace(search, view=View()))
     if found is None or found >= wanted:
         return None
     return (

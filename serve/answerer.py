@@ -6,18 +6,15 @@ Where retriever and reader meet; the server, the command line and the demo ask t
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from threading import Lock
-from typing import Any
 
-from datastore.schema import Scalar
-from datastore.view import View
 from lm.citations import cite, cite_stream, cited
 from lm.conditioning import DEFAULT_BUDGET, Message, Source, messages, pack
 from lm.reader import Completion, Reader, Sampling, TextStream
-from retriever.local import Retriever
-from retriever.ranking.results import Hit, Method, Ranking, Setting
 from retriever.refusals import require_text
+from retriever.request import Search
+from retriever.results import Hit, Ranking
+from retriever.retriever import Retriever
 
 DEFAULT_PASSAGES = 3
 # A small model that has answered goes on to another paragraph, about nothing.
@@ -31,9 +28,6 @@ class Citation:
     number: int
     cited: bool
     hit: Hit
-
-    def to_json(self) -> dict[str, Any]:
-        return {"number": self.number, "cited": self.cited} | hit_to_json(self.hit)
 
 
 @dataclass(frozen=True)
@@ -104,7 +98,7 @@ class Answerer:
         found = Ranking((), False)
         retriever = self.retriever  # Once: a new generation may come between two uses of it.
         if retriever is not None and passages > 0:
-            (found,) = retriever.search([question], passages, method=retriever.method)
+            (found,) = retriever.search([question], Search(passages))
         seconds = {"search": time.perf_counter() - started}
         # Half of what a small reader holds is left for the question, the template and the answer.
         budget = min(budget, self.reader.context_tokens // 2)
@@ -124,7 +118,7 @@ class Answerer:
         prepared = self.prepare(question, passages, budget, history)
         started = time.perf_counter()
         (completion,) = self.reader.complete([prepared.prompt], sampling)
-        seconds = prepared.seconds | {"read": time.perf_counter() - started}
+        seconds = prepared.seconds | {"generate": time.perf_counter() - started}
         text = cite(completion.text, prepared.packed)
         return Answer(text, self.citations(prepared, text), completion, seconds, prepared.missing)
 
@@ -144,48 +138,3 @@ def source_of(hit: Hit) -> Source:
     """A hit as the reader sees it: the document's title, if its metadata has one, and the text."""
     title = hit.passage.metadata.get("title")
     return Source(title if isinstance(title, str) else "", hit.passage.text)
-
-
-def setting_to_json(
-    retriever: Retriever, setting: Setting | None, k: int, method: Method, view: View
-) -> dict[str, Any] | None:
-    """How hard a search tried, as the API and `--json` show it; None for one by words alone."""
-    if method.name == "bm25" or setting is None:
-        return None
-    return {
-        "nprobe": setting.nprobe,
-        "depth": setting.depth,
-        "recall": retriever.measured(setting, k, view),
-    }
-
-
-def ranking_to_json(ranking: Ranking, shortfall: str | None) -> dict[str, Any]:
-    """What a query brought, as the API and `--json` show it. What a missing shard holds, nobody knows."""
-    return {
-        "hits": [hit_to_json(hit) for hit in ranking.hits],
-        "exhausted": ranking.exhausted and not ranking.missing,
-        "shortfall": shortfall,
-        "missing": list(ranking.missing),
-    }
-
-
-def hit_to_json(hit: Hit) -> dict[str, Any]:
-    """A hit as the API and `--json` show it: enough to find the passage again."""
-    passage = hit.passage
-    return {
-        "store": hit.store,
-        "row": hit.row,
-        "generation": hit.generation,
-        "score": round(hit.score, 6),
-        "domain": passage.domain,
-        "doc_id": passage.doc_id,
-        "chunk": passage.chunk,
-        "start": passage.start,
-        "metadata": {name: _shown(value) for name, value in passage.metadata.items()},
-        "text": passage.text,
-    }
-
-
-def _shown(value: Scalar) -> Scalar:
-    """A value of metadata for others to read: a fraction of more digits than a double's is text to them."""
-    return str(value) if isinstance(value, Decimal) else value

@@ -3,7 +3,7 @@
 import time
 import uuid
 from asyncio import Lock
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -12,11 +12,10 @@ from sse_starlette.sse import EventSourceResponse
 
 from base.numbers import dumps
 from lm.reader import ReaderStopped, Sampling, TextStream
-from retriever.local import Retriever
-from retriever.ranking.results import Method, Seconds
-from retriever.shortfall import Shortfall
-from serve.answerer import Answerer, Prepared, ranking_to_json, setting_to_json
-from serve.schemas import ChatRequest, SearchReply, SearchRequest
+from retriever.opened import OpenedStore
+from serve.answerer import Answerer, Citation, Prepared
+from serve.replies import reply_to
+from serve.schemas import ChatRequest, CitationModel, SearchReply, SearchRequest
 
 router = APIRouter()
 
@@ -47,8 +46,8 @@ async def health(request: Request) -> dict[str, Any]:
     }
 
 
-def _store_json(name: str, retriever: Retriever) -> dict[str, Any]:
-    store = retriever.store
+def _store_json(name: str, opened: OpenedStore) -> dict[str, Any]:
+    store = opened.store
     manifest = store.manifest
     return {
         "name": name,
@@ -65,6 +64,10 @@ def _reader_json(answerer: Answerer) -> dict[str, Any]:
     return {"name": reader.name, "quantization": reader.quantization, "bytes": reader.bytes}
 
 
+def _citations_json(citations: Iterable[Citation]) -> list[dict[str, Any]]:
+    return [CitationModel.of_citation(citation).model_dump() for citation in citations]
+
+
 @router.get("/v1/models")
 async def models(request: Request) -> dict[str, Any]:
     """The names a chat request may ask for, as OpenAI's API lists them."""
@@ -75,32 +78,12 @@ async def models(request: Request) -> dict[str, Any]:
     }
 
 
-@router.post("/search", response_model=SearchReply)
-async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
+@router.post("/search")
+async def search(body: SearchRequest, request: Request) -> SearchReply:
     """The passages nearest to each query."""
     retriever = _answerer(request).retriever
     assert retriever is not None  # A server always has a store.
-    return await run_in_threadpool(_found, retriever, body)
-
-
-def _found(retriever: Retriever, body: SearchRequest) -> dict[str, Any]:
-    view, refinement, seconds = body.view.to_view(), body.refinement, Seconds()
-    setting = retriever.setting(body.k, body.recall, body.nprobe, body.depth)
-    method = Method(body.method or retriever.method.name, body.fusion, body.weight)
-    rankings = retriever.refine(
-        body.queries, body.k, refinement, view, setting, method, answers=body.answers, seconds=seconds
-    )
-    shortfall = Shortfall(retriever, view, setting, method, refinement.filters)
-    return {
-        "manifest": retriever.hash,
-        "results": [
-            {"query": query, **ranking_to_json(ranking, shortfall.of(query, ranking))}
-            for query, ranking in zip(body.queries, rankings, strict=True)
-        ],
-        "left_out": list(retriever.left_out(view)),
-        "setting": setting_to_json(retriever, setting, body.k, method, view),
-        "seconds": seconds.stages,
-    }
+    return await run_in_threadpool(reply_to, retriever, body.to_search(), body.queries, body.answers)
 
 
 @router.post("/v1/chat/completions", response_model=None)
@@ -139,7 +122,7 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
             "completion_tokens": completion.tokens,
             "total_tokens": completion.prompt_tokens + completion.tokens,
         },
-        "citations": [citation.to_json() for citation in answer.citations],
+        "citations": _citations_json(answer.citations),
         "missing": list(answer.missing),
         "reader": _reader_json(answerer),
         "seconds": answer.seconds,
@@ -183,7 +166,7 @@ def _events(
     for piece in stream:
         text += piece
         yield envelope | _delta({"content": piece}, None)
-    citations = [citation.to_json() for citation in answerer.citations(prepared, text)]
+    citations = _citations_json(answerer.citations(prepared, text))
     yield (
         envelope
         | _delta({}, "stop" if stream.finished else "length")

@@ -1,5 +1,6 @@
 """What requests and replies look like. The chat part follows OpenAI's chat completions API."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -7,6 +8,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -14,10 +16,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from base.invalid import is_unicode
+from datastore.schema import Scalar
 from datastore.view import Condition, View
 from lm.conditioning import DEFAULT_BUDGET
 from retriever.refinement import Decontamination, Refinement
-from serve.answerer import DEFAULT_PASSAGES
+from retriever.request import Effort, Method, Search
+from retriever.results import Hit, Ranking
+from serve.answerer import DEFAULT_PASSAGES, Citation
 
 # More hits than this in one reply are a dump, not an answer.
 MAX_K = 1000
@@ -117,6 +122,16 @@ class SearchRequest(Body):
         drops = None if rule is None else Decontamination.by(rule.method, rule.n, rule.threshold)
         return Refinement(self.near_duplicates, drops, diversity=self.diversity)
 
+    def to_search(self) -> Search:
+        """What is asked, its queries and their answers aside. Raises RalmError for what is no search."""
+        return Search(
+            self.k,
+            self.view.to_view(),
+            Effort(self.recall, self.nprobe, self.depth),
+            Method(self.method, self.fusion, self.weight),
+            self.refinement,
+        )
+
     @model_validator(mode="after")
     def _answered(self) -> "SearchRequest":
         if self.answers is not None and len(self.answers) != len(self.queries):
@@ -136,19 +151,63 @@ class SearchRequest(Body):
         return value
 
 
+def _rounded(score: float) -> float:
+    return round(score, 6)
+
+
 class HitModel(BaseModel):
     """A retrieved passage. Store (nameless if it is the only one), generation and row name it."""
 
     store: str
     row: int
     generation: int
-    score: float
+    score: Annotated[float, PlainSerializer(_rounded, return_type=float)]
     domain: str
     doc_id: str
     chunk: int
     start: int
     metadata: dict[str, Any]
     text: str
+
+    @classmethod
+    def of(cls, hit: Hit) -> "HitModel":
+        """A hit for others to read: enough to find the passage again."""
+        return cls(**_of_hit(hit))
+
+
+class _Numbered(BaseModel):
+    number: int
+    cited: bool
+
+
+class CitationModel(HitModel, _Numbered):
+    """A passage that was put before the reader under a number, and whether the answer cites it."""
+
+    @classmethod
+    def of_citation(cls, citation: Citation) -> "CitationModel":
+        """A citation for others to read."""
+        return cls(number=citation.number, cited=citation.cited, **_of_hit(citation.hit))
+
+
+def _of_hit(hit: Hit) -> dict[str, Any]:
+    passage = hit.passage
+    return {
+        "store": hit.store,
+        "row": hit.row,
+        "generation": hit.generation,
+        "score": hit.score,
+        "domain": passage.domain,
+        "doc_id": passage.doc_id,
+        "chunk": passage.chunk,
+        "start": passage.start,
+        "metadata": {name: _shown(value) for name, value in passage.metadata.items()},
+        "text": passage.text,
+    }
+
+
+def _shown(value: Scalar) -> Scalar:
+    """A value of metadata for others to read: a fraction of more digits than a double's is text to them."""
+    return str(value) if isinstance(value, Decimal) else value
 
 
 class QueryResult(BaseModel):
@@ -163,6 +222,17 @@ class QueryResult(BaseModel):
     exhausted: bool
     shortfall: str | None
     missing: list[int]
+
+    @classmethod
+    def of(cls, query: str, ranking: Ranking, shortfall: str | None) -> "QueryResult":
+        """What a query brought. What a missing shard holds, nobody knows."""
+        return cls(
+            query=query,
+            hits=[HitModel.of(hit) for hit in ranking.hits],
+            exhausted=ranking.exhausted and not ranking.missing,
+            shortfall=shortfall,
+            missing=list(ranking.missing),
+        )
 
 
 class SettingModel(BaseModel):
@@ -184,7 +254,7 @@ class SearchReply(BaseModel):
     results: list[QueryResult]
     left_out: list[str] = Field(description="stores without a domain or column of the view: none is in it")
     setting: SettingModel | None = Field(description="none for a search by words alone")
-    seconds: dict[str, float] = Field(description="by stage: encode, propose, rescore, words, fuse, read")
+    seconds: dict[str, float] = Field(description="by stage: encode, propose, rescore, words, fuse, passages")
 
 
 class TextPart(BaseModel):

@@ -16,7 +16,8 @@ from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 
-from retriever.cluster import ClusterRetriever
+from retriever.cluster import ClusterRetriever, Searchers
+from tests.vectors import dense
 
 TEXTS = ["which town makes blue glass?", "how is the mayor chosen"]
 _LONGEST = 120
@@ -24,7 +25,7 @@ _LONGEST = 120
 
 def answer(front):
     """What is missing, and the rows found."""
-    rankings = front.search(TEXTS, 10)
+    rankings = front.search(TEXTS, dense(10))
     return rankings[0].missing, tuple(tuple(hit.row for hit in ranking.hits) for ranking in rankings)
 
 
@@ -55,7 +56,7 @@ def main(store: Path) -> None:
     ray.init(
         cluster.address, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": environment}
     )
-    front = ClusterRetriever(store, 2, partial=True, patience=5)
+    front = ClusterRetriever.open(Path(store), Searchers(2, partial=True, patience=5))
     whole = answer(front)
     assert {node_of(searcher) for searcher in front.searchers} == set(nodes)
     seen: Counter[object] = Counter()

@@ -18,7 +18,7 @@ from pipelines.config import load_config
 from pipelines.execution.executor import LocalExecutor
 from pipelines.plan.rates import Flags, load_rates
 from pipelines.questions import load_questions
-from retriever.local import Retriever
+from retriever.local import LocalRetriever
 from serve.answerer import Answerer
 from serve.app import create_app
 from serve.schemas import ChatRequest, RetrievalOptions, SearchReply, SearchRequest
@@ -114,7 +114,7 @@ def desk(table, tmp_path, monkeypatch) -> Path:
 @pytest.fixture(scope="module")
 def client(table) -> TestClient:
     """The API over the store of the pages."""
-    app = create_app(Answerer(Retriever.open(table / "my-store"), Echo()))
+    app = create_app(Answerer(LocalRetriever.open(table / "my-store"), Echo()))
     return TestClient(app, base_url="http://localhost:8000")
 
 

@@ -11,11 +11,14 @@ from datastore.generations.generation import publish
 from datastore.generations.manifest import EncoderCard, FileEntry, IndexEntry, Manifest, ShardEntry
 from datastore.schema import Passage, passages_to_batch
 from datastore.store import Datastore
+from datastore.view import View
 from pipelines.passages.parts import write_batch
 from retriever.index.faiss_index import encode, has_codec, to_bytes, train, untrained
 from retriever.index.loading import in_memory
 from retriever.index.sizing import IndexKey
-from retriever.local import Retriever
+from retriever.local import LocalRetriever
+from retriever.opened import OpenedStore
+from retriever.request import DENSE, Effort, Search
 
 DIMENSION = 8
 
@@ -113,9 +116,20 @@ def make_store(root, numbers, vectors, key="Flat", per_shard=7):
     return Datastore(layout, manifest)
 
 
-def make_retriever(store, queries):
+def make_retriever(store, queries, index=None, card=None):
     """A retriever of a store that encodes query "i" to the i-th of these vectors."""
-    return Retriever(store, GivenVectors(queries), in_memory(store.layout.root, store.manifest))
+    index = index or in_memory(store.layout.root, store.manifest)
+    return LocalRetriever(OpenedStore(store, encoder=GivenVectors(queries), index=index, card=card))
+
+
+def dense(k, view=None, setting=None):
+    """A search by embeddings alone, by the index's own setting if none is given."""
+    return Search(k, view or View(), setting or Effort(), DENSE)
+
+
+def chosen(retriever, k, **effort):
+    """The setting that a retriever chooses for k hits."""
+    return retriever.settled(Search(k, effort=Effort(**effort), method=DENSE)).effort
 
 
 def random_vectors(seed, count, dimension=DIMENSION, distinct=None):

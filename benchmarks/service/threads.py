@@ -38,14 +38,15 @@ def work(store: Path, tokens: int) -> None:
     from lm.reader import Sampling
     from lm.transformers_reader import TransformersReader
     from lm.weights import DEFAULT_READER
-    from retriever.local import Retriever
+    from retriever.local import LocalRetriever
+    from retriever.request import DENSE, Search
     from serve.answerer import Answerer
 
-    retriever = Retriever.open(store)
+    retriever = LocalRetriever.open(store)
     answerer = Answerer(retriever, TransformersReader(DEFAULT_READER))
     jobs: dict[str, Callable[[], object]] = {
-        "32 queries": lambda: retriever.search(QUERIES, 10),
-        "1 query": lambda: retriever.search(QUERIES[:1], 10),
+        "32 queries": lambda: retriever.search(QUERIES, Search(10, method=DENSE)),
+        "1 query": lambda: retriever.search(QUERIES[:1], Search(10, method=DENSE)),
         "an answer": lambda: answerer.ask(QUERIES[0], sampling=Sampling(max_tokens=tokens)),
     }
     for job in jobs.values():

@@ -41,8 +41,9 @@ def ask(  # noqa: PLR0913
     require_quantization(quantization)
     require_reader(reader)
     from lm.transformers_reader import TransformersReader
-    from pipelines.commands.stores import Opening, open_stores
+    from pipelines.commands.stores import open_stores
     from pipelines.show import answers
+    from retriever.opened import Opening
     from serve.answerer import Answerer
 
     opening = Opening(encoder=encoder, query_encoder=query_encoder)

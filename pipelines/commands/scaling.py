@@ -32,7 +32,7 @@ def scaling(  # noqa: PLR0913
     from pipelines.evaluate.study import Study
     from pipelines.execution.progress import for_terminal
     from pipelines.show import answers, measurements
-    from retriever.ranking.results import Method
+    from retriever.request import Method
 
     try:
         shares = tuple(sorted({float(part) for part in fractions.split(",")}))

@@ -1,6 +1,5 @@
 """`ralm search`: the passages nearest to a query."""
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -49,46 +48,44 @@ def search(  # noqa: PLR0913
 ) -> None:
     """Show the passages nearest to a query."""
     from datastore.view import Condition, View
-    from pipelines.commands.stores import Opening, open_stores
+    from pipelines.commands.stores import open_stores
     from pipelines.show.answers import hits
     from pipelines.show.terminal import print_json
-    from retriever.ranking.results import Method, Seconds
+    from retriever.opened import Opening
     from retriever.refinement import Decontamination, Refinement
-    from retriever.refusals import Asked, require_text
-    from retriever.shortfall import Shortfall, low_recall
-    from serve.answerer import ranking_to_json, setting_to_json
+    from retriever.refusals import refuse_unopened, require_text
+    from retriever.request import Effort, Method, Search
+    from retriever.shortfall import low_recall
+    from serve.replies import reply_to
 
     require_text([query])
     conditions = tuple(Condition.parse(text) for text in where or [])
-    view = View(fraction, seed, tuple(domain or []), conditions)
-    how = Method(method or "hybrid", fusion)  # type: ignore[arg-type]
-    drops = Decontamination.by(decontaminate) if decontaminate else None
-    refinement = Refinement(near_duplicates, drops, cross_encoder, diversity)
-    by_words = method == "bm25"
-    how_opened = Opening(as_device(device), as_place(index_in), encoder, query_encoder, words_only=by_words)
-    stores = [store, *(also or [])]
-    Asked(k, view, recall, nprobe, depth, how if method else None).check(stores)
-    retriever = open_stores(stores, how_opened)
-    seconds = Seconds()
-    chosen = None if by_words else retriever.setting(k, recall, nprobe, depth)
-    how = how if method else replace(how, name=retriever.method.name)
-    (ranking,) = retriever.refine([query], k, refinement, view, chosen, how, seconds=seconds)
-    left_out = retriever.left_out(view)
-    notes = [f"{name} has no such domain or column: nothing of it is in this view." for name in left_out]
-    by_default = recall is None and nprobe is None and depth is None
-    if chosen is not None and by_default and (low := low_recall(retriever, chosen, k)):
-        notes.append(low)
-    shortfall = Shortfall(retriever, view, chosen, how, refinement.filters).of(query, ranking)
+    asked = Search(
+        k,
+        View(fraction, seed, tuple(domain or []), conditions),
+        Effort(recall, nprobe, depth),
+        Method(method, fusion),  # type: ignore[arg-type]
+        Refinement(
+            near_duplicates,
+            Decontamination.by(decontaminate) if decontaminate else None,
+            cross_encoder,
+            diversity,
+        ),
+    )
+    how = Opening(as_device(device), as_place(index_in), encoder, query_encoder, words_only=method == "bm25")
+    paths = [store, *(also or [])]
+    refuse_unopened(asked, paths)
+    retriever = open_stores(paths, how)
+    settled = retriever.settled(asked)
+    reply = reply_to(retriever, settled, [query])
+    (result,) = reply.results
     if as_json:
-        print_json(
-            {
-                "query": query,
-                "manifest": retriever.hash,
-                **ranking_to_json(ranking, shortfall),
-                "left_out": list(left_out),
-                "setting": setting_to_json(retriever, chosen, k, how, view),
-                "seconds": seconds.stages,
-            }
-        )
-    else:
-        hits(ranking, [*notes, *([shortfall] if shortfall else [])])
+        found = result.model_dump() | reply.model_dump(exclude={"results"})
+        print_json({"query": query, "manifest": reply.manifest} | found)
+        return
+    notes = [
+        f"{name} has no such domain or column: nothing of it is in this view." for name in reply.left_out
+    ]
+    if asked.effort == Effort() and (low := low_recall(retriever, settled)):
+        notes.append(low)
+    hits(result.hits, [*notes, *([result.shortfall] if result.shortfall else [])])

@@ -39,8 +39,9 @@ def serve(  # noqa: PLR0913
     if partial and not searchers:
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
     from lm.transformers_reader import TransformersReader
-    from pipelines.commands.stores import Opening, open_stores
+    from pipelines.commands.stores import open_stores
     from pipelines.show import answers
+    from retriever.opened import Opening
     from serve.answerer import Answerer
     from serve.app import create_app
     from serve.listening import listen
@@ -48,8 +49,8 @@ def serve(  # noqa: PLR0913
 
     # Taken before the models load: a port in use is worth knowing at once.
     with listen(host, port) as listener:
-        opening = Opening(as_device(device), as_place(index_in), encoder, query_encoder, searchers, partial)
-        retriever = open_stores([store, *(also or [])], opening)
+        opening = Opening(as_device(device), as_place(index_in), encoder, query_encoder)
+        retriever = open_stores([store, *(also or [])], opening, searchers, partial)
         answers.loading(reader)
         answerer = Answerer(retriever, TransformersReader(reader, quantization))
         del retriever  # Under this name the generation of the start would stay open for as long as we serve.

@@ -17,8 +17,10 @@ from pipelines.evaluate.metrics import RETRIEVAL
 from pipelines.evaluate.study import Study
 from pipelines.execution.progress import BuildProgress, shown
 from pipelines.questions import Question
-from retriever.local import Retriever
-from retriever.ranking.results import Ranking, Setting
+from retriever.local import LocalRetriever
+from retriever.ranking.setting import Setting
+from retriever.request import Effort, Search
+from retriever.results import Ranking
 
 # Passages found before any view is applied.
 DEPTH = 1000
@@ -97,21 +99,22 @@ def _deepest() -> int:
 
 
 def search_samples(
-    study: Study, questions: Sequence[Question], retriever: Retriever, progress: BuildProgress
+    study: Study, questions: Sequence[Question], retriever: LocalRetriever, progress: BuildProgress
 ) -> tuple[list[Sample], list[str]]:
     """A sample for each view of a study, and notes about the questions for which nothing is found.
 
     Raises RalmError if none of them can be searched for.
     """
-    if study.method.name == "dense" and retriever.lexical is not None:
+    if study.method.name == "dense" and retriever.store.has_words:
         progress.say(_DENSE)
     notes = []
-    asked = retriever.answerable([question.text for question in questions], study.views, study.method)
+    search = search_of(study, retriever)
+    asked = retriever.answerable([question.text for question in questions], study.views, search)
     if not asked.all():
         notes.append(_unasked(study, asked, questions, retriever.store.manifest.encoder.for_queries.name))
         progress.say(notes[-1])
     some = [question for question, one in zip(questions, asked.tolist(), strict=True) if one]
-    rankings = [_in_place(asked, found) for found in _search(study, some, retriever, progress)]
+    rankings = [_in_place(asked, found) for found in _search(retriever, some, study.views, search, progress)]
     found_any = np.any([[bool(one.hits) for one in of_view] for of_view in rankings], axis=0)
     if (nothing := asked & ~found_any).any():
         notes.append(_of_questions(questions, nothing, "found no passage in any share of the store"))
@@ -124,18 +127,18 @@ def search_samples(
 
 
 def _search(
-    study: Study, questions: Sequence[Question], retriever: Retriever, progress: BuildProgress
+    retriever: LocalRetriever,
+    questions: Sequence[Question],
+    views: Sequence[View],
+    search: Search,
+    progress: BuildProgress,
 ) -> list[list[Ranking]]:
     """What each view finds for each question: [views][questions]."""
-    found: list[list[Ranking]] = [[] for _ in study.views]
-    depth, setting = min(DEPTH, retriever.store.rows), exhaustive(retriever)
+    found: list[list[Ranking]] = [[] for _ in views]
     with shown(progress, "search", "questions", len(questions)):
         for at in range(0, len(questions), _TOGETHER):
             texts = [question.text for question in questions[at : at + _TOGETHER]]
-            views = retriever.search_many(
-                texts, study.views, _deepest(), setting, method=study.method, depth=depth
-            )
-            for rankings, of_some in zip(found, views, strict=True):
+            for rankings, of_some in zip(found, retriever.search_many(texts, views, search), strict=True):
                 rankings += of_some
             progress.advance(len(texts))
     return found
@@ -162,13 +165,19 @@ def _of_questions(questions: Sequence[Question], which: NDArray[np.bool_], what:
     return f"{len(ids):,} of {len(questions):,} questions {what} ({listed})."
 
 
-def exhaustive(retriever: Retriever) -> Setting:
+def search_of(study: Study, retriever: LocalRetriever) -> Search:
+    """What is asked for each question, in every view of a study."""
+    reach = min(DEPTH, retriever.store.rows)
+    return Search(_deepest(), effort=exhaustive(retriever), method=study.method, reach=reach)
+
+
+def exhaustive(retriever: LocalRetriever) -> Setting:
     """A search of all lists.
 
     A sample's best passages lie further out than the whole store's, so that probing some of the lists finds
     fewer of them: that would pass for a gain of the larger datastore.
     """
-    return replace(retriever.setting(_JOINED), nprobe=retriever.index.nlist)
+    return replace(retriever.opened.setting(Effort(), _JOINED), nprobe=retriever.index.nlist)
 
 
 def view_size(store: Datastore, view: View) -> int:

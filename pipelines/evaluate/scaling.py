@@ -11,7 +11,9 @@ from pipelines.evaluate.samples import search_samples, short_of_the_deepest
 from pipelines.evaluate.study import Study
 from pipelines.execution.progress import BuildProgress, Silent
 from pipelines.questions import read_questions
-from retriever.local import Retriever
+from retriever.local import LocalRetriever
+from retriever.opened import Opening
+from retriever.request import Search
 
 if TYPE_CHECKING:
     from lm.reader import Reader
@@ -30,11 +32,13 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     notes = [file.warning] if file.warning else []
     for note in notes:
         progress.say(note)
-    retriever = Retriever.open(study.store, study.encoder, query_encoder=study.query_encoder)
+    how = Opening(encoder=study.encoder, query_encoder=study.query_encoder)
+    retriever = LocalRetriever.open(study.store, how)
+    study = replace(study, method=retriever.settled(Search(method=study.method)).method)
     # Before the search, which may take hours: what is wrong with a reader is said at once.
     reader = _reader(study)
     samples, unfound = search_samples(study, file.questions, retriever, progress)
-    basis = Basis(retriever.store.hash, retriever.store.manifest.encoder.name, study.method.name)
+    basis = Basis(retriever.store.hash, retriever.store.manifest.encoder.name, str(study.method.name))
     points = retrieval_points(samples, basis)
     replies: Sequence[Reply] = ()
     if reader:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from datastore.view import View
 from lm.weights import DEFAULT_QUANTIZATION
-from retriever.ranking.results import DENSE, Method
+from retriever.request import DENSE, Method
 
 
 @dataclass(frozen=True)

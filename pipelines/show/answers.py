@@ -12,31 +12,33 @@ from lm.weights import to_convert
 from pipelines.show.terminal import console, print_json
 
 if TYPE_CHECKING:
-    from datastore.schema import Passage
     from lm.reader import Reader
-    from retriever.ranking.results import Hit, Ranking
     from serve.answerer import Answer
+    from serve.schemas import HitModel
 
 _SHOWN_CHARACTERS = 600
 _TITLE_CHARACTERS, _VALUE_CHARACTERS = 60, 40
 
 
-def hits(ranking: "Ranking", notes: Sequence[str]) -> None:
+def hits(found: "Sequence[HitModel]", notes: Sequence[str]) -> None:
     """Print what a search found, behind notes about it."""
     for note in notes:
         console.print(note, style="yellow", markup=False)
-    for number, hit in enumerate(ranking.hits, 1):
+    for number, hit in enumerate(found, 1):
         _passage(number, hit)
 
 
 def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> None:
     """Print an answer and the passages it was read from."""
+    from serve.schemas import CitationModel
+
+    citations = [CitationModel.of_citation(citation) for citation in found.citations]
     if as_json:
         print_json(
             {
                 "question": question,
                 "answer": found.text,
-                "citations": [citation.to_json() for citation in found.citations],
+                "citations": [citation.model_dump() for citation in citations],
                 "reader": {
                     "name": reader.name,
                     "quantization": reader.quantization,
@@ -52,41 +54,40 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
         )
         return
     console.print(Panel(escape(found.text or "(no answer)"), title=escape(question), border_style="green"))
-    shown = [c for c in found.citations if c.cited]
+    shown = [c for c in citations if c.cited]
     others = "Read, not cited"
-    if not shown and found.citations:
+    if not shown and citations:
         console.print("No passage holds most of a sentence's words: nothing is cited. The nearest one read:")
-        shown, others = list(found.citations[:1]), "Read too"
+        shown, others = citations[:1], "Read too"
     for citation in shown:
-        _passage(citation.number, citation.hit)
-    if read := [str(c.number) for c in found.citations if c not in shown]:
+        _passage(citation.number, citation)
+    if read := [str(c.number) for c in citations if c not in shown]:
         console.print(f"[dim]{others}: {', '.join(read)} (`ralm ask --json` shows them).")
     console.print(
         f"[dim]{escape(reader.name)}, {reader.quantization}, {amount(reader.bytes, 'bytes')}; "
-        f"search {found.seconds['search']:.2f}s, reading {found.seconds['read']:.2f}s"
+        f"search {found.seconds['search']:.2f}s, reading {found.seconds['generate']:.2f}s"
     )
 
 
-def _passage(number: int, hit: "Hit") -> None:
-    passage = hit.passage
-    text = " ".join(passage.text.split())
+def _passage(number: int, hit: "HitModel") -> None:
+    text = " ".join(hit.text.split())
     shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS].rsplit(" ", 1)[0] + " …"
-    head = f"[bold]\\[{number}][/] {hit.score:.3f}  [cyan]{escape(passage.domain)}[/]  "
+    head = f"[bold]\\[{number}][/] {hit.score:.3f}  [cyan]{escape(hit.domain)}[/]  "
     where = f"{hit.store}, row {hit.row}" if hit.store else f"row {hit.row}"
-    console.print(f"{head}{escape(passage.doc_id)}")
-    if about := _about(passage):
+    console.print(f"{head}{escape(hit.doc_id)}")
+    if about := _about(hit):
         console.print(f"    {about}", style="dim", no_wrap=True, overflow="ellipsis")
     # On the frame: behind a long id it would break a line in two.
-    under = f"chunk {passage.chunk}, {escape(where)}"
+    under = f"chunk {hit.chunk}, {escape(where)}"
     console.print(Panel(escape(shown), border_style="dim", subtitle=under, subtitle_align="right"))
 
 
-def _about(passage: "Passage") -> str:
+def _about(hit: "HitModel") -> str:
     """A passage's metadata, as much as a line holds: the title, then names and values, long ones cut."""
-    metadata = dict(passage.metadata)
+    metadata = dict(hit.metadata)
     title = metadata.pop("title", None)
     told = [f"{name}={_short(value)}" for name, value in metadata.items() if value not in (None, "")]
-    if title not in (None, "", passage.doc_id):
+    if title not in (None, "", hit.doc_id):
         told.insert(0, _short(title, _TITLE_CHARACTERS))
     return escape("  ".join(told))
 

@@ -12,7 +12,7 @@ from base.errors import RalmError
 from datastore.files.json import read_json, write_json
 from datastore.files.layout import Layout
 from datastore.generations.manifest import Manifest
-from retriever.ranking.results import Setting
+from retriever.ranking.setting import Setting
 
 _log = logging.getLogger(__name__)
 

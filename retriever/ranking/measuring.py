@@ -15,7 +15,7 @@ from retriever.index.threads import one_thread
 from retriever.ranking.candidates import NO_SCORES, Candidates
 from retriever.ranking.card import MEASURED_HITS, Card, Rung
 from retriever.ranking.rescore import by_vectors
-from retriever.ranking.results import Setting
+from retriever.ranking.setting import Setting
 
 # Re-scored vectors a query, from none to what a disk gives in some ten milliseconds.
 DEPTHS = (0, 20, 50, 100, 200, 400, 800)

@@ -245,7 +245,7 @@ def test_search_in_a_view_by_a_recall(ralm, store):
     assert code == 0
     assert {hit["doc_id"] for hit in found["hits"]} == {"Dunmarrow-1", "Dunmarrow-3"}
     assert found["exhausted"]
-    assert set(found["seconds"]) == {"encode", "propose", "rescore", "words", "fuse", "read"}
+    assert set(found["seconds"]) == {"encode", "propose", "rescore", "words", "fuse", "passages"}
 
 
 def test_several_stores_are_searched_as_one(ralm, store, own_store):

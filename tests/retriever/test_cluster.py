@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,16 +10,18 @@ import pytest
 from base.errors import RalmError, Unavailable
 from datastore.store import Datastore
 from datastore.view import Condition, View
-from retriever.cluster import ClusterRetriever, joined
-from retriever.local import Retriever
+from retriever.cluster import ClusterRetriever, Searchers, joined
+from retriever.local import LocalRetriever
+from retriever.opened import Opening
 from retriever.ranking.candidates import Candidates, by_codes
-from retriever.ranking.results import Method, Setting
+from retriever.ranking.setting import Setting
+from retriever.request import DENSE, Effort, Method, Search
 from retriever.searcher import Part
 from retriever.several import SeveralRetriever
 from tests.conftest import add_to, build_store, compact, delete, flip
 from tests.corpus import questions, write_lines
 from tests.encoders import bert
-from tests.vectors import make_store, random_vectors
+from tests.vectors import dense, make_store, random_vectors
 
 VIEWS = [
     View(),
@@ -27,6 +30,7 @@ VIEWS = [
     View(domains=("travel",), where=(Condition("year", "<", "1500"),)),
     View(where=(Condition("year", ">", "3000"),)),
 ]
+TWO = Searchers(2, cpus=0.1)
 TEXTS = [question["question"] for question in questions()][:3]
 
 
@@ -40,8 +44,8 @@ def stores(request, tmp_path_factory, corpus):
 @pytest.fixture(scope="module")
 def pair(stores, ray_cluster):
     """The same store in this process and with two actors."""
-    front = ClusterRetriever(stores, 2, cpus=0.1)
-    yield Retriever.open(stores), front
+    front = ClusterRetriever.open(stores, TWO)
+    yield LocalRetriever.open(stores), front
     front.close()
 
 
@@ -49,45 +53,45 @@ def pair(stores, ray_cluster):
 def test_many_searchers_answer_as_one_does(pair, name, monkeypatch):
     """Law 2 through the cluster: the same rows and scores, in every view."""
     local, front = pair
-    for setting in (None, Setting(min(2, local.index.nlist), 0), Setting(local.index.nlist, 7)):
+    for setting in (Effort(), Setting(min(2, local.index.nlist), 0), Setting(local.index.nlist, 7)):
         for k in (3, 100):
-            mine = local.search_many(TEXTS, VIEWS, k, setting, Method(name))
-            assert front.search_many(TEXTS, VIEWS, k, setting, Method(name)) == mine
+            mine = local.search_many(TEXTS, VIEWS, Search(k, effort=setting, method=Method(name)))
+            assert front.search_many(TEXTS, VIEWS, Search(k, effort=setting, method=Method(name))) == mine
     with monkeypatch.context() as few:
-        few.setattr("retriever.local._TOGETHER", 2)
-        assert front.search_many(TEXTS, VIEWS, k, setting, Method(name)) == mine
+        few.setattr("retriever.opened._TOGETHER", 2)
+        assert front.search_many(TEXTS, VIEWS, Search(k, effort=setting, method=Method(name))) == mine
 
 
 def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster, caplog):
     import ray
 
-    front = ClusterRetriever(store, 2, partial=True, cpus=0.1)
+    front = ClusterRetriever.open(store, replace(TWO, partial=True))
     try:
-        whole = front.search(TEXTS, 5)
+        whole = front.search(TEXTS, dense(5))
         assert front.silent() == ()
         # Gone for good: what a node that never comes back looks like.
-        ray.kill(front.searchers[1], no_restart=True)
-        some = front.search(TEXTS, 5)
+        ray.kill(front.actors.handles[1], no_restart=True)
+        some = front.search(TEXTS, dense(5))
         assert {ranking.missing for ranking in some} == {tuple(front.groups[1])}
-        bound = front.store.manifest.shards[front.groups[1].start].first_row
+        bound = front.opened.store.manifest.shards[front.groups[1].start].first_row
         assert all(hit.row < bound for ranking in some for hit in ranking.hits)
         assert front.silent() == tuple(front.groups[1])
         shards = ", ".join(map(str, front.groups[1]))
-        assert SeveralRetriever({"a": Retriever.open(store), "b": front}).silent() == tuple(
-            len(front.store.manifest.shards) + shard for shard in front.groups[1]
+        assert SeveralRetriever({"a": LocalRetriever.open(store), "b": front}).silent() == tuple(
+            len(front.opened.store.manifest.shards) + shard for shard in front.groups[1]
         )
-        assert front.search(TEXTS, 5) == some
+        assert front.search(TEXTS, dense(5)) == some
         said = [record.getMessage() for record in caplog.records if record.name == "retriever.cluster"]
         assert said == [
             f"The searcher of shards {shards} gives no answer; if it has died, Ray starts it again."
         ]
-        front.partial = False
+        front.how = TWO
         with pytest.raises(Unavailable, match=r"searchers of shards .* do not answer.* --partial"):
-            front.search(TEXTS, 5)
+            front.search(TEXTS, dense(5))
         # Killed as an accident kills it: Ray starts it again, and it answers once it has loaded.
-        ray.kill(front.searchers[0], no_restart=False)
-        front.partial, deadline = True, time.monotonic() + 100
-        while front.search(TEXTS, 5) != some:
+        ray.kill(front.actors.handles[0], no_restart=False)
+        front.how, deadline = replace(TWO, partial=True), time.monotonic() + 100
+        while front.search(TEXTS, dense(5)) != some:
             assert time.monotonic() < deadline
         assert whole != some
         shards = ", ".join(map(str, front.groups[0]))
@@ -114,40 +118,38 @@ def test_a_process_and_a_node_are_lost_under_load(store):
 def test_a_graph_cannot_be_searched_in_parts(tmp_path, ray_cluster):
     make_store(tmp_path, np.arange(40), random_vectors(0, 40), "HNSW8,SQ8")
     with pytest.raises(RalmError, match="is one file and cannot be searched in parts"):
-        ClusterRetriever(tmp_path, 2)
+        ClusterRetriever.open(tmp_path, TWO)
 
 
 def test_an_unknown_column_is_refused_by_the_front(pair):
     _, front = pair
     with pytest.raises(RalmError, match="metadata column 'age'"):
-        front.search(["x"], 1, View(where=(Condition("age", ">", "1"),)))
+        front.search(["x"], dense(1, View(where=(Condition("age", ">", "1"),))))
 
 
 def test_a_new_generation_is_taken_up_by_the_same_searchers(own_store, tmp_path, ray_cluster):
     import ray
 
-    front = ClusterRetriever(own_store, 2, cpus=0.1)
+    front = ClusterRetriever.open(own_store, TWO)
     try:
         assert front.refreshed() is front
-        before = front.search(TEXTS, 5)
+        before = front.search(TEXTS, dense(5))
         delete(own_store, before[0].hits[0].passage.doc_id)
         second = front.refreshed()
         record = {"id": "new", "domain": "travel", "text": TEXTS[0]}
         add_to(own_store, write_lines(tmp_path / "more.jsonl", [record]))
         third = second.refreshed()
-        assert third.searchers == front.searchers
-        assert second.search(TEXTS, 5)[0].hits[:4] == before[0].hits[1:]
-        assert third.search(TEXTS, 5) == Retriever.open(own_store).search(TEXTS, 5)
-        assert third.search(TEXTS, 5, method=third.method) == Retriever.open(own_store).search(
-            TEXTS, 5, method=third.method
-        )
+        assert third.actors is front.actors
+        assert second.search(TEXTS, dense(5))[0].hits[:4] == before[0].hits[1:]
+        assert third.search(TEXTS, dense(5)) == LocalRetriever.open(own_store).search(TEXTS, dense(5))
+        assert third.search(TEXTS, Search(5)) == LocalRetriever.open(own_store).search(TEXTS, Search(5))
         # Who began with the first generation ends with it; a restarted searcher opens what it is asked for.
-        assert front.search(TEXTS, 5) == before
-        ray.kill(third.searchers[0], no_restart=False)
+        assert front.search(TEXTS, dense(5)) == before
+        ray.kill(third.actors.handles[0], no_restart=False)
         deadline = time.monotonic() + 100
         while True:
             try:
-                assert third.search(TEXTS, 5)[0].hits[0].passage.doc_id == "new"
+                assert third.search(TEXTS, dense(5))[0].hits[0].passage.doc_id == "new"
                 break
             except RalmError:
                 assert time.monotonic() < deadline
@@ -157,23 +159,25 @@ def test_a_new_generation_is_taken_up_by_the_same_searchers(own_store, tmp_path,
 
 @pytest.mark.parametrize("folder", ["deleted", "manifests"])
 def test_searchers_hide_what_a_generation_takes_down_that_cannot_be_opened(own_store, ray_cluster, folder):
-    front = ClusterRetriever(own_store, 2, cpus=0.1)
+    front = ClusterRetriever.open(own_store, TWO)
     try:
-        before = front.search(TEXTS, 5)
+        before = front.search(TEXTS, dense(5))
         delete(own_store, before[0].hits[0].passage.doc_id)
-        after = Retriever.open(own_store)
+        after = LocalRetriever.open(own_store)
         for path in (own_store / folder).glob("*00002.*"):
             flip(path, -1)
         with pytest.raises(RalmError, match=r"is corrupted|is missing or damaged"):
             front.refreshed()
         found = front.hiding()
         assert found.hiding() is found
-        for method in (Method(), after.method):
+        for method in (DENSE, Method()):
             for mine, other in zip(
-                found.search(TEXTS, 60, method=method), after.search(TEXTS, 60, method=method), strict=True
+                found.search(TEXTS, Search(60, method=method)),
+                after.search(TEXTS, Search(60, method=method)),
+                strict=True,
             ):
                 assert [(h.row, h.score) for h in mine.hits] == [(h.row, h.score) for h in other.hits]
-        assert front.search(TEXTS, 5) == before
+        assert front.search(TEXTS, dense(5)) == before
     finally:
         front.close()
 
@@ -181,8 +185,8 @@ def test_searchers_hide_what_a_generation_takes_down_that_cannot_be_opened(own_s
 def test_a_store_that_is_empty_is_searched_too(own_store, ray_cluster):
     delete(own_store, *{p.doc_id for p in Datastore.open(own_store)})
     compact(own_store)
-    front = ClusterRetriever(own_store, 2, cpus=0.1)
-    assert all(r.exhausted and not r.hits for r in front.search(TEXTS, 3, method=front.method))
+    front = ClusterRetriever.open(own_store, TWO)
+    assert all(r.exhausted and not r.hits for r in front.search(TEXTS, Search(3)))
     front.close()
 
 
@@ -193,22 +197,24 @@ def test_a_cluster_asks_with_the_tower_for_queries(tmp_path, corpus, ray_cluster
     }
     settings = {"pooling": "cls", "similarity": "dot", "passages_per_shard": 8}
     build_store(tmp_path / "s", corpus, **towers, **settings)
-    front = ClusterRetriever(tmp_path / "s", 2, cpus=0.1)
+    front = ClusterRetriever.open(tmp_path / "s", TWO)
     try:
-        local = Retriever.open(tmp_path / "s")
-        assert front.encoder.checkpoint.name == towers["query_encoder"]
-        assert front.search(TEXTS, 5) == local.search(TEXTS, 5)
-        delete(tmp_path / "s", local.search(TEXTS, 1)[0].hits[0].passage.doc_id)
+        local = LocalRetriever.open(tmp_path / "s")
+        assert front.opened.encoder.checkpoint.name == towers["query_encoder"]
+        assert front.search(TEXTS, dense(5)) == local.search(TEXTS, dense(5))
+        delete(tmp_path / "s", local.search(TEXTS, dense(1))[0].hits[0].passage.doc_id)
         after, mine = front.refreshed(), local.refreshed()
-        assert after.encoder is front.encoder
+        assert after.opened.encoder is front.opened.encoder
         assert mine.encoder is local.encoder
-        assert after.search(TEXTS, 5) == mine.search(TEXTS, 5)
+        assert after.search(TEXTS, dense(5)) == mine.search(TEXTS, dense(5))
     finally:
         front.close()
     moved = (tmp_path / "queries").rename(tmp_path / "moved")
-    elsewhere = ClusterRetriever(tmp_path / "s", 1, cpus=0.1, query_encoder=str(moved))
+    elsewhere = ClusterRetriever.open(
+        tmp_path / "s", Searchers(1, cpus=0.1), Opening(query_encoder=str(moved))
+    )
     try:
-        assert elsewhere.search(TEXTS, 5) == mine.search(TEXTS, 5)
+        assert elsewhere.search(TEXTS, dense(5)) == mine.search(TEXTS, dense(5))
     finally:
         elsewhere.close()
 

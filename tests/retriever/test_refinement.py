@@ -6,10 +6,12 @@ from base.errors import RalmError
 from datastore.view import View
 from retriever.encoding.checkpoint import Checkpoint
 from retriever.encoding.usage import DEFAULT_ENCODER
-from retriever.local import Retriever
+from retriever.local import LocalRetriever
 from retriever.refinement import Decontamination, Refinement, cross_encoder, diverse, kept
+from retriever.request import DENSE, Search
 from tests.conftest import build_store
 from tests.corpus import write_lines
+from tests.vectors import dense
 
 QUESTION = "Which river flows past the old mill of the town of Arvenholm in winter?"
 HOLDS = f"A quiz. {QUESTION} The answer is the Mirn. " + "More of the quiz follows here. " * 20
@@ -27,7 +29,7 @@ def repetitive(tmp_path_factory):
         for n, name in enumerate(["northern", "southern", "royal", "merchant"])
     ]
     build_store(root / "s", write_lines(root / "records.jsonl", records))
-    return Retriever.open(root / "s")
+    return LocalRetriever.open(root / "s")
 
 
 @pytest.mark.parametrize(
@@ -61,19 +63,24 @@ def test_near_duplicates_of_a_better_hit_are_dropped():
 
 def test_what_is_dropped_is_made_up_for_by_deeper_hits(repetitive):
     query = "the lighthouse keeper counts the ships"
-    plain = repetitive.search([query], 4)[0]
+    plain = repetitive.search([query], dense(4))[0]
     assert all(hit.passage.doc_id.startswith("copy") for hit in plain.hits)
-    (found,) = repetitive.refine([query], 4, Refinement(near_duplicates=0.6))
+    (found,) = repetitive.search([query], Search(4, method=DENSE, refinement=Refinement(near_duplicates=0.6)))
     assert [hit.passage.doc_id[:4] for hit in found.hits] == ["copy", "ship", "ship", "ship"]
     assert not found.exhausted
-    (every,) = repetitive.refine([query], 10, Refinement(near_duplicates=0.6))
+    (every,) = repetitive.search(
+        [query], Search(10, method=DENSE, refinement=Refinement(near_duplicates=0.6))
+    )
     assert len(every.hits) < 10
     assert every.exhausted
-    (none,) = repetitive.refine(
+    (none,) = repetitive.search(
         [query],
-        2,
-        Refinement(decontamination=Decontamination(n=3, threshold=0.5)),
-        View(),
+        Search(
+            2,
+            view=View(),
+            method=DENSE,
+            refinement=Refinement(decontamination=Decontamination(n=3, threshold=0.5)),
+        ),
         answers=[["amber and salt"]],
     )
     assert not none.hits
@@ -81,11 +88,15 @@ def test_what_is_dropped_is_made_up_for_by_deeper_hits(repetitive):
 
 def test_diversity_prefers_what_is_unlike_the_chosen(repetitive):
     query = "the lighthouse keeper counts the ships"
-    (found,) = repetitive.refine([query], 3, Refinement(diversity=0.7, pool=16))
+    (found,) = repetitive.search(
+        [query], Search(3, method=DENSE, refinement=Refinement(diversity=0.7, pool=16))
+    )
     kinds = [hit.passage.doc_id[:4] for hit in found.hits]
     assert kinds[0] == "copy"
     assert "ship" in kinds
-    assert repetitive.refine([query], 3, Refinement()) == repetitive.search([query], 3)
+    assert repetitive.search([query], Search(3, method=DENSE, refinement=Refinement())) == repetitive.search(
+        [query], dense(3)
+    )
 
 
 def test_marginal_relevance_is_that_of_the_formula():
@@ -119,9 +130,11 @@ def ranker(tmp_path_factory):
 
 def test_a_cross_encoder_ranks_the_pool(repetitive, ranker):
     query = "ships in the bay"
-    pool = [hit.passage.text for hit in repetitive.search([query], 6)[0].hits]
+    pool = [hit.passage.text for hit in repetitive.search([query], dense(6))[0].hits]
     scores = cross_encoder(ranker)(query, pool)
-    (found,) = repetitive.refine([query], 3, Refinement(cross_encoder=ranker, pool=6))
+    (found,) = repetitive.search(
+        [query], Search(3, method=DENSE, refinement=Refinement(cross_encoder=ranker, pool=6))
+    )
     assert [hit.passage.text for hit in found.hits] == [pool[at] for at in np.argsort(-scores)[:3]]
     assert found.hits[0].score == pytest.approx(float(scores.max()))
 

@@ -5,14 +5,15 @@ from hypothesis import strategies as st
 
 from base.errors import RalmError
 from datastore.view import Condition, View
-from retriever.cluster import ClusterRetriever
-from retriever.local import Retriever
-from retriever.ranking.results import Method, Setting
+from retriever.cluster import ClusterRetriever, Searchers
+from retriever.local import LocalRetriever
+from retriever.ranking.setting import Setting
 from retriever.refinement import Refinement
+from retriever.request import DENSE, Method, Search
 from retriever.several import SeveralRetriever
 from tests.conftest import build_store, compact, delete
 from tests.corpus import documents, questions, write_lines
-from tests.vectors import make_retriever, make_store, random_vectors
+from tests.vectors import chosen, dense, make_retriever, make_store, random_vectors
 
 DOCUMENTS = documents()
 TEXTS = [question["question"] for question in questions()][:4]
@@ -39,8 +40,8 @@ def test_two_stores_searched_exactly_are_one(tmp_path_factory, seed, cut, k, vie
     whole = make_retriever(make_store(root / "whole", np.arange(60), vectors), queries)
     several = SeveralRetriever(parts)
     assert several.rows == 60
-    found = several.search_many(names, [view, View()], k)
-    for mine, one in zip(found, whole.search_many(names, [view, View()], k), strict=True):
+    found = several.search_many(names, [view, View()], dense(k))
+    for mine, one in zip(found, whole.search_many(names, [view, View()], dense(k)), strict=True):
         for ours, expected in zip(mine, one, strict=True):
             assert [(h.score, h.passage) for h in ours.hits] == [(h.score, h.passage) for h in expected.hits]
             assert ours.exhausted == expected.exhausted
@@ -66,55 +67,63 @@ def keys(rankings):
 
 @pytest.mark.parametrize("name", ["dense", "bm25", "hybrid"])
 def test_stores_of_different_indexes_are_searched_together(roots, name):
-    several = SeveralRetriever({n: Retriever.open(roots / n) for n in ("a", "b")})
-    whole = Retriever.open(roots / "whole")
-    setting = several.setting(5, nprobe=2, depth=30)
+    several = SeveralRetriever({n: LocalRetriever.open(roots / n) for n in ("a", "b")})
+    whole = LocalRetriever.open(roots / "whole")
+    setting = chosen(several, 5, nprobe=2, depth=30)
     assert [(s.nprobe, s.depth) for s in setting.each] == [(0, 30), (2, 30)]
-    assert all(member.encoder is several.encoder for member in several.members.values())
-    mine = several.search(TEXTS, 5, setting=setting, method=Method(name))
-    one = whole.search(TEXTS, 5, method=Method(name))
+    mine = several.search(TEXTS, Search(5, effort=setting, method=Method(name)))
+    one = whole.search(TEXTS, Search(5, method=Method(name)))
     # BM25 differs by the stores' own mean lengths, and with it what is fused.
     assert [set(a) for a in keys(mine)] == [set(b) for b in keys(one)] or name != "dense"
     assert [a[0] for a in keys(mine)] == [b[0] for b in keys(one)]
+    assert len({id(one.encoder) for one in several.stores.values()}) == 1 or name == "bm25"
     refinement = Refinement(near_duplicates=0.5, diversity=0.2, pool=10)
-    refined = several.refine(TEXTS, 5, refinement, method=Method(name))
+    refined = several.search(TEXTS, Search(5, method=Method(name), refinement=refinement))
     assert {hit.store for ranking in refined for hit in ranking.hits} == {"a", "b"}
 
 
 def test_a_view_on_what_only_one_store_has_finds_it_there(roots, tmp_path):
     own = {"id": "x", "domain": "own", "text": "a text in a domain of its own", "shelf": 3}
     build_store(tmp_path / "c", write_lines(tmp_path / "own.jsonl", [own]))
-    several = SeveralRetriever({"a": Retriever.open(roots / "a"), "c": Retriever.open(tmp_path / "c")})
+    several = SeveralRetriever(
+        {"a": LocalRetriever.open(roots / "a"), "c": LocalRetriever.open(tmp_path / "c")}
+    )
     assert several.left_out(View()) == ()
     for view in (View(domains=("own",)), View(where=(Condition("shelf", "=", "3"),))):
         assert several.left_out(view) == ("a",)
-        for method in (Method(), several.method):
-            (ranking,) = several.search(["a text"], 3, view, method=method)
+        for method in (DENSE, Method()):
+            (ranking,) = several.search(["a text"], Search(3, view=view, method=method))
             assert [(h.store, h.passage.doc_id) for h in ranking.hits] == [("c", "x")]
             assert ranking.exhausted
     both = View(domains=("own", "history"))  # Either will do: each store is searched for those it has.
     assert several.left_out(both) == ()
-    for method in (Method(), several.method):
-        (ranking,) = several.search(["a text"], 1000, both, method=method)
+    for method in (DENSE, Method()):
+        (ranking,) = several.search(["a text"], Search(1000, view=both, method=method))
         assert {hit.passage.domain for hit in ranking.hits} == {"own", "history"}
     with pytest.raises(RalmError, match=r"has the domain 'none': there are 'history', 'own', "):
-        several.search(["a text"], 3, View(domains=("none",)))
+        several.search(["a text"], dense(3, View(domains=("none",))))
     with pytest.raises(RalmError, match=r"No one of these stores has such a domain .*: 'history', 'shelf'\."):
-        several.search(["a text"], 3, View(domains=("history",), where=(Condition("shelf", "=", "3"),)))
+        several.search(
+            ["a text"], dense(3, View(domains=("history",), where=(Condition("shelf", "=", "3"),)))
+        )
 
 
 def test_clusters_and_new_generations_of_each_are_searched_too(roots, own_store, ray_cluster):
-    front = ClusterRetriever(own_store, 2, cpus=0.1)
+    front = ClusterRetriever.open(own_store, Searchers(2, cpus=0.1))
     try:
-        several = SeveralRetriever({"a": Retriever.open(roots / "a"), "own": front})
-        local = SeveralRetriever({"a": Retriever.open(roots / "a"), "own": Retriever.open(own_store)})
+        several = SeveralRetriever({"a": LocalRetriever.open(roots / "a"), "own": front})
+        local = SeveralRetriever(
+            {"a": LocalRetriever.open(roots / "a"), "own": LocalRetriever.open(own_store)}
+        )
         assert several.hash == local.hash
-        for method in (Method(), several.method):
-            assert several.search(TEXTS, 9, method=method) == local.search(TEXTS, 9, method=method)
+        for method in (DENSE, Method()):
+            assert several.search(TEXTS, Search(9, method=method)) == local.search(
+                TEXTS, Search(9, method=method)
+            )
         assert several.refreshed() is several
         delete(own_store, DOCUMENTS[0]["id"])
         after = several.refreshed()
-        found = {(h.store, h.passage.doc_id) for r in after.search(TEXTS, 60) for h in r.hits}
+        found = {(h.store, h.passage.doc_id) for r in after.search(TEXTS, dense(60)) for h in r.hits}
         assert ("a", DOCUMENTS[0]["id"]) in found
         assert ("own", DOCUMENTS[0]["id"]) not in found
     finally:
@@ -124,10 +133,10 @@ def test_clusters_and_new_generations_of_each_are_searched_too(roots, own_store,
 def test_a_store_of_which_nothing_is_left_stands_in_nobodys_way(roots, own_store):
     delete(own_store, *{d["id"] for d in DOCUMENTS})
     compact(own_store)
-    members = {"a": Retriever.open(roots / "a"), "emptied": Retriever.open(own_store)}
+    members = {"a": LocalRetriever.open(roots / "a"), "emptied": LocalRetriever.open(own_store)}
     several = SeveralRetriever(members)
-    for method in (Method(), several.method):
-        assert {h.store for h in several.search(TEXTS, 5, method=method)[0].hits} == {"a"}
+    for method in (DENSE, Method()):
+        assert {h.store for h in several.search(TEXTS, Search(5, method=method))[0].hits} == {"a"}
 
 
 def test_stores_of_different_encoders_are_refused(tmp_path):
@@ -138,6 +147,6 @@ def test_stores_of_different_encoders_are_refused(tmp_path):
     with pytest.raises(RalmError, match="1 was built with the encoder given"):
         SeveralRetriever(members)
     with pytest.raises(RalmError, match="None of these stores' indexes has lists"):
-        SeveralRetriever({"0": members["0"]}).setting(3, nprobe=2)
-    assert SeveralRetriever({"0": members["0"]}).setting(3, depth=7).depth == 7
-    assert isinstance(members["0"].setting(3), Setting)
+        chosen(SeveralRetriever({"0": members["0"], "again": members["0"]}), 3, nprobe=2)
+    assert chosen(SeveralRetriever({"0": members["0"]}), 3, depth=7).depth == 7
+    assert isinstance(chosen(members["0"], 3), Setting)

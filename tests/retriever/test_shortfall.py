@@ -3,13 +3,14 @@ import pytest
 
 from datastore.schema import Passage
 from datastore.view import Condition, View
-from retriever.index.loading import in_memory
-from retriever.local import Retriever
 from retriever.ranking.card import Card, Rung
-from retriever.ranking.results import DENSE, Hit, Method, Ranking, Setting
-from retriever.several import SeveralRetriever, SeveralSettings
+from retriever.ranking.setting import Setting, SeveralSettings
+from retriever.refinement import Refinement
+from retriever.request import DENSE, Method, Search
+from retriever.results import Hit, Ranking
+from retriever.several import SeveralRetriever
 from retriever.shortfall import Shortfall, low_recall
-from tests.vectors import GivenVectors, make_store, random_vectors
+from tests.vectors import dense, make_retriever, make_store, random_vectors
 
 BM25 = Method("bm25")
 HALF = View(0.5)
@@ -23,7 +24,7 @@ def found(count, exhausted=True, missing=()):
 
 def opened(root, key):
     store = make_store(root, np.arange(100), random_vectors(0, 100), key)
-    return Retriever(store, GivenVectors(random_vectors(1, 1)), in_memory(root, store.manifest))
+    return make_retriever(store, random_vectors(1, 1))
 
 
 @pytest.fixture
@@ -55,22 +56,23 @@ def retriever(tmp_path):
     ],
 )
 def test_a_shortfall_has_a_reason(retriever, query, count, view, nprobe, method, filtered, said):
-    shortfall = Shortfall(retriever, view, Setting(nprobe, 50), method, filtered)
+    filters = Refinement(near_duplicates=0.9 if filtered else None)
+    shortfall = Shortfall(retriever, Search(5, view, Setting(nprobe, 50), method, filters))
     assert shortfall.of(query, found(count)).endswith(said)
 
 
 def test_what_is_not_short_has_none(retriever):
-    shortfall = Shortfall(retriever, View(), Setting(4, 50), DENSE)
+    shortfall = Shortfall(retriever, dense(5, setting=Setting(4, 50)))
     assert shortfall.of("glass", found(2, exhausted=False)) is None
 
 
 def test_of_a_lost_searcher_nothing_more_is_known(retriever):
-    said = Shortfall(retriever, View(), Setting(4, 50), DENSE).of("glass", found(0, missing=(0, 2)))
+    said = Shortfall(retriever, dense(5, setting=Setting(4, 50))).of("glass", found(0, missing=(0, 2)))
     assert said == "Only 0: the searchers of shards 0, 2 give no answer."
 
 
 def test_a_graph_is_searched_along_paths(tmp_path):
-    said = Shortfall(opened(tmp_path, "HNSW4,SQ8"), HALF, Setting(0, 50), DENSE).of("glass", found(2))
+    said = Shortfall(opened(tmp_path, "HNSW4,SQ8"), dense(5, HALF, Setting(0, 50))).of("glass", found(2))
     assert said == "Only 2: there are no more in this view on the paths through the graph."
 
 
@@ -81,14 +83,14 @@ def test_of_several_stores_one_that_is_searched_in_part_is_said(retriever, tmp_p
         (3, "lists probed (a larger nprobe or recall probes more)."),
     ):
         setting = SeveralSettings(8, 50, (Setting(4, 50), Setting(nprobe, 50)))
-        assert Shortfall(several, View(), setting, DENSE).of("glass", found(2)).endswith(said)
+        assert Shortfall(several, dense(5, setting=setting)).of("glass", found(2)).endswith(said)
 
 
 @pytest.mark.parametrize(("best", "low"), [(0.95, False), (0.9, True)])
 def test_an_index_that_does_not_reach_its_recall_is_said_to(retriever, best, low):
-    setting = Setting(4, 50)
-    assert low_recall(retriever, setting, 5) is None
-    retriever.card = Card("", 100, 10, (Rung(4, 50, best, best, 0, 1.0),))
-    said = low_recall(retriever, setting, 5)
+    search = dense(5, setting=Setting(4, 50))
+    assert low_recall(retriever, search) is None
+    retriever.opened.card = Card("", 100, 10, (Rung(4, 50, best, best, 0, 1.0),))
+    said = low_recall(retriever, search)
     assert (said is not None) == low
     assert not low or "reaches the recall 0.95 that it was built for, the best has 0.900:" in said

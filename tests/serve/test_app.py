@@ -17,7 +17,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from base.errors import RalmError, Unavailable
-from retriever.local import Retriever
+from retriever.local import LocalRetriever
 from serve.answerer import Answerer
 from serve.app import create_app
 from tests.conftest import add_to, compact, delete, flip
@@ -82,9 +82,9 @@ def test_a_search_takes_a_view_and_says_what_it_did(url):
     assert {hit["domain"] for hit in result["hits"]} == {"history"}
     assert result["exhausted"]
     assert reply["setting"] == {"nprobe": 0, "depth": 5, "recall": 1.0}
-    assert list(reply["seconds"]) == ["encode", "propose", "rescore", "words", "fuse", "read"]
+    assert list(reply["seconds"]) == ["encode", "propose", "rescore", "words", "fuse", "passages"]
     dense = json.loads(curl(f"{url}/search", {"query": "blue glass", "k": 1, "method": "dense"}))
-    assert list(dense["seconds"]) == ["encode", "propose", "rescore", "read"]
+    assert list(dense["seconds"]) == ["encode", "propose", "rescore", "passages"]
 
 
 def test_hits_that_repeat_a_better_one_can_be_left_out(url):
@@ -199,7 +199,7 @@ def test_what_the_client_did_not_do_wrong_is_the_servers_error(error, status, me
     def fail(*_):
         raise error
 
-    app = create_app(SimpleNamespace(retriever=SimpleNamespace(setting=fail)))
+    app = create_app(SimpleNamespace(retriever=SimpleNamespace(settled=fail)))
     reply = TestClient(app, raise_server_exceptions=False).post("/search", json={"query": "x"})
     assert reply.status_code == status
     assert reply.json()["error"] == {"message": message, "type": "server_error", "code": status}
@@ -224,7 +224,7 @@ class Behind:
     reader = SimpleNamespace(name="none", quantization="none", bytes=0)
 
     def __init__(self, store):
-        self.retriever, self.mended, self.looked = Retriever.open(store), Event(), Event()
+        self.retriever, self.mended, self.looked = LocalRetriever.open(store), Event(), Event()
 
     def refresh(self):
         try:
@@ -254,7 +254,7 @@ def test_health_tells_of_a_generation_that_cannot_be_opened(store):
 
 def test_a_takedown_is_hidden_though_its_generation_cannot_be_opened(own_store):
     """In search and in what a reader is given; and once it can be opened, it is."""
-    answerer = Answerer(Retriever.open(own_store), Behind.reader)
+    answerer = Answerer(LocalRetriever.open(own_store), Behind.reader)
     asked = {"query": QUESTION["content"], "k": 3}
     with TestClient(create_app(answerer, refresh=0.001)) as client:
 

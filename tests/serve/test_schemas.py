@@ -1,12 +1,19 @@
 import json
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from pydantic import ValidationError
 
 from base.errors import RalmError
 from base.invalid import sentence
+from datastore.view import Condition, View
 from retriever.refinement import Decontamination, Refinement
-from serve.schemas import ChatMessage, ChatRequest, SearchRequest
+from retriever.request import Effort, Method, Search
+from retriever.results import Hit, Ranking
+from serve.answerer import Citation
+from serve.schemas import ChatMessage, ChatRequest, CitationModel, HitModel, QueryResult, SearchRequest
+from tests.vectors import passage
 
 USER = {"role": "user", "content": "Why?"}
 
@@ -124,3 +131,45 @@ def test_what_openai_sends_besides_is_ignored():
 def test_content_in_parts_is_joined():
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     assert ChatMessage.model_validate({"role": "user", "content": parts}).text == "ab"
+
+
+def test_a_request_is_the_search_that_it_says():
+    view = {"fraction": 0.5, "where": ["year>=2001"]}
+    body = SearchRequest(query="x", k=3, nprobe=2, view=view, fusion="rrf", diversity=0.5)
+    assert body.to_search() == Search(
+        3,
+        View(0.5, where=(Condition("year", ">=", "2001"),)),
+        Effort(nprobe=2),
+        Method(fusion="rrf"),
+        Refinement(diversity=0.5),
+    )
+    assert SearchRequest(query="x").to_search() == Search()
+
+
+def test_what_a_missing_shard_holds_is_not_said_to_be_nothing():
+    whole = QueryResult.of("q", Ranking((), True), "none").model_dump()
+    assert whole == {"query": "q", "hits": [], "exhausted": True, "shortfall": "none", "missing": []}
+    lacking = QueryResult.of("q", Ranking((), True, (1,)), "lost").model_dump()
+    assert lacking == whole | {"exhausted": False, "shortfall": "lost", "missing": [1]}
+
+
+def test_a_hit_names_its_passage_for_good_and_a_number_keeps_its_digits():
+    found = passage(10)
+    exact = Decimal("0.1000000000000000000000001")
+    hit = Hit(7, 0.12345678, replace(found, metadata={"share": exact, "year": 2003}), 2, "towns")
+    shown = HitModel.of(hit).model_dump()
+    assert shown == {
+        "store": "towns",
+        "row": 7,
+        "generation": 2,
+        "score": 0.123457,
+        "domain": found.domain,
+        "doc_id": found.doc_id,
+        "chunk": 0,
+        "start": 0,
+        "metadata": {"share": str(exact), "year": 2003},
+        "text": found.text,
+    }
+    cited = CitationModel.of_citation(Citation(1, True, hit)).model_dump()
+    assert cited == {"number": 1, "cited": True} | shown
+    assert list(cited) == ["number", "cited", *shown]

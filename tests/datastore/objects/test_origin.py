@@ -18,7 +18,7 @@ from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.verify import verify
 from tests.conftest import flip
-from tests.vectors import make_retriever, make_store, random_vectors
+from tests.vectors import dense, make_retriever, make_store, random_vectors
 
 ROWS = 20
 VECTORS = random_vectors(1, ROWS)
@@ -97,13 +97,13 @@ def test_a_reader_follows_the_generations_of_another_machine(remote):
     store = put_store(writer.root)
     reader = make_retriever(Datastore.open(remote.on(0)), VECTORS[:1].astype(np.float32))
     assert reader.refreshed() is reader
-    before = [hit.row for hit in reader.search(["0"], ROWS)[0].hits]
+    before = [hit.row for hit in reader.search(["0"], dense(ROWS))[0].hits]
     take_down(writer, gone(before[0]))
     assert current_hash(reader.store.layout) != store.manifest.hash
-    assert [hit.row for hit in reader.search(["0"], ROWS)[0].hits] == before
+    assert [hit.row for hit in reader.search(["0"], dense(ROWS))[0].hits] == before
     followed = reader.refreshed()
     assert followed.store.manifest.generation == 2
-    assert [hit.row for hit in followed.search(["0"], ROWS)[0].hits] == before[1:]
+    assert [hit.row for hit in followed.search(["0"], dense(ROWS))[0].hits] == before[1:]
 
 
 def test_of_two_publishers_one_wins_and_the_other_is_told(remote):

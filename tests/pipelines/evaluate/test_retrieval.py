@@ -4,7 +4,7 @@ from pipelines.evaluate.curve import Basis
 from pipelines.evaluate.retrieval import retrieval_points
 from pipelines.evaluate.samples import Sample, Searched
 from pipelines.questions import Question
-from retriever.ranking.results import Hit, Ranking
+from retriever.results import Hit, Ranking
 
 BASIS = Basis("hash", "encoder", "dense")
 GOLD = Question("gold", "Who?", (), frozenset({"a"}))

@@ -5,9 +5,10 @@ from pipelines.evaluate.samples import Sample, by_share, exhaustive, search_samp
 from pipelines.evaluate.study import Study
 from pipelines.execution.progress import Silent
 from pipelines.questions import Question
-from retriever.local import Retriever
-from retriever.ranking.results import Setting
+from retriever.local import LocalRetriever
+from retriever.ranking.setting import Setting
 from tests.conftest import build_store
+from tests.vectors import dense
 
 GOLD = Question("gold", "Who makes blue glass?", (), frozenset({"Dunmarrow-1"}))
 TOLD = Question("told", "Where is Dunmarrow?", ("Halvern",), frozenset())
@@ -16,21 +17,21 @@ TOLD = Question("told", "Where is Dunmarrow?", ("Halvern",), frozenset())
 def test_a_study_probes_all_lists(tmp_path, corpus, monkeypatch):
     """Some of the lists find less of a sample than of the whole: that would pass for a gain of the whole."""
     build_store(tmp_path / "s", corpus, index_key="IVF4,SQ8")
-    retriever = Retriever.open(tmp_path / "s")
-    monkeypatch.setattr(retriever, "setting", lambda _: Setting(1, 7))
+    retriever = LocalRetriever.open(tmp_path / "s")
+    monkeypatch.setattr(retriever.opened, "setting", lambda *_: Setting(1, 7))
     assert exhaustive(retriever) == Setting(4, 7)
 
 
 def test_a_sample_holds_what_its_view_finds_for_every_question(tmp_path, store):
     study = Study(store, tmp_path / "q.jsonl", tmp_path / "out", fractions=(0.5, 1.0), seeds=2)
-    retriever = Retriever.open(store)
+    retriever = LocalRetriever.open(store)
     samples, notes = search_samples(study, [GOLD, TOLD], retriever, Silent())
     assert notes == []
     assert [(one.fraction, one.seed) for one in samples] == [(0.5, 0), (0.5, 1), (1.0, 0)]
     for sample in samples:
         assert sample.passages == view_size(Datastore.open(store), sample.view)
         assert [one.question for one in sample.searched] == [GOLD, TOLD]
-        rankings = retriever.search([GOLD.text, TOLD.text], 20, sample.view)
+        rankings = retriever.search([GOLD.text, TOLD.text], dense(20, sample.view))
         for one, ranking in zip(sample.searched, rankings, strict=True):
             assert [hit.row for hit in one.ranking.hits] == [hit.row for hit in ranking.hits]
 

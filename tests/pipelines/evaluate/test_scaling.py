@@ -12,9 +12,10 @@ from pipelines.evaluate.scaling import run
 from pipelines.evaluate.study import Study
 from pipelines.execution.progress import Silent
 from pipelines.questions import load_questions
-from retriever.local import Retriever
-from retriever.ranking.results import Method
+from retriever.local import LocalRetriever
+from retriever.request import Method
 from tests.corpus import questions, write_lines
+from tests.vectors import dense
 
 
 @pytest.fixture
@@ -26,12 +27,12 @@ def study(tmp_path, store):
 def test_every_point_is_what_searching_its_view_gives(study):
     """The curve from one search against a search of its own for each view, scored by hand."""
     curve = run(study)
-    retriever, asked = Retriever.open(study.store), load_questions(study.questions)
+    retriever, asked = LocalRetriever.open(study.store), load_questions(study.questions)
     for metric, k in (("success", 5), ("containment", 1)):
         for fraction in study.fractions:
             values = []
             for view in (v for v in study.views if v.fraction == fraction):
-                rankings = retriever.search([q.text for q in asked], k, view)
+                rankings = retriever.search([q.text for q in asked], dense(k, view))
                 for q, ranking in zip(asked, rankings, strict=True):
                     hits = [h.passage for h in ranking.hits]
                     gold = any(p.doc_id in q.gold_docs for p in hits)
@@ -96,7 +97,7 @@ def test_a_study_of_many_questions_is_that_of_them_all(study, monkeypatch):
 def test_a_reader_that_there_is_not_is_said_before_the_search(study, monkeypatch):
     import dataclasses
 
-    monkeypatch.setattr(Retriever, "search_many", lambda *_, **__: pytest.fail("searched"))
+    monkeypatch.setattr(LocalRetriever, "search_many", lambda *_, **__: pytest.fail("searched"))
     with pytest.raises(RalmError, match="no reader 'no/such'"):
         run(dataclasses.replace(study, reader="no/such"))
 

@@ -14,11 +14,13 @@ from pipelines.execution.progress import Silent
 from pipelines.indexing.towers import Towers
 from pipelines.jobs.add import Addition
 from retriever.encoding.encoder import Encoder
-from retriever.local import Retriever
+from retriever.local import LocalRetriever
+from retriever.opened import Opening
 from retriever.several import SeveralRetriever
 from tests.conftest import build_store, delete, tree
 from tests.corpus import documents, questions, write_lines
 from tests.encoders import bert, with_modules
+from tests.vectors import chosen, dense
 
 QUESTIONS = [question["question"] for question in questions()]
 USED = {"pooling": "cls", "similarity": "dot", "dtype": "float32", "passages_per_shard": 8}
@@ -44,7 +46,7 @@ def dragon(request, folders, tmp_path_factory, corpus):
 
 def test_queries_of_one_tower_find_passages_of_the_other_by_inner_product(dragon, folders):
     """Against brute force, through every family of index with all lists probed and all candidates scored."""
-    retriever = Retriever.open(dragon)
+    retriever = LocalRetriever.open(dragon)
     store = Datastore.open(dragon)
     vectors = store.vectors(range(store.rows)).astype(np.float32)
     queries = retriever.encoder.encode_queries(QUESTIONS)
@@ -56,9 +58,9 @@ def test_queries_of_one_tower_find_passages_of_the_other_by_inner_product(dragon
     assert near.min() > 0.99
     assert not np.allclose(by_queries, by_passages, atol=1)
     nprobe = 2 if retriever.index.nlist else None
-    setting = retriever.setting(9, nprobe=nprobe, depth=store.rows)
+    setting = chosen(retriever, 9, nprobe=nprobe, depth=store.rows)
     exact = queries @ vectors.T
-    for ranking, scores in zip(retriever.search(QUESTIONS, 9, setting=setting), exact, strict=True):
+    for ranking, scores in zip(retriever.search(QUESTIONS, dense(9, setting=setting)), exact, strict=True):
         assert [hit.row for hit in ranking.hits] == np.argsort(-scores, kind="stable")[:9].tolist()
         assert [hit.score for hit in ranking.hits] == pytest.approx(np.sort(scores)[::-1][:9], rel=1e-3)
     # Their lengths count: by cosines others would be first.
@@ -121,7 +123,7 @@ def test_a_tower_whose_weights_have_changed_is_refused(own, corpus, ralm, tmp_pa
 def test_a_search_needs_the_tower_for_queries_alone(own):
     root, (passages, _) = own
     shutil.rmtree(passages)
-    assert Retriever.open(root).search(["blue glass"], 3)[0].hits
+    assert LocalRetriever.open(root).search(["blue glass"], dense(3))[0].hits
 
 
 def test_every_command_is_told_where_an_encoder_has_moved(own, ralm, tmp_path, monkeypatch):
@@ -156,18 +158,18 @@ def test_every_command_is_told_where_an_encoder_has_moved(own, ralm, tmp_path, m
 def test_a_retriever_finds_a_moved_encoder_for_later_generations_too(own, tmp_path, monkeypatch):
     root, (_, queries) = own
     moved = queries.rename(tmp_path / "moved")
-    retriever = Retriever.open(root, query_encoder=str(moved))
-    first = retriever.search(["blue glass"], 1)[0].hits[0]
+    retriever = LocalRetriever.open(root, Opening(query_encoder=str(moved)))
+    first = retriever.search(["blue glass"], dense(1))[0].hits[0]
     delete(root, first.passage.doc_id)
     shared = retriever.refreshed()
     assert shared.encoder is retriever.encoder
-    delete(root, shared.search(["blue glass"], 1)[0].hits[0].passage.doc_id)
+    delete(root, shared.search(["blue glass"], dense(1))[0].hits[0].passage.doc_id)
     # As if the encoder had to be loaded again.
     monkeypatch.setattr(Encoder, "is_of", lambda *_: False)
     again = shared.refreshed()
     assert again.encoder is not retriever.encoder
     assert again.encoder.checkpoint.name == str(moved)
-    assert again.search(["blue glass"], 1)[0].hits[0].passage.doc_id != first.passage.doc_id
+    assert again.search(["blue glass"], dense(1))[0].hits[0].passage.doc_id != first.passage.doc_id
 
 
 def test_an_addition_embeds_as_the_build_did(own, folders, corpus, tmp_path):
@@ -198,10 +200,10 @@ def test_stores_are_searched_together_if_both_towers_are_the_same(own, folders, 
     root, _ = own
     build_store(tmp_path / "same", corpus, **named(folders))
     build_store(tmp_path / "other", corpus, **(named(folders) | {"query_encoder": str(folders[0])}))
-    opened = {name: Retriever.open(path) for name, path in (("own", root), ("same", tmp_path / "same"))}
-    assert len(SeveralRetriever(opened).search(["blue glass"], 3)[0].hits) == 3
+    opened = {name: LocalRetriever.open(path) for name, path in (("own", root), ("same", tmp_path / "same"))}
+    assert len(SeveralRetriever(opened).search(["blue glass"], dense(3))[0].hits) == 3
     with pytest.raises(RalmError, match=f"other was built with .* with {folders[0]} for queries, the first"):
-        SeveralRetriever(opened | {"other": Retriever.open(tmp_path / "other")})
+        SeveralRetriever(opened | {"other": LocalRetriever.open(tmp_path / "other")})
 
 
 def config(**settings):

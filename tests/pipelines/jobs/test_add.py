@@ -16,11 +16,12 @@ from pipelines.execution.job import discard
 from pipelines.jobs.delete import Deletion
 from pipelines.jobs.status import status
 from retriever.index.faiss_index import encode, read_trained
-from retriever.local import Retriever
-from retriever.ranking.results import Method
+from retriever.local import LocalRetriever
+from retriever.request import Method, Search
 from tests.conftest import add_to, build_store, compact, delete, tree
 from tests.corpus import documents, write_lines
 from tests.faults import Fault
+from tests.vectors import dense
 
 SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8}
 DOCUMENTS = documents()
@@ -41,8 +42,8 @@ def halves(tmp_path_factory):
 
 
 def answers(root):
-    retriever = Retriever.open(root)
-    return retriever.search(QUERIES, 10), retriever.search(QUERIES, 10, method=Method("bm25"))
+    retriever = LocalRetriever.open(root)
+    return retriever.search(QUERIES, dense(10)), retriever.search(QUERIES, Search(10, method=Method("bm25")))
 
 
 def test_an_addition_is_what_a_build_of_both_would_have_made(tmp_path, halves):
@@ -77,10 +78,10 @@ def test_what_is_added_is_encoded_by_the_index_as_it_was_trained(tmp_path, halve
     for shard in manifest.shards:
         expected = encode(quantizer, open_array(root / shard.vectors.path))
         assert (open_array(root / shard.codes.path) == expected).all()
-    retriever = Retriever.open(root)
-    assert retriever.card is not None
+    retriever = LocalRetriever.open(root)
+    assert retriever.opened.card is not None
     texts = [p.text for p in retriever.store]
-    assert [r.hits[0].passage.text for r in retriever.search(texts, 1)] == texts
+    assert [r.hits[0].passage.text for r in retriever.search(texts, dense(1))] == texts
 
 
 def test_adding_what_is_there_changes_nothing(own_store, corpus):
@@ -100,14 +101,14 @@ def test_adding_what_is_there_changes_nothing(own_store, corpus):
 
 
 def test_an_id_that_came_once_is_taken_though_its_text_was_there(own_store, tmp_path, ralm):
-    card = Retriever.open(own_store).card
+    card = LocalRetriever.open(own_store).opened.card
     copy = write_lines(tmp_path / "copy.jsonl", [DOCUMENTS[4] | {"id": "copy"}])
     code, out, _ = ralm("add", own_store, copy, "--executor", "local")
     assert (code, "No passage is new" in out) == (0, True)
     manifest = current(Layout(own_store))
     assert (manifest.generation, manifest.edition, manifest.rows) == (2, 1, len(DOCUMENTS))
     assert verify(own_store) == []
-    assert Retriever.open(own_store).card == card
+    assert LocalRetriever.open(own_store).opened.card == card
     again = write_lines(
         tmp_path / "again.jsonl",
         [DOCUMENTS[4] | {"id": "copy", "text": "a text of its own, long enough"}],
@@ -148,7 +149,7 @@ def test_the_text_of_a_duplicate_that_was_dropped_is_not_held_for_ever(tmp_path)
 def test_a_number_is_never_used_twice_so_that_an_open_reader_reads_its_own(tmp_path):
     root = tmp_path / "s"
     build_store(root, write_lines(tmp_path / "a.jsonl", DOCUMENTS[:6]), passages_per_shard=3)
-    reader = Retriever.open(root)
+    reader = LocalRetriever.open(root)
     delete(root, *(d["id"] for d in DOCUMENTS[3:6]))
     compact(root)
     manifest, _ = add_to(root, write_lines(tmp_path / "b.jsonl", DOCUMENTS[6:9]))

@@ -26,6 +26,7 @@ from pipelines.jobs.status import status
 from retriever.ranking.card import read_card
 from tests.conftest import add_to, build_store, compact, delete, flip
 from tests.corpus import documents, write_lines
+from tests.vectors import dense
 
 TOWNS = documents()[:6]
 
@@ -96,7 +97,7 @@ def test_machines_change_a_store_by_turns(tmp_path, remote, built, ralm):
     assert (code, f"Freed in {remote.address}: 0" in out) == (0, True)
     assert "Generation 1, 2, 3 was current within that time" in out
     assert (
-        open_stores([locate(remote.address)], Opening()).search(["gulls"], 1)[0].hits[0].passage.doc_id
+        open_stores([locate(remote.address)], Opening()).search(["gulls"], dense(1))[0].hits[0].passage.doc_id
         == "new0"
     )
 

@@ -14,12 +14,14 @@ from datastore.files.layout import Layout
 from datastore.store import Datastore
 from datastore.verify import verify
 from datastore.view import View
-from retriever.local import Retriever
-from retriever.ranking.results import Setting
+from retriever.local import LocalRetriever
+from retriever.opened import Opening
+from retriever.ranking.setting import Setting
 from tests.conftest import build_store, tree
 from tests.corpus import documents
 from tests.faults import Fault
 from tests.resumption import Resumption
+from tests.vectors import dense
 
 # Several splits, several shards, and an index with codes of its own: every stage has work.
 SETTINGS = {"split_bytes": 4096, "passages_per_shard": 8, "index_key": "IVF4,SQ8"}
@@ -246,7 +248,7 @@ def test_a_build_on_a_gpu_gives_the_same_bytes_again_and_finds_what_a_cpu_finds(
     towns = [f"What is the town of {d['title']} known for?" for d in documents()[::5]]
     setting = Setting(min(4, 4 * (key != "Flat")), 20)
     found = [
-        Retriever.open(tmp_path / name, device=device).search(towns, 5, setting=setting)
+        LocalRetriever.open(tmp_path / name, Opening(device=device)).search(towns, dense(5, setting=setting))
         for name, device in (("one", "cuda"), ("cpu", "cpu"), ("one", "cpu"))
     ]
     for others in found[1:]:
@@ -254,7 +256,9 @@ def test_a_build_on_a_gpu_gives_the_same_bytes_again_and_finds_what_a_cpu_finds(
             assert len({h.row for h in one.hits} & {h.row for h in other.hits}) >= 4
             assert abs(one.hits[0].score - other.hits[0].score) < 0.01
     view = View(fraction=0.3, domains=("history",))
-    (ranking,) = Retriever.open(tmp_path / "one", device="cuda").search(towns[:1], 40, view, setting)
+    (ranking,) = LocalRetriever.open(tmp_path / "one", Opening(device="cuda")).search(
+        towns[:1], dense(40, view, setting)
+    )
     assert ranking.exhausted
     assert {h.passage.domain for h in ranking.hits} == {"history"}
 

@@ -13,11 +13,13 @@ from datastore.store import Datastore
 from datastore.verify import verify
 from pipelines.jobs.compact import plan
 from pipelines.jobs.status import status
-from retriever.local import Retriever
-from retriever.ranking.results import Method, Setting
+from retriever.local import LocalRetriever
+from retriever.ranking.setting import Setting
+from retriever.request import Method, Search
 from tests.conftest import add_to, build_store, compact, delete, tree
 from tests.corpus import documents, write_lines
 from tests.faults import Fault
+from tests.vectors import dense
 
 DOCUMENTS = documents()
 QUERIES = ["which town makes blue glass?", "how is the mayor chosen", "the river Mirn"]
@@ -48,9 +50,9 @@ def test_a_plan_takes_every_shard_that_has_lost_rows_and_fills_none_beyond_its_s
 
 
 def found(root):
-    retriever = Retriever.open(root)
+    retriever = LocalRetriever.open(root)
     setting = Setting(min(4, retriever.index.nlist), 20)
-    rankings = retriever.search(QUERIES, 12, setting=setting)
+    rankings = retriever.search(QUERIES, dense(12, setting=setting))
     return [[(h.score, h.passage) for h in r.hits] for r in rankings]
 
 
@@ -79,12 +81,12 @@ def test_a_search_finds_the_same_after_compacting(tmp_path, corpus, key):
 @pytest.mark.parametrize("method", [Method("bm25"), Method("hybrid")])
 def test_words_find_the_same_after_compacting(own_store, method):
     delete(own_store, *(d["id"] for d in DOCUMENTS[::3]))
-    before = Retriever.open(own_store)
+    before = LocalRetriever.open(own_store)
     compact(own_store)
     found = [
         [
             [(hit.passage.key, hit.score) for hit in one.hits]
-            for one in retriever.search(QUERIES, 20, method=method)
+            for one in retriever.search(QUERIES, Search(20, method=method))
         ]
         for retriever in (before, before.refreshed())
     ]
@@ -111,12 +113,12 @@ def test_it_is_what_a_build_without_those_documents_shows(tmp_path, corpus, own_
 
 def test_a_reader_keeps_its_generation_until_it_is_done(own_store):
     delete(own_store, *(d["id"] for d in DOCUMENTS[:6]))
-    reader = Retriever.open(own_store)
-    expected = reader.search(QUERIES, 5)
+    reader = LocalRetriever.open(own_store)
+    expected = reader.search(QUERIES, dense(5))
     manifest, swept = compact(own_store)
     assert swept.open == (2,)
-    assert reader.search(QUERIES, 5) == expected
-    assert list(Retriever.open(own_store).store) == list(reader.store)
+    assert reader.search(QUERIES, dense(5)) == expected
+    assert list(LocalRetriever.open(own_store).store) == list(reader.store)
     del reader
     again, freed = compact(own_store)
     assert again == manifest
@@ -126,16 +128,16 @@ def test_a_reader_keeps_its_generation_until_it_is_done(own_store):
 
 def test_a_store_of_which_nothing_is_left_is_still_a_store(own_store, tmp_path):
     delete(own_store, *(d["id"] for d in DOCUMENTS))
-    assert not Retriever.open(own_store).search(QUERIES, 3)[0].hits
+    assert not LocalRetriever.open(own_store).search(QUERIES, dense(3))[0].hits
     manifest, _ = compact(own_store)
     assert manifest.shards == ()
     assert verify(own_store) == []
-    assert Retriever.open(own_store).search(QUERIES, 3)[0].exhausted
+    assert LocalRetriever.open(own_store).search(QUERIES, dense(3))[0].exhausted
     more = write_lines(
         tmp_path / "more.jsonl", [{"id": "x", "text": "a first document after all the others"}]
     )
     assert add_to(own_store, more)[0].passages == 1
-    assert Retriever.open(own_store).search(QUERIES, 3)[0].hits[0].passage.doc_id == "x"
+    assert LocalRetriever.open(own_store).search(QUERIES, dense(3))[0].hits[0].passage.doc_id == "x"
 
 
 POINTS = {

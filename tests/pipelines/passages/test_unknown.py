@@ -7,10 +7,11 @@ from base.errors import RalmError
 from datastore.verify import verify
 from pipelines.jobs.status import status
 from pipelines.passages.unknown import Unknown, unknown
-from retriever.local import Retriever
-from retriever.ranking.results import Method
+from retriever.local import LocalRetriever
+from retriever.request import Method, Search
 from tests.conftest import add_to, build_store
 from tests.corpus import documents, write_lines
+from tests.vectors import dense
 
 THAI = [
     "แมวดำนั่งอยู่บนสะพานหินเก่า ข้างแม่น้ำ",
@@ -37,7 +38,7 @@ def tongues(tmp_path_factory, mixed):
 
 
 def test_shares_are_counted_by_source_and_only_where_there_are_any(tongues, mixed, tmp_path):
-    found = unknown(Retriever.open(tongues).store.manifest.counts, "e")
+    found = unknown(LocalRetriever.open(tongues).store.manifest.counts, "e")
     assert [(one.source, one.share) for one in found] == [("thai.jsonl", 1.0)]
     assert found[0].unknown == found[0].tokens == 3 * 2  # Repeated texts are dropped.
     assert verify(tongues) == []
@@ -100,24 +101,24 @@ def test_a_build_an_addition_and_the_status_say_so(ralm, mixed, tmp_path):
 
 
 def test_a_query_of_nothing_but_unknown_tokens_is_not_answered_as_if_it_were_one(tongues):
-    retriever = Retriever.open(tongues)
+    retriever = LocalRetriever.open(tongues)
     query = THAI[1].split()[0]
     with pytest.raises(RalmError, match=r"The query holds nothing that the encoder .* by words \(bm25\)"):
-        retriever.search([query], 3)
+        retriever.search([query], dense(3))
     several = ["blue glass", query, "the mayor", f"{THAI[0]}?"]
     with pytest.raises(RalmError, match="Queries 2, 4 hold nothing"):
-        retriever.search(several, 3)
+        retriever.search(several, dense(3))
     # Words find the second, not what nobody has written.
-    (found,) = retriever.search([query], 3, method=Method("hybrid", weight=1.0))
+    (found,) = retriever.search([query], Search(3, method=Method("hybrid", weight=1.0)))
     assert [hit.passage.text for hit in found.hits] == [THAI[1]]
-    both = retriever.search(["blue glass", query], 3, method=Method("hybrid"))
+    both = retriever.search(["blue glass", query], Search(3, method=Method("hybrid")))
     assert both[0].hits[0].passage.domain != "thai"
     assert [hit.passage.text for hit in both[1].hits] == [THAI[1]]
     with pytest.raises(
         RalmError, match=r"Query 2 holds nothing .*, and no passage has its words: build with"
     ):
-        retriever.search(["blue glass", "ไม่มีใครเขียน"], 3, method=Method("hybrid"))
-    assert retriever.search(["ไม่มีใครเขียน"], 3, method=Method("bm25"))[0].hits == ()
+        retriever.search(["blue glass", "ไม่มีใครเขียน"], Search(3, method=Method("hybrid")))
+    assert retriever.search(["ไม่มีใครเขียน"], Search(3, method=Method("bm25")))[0].hits == ()
 
 
 def test_the_command_line_and_the_server_refuse_it_too(tongues, ralm, reader):
@@ -128,7 +129,7 @@ def test_the_command_line_and_the_server_refuse_it_too(tongues, ralm, reader):
     for how in (("--method", "dense"), ()):
         code, _, err = ralm("search", tongues, unheard, *how)
         assert (code, "The query holds nothing that the encoder" in err) == (2, True)
-    with TestClient(create_app(Answerer(Retriever.open(tongues), reader))) as client:
+    with TestClient(create_app(Answerer(LocalRetriever.open(tongues), reader))) as client:
         answers = [
             client.post("/search", json={"query": ["glass", unheard], "method": "dense"}),
             client.post(

@@ -6,8 +6,9 @@ from rich.console import Console
 from datastore.schema import Passage
 from lm.reader import Completion
 from pipelines.show.answers import answer, hits, loading, serving
-from retriever.ranking.results import Hit, Ranking
+from retriever.results import Hit
 from serve.answerer import Answer, Citation
+from serve.schemas import HitModel
 
 READER = SimpleNamespace(name="small", quantization="int8", bytes=135_000_000)
 
@@ -16,16 +17,17 @@ def hit(row, text="Blue glass.", store=""):
     return Hit(row, 0.5, Passage(text, "travel", f"[{row}]", 0, 0), 1, store)
 
 
+def shown(*args, **kwargs):
+    return HitModel.of(hit(*args, **kwargs))
+
+
 def answered(*cited):
     citations = tuple(Citation(n, c, hit(n)) for n, c in enumerate(cited, 1))
-    return Answer("By lot.", citations, Completion("By lot.", 90, 4, True), {"search": 0.1, "read": 2.0})
+    return Answer("By lot.", citations, Completion("By lot.", 90, 4, True), {"search": 0.1, "generate": 2.0})
 
 
 def test_a_hit_is_shown_with_its_row_and_a_long_passage_to_a_whole_word(capsys):
-    hits(
-        Ranking((hit(7, "word " * 200), hit(8, store="other")), exhausted=True),
-        ["a note", "Only 2: no more."],
-    )
+    hits([shown(7, "word " * 200), shown(8, store="other")], ["a note", "Only 2: no more."])
     out = capsys.readouterr().out
     assert out.startswith("a note\nOnly 2: no more.\n[1] 0.500  travel  [7]\n")
     assert " chunk 0, row 7 " in out
@@ -42,11 +44,11 @@ def test_a_hit_is_shown_with_title_and_metadata_on_a_line(capsys, monkeypatch):
         "note": None,
     }
     passage = Passage("Blue glass.", "travel", "7", 0, 0, metadata)
-    hits(Ranking((Hit(7, 0.5, passage, 1),), exhausted=True), [])
+    hits([HitModel.of(Hit(7, 0.5, passage, 1))], [])
     _, about, *_ = capsys.readouterr().out.splitlines()
     assert about.strip() == f"The [old] bridge  url=https://example.org/{'x' * 19}…  year=1787"
     monkeypatch.setattr("pipelines.show.answers.console", Console(width=40, highlight=False))
-    hits(Ranking((Hit(7, 0.5, passage, 1),), exhausted=True), [])
+    hits([HitModel.of(Hit(7, 0.5, passage, 1))], [])
     _, about, *_ = capsys.readouterr().out.splitlines()
     assert len(about) <= 40
     assert about.endswith("…")

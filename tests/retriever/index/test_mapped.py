@@ -9,11 +9,12 @@ from base.errors import RalmError
 from datastore.view import View
 from retriever.index import lists, mapped
 from retriever.index.loading import in_memory, on_disk
-from retriever.local import Retriever
-from retriever.ranking.results import Setting
+from retriever.local import LocalRetriever
+from retriever.opened import Opening
+from retriever.ranking.setting import Setting
 from tests.conftest import add_to, build_store, compact, delete
 from tests.corpus import documents, write_lines
-from tests.vectors import GivenVectors, make_store, random_vectors
+from tests.vectors import dense, make_retriever, make_store, random_vectors
 
 KEYS = (
     "IVF4,SQfp16",
@@ -57,7 +58,7 @@ def test_lists_on_disk_give_what_lists_in_memory_give(tmp_path_factory, drawn, n
     assert (mapped_there.rows, mapped_there.nlist) == (loaded.rows, loaded.nlist)
     views, names = [View(), View(fraction)], ["0", "1", "2", "3"]
     found = [
-        Retriever(store, GivenVectors(queries), index).search_many(names, views, 5, Setting(nprobe, 10))
+        make_retriever(store, queries, index).search_many(names, views, dense(5, setting=Setting(nprobe, 10)))
         for index in (mapped_there, loaded)
     ]
     assert found[0] == found[1]
@@ -67,21 +68,21 @@ def test_a_store_is_searched_from_disk_by_name_and_stays_right_when_it_changes(t
     root, queries = tmp_path / "s", ["which town makes blue glass?", "the river Mirn"]
     build_store(root, corpus, index_key="IVF4,SQ8", passages_per_shard=8)
     setting = Setting(4, 20)
-    retriever = Retriever.open(root, place="disk")
-    assert retriever.search(queries, 5, setting=setting) == Retriever.open(root).search(
-        queries, 5, setting=setting
+    retriever = LocalRetriever.open(root, Opening(place="disk"))
+    assert retriever.search(queries, dense(5, setting=setting)) == LocalRetriever.open(root).search(
+        queries, dense(5, setting=setting)
     )
     more = write_lines(
         tmp_path / "more.jsonl", [{"id": "x", "text": "blue glass, as it is made in the town"}]
     )
     add_to(root, more)
     retriever = retriever.refreshed()
-    assert retriever.search(queries[:1], 1, setting=setting)[0].hits[0].passage.doc_id == "x"
+    assert retriever.search(queries[:1], dense(1, setting=setting))[0].hits[0].passage.doc_id == "x"
     delete(root, "x", *(d["id"] for d in documents()[::2]))
     compact(root)
     retriever = retriever.refreshed()
-    assert retriever.search(queries, 5, setting=setting) == Retriever.open(root).search(
-        queries, 5, setting=setting
+    assert retriever.search(queries, dense(5, setting=setting)) == LocalRetriever.open(root).search(
+        queries, dense(5, setting=setting)
     )
     del retriever
     compact(root)

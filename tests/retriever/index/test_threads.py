@@ -5,7 +5,8 @@ import torch
 
 from retriever.encoding.encoder import Encoder
 from retriever.index.threads import searching
-from retriever.local import Retriever
+from retriever.local import LocalRetriever
+from tests.vectors import dense
 
 
 @pytest.fixture
@@ -22,14 +23,14 @@ def free(monkeypatch):
 
 
 def test_a_search_finds_the_same_and_on_one_thread(store, free, monkeypatch):
-    retriever, queries = Retriever.open(store), ["who makes blue glass?"] * 3
+    retriever, queries = LocalRetriever.open(store), ["who makes blue glass?"] * 3
     seen = []
     forward = Encoder._forward
     monkeypatch.setattr(Encoder, "_forward", lambda *a: seen.append(torch.get_num_threads()) or forward(*a))
-    alone = retriever.search(queries, 5)
+    alone = retriever.search(queries, dense(5))
     assert seen == [1]
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert [[h.row for h in r.hits] for r in retriever.search(queries, 5)] == [
+    assert [[h.row for h in r.hits] for r in retriever.search(queries, dense(5))] == [
         [h.row for h in r.hits] for r in alone
     ]
     assert seen == [1, 2]

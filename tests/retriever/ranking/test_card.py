@@ -5,11 +5,11 @@ from base.errors import RalmError
 from datastore.files.json import read_json
 from datastore.view import View
 from retriever.index.loading import in_memory
-from retriever.local import Retriever
+from retriever.local import LocalRetriever
 from retriever.ranking.card import Card, Rung, read_card, write_card
 from retriever.ranking.measuring import measure
-from retriever.ranking.results import Setting
-from tests.vectors import GivenVectors, make_store, random_vectors
+from retriever.ranking.setting import Setting
+from tests.vectors import chosen, dense, make_retriever, make_store, random_vectors
 
 RUNGS = (
     Rung(1, 0, 0.5, 0.4, 0, 0.1),
@@ -58,22 +58,23 @@ def test_a_card_is_read_as_it_was_written(store):
 def test_without_a_card_the_default_is_stated_and_with_one_it_reaches_the_recall(store):
     index = in_memory(store.layout.root, store.manifest)
     queries = random_vectors(1, 20).astype(np.float32)
-    assert Retriever(store, GivenVectors(queries), index).setting(5) == Setting(1, 200)
+    unmeasured = make_retriever(store, queries, index)
+    assert chosen(unmeasured, 5) == Setting(1, 200)
     card = measure(store, index, queries)
-    chosen = Retriever(store, GivenVectors(queries), index, card).setting(5)
-    rung = next(r for r in card.rungs if (r.nprobe, r.depth) == (chosen.nprobe, chosen.depth))
+    hard = make_retriever(store, queries, index, card)
+    best = chosen(hard, 5)
+    rung = next(r for r in card.rungs if (r.nprobe, r.depth) == (best.nprobe, best.depth))
     assert rung.recall_10 >= 0.95
-    hard = Retriever(store, GivenVectors(queries), index, card)
-    assert hard.setting(5, nprobe=2, depth=7) == Setting(2, 7)
-    assert hard.setting(5, recall=0.5) == card.setting(0.5, 5)
-    assert hard.measured(chosen, 5) == rung.recall_10
+    assert chosen(hard, 5, nprobe=2, depth=7) == Setting(2, 7)
+    assert chosen(hard, 5, recall=0.5) == card.setting(0.5, 5)
+    assert hard.measured(dense(5, setting=best)) == rung.recall_10
     # Between two rungs it is at least the lower one's.
-    assert hard.measured(Setting(chosen.nprobe, chosen.depth + 1), 5) == rung.recall_10
-    assert Retriever(store, GivenVectors(queries), index).measured(chosen, 5) is None
+    assert hard.measured(dense(5, setting=Setting(best.nprobe, best.depth + 1))) == rung.recall_10
+    assert unmeasured.measured(dense(5, setting=best)) is None
     # Of a sample nobody measured it, nor of more hits than a hundred.
-    assert hard.measured(chosen, 5, View()) == rung.recall_10
-    assert hard.measured(chosen, 5, View(0.5)) is None
-    assert (hard.measured(chosen, 100) is None, hard.measured(chosen, 101)) == (False, None)
+    assert hard.measured(dense(5, View(0.5), best)) is None
+    assert hard.measured(dense(100, setting=best)) is not None
+    assert hard.measured(dense(101, setting=best)) is None
 
 
 def test_a_built_store_has_a_card(tmp_path, corpus):
@@ -83,4 +84,4 @@ def test_a_built_store_has_a_card(tmp_path, corpus):
     found = read_json(tmp_path / "s" / "index" / "IVF4,SQ8" / "card.0.json")
     assert found["queries"] == found["rows"]
     assert len(found["rungs"]) > 3
-    assert Retriever.open(tmp_path / "s").card is not None
+    assert LocalRetriever.open(tmp_path / "s").opened.card is not None

@@ -12,7 +12,8 @@ from base.errors import RalmError
 from datastore.store import Datastore
 from datastore.verify import verify
 from datastore.view import Condition, View
-from retriever.local import Retriever
+from retriever.local import LocalRetriever
+from retriever.opened import Opening
 from retriever.ranking.lexical import (
     K1,
     PARTS,
@@ -25,10 +26,11 @@ from retriever.ranking.lexical import (
     tokenize,
     total_length,
 )
-from retriever.ranking.results import Method
-from retriever.refusals import Asked
+from retriever.refusals import refuse_unopened
+from retriever.request import DENSE, Method, Search
 from tests.conftest import build_store, delete
 from tests.corpus import documents, questions
+from tests.vectors import dense
 
 TEXTS = [d["text"] for d in documents()]
 
@@ -111,11 +113,11 @@ def test_hits_hold_a_word_of_the_query_and_lie_in_the_view(store, lexical):
 
 
 def test_both_together_find_what_each_finds(store):
-    retriever = Retriever.open(store)
+    retriever = LocalRetriever.open(store)
     asked = questions()
     texts = [q["question"] for q in asked]
     for method in (Method("bm25"), Method("hybrid"), Method("hybrid", "weighted", 0.7)):
-        rankings = retriever.search(texts, 10, method=method)
+        rankings = retriever.search(texts, Search(10, method=method))
         gold = [
             any(h.passage.doc_id in q["gold_docs"] for h in r.hits)
             for q, r in zip(asked, rankings, strict=True)
@@ -127,7 +129,7 @@ def test_a_store_without_a_word_index_says_so(tmp_path, corpus):
     manifest = build_store(tmp_path / "s", corpus, lexical=False, limit=5)
     assert all(shard.lexical is None for shard in manifest.shards)
     with pytest.raises(RalmError, match="has no BM25 index: build it with `lexical: true`"):
-        Retriever.open(tmp_path / "s").search(["x"], 1, method=Method("bm25"))
+        LocalRetriever.open(tmp_path / "s").search(["x"], Search(1, method=Method("bm25")))
 
 
 @pytest.mark.parametrize(
@@ -144,29 +146,29 @@ def test_an_unknown_method_lists_the_valid_ones(arguments, message):
 
 
 def test_a_search_by_words_loads_neither_encoder_nor_index_and_finds_the_same(store):
-    whole, words_only = Retriever.open(store), Retriever.open(store, words_only=True)
+    whole, words_only = LocalRetriever.open(store), LocalRetriever.open(store, Opening(words_only=True))
     names = [question["question"] for question in questions()]
-    found = words_only.search(names, 5, method=Method("bm25"))
-    assert not {"encoder", "index"} & {*vars(words_only)}
-    assert found == whole.search(names, 5, method=Method("bm25"))
+    found = words_only.search(names, Search(5, method=Method("bm25")))
+    assert not {"encoder", "index"} & {*vars(words_only.opened)}
+    assert found == whole.search(names, Search(5, method=Method("bm25")))
     # Asked otherwise, it loads them.
-    assert words_only.search(names, 5) == whole.search(names, 5)
+    assert words_only.search(names, dense(5)) == whole.search(names, dense(5))
 
 
 def test_a_store_that_has_lost_its_word_index_is_searched_without_and_says_so(own_store, caplog):
     question = questions()[0]["question"]
-    expected = Retriever.open(own_store).search([question], 5)
+    expected = LocalRetriever.open(own_store).search([question], dense(5))
     shutil.rmtree(own_store / "lexical")
-    retriever = Retriever.open(own_store)
+    retriever = LocalRetriever.open(own_store)
     assert "Searched without words" in caplog.text
     assert "00000.tokens.npy is missing" in caplog.text
-    assert retriever.method.name == "dense"
-    assert retriever.search([question], 5) == expected
+    assert retriever.settled(Search(5)).method == DENSE
+    assert retriever.search([question], dense(5)) == expected
     for method in (Method("bm25"), Method("hybrid")):
         with pytest.raises(RalmError, match=r"tokens\.npy is missing, so .* restore it"):
-            retriever.search([question], 5, method=method)
+            retriever.search([question], Search(5, method=method))
         with pytest.raises(RalmError, match="cannot be searched by words"):
-            Asked(5, View(), method=method).check([own_store])
+            refuse_unopened(Search(5, method=method), [own_store])
     assert any("tokens.npy is missing" in problem for problem in verify(own_store))
 
 
@@ -175,13 +177,13 @@ def test_what_is_taken_down_counts_in_no_frequency(tmp_path, corpus):
     build_store(root, corpus, passages_per_shard=8)
     gone = [d["id"] for d in documents()[::3]]
     delete(root, *gone)
-    before = Retriever.open(root)
+    before = LocalRetriever.open(root)
     queries = [q["question"] for q in questions()] + ["blue glass", "library of Bralgate"]
     kept = [passage.text for passage in before.store]
-    frequencies = before.lexical.frequencies(queries)
+    frequencies = before.session().lexical.frequencies(queries)
     for query, counted in zip(queries, frequencies, strict=True):
         assert counted == {token_hash(w): sum(w in words(text) for text in kept) for w in words(query)}
-    assert before.lexical.passages == len(kept)
+    assert before.session().lexical.passages == len(kept)
 
 
 @given(

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from retriever.index.loading import in_memory
-from retriever.local import Retriever
 from retriever.ranking.measuring import exact, measure, probes
-from retriever.ranking.results import Setting
-from tests.vectors import GivenVectors, make_store, random_vectors
+from retriever.ranking.setting import Setting
+from tests.vectors import dense, make_retriever, make_store, random_vectors
 
 
 @pytest.fixture
@@ -21,10 +20,10 @@ def test_a_card_holds_what_a_search_then_finds(store):
         (n, d) for n in (1, 2, 4) for d in (0, 20, 50, 100, 200, 400)
     }
     truth = exact(queries, store.shard_vectors(), 10)
-    retriever = Retriever(store, GivenVectors(queries), index, card)
+    retriever = make_retriever(store, queries, index, card)
     for rung in card.rungs:
         setting = Setting(rung.nprobe, rung.depth)
-        rankings = retriever.search([str(n) for n in range(40)], 10, setting=setting)
+        rankings = retriever.search([str(n) for n in range(40)], dense(10, setting=setting))
         found = [[hit.row for hit in ranking.hits] for ranking in rankings]
         recall = np.mean([len({*a} & {*b}) / 10 for a, b in zip(found, truth, strict=True)])
         assert recall == pytest.approx(rung.recall_10, abs=0.02)  # Ties with the last candidate count too.

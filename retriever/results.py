@@ -1,47 +1,9 @@
-"""What a search is asked by and what it gives: the method, the hits of a query, the seconds of each stage."""
+"""What a search gives: the hits of a query, and the seconds of each stage."""
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal
 
-from base.errors import RalmError
-from base.names import did_you_mean
 from datastore.schema import Passage
-from retriever.ranking.fusion import Fusion
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """What a passage is found by: embeddings ("dense"), words ("bm25") or both ("hybrid").
-
-    `fusion` and `weight` (of the dense scores) say how "hybrid" joins the two.
-    """
-
-    name: Literal["dense", "bm25", "hybrid"] = "dense"
-    fusion: Fusion = "weighted"
-    weight: float = 0.5
-
-    def __post_init__(self) -> None:
-        for what, value, valid in (
-            ("method", self.name, ("dense", "bm25", "hybrid")),
-            ("fusion", self.fusion, ("rrf", "weighted")),
-        ):
-            if value not in valid:
-                near = did_you_mean(value, valid)
-                raise RalmError(f"Unknown {what} {value!r}: valid are {', '.join(valid)}{near}")
-        if not 0 <= self.weight <= 1:
-            raise RalmError(f"The weight of the dense scores must be between 0 and 1, not {self.weight}.")
-
-
-DENSE = Method()
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """How hard a search tries: lists probed (0: all there is), and vectors re-scored exactly (0: none)."""
-
-    nprobe: int
-    depth: int
 
 
 @dataclass(frozen=True, slots=True)

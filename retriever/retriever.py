@@ -1,0 +1,144 @@
+"""What a retriever is, wherever its rows lie: queries and a `Search` to ranked passages.
+
+`LocalRetriever`, `ClusterRetriever` and `SeveralRetriever` say where the rows lie; what all of them do is
+written here, once. Knows no encoder and no index.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Self
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from datastore.members import known_views
+from datastore.view import View
+from retriever.opened import OpenedStore, setting_of
+from retriever.ranking.setting import Setting
+from retriever.refusals import refuse
+from retriever.request import Search
+from retriever.results import Ranking, Seconds
+from retriever.searching import Searching, Session
+
+
+class Retriever(ABC):
+    """One store or several, opened for searching. Safe between threads."""
+
+    @property
+    @abstractmethod
+    def stores(self) -> Mapping[str, OpenedStore]:
+        """What is searched, by name; nameless if it is one store."""
+
+    @abstractmethod
+    def session(self) -> Session:
+        """The rows, for one search."""
+
+    @abstractmethod
+    def silent(self) -> tuple[int, ...]:
+        """Shards that gave no answer when they were last asked, by whomever."""
+
+    @abstractmethod
+    def refreshed(self) -> Self:
+        """A retriever of the current generation: this one, if it is of that already.
+
+        What both can share, they share; this one stays usable. Raises RalmError if it cannot be opened.
+        """
+
+    @abstractmethod
+    def hiding(self) -> Self:
+        """This retriever without what has been taken down since; itself if nothing has.
+
+        For where the current generation cannot be opened, or not yet. Raises RalmError if its manifest cannot
+        be read, nor a list of takedowns found.
+        """
+
+    @property
+    def hash(self) -> str:
+        """The manifest's hash: names what is searched. Of several stores, that of their hashes."""
+        each = [one.store.hash for one in self.stores.values()]
+        return each[0] if len(each) == 1 else xxhash.xxh3_128_hexdigest("".join(each).encode())
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that are searched, taken down or not."""
+        return sum(one.store.rows for one in self.stores.values())
+
+    def settled(self, search: Search) -> Search:
+        """A search with its method named and its setting chosen for k.
+
+        By words alone there is no setting to choose. Raises RalmError for what these stores cannot answer.
+        """
+        named = self._named(search)
+        if named.method.name == "bm25":
+            return named
+        return replace(named, effort=setting_of(list(self.stores.values()), named.effort, named.k))
+
+    def _named(self, search: Search) -> Search:
+        """A search with its method named. Raises RalmError for what these stores cannot answer."""
+        refuse(search, [one.known for one in self.stores.values()])
+        if search.method.name is not None:
+            return search
+        words = all(one.store.has_words for one in self.stores.values())
+        return replace(search, method=replace(search.method, name="hybrid" if words else "dense"))
+
+    def search(
+        self,
+        queries: Sequence[str],
+        search: Search,
+        answers: Sequence[Sequence[str]] | None = None,
+        seconds: Seconds | None = None,
+    ) -> list[Ranking]:
+        """The best passages of each query, refined.
+
+        `answers` [n], where known, are looked for in passages too when these are decontaminated. `seconds`,
+        if given, is told how long each stage took. Raises RalmError for what cannot be answered.
+        """
+        return self._searching(search, seconds).refined(queries, answers)
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        views: Sequence[View],
+        search: Search,
+        seconds: Seconds | None = None,
+    ) -> list[list[Ranking]]:
+        """The best passages of each query in each view, from one search of the index: [views][queries].
+
+        The search's own view and refinement are not looked at. Only queries that a view leaves short are
+        searched again.
+        """
+        return self._searching(search, seconds).many(queries, views, search.k)
+
+    def answerable(self, queries: Sequence[str], views: Sequence[View], search: Search) -> NDArray[np.bool_]:
+        """Which queries [n] a search answers: it refuses what the encoder does not know and no words find.
+
+        So one of many does not cost the others their answers. Raises RalmError if there are some and it
+        would refuse them all.
+        """
+        return self._searching(search).answerable(queries, views)
+
+    def _searching(self, search: Search, seconds: Seconds | None = None) -> Searching:
+        return Searching(list(self.stores.values()), self.session(), self._named(search), seconds)
+
+    def measured(self, search: Search) -> float | None:
+        """The recall at k that a settled search has at least, in every store, by the index's card.
+
+        None by words alone, and where the card does not tell.
+        """
+        stores = list(self.stores.values())
+        if not isinstance(search.effort, Setting) or search.method.name == "bm25":
+            return None
+        each = zip(stores, search.effort.of_each(len(stores)), strict=True)
+        found = [one.measured(mine, search.k, search.view) for one, mine in each]
+        return None if None in found else min(one for one in found if one is not None)
+
+    def left_out(self, view: View) -> tuple[str, ...]:
+        """Of several stores those, by name, that hold no such domain or metadata column: none is in the view.
+
+        Raises RalmError if that is true of all that are searched.
+        """
+        known = known_views([one.store for one in self.stores.values()], [view])
+        lacking = [name for name, (mine,) in zip(self.stores, known, strict=True) if mine is None]
+        return tuple(lacking) if len(known) > 1 else ()
