@@ -53,16 +53,16 @@ def _live(text, rows, dimension, root):
     from retriever.index.sizing import IndexKey
     from retriever.ranking.measuring import measure
     from retriever.ranking.setting import Setting
-    from tests import given
+    from tests import vectors as drawn
 
     key = IndexKey.parse(text)
-    vectors = given.embeddings(rows, 5, dimension)
+    vectors = drawn.embeddings(rows, 5, dimension)
     make = train_apart if key.family == "factory" else train
     trained = to_bytes(make(key, vectors.astype(np.float32)))
-    given.trained = lambda *_: trained
-    store = given.make_store(root, np.arange(rows), vectors, text, per_shard=max(1, rows // 2))
+    drawn.trained = lambda *_: trained
+    store = drawn.make_store(root, np.arange(rows), vectors, text, per_shard=max(1, rows // 2))
     queries = vectors[:10].astype(np.float32)
-    retriever = given.make_retriever(store, queries)
+    retriever = drawn.make_retriever(store, queries)
     names = [str(n) for n in range(len(queries))]
     for setting in (Setting(retriever.index.nlist, 0), Setting(retriever.index.nlist, rows)):
         whole, part = retriever.search_many(names, [View(), View(0.5)], given.dense(5, setting=setting))
