@@ -65,7 +65,7 @@ def _live(text, rows, dimension, root):
     retriever = drawn.make_retriever(store, queries)
     names = [str(n) for n in range(len(queries))]
     for setting in (Setting(retriever.index.nlist, 0), Setting(retriever.index.nlist, rows)):
-        whole, part = retriever.search_many(names, [View(), View(0.5)], given.dense(5, setting=setting))
+        whole, part = retriever.search_many(names, [View(), View(0.5)], drawn.dense(5, setting=setting))
     # Re-scored, each vector is its own best; a graph of two neighbours does not lead to all.
     found = [float(one.hits[0].score) > 0.99 for one in whole]
     assert np.mean(found) >= (0.5 if key.family == "hnsw" else 1), "the best is not found"
