@@ -12,7 +12,7 @@ from tests.vectors import make_store, random_vectors
 
 @pytest.mark.parametrize("text", ["", "flat", "IVF,SQ8", "IVF0,SQ8", "IVF16,SQ7", "IVF-1,SQ8", "a b"])
 def test_an_unknown_key_lists_the_valid_ones(text):
-    with pytest.raises(RalmError, match="valid keys are auto, Flat, IVFn,CODE"):
+    with pytest.raises(RalmError, match=r"valid keys are auto, Flat, .*IVFn,CODE"):
         IndexKey.parse(text)
 
 
