@@ -14,9 +14,13 @@ from datastore.files.layout import Layout
 from datastore.files.markers import read_marker
 from datastore.generations.generation import open_current
 from datastore.generations.manifest import (
+    CONTAMINATED,
+    CONTAMINATED_BY,
     DOUBTFUL,
+    DUPLICATE,
     LINES_COMPARED,
     PASSAGES_CUT,
+    REPEATED_LINES,
     TAKEN_DOWN,
     FileEntry,
     Manifest,
@@ -53,9 +57,9 @@ def _dropped_problems(counts: dict[str, int]) -> Iterator[str]:
     dropped = sum(n for name, n in counts.items() if name.startswith("dropped."))
     if PASSAGES_CUT in counts and counts[PASSAGES_CUT] != counts["passages"] + dropped:
         yield "passages that were cut are not those of the shards plus those dropped"
-    by_file = [n for name, n in counts.items() if name.startswith("contaminated_by.")]
+    by_file = [n for name, n in counts.items() if name.startswith(CONTAMINATED_BY)]
     # A passage may hold text of several files: it counts for each, and is dropped once.
-    if by_file and not max(by_file) <= counts.get("dropped.contaminated", 0) <= sum(by_file):
+    if by_file and not max(by_file) <= counts.get(CONTAMINATED, 0) <= sum(by_file):
         yield "passages dropped as contaminated are not those dropped for the files of questions"
 
 
@@ -64,10 +68,10 @@ def _repeat_problems(layout: Layout, manifest: Manifest) -> Iterator[str]:
     counts = manifest.counts
     # Hashes of what is taken down stay: a compaction drops passages alone.
     known = counts["passages"] + counts.get(TAKEN_DOWN, 0)
-    compared = PASSAGES_CUT in counts and "dropped.duplicate" in counts
+    compared = PASSAGES_CUT in counts and DUPLICATE in counts
     if compared and known != _rows(layout, manifest.passage_hashes):
         yield "passages are not those that additions are compared with"
-    stayed = counts.get(LINES_COMPARED, 0) - counts.get("repeated_lines", 0)
+    stayed = counts.get(LINES_COMPARED, 0) - counts.get(REPEATED_LINES, 0)
     if LINES_COMPARED in counts and stayed != _rows(layout, manifest.line_hashes):
         yield "lines that were compared are not those that stayed plus those left out"
 

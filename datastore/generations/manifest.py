@@ -18,6 +18,10 @@ from datastore.files.writing import FileInfo, checksum_of
 FORMAT_VERSION = 3
 # Totals that later stores count where some of them are dropped: passages that were cut, lines compared.
 PASSAGES_CUT, LINES_COMPARED = "passages_cut", "lines_compared"
+# Count lines, and passages, that occurred before; passages that hold evaluation text, all of them, and those
+# that hold some of one file of questions, by its name.
+REPEATED_LINES, DUPLICATE = "repeated_lines", "dropped.duplicate"
+CONTAMINATED, CONTAMINATED_BY = "dropped.contaminated", "contaminated_by."
 # Counts the passages that compactions have left out.
 TAKEN_DOWN = "dropped.taken_down"
 # Counts the documents that were read out of compressed data whose checksum is wrong or missing.

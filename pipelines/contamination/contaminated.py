@@ -7,14 +7,11 @@ from typing import Any
 
 from datastore.files.layout import Layout
 from datastore.files.writing import FileInfo
+from datastore.generations.manifest import CONTAMINATED, CONTAMINATED_BY
 from datastore.schema import Passage
 from pipelines.contamination.matcher import Match, Matcher
 from pipelines.execution.stage import REMOVED_SAMPLE, RemovedLog
 from retriever.words import words
-
-# Counts of passages: dropped, and dropped for a file, by its name.
-CONTAMINATED = "dropped.contaminated"
-BY = "contaminated_by."
 
 
 class Contaminated:
@@ -29,7 +26,9 @@ class Contaminated:
         self._log = RemovedLog(layout, number)
         self.counts: dict[str, int] = {}
         if self._texts:
-            self.counts = dict.fromkeys([CONTAMINATED, *(f"{BY}{file}" for file in self._texts.files)], 0)
+            self.counts = dict.fromkeys(
+                [CONTAMINATED, *(f"{CONTAMINATED_BY}{file}" for file in self._texts.files)], 0
+            )
 
     def without(self, passages: Sequence[Passage]) -> list[bool]:
         """Which passages stay; the others are counted and, some for each file, listed."""
@@ -42,7 +41,7 @@ class Contaminated:
         return [not held for held in found]
 
     def _drop(self, passage: Passage, held: list[Match]) -> None:
-        files = [f"{BY}{one.file}" for one in held]
+        files = [f"{CONTAMINATED_BY}{one.file}" for one in held]
         listed = any(self.counts[file] < REMOVED_SAMPLE for file in files)
         for name in (CONTAMINATED, *files):
             self.counts[name] += 1

@@ -1,1 +1,1 @@
-"""Sources to filtered documents: files, splits, names, the models of filters. Knows no passage."""
+"""Sources to filtered documents: files, splits, names, filters' models; the shape of stages. No passage."""

@@ -78,11 +78,6 @@ class Texts:
     starts: NDArray[np.int64]
 
     @classmethod
-    def none(cls) -> "Texts":
-        """No texts."""
-        return cls((), np.zeros(1, np.int64))
-
-    @classmethod
     def open(cls, path: Path) -> "Texts":
         """The texts of one file of documents."""
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:

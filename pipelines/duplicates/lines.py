@@ -15,7 +15,7 @@ import numpy as np
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.files.writing import FileInfo
-from datastore.generations.manifest import LINES_COMPARED
+from datastore.generations.manifest import LINES_COMPARED, REPEATED_LINES
 from datastore.schema import Document, text_hash
 from pipelines.config import DuplicateLines
 from pipelines.corpus.documents import load_hashes, read_documents
@@ -27,8 +27,6 @@ from pipelines.execution.stage import RemovedLog
 
 # A line's place in its split: the document's row, then the line's number.
 _LINE_BITS = 32
-# Counts the lines that are left out.
-REPEATED = "repeated_lines"
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ class RepeatedLines:
         # Ascending, so that those of a document are one stretch.
         self._places = load_drops(layout, "line", split, ranges)[:, 1]
         self._listed = RemovedLog(layout, split)
-        self.counts = {REPEATED: 0} if ranges else {}
+        self.counts = {REPEATED_LINES: 0} if ranges else {}
 
     def without(self, document: Document, row: int) -> Document | None:
         """A document without its repeated lines; None if it has no other text."""
@@ -107,7 +105,7 @@ class RepeatedLines:
         if begin == end:
             return document
         gone = {place & ((1 << _LINE_BITS) - 1) for place in self._places[begin:end].tolist()}
-        self.counts[REPEATED] += len(gone)
+        self.counts[REPEATED_LINES] += len(gone)
         for at in sorted(gone):
             self._listed.add("repeated_line", {"domain": document.domain, "id": document.id, "line": at + 1})
         lines = [line for at, line in enumerate(document.text.split("\n")) if at not in gone]

@@ -25,7 +25,11 @@ REMOVED_SAMPLE = 1000
 
 
 class Stage(Protocol):
-    """One stage of a build. `name` is its folder of markers, `unit` what its progress counts."""
+    """One stage of a job. `name` is its folder of markers, `unit` what its progress counts.
+
+    One may say more: that its tasks run on a `device` other than the CPU, go `in_order`, or leave word of how
+    far they are (`reports`).
+    """
 
     @property
     def name(self) -> str: ...

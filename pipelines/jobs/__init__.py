@@ -1,1 +1,1 @@
-"""What people start: build, add, delete, compact, status. Knows every stage; prints nothing."""
+"""What people start: build, add, delete, compact, status, estimate. Lists all stages; prints nothing."""

@@ -25,8 +25,9 @@ from pipelines.corpus.ingestion import Held, Ingestion, rows_of
 from pipelines.corpus.models import located, pinned
 from pipelines.corpus.sources import Corpus, begun_at, resolve
 from pipelines.execution.compare import COMPARE, COMPARE_NEW, read_by_addition
+from pipelines.execution.differences import differences
 from pipelines.execution.executor import Executor, fitting
-from pipelines.execution.job import Job, begin, differences, discard, require_turn
+from pipelines.execution.job import Job, begin, discard, require_turn
 from pipelines.execution.measured import made, write_made, write_measured
 from pipelines.execution.progress import BuildProgress
 from pipelines.indexing.card import CardStage, copy_card

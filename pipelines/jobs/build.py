@@ -81,21 +81,25 @@ class Build:
                 ingestion = Ingestion(self.layout, config, corpus, chosen["dtype"], held, usage)
                 manifest = self._stages(Ingest(job, ingestion), towers, takedowns)
                 manifest = manifest.model_copy(update={"contamination": contamination})
-                job.compare(COMPARE_NEW, manifest.files)
-                job.perform(CardStage(self.layout, manifest, self.config.device))
-                put_files(self.layout, manifest)
-                with self.layout.publishing():
-                    manifest = given.with_late_takedowns(manifest)
-                    write_made(self.layout, manifest)
-                    publish(self.layout, manifest)
-                    write_measured(self.layout, manifest.generation)
+                self._publish(job, manifest, given)
             if pending(self.layout, current(self.layout)) is None:
                 job.finish()
         return current(self.layout)
 
+    def _publish(self, job: Job, manifest: Manifest, given: Given) -> None:
+        """Compare what was written, measure it, and let the store be."""
+        job.compare(COMPARE_NEW, manifest.files)
+        job.perform(CardStage(self.layout, manifest, self.config.device))
+        put_files(self.layout, manifest)
+        with self.layout.publishing():
+            manifest = given.with_late_takedowns(manifest)
+            write_made(self.layout, manifest)
+            publish(self.layout, manifest)
+            write_measured(self.layout, manifest.generation)
+
     def _told(self, table: pa.RecordBatch | None) -> pa.RecordBatch | None:
         """The evaluation texts; says of which lines of their files there are none."""
-        for file in sought_by(table) if table else ():
+        for file in sought_by(table) if table is not None else ():
             if file.warning:
                 self.progress.say(file.warning)
         return table

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.files.writing import FileInfo, save_array
-from datastore.generations.manifest import PASSAGES_CUT
+from datastore.generations.manifest import CONTAMINATED_BY, PASSAGES_CUT, REPEATED_LINES
 from datastore.schema import Document, Passage, identity_hash, text_hash
 from pipelines.config import BuildConfig
-from pipelines.contamination.contaminated import BY, Contaminated
+from pipelines.contamination.contaminated import Contaminated
 from pipelines.corpus.documents import batches, documents_in, identity_at, load_hashes, read_documents
 from pipelines.corpus.ingestion import Ingestion, SplitStage
 from pipelines.corpus.read import documents_kept
 from pipelines.duplicates.dedup import By, among, load_drops, partitions_compared
-from pipelines.duplicates.lines import REPEATED, RepeatedLines, RepeatedLineStage
+from pipelines.duplicates.lines import RepeatedLines, RepeatedLineStage
 from pipelines.duplicates.repeats import write_texts
 from pipelines.execution.counts import Shown
 from pipelines.execution.stage import REMOVED_SAMPLE, RemovedLog
@@ -65,9 +65,9 @@ class ChunkStage(SplitStage):
     unit: ClassVar[str] = "documents"
     counts: ClassVar[bool] = True
     shows: ClassVar[tuple[Shown, ...]] = (
-        Shown(REPEATED, "repeated lines, left out"),
+        Shown(REPEATED_LINES, "repeated lines, left out"),
         Shown("dropped.", "passages dropped: {reason}"),
-        Shown(BY, "  for {name}"),
+        Shown(CONTAMINATED_BY, "  for {name}"),
     )
     layout: Layout
     config: BuildConfig

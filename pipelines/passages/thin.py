@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.files.writing import save_array
+from datastore.generations.manifest import DUPLICATE
 from datastore.schema import Passage, identity_hash, passage_at, text_hash
 from pipelines.config import BuildConfig
 from pipelines.corpus.ingestion import Ingestion, SplitStage
@@ -31,8 +32,6 @@ from pipelines.passages.unknown import UNKNOWN, UNKNOWN_PASSAGES, counted, total
 from retriever.encoding.usage import AS_STATED, Usage
 
 _SHOWN_IF_ANY = ("domain.", "column.", UNKNOWN, UNKNOWN_PASSAGES)
-# Counts the passages dropped.
-DUPLICATE = "dropped.duplicate"
 
 # A passage, its token ids and, if it occurred before, the split and row of the first one with its text.
 _Row = tuple[Passage, NDArray[np.int32], tuple[int, int] | None]

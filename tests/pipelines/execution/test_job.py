@@ -9,7 +9,7 @@ from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.generations.generation import current
 from pipelines.execution.executor import LocalExecutor
-from pipelines.execution.job import WORK, Job, begin, differences, discard, only_file, pending
+from pipelines.execution.job import WORK, Job, begin, discard, only_file, pending
 from pipelines.execution.progress import Silent
 from tests.conftest import build_store, tree
 from tests.corpus import documents, write_lines
@@ -159,28 +159,6 @@ def test_a_job_that_another_version_has_begun_is_refused_and_a_store_that_is_bui
         job.claim({"some": "settings"})
     make_store(tmp_path, np.arange(4), random_vectors(0, 4), "Flat")
     job.claim({"some": "settings"})
-
-
-def test_all_that_differs_is_named_as_it_is_written():
-    config = {"limit": None, "lexical": True, "filters": [{"name": "c4"}, {"name": "length", "min_chars": 3}]}
-    first = {"config": config, "dtype": "float32", "encoder_sha256": "a", "splits": [1]}
-    first |= {"usage": {"pooling": "mean", "query_prompt": ""}}
-    assert differences(first, first) == []
-    filters = [{"name": "c4"}, {"name": "length", "min_chars": 4, "max_chars": 9}]
-    config = {"limit": 5, "lexical": False, "filters": filters, "near_duplicates": {}, "pooling": "cls"}
-    now = first | {"config": config, "splits": [], "usage": {"pooling": "cls", "query_prompt": "query: "}}
-    assert set(differences(first, now)) == {
-        "limit was not set, now 5",
-        "lexical was true, now false",
-        "filters.1.min_chars was 3, now 4",
-        "filters.1.max_chars was not set, now 9",
-        "near_duplicates was not set, now {}",
-        "pooling was not set, now cls",
-        "query_prompt was '', now 'query: '",
-        "the source files or their sizes have changed",
-    }
-    other = first | {"encoder_sha256": "b", "usage": {"pooling": "cls", "query_prompt": ""}}
-    assert differences(first, other) == ["the weights of `encoder` have changed"]
 
 
 def begun(layout, manifest, kind):

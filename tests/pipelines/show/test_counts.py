@@ -1,5 +1,4 @@
-from pipelines.contamination.contaminated import BY
-from pipelines.duplicates.lines import REPEATED
+from datastore.generations.manifest import CONTAMINATED_BY, REPEATED_LINES
 from pipelines.jobs.stages import REMOVED
 from pipelines.show.counts import dropped
 
@@ -12,8 +11,12 @@ def test_counts_of_a_kind_are_named_by_what_follows_it():
 def test_what_was_dropped_is_shown_only_where_it_was_looked_for():
     assert dropped({"passages": 7}) == []
     assert dropped({"doubtful": 1234}) == [("documents doubtful (damage)", "1,234")]
-    assert dropped({REPEATED: 0}) == [("repeated lines, left out", "0")]
-    counts = {"dropped.contaminated_passage": 2, f"{BY}q.v1.jsonl": 2, f"{BY}other.jsonl": 0}
+    assert dropped({REPEATED_LINES: 0}) == [("repeated lines, left out", "0")]
+    counts = {
+        "dropped.contaminated_passage": 2,
+        f"{CONTAMINATED_BY}q.v1.jsonl": 2,
+        f"{CONTAMINATED_BY}other.jsonl": 0,
+    }
     assert dropped(counts) == [
         ("passages dropped: contaminated passage", "2"),
         ("  for q.v1.jsonl", "2"),
