@@ -1,4 +1,7 @@
-"""The one error a user is meant to read: a sentence that names the thing and the mend."""
+"""The one error a user is meant to read: a sentence that names the thing and the mend.
+
+Decisions: docs/decisions/execution.md.
+"""
 
 
 class RalmError(Exception):

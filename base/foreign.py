@@ -2,6 +2,8 @@
 
 Which exceptions a parser has for broken input is written down nowhere, so all count. Nothing of ours is
 called through here: a defect of ours stops the build.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import re

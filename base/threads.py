@@ -1,4 +1,7 @@
-"""Cores that this process may use, and what its libraries are told of threads before they are loaded."""
+"""Cores that this process may use, and what its libraries are told of threads before they are loaded.
+
+Decisions: docs/decisions/threads.md.
+"""
 
 import os
 from contextlib import suppress

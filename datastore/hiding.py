@@ -3,6 +3,8 @@
 Of a later generation its manifest is read, and of its files those few that say what is hidden: shards, index
 and all else may be damaged, or take minutes to load. If its manifest is damaged too, the lists of takedowns
 that lie in the store are read.
+
+Decisions: docs/decisions/generations-and-takedowns.md.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,8 @@
 """Whether files are still what they were when they were written: what a job reads, it compares first.
 
 A flipped bit that a job copies, or goes by, would be given a checksum of its own and never be found again.
+
+Decisions: docs/decisions/laws-and-bytes.md.
 """
 
 import time

@@ -1,6 +1,8 @@
 """Document and Passage, the two records that cross every stage, and their Arrow schemas.
 
 Knows how a record looks in memory and in an Arrow file, and what identifies it. Knows no paths.
+
+Decisions: docs/decisions/identity-and-metadata.md.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""One shard's files, memory-mapped, and what is wrong with a file of a store."""
+"""One shard's files, memory-mapped, and what is wrong with a file of a store.
+
+Decisions: docs/decisions/searching.md.
+"""
 
 import errno
 import tokenize

@@ -2,6 +2,8 @@
 
 A row id is the first row of its shard plus the row within it; no other id map exists, so what is
 held in memory grows with the number of shards, not of passages.
+
+Decisions: docs/decisions/object-storage.md.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -2,6 +2,8 @@
 
 A takedown names a document; which rows that hides follows from it for each generation. The list grows by a
 file with each generation that takes something down.
+
+Decisions: docs/decisions/generations-and-takedowns.md.
 """
 
 from collections import Counter

@@ -1,4 +1,7 @@
-"""Reading a whole store and saying what is wrong with it."""
+"""Reading a whole store and saying what is wrong with it.
+
+Decisions: docs/decisions/passages.md.
+"""
 
 import re
 from collections.abc import Iterator, Sequence

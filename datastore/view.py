@@ -3,6 +3,8 @@
 A passage is in or out by a hash of its key and the seed, never by a sequential draw, so a view of a
 smaller fraction is contained in one of a larger fraction with the same seed; and by what is kept of
 its document: domain and metadata. A View never depends on the query.
+
+Decisions: docs/decisions/identity-and-metadata.md, searching.md.
 """
 
 import math

@@ -4,6 +4,8 @@ Small models do not cite reliably when asked to, so support is measured: a sente
 passage that holds most of its content words, if it holds enough of them. The markers say "this
 passage contains these words", no more. Markers that the model writes itself are taken out first: nobody
 has checked them.
+
+Decisions: docs/decisions/reader-and-citations.md.
 """
 
 import re

@@ -1,6 +1,8 @@
 """What a reader is asked and what it gives: one interface for all language models.
 
 Knows no model: whoever shows or serves answers need not import torch.
+
+Decisions: docs/decisions/reader-and-citations.md.
 """
 
 from collections.abc import Callable, Iterator, Sequence

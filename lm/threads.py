@@ -3,6 +3,8 @@
 Every product of a model ends with a wait for its last thread. Beside other jobs that is one whose core was
 taken away: an answer of 5 seconds on one thread took 11 to 29 on two. What the environment says
 (OMP_NUM_THREADS) is left as it is.
+
+Decisions: docs/decisions/threads.md.
 """
 
 import os

@@ -1,6 +1,8 @@
 """The reader in this process: a prompt to text by a transformers model, in one of several precisions.
 
 Knows models and tokens; knows no passages.
+
+Decisions: docs/decisions/reader-and-citations.md.
 """
 
 import logging

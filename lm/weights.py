@@ -1,4 +1,7 @@
-"""A reader's weights on disk: names to folders, and GGUF files dequantized once into a cache."""
+"""A reader's weights on disk: names to folders, and GGUF files dequantized once into a cache.
+
+Decisions: docs/decisions/reader-and-citations.md.
+"""
 
 import contextlib
 import hashlib

@@ -1,4 +1,7 @@
-"""`ralm`: the commands in the order of its help, and how what goes wrong ends them."""
+"""`ralm`: the commands in the order of its help, and how what goes wrong ends them.
+
+Decisions: docs/decisions/command-line.md.
+"""
 
 import os
 import sys

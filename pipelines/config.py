@@ -1,6 +1,8 @@
 """One validated configuration for a build: everything its bytes depend on, and nothing else.
 
 How many workers run it, and on which executor, is not in here: they change no byte.
+
+Decisions: docs/decisions/contamination.md.
 """
 
 from collections.abc import Callable, Mapping

@@ -3,6 +3,8 @@
 A searcher returns the candidates of its group with their codes' and their exact scores. The front keeps of
 all candidates those that one search over the whole store would have kept, so the answer is the same bytes,
 however the shards are grouped.
+
+Decisions: docs/decisions/searching.md.
 """
 
 import logging

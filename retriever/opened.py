@@ -1,6 +1,8 @@
 """A store opened for searching, with its encoder and its index: loaded at once, or when first needed.
 
 A search by words needs neither, and both take seconds to import and to load.
+
+Decisions: docs/decisions/command-line.md, generations-and-takedowns.md, measuring.md.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,8 @@
 """What is asked of a search, its queries aside: one value, made once and handed on whole.
 
 What needs no store is checked as it is made; what a store cannot answer, `refusals.py` says.
+
+Decisions: docs/decisions/words-and-fusion.md.
 """
 
 from dataclasses import dataclass, field

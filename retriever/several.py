@@ -3,6 +3,8 @@
 Each store proposes and scores its own candidates; scores of the same encoder compare, so the best of all are
 the best of each. BM25 counts words over all stores. Rows are numbered through within a search; a hit says
 which store it is of and its row there.
+
+Decisions: docs/decisions/searching.md.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""The FastAPI application around one answerer: routes, and errors as OpenAI's API shapes them."""
+"""The FastAPI application around one answerer: routes, and errors as OpenAI's API shapes them.
+
+Decisions: docs/decisions/generations-and-takedowns.md.
+"""
 
 import asyncio
 import logging

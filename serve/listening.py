@@ -1,4 +1,7 @@
-"""The socket that the server listens on."""
+"""The socket that the server listens on.
+
+Decisions: docs/decisions/serving.md.
+"""
 
 import socket
 

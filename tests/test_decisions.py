@@ -1,5 +1,6 @@
 """docs/decisions: each decision names the modules that it explains, and these are there."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -26,6 +27,14 @@ def test_each_decision_is_a_sentence_and_names_modules_that_are_there() -> None:
             assert heading.endswith("."), f"{page.name}: {heading}"
             assert modules, f"{page.name}: {heading}"
             assert [path for path in modules if not (ROOT / path).is_file()] == [], f"{page.name}: {heading}"
+
+
+def test_a_module_names_the_pages_of_the_decisions_that_explain_it() -> None:
+    for page in PAGES:
+        for path in sorted({path for modules in _explained(page).values() for path in modules}):
+            said = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8"))) or ""
+            pointer = said.partition("Decisions: docs/decisions/")[2]
+            assert page.name in pointer, f"{path} does not name docs/decisions/{page.name}"
 
 
 def test_the_index_lists_each_page_once() -> None:

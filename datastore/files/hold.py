@@ -1,4 +1,7 @@
-"""Locks of readers: a file that somebody holds is not swept away."""
+"""Locks of readers: a file that somebody holds is not swept away.
+
+Decisions: docs/decisions/generations-and-takedowns.md.
+"""
 
 import fcntl
 import os

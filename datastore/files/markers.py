@@ -1,4 +1,7 @@
-"""What a finished task leaves: its counts and its files, with a checksum."""
+"""What a finished task leaves: its counts and its files, with a checksum.
+
+Decisions: docs/decisions/execution.md.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""Files written whole or not at all, and what describes them. Knows no path of a store."""
+"""Files written whole or not at all, and what describes them. Knows no path of a store.
+
+Decisions: docs/decisions/execution.md.
+"""
 
 import fcntl
 import os

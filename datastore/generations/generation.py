@@ -2,6 +2,8 @@
 
 The pointer `manifest.json` names the current generation's immutable file and is replaced last:
 before that the store does not exist for a reader, after it the store is whole.
+
+Decisions: docs/decisions/generations-and-takedowns.md.
 """
 
 from pathlib import Path

@@ -1,6 +1,8 @@
 """What a datastore is: encoder, chunking, shards, index, counts and checksums, per generation.
 
 Knows nothing of which generation is the current one (`generation.py`).
+
+Decisions: docs/decisions/encoders.md, generations-and-takedowns.md.
 """
 
 from collections.abc import Mapping

@@ -3,6 +3,8 @@
 A generation is needed while it is current or somebody has it open. Runs under the store's lock: what a job
 that is not finished has written is in no manifest yet. Of a store in object storage only this machine's cache
 is swept so: which generations others read, nobody here can know. Its objects go by age (`sweep_objects`).
+
+Decisions: docs/decisions/generations-and-takedowns.md, object-storage.md.
 """
 
 from collections.abc import Mapping

@@ -2,6 +2,8 @@
 
 boto3 and not pyarrow, which knows no conditional put; not a signed request of our own, since profiles, roles,
 retries and uploads in parts would have to be written again.
+
+Decisions: docs/decisions/object-storage.md.
 """
 
 from collections.abc import Iterator, Sequence

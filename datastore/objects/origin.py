@@ -15,6 +15,8 @@ compaction run in the cache of the machine they were begun on, or in one that se
 common file system), go on there, and are put when they are done; their done-markers stay there. `compact` and
 `discard` free the cache alone, since nobody can say which generations other machines read: objects go by
 their age (`sweep.py`). `verify` compares the sizes of objects, and bytes as they were fetched.
+
+Decisions: docs/decisions/object-storage.md.
 """
 
 import os

@@ -2,6 +2,8 @@
 
 Python tells the main thread of a signal between two steps of its own, and training an index is one step, of
 minutes. So a thread says the line, and ends the process if the main thread does not within seconds.
+
+Decisions: docs/decisions/command-line.md.
 """
 
 import os

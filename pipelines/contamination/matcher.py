@@ -2,6 +2,8 @@
 
 The texts' n-grams of words are hashed once, into one file that the store keeps: a passage is found out by
 its own n-grams' hashes, and an addition is checked by the same file when the questions are long gone.
+
+Decisions: docs/decisions/contamination.md.
 """
 
 from collections.abc import Sequence

@@ -5,6 +5,8 @@ anywhere ("the United States"), is not looked for. Published practice is 13 word
 how long the examples are (Brown et al. 2020, appendix C), Dolma drops paragraphs of evaluation sets of 13
 tokens and more (Soldaini et al. 2024), MassiveDS asks for likeness in 13-grams or 32 words in a row (Shao et
 al. 2024).
+
+Decisions: docs/decisions/contamination.md.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,7 @@
-"""The words of a text as hashes: what stands between white space is remembered with those of its words."""
+"""The words of a text as hashes: what stands between white space is remembered with those of its words.
+
+Decisions: docs/decisions/contamination.md.
+"""
 
 import numpy as np
 import xxhash

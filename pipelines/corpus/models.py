@@ -1,4 +1,7 @@
-"""The models of a build's filters: known by what they hold and their names, not by where they lie."""
+"""The models of a build's filters: known by what they hold and their names, not by where they lie.
+
+Decisions: docs/decisions/filters.md.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,6 +1,8 @@
 """The first two stages: count lines where a file is cut, then read and filter every split.
 
 A split's documents, those that no filter removes, go to `work/` (`documents.py`).
+
+Decisions: docs/decisions/passages.md.
 """
 
 from collections.abc import Iterator, Sequence

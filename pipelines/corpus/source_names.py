@@ -1,6 +1,8 @@
 """What sources are called, and the domains of those of their documents that state none.
 
 A name is part of ids, so it holds no more of a path than tells the source from the others of its job.
+
+Decisions: docs/decisions/identity-and-metadata.md.
 """
 
 import re

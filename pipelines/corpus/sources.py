@@ -2,6 +2,8 @@
 
 Knows names and sizes, and that files of some formats are cut: reads no more than that takes. The same files
 give the same splits, whatever machine or number of workers.
+
+Decisions: docs/decisions/sources.md.
 """
 
 import os

@@ -3,6 +3,8 @@
 Hashes are split into partitions by value, so that equal ones meet in one task and no task holds
 more than its share. Of equal documents the first in corpus order stays. Identity goes first and
 alone: were both decided at once, a document could be dropped for equalling one that is dropped too.
+
+Decisions: docs/decisions/duplicates.md, generations-and-takedowns.md.
 """
 
 from collections.abc import Sequence

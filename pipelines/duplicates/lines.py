@@ -3,6 +3,8 @@
 As CCNet and Dolma do with paragraphs (Wenzek et al. 2020; Soldaini et al. 2024): what a site puts under each
 of its pages stays once. Lines are compared as they are, white space aside; short ones (headings, cells,
 dialogue) stay.
+
+Decisions: docs/decisions/duplicates.md.
 """
 
 from array import array

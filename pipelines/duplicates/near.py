@@ -5,6 +5,8 @@ documents, sorted; `near-pair` joins equal keys of one range of values; `near-ve
 similarity of the pairs whose later document lies in one split and keeps those that reach the threshold;
 `near-cluster` joins what is left into clusters. Of a cluster the first document in corpus order stays, as of
 exact duplicates, which have been dropped before.
+
+Decisions: docs/decisions/duplicates.md.
 """
 
 from collections.abc import Iterator, Sequence

@@ -2,6 +2,8 @@
 
 Every split's hashes lie sorted in a file, so that a range of their values is one stretch of each: equal ones
 meet in one task, which reads and holds no more than its range.
+
+Decisions: docs/decisions/duplicates.md.
 """
 
 from array import array

@@ -2,6 +2,8 @@
 
 They stay in the store, so that what is added is compared with all that came before it. A document is split
 << 32 | row; a negative split is one of those that the store held before.
+
+Decisions: docs/decisions/duplicates.md.
 """
 
 from collections import OrderedDict

@@ -2,6 +2,8 @@
 
 One search pays for the whole curve: the index is searched once, and each view keeps its share of
 what was found.
+
+Decisions: docs/decisions/measuring.md.
 """
 
 from collections.abc import Callable, Sequence

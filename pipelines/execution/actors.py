@@ -1,4 +1,7 @@
-"""Ray actors that carry out tasks on a cluster that may lose nodes and gain others, and their calls."""
+"""Ray actors that carry out tasks on a cluster that may lose nodes and gain others, and their calls.
+
+Decisions: docs/decisions/execution.md.
+"""
 
 import time
 from collections import Counter

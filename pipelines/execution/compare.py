@@ -2,6 +2,8 @@
 
 What a job reads is compared before it begins, what it has written before it publishes. Done anew in each run:
 a marker would say that files were whole when it was written.
+
+Decisions: docs/decisions/laws-and-bytes.md.
 """
 
 from collections.abc import Iterable, Sequence

@@ -11,6 +11,8 @@ so all of it is that task's; on a GPU that other programs use too it is an upper
 Where there is no counter, CPU seconds and GPU seconds times the watts below, and the source is "estimate".
 
 Nothing here may stop a build: a counter that cannot be read is one that is not there.
+
+Decisions: docs/decisions/energy.md.
 """
 
 import os

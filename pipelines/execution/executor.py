@@ -1,4 +1,7 @@
-"""Who carries out a stage's tasks: this process, several, or actors of a Ray cluster. Same bytes from all."""
+"""Who carries out a stage's tasks: this process, several, or actors of a Ray cluster. Same bytes from all.
+
+Decisions: docs/decisions/embedding.md, execution.md, object-storage.md.
+"""
 
 import multiprocessing
 import os

@@ -2,6 +2,8 @@
 
 A build is one, so are an addition and a compaction. Everything decided is decided before the first task and
 written to the job's `build.json`, so a job that is killed and started again goes on as the same job.
+
+Decisions: docs/decisions/execution.md, laws-and-bytes.md, object-storage.md.
 """
 
 import shutil

@@ -2,6 +2,8 @@
 
 None of it is in a checksum or in a manifest's hash: two builds of the same bytes take different times. A
 stopped job keeps what its finished tasks took, so one that is resumed counts them too.
+
+Decisions: docs/decisions/energy.md.
 """
 
 from collections.abc import Iterable, Mapping

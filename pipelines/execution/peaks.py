@@ -3,6 +3,8 @@
 From NVIDIA's data sheets, without sparsity: 16-bit products on tensor cores (bfloat16 and float16 alike), and
 float32 on CUDA cores, since PyTorch rounds no float32 product to TF32 unless it is told to. There is no such
 number for CPUs here: it would depend on how they are clocked and cooled.
+
+Decisions: docs/decisions/energy.md.
 """
 
 import re

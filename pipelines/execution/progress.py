@@ -1,4 +1,7 @@
-"""What a person sees while a build runs: bars on a terminal, plain lines elsewhere."""
+"""What a person sees while a build runs: bars on a terminal, plain lines elsewhere.
+
+Decisions: docs/decisions/execution.md.
+"""
 
 import sys
 import time

@@ -2,6 +2,8 @@
 
 A few digits in a file under `work/`, so that it is the same in this process, in others and on other nodes.
 Nothing rests on it but what is shown.
+
+Decisions: docs/decisions/execution.md.
 """
 
 import time

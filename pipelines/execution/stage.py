@@ -2,6 +2,8 @@
 
 A stage is a frozen, picklable description; `run(number)` is a pure function of one split or shard
 that writes whole files and returns a marker. Knows nothing of executors.
+
+Decisions: docs/decisions/execution.md.
 """
 
 import ctypes

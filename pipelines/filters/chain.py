@@ -1,4 +1,7 @@
-"""Which filters there are, by name, and the chain that a build asks."""
+"""Which filters there are, by name, and the chain that a build asks.
+
+Decisions: docs/decisions/laws-and-bytes.md.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""Filters that ask a fastText model: the language of a text, and its quality by any model."""
+"""Filters that ask a fastText model: the language of a text, and its quality by any model.
+
+Decisions: docs/decisions/filters.md.
+"""
 
 import hashlib
 import importlib.util

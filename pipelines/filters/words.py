@@ -2,6 +2,8 @@
 
 Words are what stands between white space, as in Dolma's taggers. All texts are laid end to end and looked
 at by arrays, character by character: asked word by word, Python takes several times as long.
+
+Decisions: docs/decisions/filters.md.
 """
 
 import re

@@ -2,6 +2,8 @@
 
 Nobody knows the questions that will come; a sentence encoded as a query lies nearer to them than the
 vector of a whole passage does. `ralm card --questions` measures with real ones.
+
+Decisions: docs/decisions/cards.md.
 """
 
 import re

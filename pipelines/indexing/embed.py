@@ -1,4 +1,7 @@
-"""Shards to vectors: one float16 matrix for each, row i = passage i."""
+"""Shards to vectors: one float16 matrix for each, row i = passage i.
+
+Decisions: docs/decisions/embedding.md, encoders.md, laws-and-bytes.md.
+"""
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence

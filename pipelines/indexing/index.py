@@ -1,4 +1,7 @@
-"""Vectors to an index: the quantizer is trained once on a hash sample, then encodes shard by shard."""
+"""Vectors to an index: the quantizer is trained once on a hash sample, then encodes shard by shard.
+
+Decisions: docs/decisions/index-and-codes.md, laws-and-bytes.md.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""Passages to a BM25 index: first their lengths, whose mean enters every weight, then shard by shard."""
+"""Passages to a BM25 index: first their lengths, whose mean enters every weight, then shard by shard.
+
+Decisions: docs/decisions/words-and-fusion.md.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

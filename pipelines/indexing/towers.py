@@ -1,4 +1,7 @@
-"""The encoders of a build: one for passages and, where a model has two towers, one for queries."""
+"""The encoders of a build: one for passages and, where a model has two towers, one for queries.
+
+Decisions: docs/decisions/encoders.md.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any

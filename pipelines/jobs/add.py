@@ -2,6 +2,8 @@
 
 What is added is what a build of both corpora would have made of the second, had its index been trained on
 the first alone.
+
+Decisions: docs/decisions/cards.md, generations-and-takedowns.md.
 """
 
 from collections import Counter

@@ -1,4 +1,7 @@
-"""A whole build: the stages in order, its three barriers, resume, and publication."""
+"""A whole build: the stages in order, its three barriers, resume, and publication.
+
+Decisions: docs/decisions/laws-and-bytes.md.
+"""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,7 @@
-"""Compacting a store: shards that hold rows taken down, or few rows, are written anew without them."""
+"""Compacting a store: shards that hold rows taken down, or few rows, are written anew without them.
+
+Decisions: docs/decisions/generations-and-takedowns.md, laws-and-bytes.md.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

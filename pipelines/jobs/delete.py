@@ -1,4 +1,7 @@
-"""Taking documents down: which ones are meant, and the generation without them."""
+"""Taking documents down: which ones are meant, and the generation without them.
+
+Decisions: docs/decisions/generations-and-takedowns.md, laws-and-bytes.md.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

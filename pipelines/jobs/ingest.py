@@ -1,6 +1,8 @@
 """A corpus to the shards of a store: what a build and an addition have in common.
 
 The stages of `stages.py`, in their order. Between them passages and vectors are put where a store keeps them.
+
+Decisions: docs/decisions/duplicates.md, laws-and-bytes.md.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,8 @@
 """Documents to passages, counted in the encoder's own tokens, and the shards they fill.
 
 Token ids are kept beside the passages (`parts.py`), so that embedding does not tokenize again.
+
+Decisions: docs/decisions/duplicates.md, identity-and-metadata.md, passages.md.
 """
 
 from array import array

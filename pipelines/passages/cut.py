@@ -2,6 +2,8 @@
 
 A build and a plan cut by `Cutter.chunks` alone: another way of chunking is a function here that it chooses.
 Knows nothing of the stage that makes passages of chunks (`chunk.py`).
+
+Decisions: docs/decisions/passages.md.
 """
 
 import re

@@ -1,4 +1,7 @@
-"""The shards of a split before they are numbered: a file of passages and one of their token ids for each."""
+"""The shards of a split before they are numbered: a file of passages and one of their token ids for each.
+
+Decisions: docs/decisions/passages.md.
+"""
 
 from functools import partial
 from itertools import pairwise

@@ -1,6 +1,8 @@
 """Numbering: which split and part became which shard, and its first row.
 
 The second of the build's three barriers: prefix sums over what chunking counted.
+
+Decisions: docs/decisions/passages.md.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,8 @@
 """Passages without those that occurred before: the shards of a split, written anew.
 
 Known only once all passages are, and before any is numbered.
+
+Decisions: docs/decisions/duplicates.md, passages.md.
 """
 
 from collections import Counter

@@ -2,6 +2,8 @@
 
 Stages follow one another, as a build's barriers have it; each uses all cores or all GPUs. What is charged is
 what works: a GPU that waits while texts are read costs nothing here.
+
+Decisions: docs/decisions/planning.md.
 """
 
 import math

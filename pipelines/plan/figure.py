@@ -1,4 +1,7 @@
-"""A number that says what it counts and who says so."""
+"""A number that says what it counts and who says so.
+
+Decisions: docs/decisions/planning.md.
+"""
 
 import math
 

@@ -2,6 +2,8 @@
 
 Rates are measured (`benchmarks/RESULTS.md`, by section) or published; what is neither is not a number (NaN)
 and is left out of the sums until it is given. Prices are examples: they change monthly.
+
+Decisions: docs/decisions/planning.md.
 """
 
 import math

@@ -2,6 +2,8 @@
 
 A checksum stands at the end of its frame, so it is compared when the frame's records have been handed on, of
 a file of one gzip member all of them. What is remembered of them is the first, the last and their number.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import sys

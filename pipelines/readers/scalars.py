@@ -1,4 +1,7 @@
-"""Values that are written as text, as the scalars they are: a number where nothing of it is lost."""
+"""Values that are written as text, as the scalars they are: a number where nothing of it is lost.
+
+Decisions: docs/decisions/readers-and-damage.md.
+"""
 
 import re
 

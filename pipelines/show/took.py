@@ -1,4 +1,7 @@
-"""What work took, in words: seconds, joules and, of embedding, how fast it was."""
+"""What work took, in words: seconds, joules and, of embedding, how fast it was.
+
+Decisions: docs/decisions/energy.md.
+"""
 
 from collections.abc import Mapping
 

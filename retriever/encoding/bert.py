@@ -4,6 +4,8 @@ Importing transformers and sentence-transformers takes four seconds of CPU, for 
 wait, and each worker of a build. The operations are those of transformers, in its order, so vectors are the
 same to the last bit; layers are called as there and in checkpoints. Whatever a checkpoint says that is not
 understood here is left to the libraries: `load` gives None.
+
+Decisions: docs/decisions/embedding.md.
 """
 
 from dataclasses import dataclass

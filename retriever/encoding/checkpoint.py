@@ -2,6 +2,8 @@
 
 Knows names, files and JSON configurations; imports neither torch nor transformers, so that the
 processes that only tokenize stay light.
+
+Decisions: docs/decisions/encoders.md.
 """
 
 import hashlib

@@ -2,6 +2,8 @@
 
 Plain transformers models load too. How a model is used (prompts, pooling, length limits) its checkpoint
 says, or what was given or is known of it (`usage.py`). Knows nothing of files or indexes.
+
+Decisions: docs/decisions/embedding.md, encoders.md.
 """
 
 import logging

@@ -3,6 +3,8 @@
 transformers lets a program register an attention function and leaves masks to it. Ours is told where
 passages begin, and keeps each to itself. Architectures that it is right for are listed here; others are
 padded as usual. Knows tensors and modules; knows nothing of tokenizers or files.
+
+Decisions: docs/decisions/embedding.md.
 """
 
 import inspect

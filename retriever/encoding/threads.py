@@ -3,6 +3,8 @@
 PyTorch takes every core for the smallest product, and waits at its end for the last of them.
 Beside other jobs that is a thread whose core was taken away, and those that wait by spinning take it from
 each other: 32 queries took 1.7 s instead of 0.1. What the environment says (OMP_NUM_THREADS) is left.
+
+Decisions: docs/decisions/threads.md.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,8 @@
 """An encoder's tokenizer: text to token ids with character offsets, and the frame around them.
 
 Knows token ids and where they lie in a text; knows nothing of the model.
+
+Decisions: docs/decisions/encoders.md.
 """
 
 from collections.abc import Sequence

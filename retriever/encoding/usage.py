@@ -3,6 +3,8 @@
 What is given counts first, then what the checkpoint says itself. Some published models leave it to the page
 that describes them: those are known here by their full names on the hub. A copy in a folder has no such
 name: there it is given.
+
+Decisions: docs/decisions/encoders.md.
 """
 
 import re

@@ -2,6 +2,8 @@
 
 The codes are the bytes that FAISS's `sa_encode` gives. FAISS's own GPU index encodes far more slowly
 (benchmarks/gpu/index.py), and straight into its lists, of which no shard's file could be made.
+
+Decisions: docs/decisions/gpu.md.
 """
 
 import math

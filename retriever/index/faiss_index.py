@@ -3,6 +3,8 @@
 A shard's codes are kept apart from the trained quantizer and carry no ids: row i of the file is the
 i-th row of the shard, so shards are encoded in any order, in parallel, and never again. A graph (HNSW)
 has no such codes; it is one file that one task builds.
+
+Decisions: docs/decisions/index-and-codes.md.
 """
 
 import math

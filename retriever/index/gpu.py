@@ -1,4 +1,7 @@
-"""Codes searched on GPUs: a copy on each, or one on several that share its lists where it is too large."""
+"""Codes searched on GPUs: a copy on each, or one on several that share its lists where it is too large.
+
+Decisions: docs/decisions/gpu.md.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

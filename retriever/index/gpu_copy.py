@@ -1,4 +1,7 @@
-"""One copy of a store's codes on one GPU or several, each with the one thread that may use FAISS on it."""
+"""One copy of a store's codes on one GPU or several, each with the one thread that may use FAISS on it.
+
+Decisions: docs/decisions/gpu.md.
+"""
 
 import math
 from collections.abc import Callable, Sequence

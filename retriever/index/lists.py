@@ -2,6 +2,8 @@
 
 Of each list its codes, then its ids. FAISS's own lists grow by themselves and take half as much again, and
 its fast-scan lists take a power of two of bytes; here every list has its size before it is filled.
+
+Decisions: docs/decisions/index-and-codes.md.
 """
 
 import ctypes

@@ -1,4 +1,7 @@
-"""A store's index, opened for searching: its codes in memory, on disk or on GPUs."""
+"""A store's index, opened for searching: its codes in memory, on disk or on GPUs.
+
+Decisions: docs/decisions/index-and-codes.md.
+"""
 
 import ctypes
 from pathlib import Path

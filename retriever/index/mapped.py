@@ -4,6 +4,8 @@ Beside the index lies one file with the codes of all shards, list after list, de
 and in no checksum of the store's. It ends with its own, and is written again where that does not fit. A
 search touches the pages of the lists that it probes; memory holds the centroids, and whatever of the file the
 system has room to keep.
+
+Decisions: docs/decisions/index-and-codes.md.
 """
 
 import os

@@ -4,6 +4,8 @@ Of any factory string nobody but FAISS knows from how many passages it learns, o
 some of its rows alone; and what it cannot do it says by an exception, or by ending the process. So an index
 that is none of our families is trained, filled and searched there first, and only what comes back whole is
 taken.
+
+Decisions: docs/decisions/index-and-codes.md.
 """
 
 import subprocess

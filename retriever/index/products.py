@@ -1,6 +1,8 @@
 """Matrix products on a device, and what is made of them: nearest centroids, and k-means for lists and words.
 
 Knows tensors; knows no index.
+
+Decisions: docs/decisions/gpu.md.
 """
 
 import torch

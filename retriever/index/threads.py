@@ -1,6 +1,8 @@
 """How many threads a search of FAISS takes: one, unless there is enough to do for several.
 
 FAISS takes every core for the smallest search. `retriever/encoding/threads.py` says what that costs.
+
+Decisions: docs/decisions/threads.md.
 """
 
 from collections.abc import Iterator

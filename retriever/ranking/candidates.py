@@ -1,6 +1,8 @@
 """Rows that a search has found, query by query, before there are passages: candidates, then rankings.
 
 Knows arrays alone, so that a search by words needs no FAISS.
+
+Decisions: docs/decisions/searching.md.
 """
 
 from collections.abc import Sequence

@@ -2,6 +2,8 @@
 
 It stands beside the index, outside every checksum: recall is a property of the store, milliseconds are
 one of the machine that measured them.
+
+Decisions: docs/decisions/cards.md.
 """
 
 import logging

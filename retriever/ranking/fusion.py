@@ -1,4 +1,7 @@
-"""Two rankings to one: by ranks or by scores."""
+"""Two rankings to one: by ranks or by scores.
+
+Decisions: docs/decisions/words-and-fusion.md.
+"""
 
 from typing import Literal
 

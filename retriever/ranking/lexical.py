@@ -7,6 +7,8 @@ frequencies, counted over all shards. So a shard is indexed once, alone, and sta
 What is taken down counts in no statistics, so that a compaction changes no score. A view is searched with the
 statistics of the whole store: unlike a dense index, BM25 scores in a view are not those of a store built from
 its passages alone.
+
+Decisions: docs/decisions/command-line.md, words-and-fusion.md.
 """
 
 import logging

@@ -1,4 +1,7 @@
-"""How an index's card is measured: each setting of a search beside an exhaustive one."""
+"""How an index's card is measured: each setting of a search beside an exhaustive one.
+
+Decisions: docs/decisions/cards.md.
+"""
 
 import time
 from collections.abc import Iterable, Sequence

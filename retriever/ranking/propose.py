@@ -3,6 +3,8 @@
 A view's candidates are its `want` best rows by their codes' scores, and those that tie with the last
 of them: which rows they are follows from the view alone, not from how deep the index was searched, nor
 from whether the view was applied before the search or after it.
+
+Decisions: docs/decisions/searching.md.
 """
 
 from collections import OrderedDict

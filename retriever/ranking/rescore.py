@@ -3,6 +3,8 @@
 By FAISS's float16 scanner, which scores a vector the same whatever stands beside it; a matrix product
 does not, and numpy takes four times as long to widen float16. The scanner reads each vector where it is
 mapped: nothing is gathered or copied.
+
+Decisions: docs/decisions/encoders.md, searching.md.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""The codecs of compressed files: how a frame begins and is fed, and what its faults mean."""
+"""The codecs of compressed files: how a frame begins and is fed, and what its faults mean.
+
+Decisions: docs/decisions/readers-and-damage.md.
+"""
 
 import bz2
 import lzma

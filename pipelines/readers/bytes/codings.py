@@ -2,6 +2,8 @@
 
 Archives hold bodies as they came over the wire, and unpacked ones beneath headers that still say they are
 packed; servers pack what is packed already. So a body says by its first bytes what it is, where it can.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import codecs

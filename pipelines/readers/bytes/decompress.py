@@ -5,6 +5,8 @@ truncated or damaged file yields everything up to the cut or the damage first (z
 blocks and give none of a damaged one). Where the format consists of frames (gzip and zstd members, bzip2 and
 xz streams), reading can begin at any of them, and go on behind a damaged one. A frame's checksum stands at
 its end: what it gave out before is unchecked until then.
+
+Decisions: docs/decisions/readers-and-damage.md, sources.md.
 """
 
 import io

@@ -2,6 +2,8 @@
 
 Local paths go straight to the system. `s3://` and `gs://` go through pyarrow, and whatever fails there is a
 `Unavailable` at once: it is the connection's fault, never a record's, and no task may count it as damage.
+
+Decisions: docs/decisions/object-storage.md, sources.md.
 """
 
 import io

@@ -3,6 +3,8 @@
 PDFium is native code, and the files were made by anything: one may crash the library, keep it busy for ever
 or ask for all the memory there is. Here that costs this file alone. The process is kept for the next file. It
 is bounded in memory, and in processor time, which unlike a clock goes no faster on a busy machine.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import atexit

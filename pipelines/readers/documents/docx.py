@@ -1,6 +1,8 @@
 """The text of Word files (.docx), as it is once all tracked changes are accepted.
 
 python-docx leaves out content controls, tracked insertions and notes; so the parts are walked here.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 from collections.abc import Iterator

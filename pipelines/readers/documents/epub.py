@@ -1,4 +1,7 @@
-"""The text of e-books (.epub): their pages in the order in which they are read."""
+"""The text of e-books (.epub): their pages in the order in which they are read.
+
+Decisions: docs/decisions/readers-and-damage.md.
+"""
 
 import html.entities
 import re

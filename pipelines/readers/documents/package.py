@@ -1,4 +1,7 @@
-"""Zip archives of XML parts, as word processors and e-books are: opened with bounds, and read safely."""
+"""Zip archives of XML parts, as word processors and e-books are: opened with bounds, and read safely.
+
+Decisions: docs/decisions/readers-and-damage.md.
+"""
 
 import io
 import posixpath

@@ -2,6 +2,8 @@
 
 A page holds glyphs at places: what makes a line, and which line is next, PDFium finds. Which lines make a
 paragraph is found here, by their lengths, since sentences must come out whole.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import re

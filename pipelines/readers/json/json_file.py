@@ -1,4 +1,7 @@
-"""JSON files that are no JSON Lines: one array of records, or objects printed over several lines."""
+"""JSON files that are no JSON Lines: one array of records, or objects printed over several lines.
+
+Decisions: docs/decisions/readers-and-damage.md.
+"""
 
 import io
 from collections.abc import Iterator

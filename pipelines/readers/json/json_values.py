@@ -2,6 +2,8 @@
 
 Knows brackets and strings, not what a value says. A value that is not closed as it should be costs itself:
 its end is told by what cannot stand in JSON, and the next one sought.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import re

@@ -3,6 +3,8 @@
 Rows are read one by one, and a bad one costs itself: a quote that is opened and never closed costs the line
 that it is in, not the rest of the file. So a row ends where its quotes do, if it then has as many fields as
 the header; else it is its first line alone.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import csv

@@ -5,6 +5,8 @@ mean what the WHATWG's Encoding Standard says: `iso-8859-1` is windows-1252, `gb
 character there becomes U+FFFD, so that one bad byte costs one character; of a pair of bytes that is none, a
 second one of ASCII stays. Where no charset is stated, or none
 that is known, it is guessed.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import codecs

@@ -1,4 +1,7 @@
-"""HTML pages to text."""
+"""HTML pages to text.
+
+Decisions: docs/decisions/readers-and-damage.md.
+"""
 
 import re
 

@@ -1,4 +1,7 @@
-"""HTTP responses as archives hold them: a status, header fields, and the body without its codings."""
+"""HTTP responses as archives hold them: a status, header fields, and the body without its codings.
+
+Decisions: docs/decisions/readers-and-damage.md.
+"""
 
 import re
 from dataclasses import dataclass

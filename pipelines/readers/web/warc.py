@@ -8,6 +8,8 @@ begins, for an archive may lie in an archive.
 Where records begin and end is found here and not by warcio, so that damage costs one record: in a compressed
 file the damaged member, in a plain one the record whose length is wrong. warcio parses what is in a record.
 A record that is seen to stand in a damaged member is not read; of a long one, those read before are doubtful.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import io

@@ -3,6 +3,8 @@
 A record is as long as its header says, if one may end there; if not, it alone is bad, and the next one is
 sought from its first line on. Whether one that is too long to hold ends where it says is looked up ahead:
 with a length that is wrong, all that follows would be passed over.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import base64

@@ -7,6 +7,8 @@ spell: text is escaped. So a page costs memory for itself alone, and a bad one o
 
 A plain or bzip2 dump is cut at any byte: a page belongs to the range in which its first byte lies, or the
 beginning of the bzip2 stream that holds this byte. One of a single bzip2 stream is one task in effect.
+
+Decisions: docs/decisions/readers-and-damage.md, sources.md.
 """
 
 import re

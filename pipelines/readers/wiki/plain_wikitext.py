@@ -1,6 +1,8 @@
 """The running text of wikitext that no parser gets through, in time that grows with its length alone.
 
 Coarser than `wikitext.py`: a mark that nothing closes is left out and its text stays.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import html

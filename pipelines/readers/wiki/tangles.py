@@ -3,6 +3,8 @@
 mwparserfromhell tries each opening mark up to the end of the text, and begins anew behind it if nothing
 closes it: a text of n characters with u such marks takes in proportion to u * n. A clock would decide
 otherwise on another machine, so the marks are counted.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import re

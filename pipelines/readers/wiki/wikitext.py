@@ -2,6 +2,8 @@
 
 Kept are paragraphs, headings, lists, and the words of links. Left out are templates, tables, references,
 comments, formulas, galleries, and links to files, categories and other languages.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 import re
