@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from base.errors import RalmError
+from base.fields import later
 from base.foreign import ask
 from pipelines.filters.rule import Rejected, Rule, Verdict
 from pipelines.filters.text import Text
@@ -75,7 +76,7 @@ class ModelRule(Rule):
     """
 
     model: str | None = None
-    model_sha256: str | None = Field(None, exclude_if=lambda value: value is None)
+    model_sha256: str | None = later()
 
     @property
     def loaded(self) -> Any:

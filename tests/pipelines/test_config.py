@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from base.errors import RalmError
-from pipelines.config import BuildConfig, EvaluationTexts, SourceConfig, checked_config, load_config
+from pipelines.config import (
+    BuildConfig,
+    DuplicateLines,
+    EvaluationTexts,
+    NearDuplicates,
+    SourceConfig,
+    checked_config,
+    load_config,
+)
 from pipelines.corpus.source_names import source_names
 
 
@@ -138,3 +146,30 @@ def test_settings_that_are_not_made_are_not_written():
     assert not later & {*written}
     made = BuildConfig(sources=({"path": "a.jsonl"},), duplicate_passages="drop", pooling="cls")
     assert {"duplicate_passages", "pooling"} <= {*made.model_dump(mode="json")}
+
+
+# What is written whatever it is: the settings that builds had before any was added.
+ALWAYS = {
+    BuildConfig: {
+        *("sources", "limit", "min_chars", "filters", "near_duplicates", "max_record_bytes", "split_bytes"),
+        *("passages_per_shard", "encoder", "dtype", "device", "chunk_tokens", "index_key", "index_memory"),
+        *("index_recall", "lexical", "seed", "takedowns"),
+    },
+    SourceConfig: {"path", "domain", "licence", "share", "reader", "text_fields", "id_field", "filters"},
+    NearDuplicates: {"words", "threshold", "permutations", "bands"},
+    DuplicateLines: {"min_chars"},
+    EvaluationTexts: {
+        *("files", "words", "containment", "overlap", "min_question_words", "min_answer_words"),
+    },
+}
+
+
+@pytest.mark.parametrize("model", ALWAYS)
+def test_a_setting_that_came_later_is_left_out_where_it_is_not_made(model):
+    assert ALWAYS[model] <= {*model.model_fields}
+    for name in {*model.model_fields} - ALWAYS[model]:
+        field = model.model_fields[name]
+        what = f"{model.__name__}.{name} is to be `later(...)`: it changes the bytes of stores without it"
+        assert not field.is_required(), what
+        assert field.exclude_if is not None, what
+        assert field.exclude_if(field.default), what

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from base.errors import RalmError
 from datastore.files.layout import Layout
+from datastore.files.writing import checksum_of
 from datastore.store import Datastore
 from datastore.verify import verify
 from datastore.view import View
@@ -62,6 +64,13 @@ def undisturbed(tmp_path_factory, builder, config):
     assert outcome.signal == 0
     assert outcome.error == ""
     return tree(root), outcome.seconds
+
+
+def test_what_a_manifest_says_of_a_build_is_what_it_was(store):
+    """Sizes and checksums of files aside, and how numbers are stored: machine and libraries decide that."""
+    aside = rb'"(bytes|xxh3|weights_sha256|dtype)": ("\w+"|\d+)'
+    found = re.sub(aside, b"", Layout(store).manifest(1).read_bytes())
+    assert checksum_of(found) == "c51e62282b1e545a19e903da9b98377b"
 
 
 @pytest.fixture
