@@ -1,5 +1,7 @@
 import re
 
+import pytest
+
 from tests.corpus import questions, write_lines
 
 
@@ -27,3 +29,21 @@ def test_a_curve_from_the_command_line(tmp_path, store, ralm, monkeypatch):
     assert "embeddings alone (dense)" in err
     assert out.split()[:5] == ["Scaling", "fraction", "passages", "success", "@1"]
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"results.parquet", "report.md", "scaling.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["eval", "scaling", "{store}", "--questions", "{tmp}/none", "-o", "{tmp}/o"], "no question file"),
+        (
+            ["eval", "scaling", "{store}", "--questions", "x", "-o", "y", "--fractions", "a"],
+            "list of numbers",
+        ),
+        (
+            ["eval", "scaling", "{store}", "--questions", "x", "-o", "y", "--fractions", "2"],
+            "fraction must be",
+        ),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_exit_code_2(refusal, arguments, sentence):
+    assert sentence in refusal(*arguments)

@@ -141,3 +141,15 @@ def test_what_cannot_be_done_changes_nothing(tmp_path, own_store, ralm, argument
     assert "Traceback" not in out + err
     assert tree(own_store) == before
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["status", "{tmp}/none"], "no datastore"),
+        (["verify", "{tmp}"], "holds no finished datastore"),
+        (["card", "{store}", "--questions", "{tmp}/none"], "no question file"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_exit_code_2(refusal, arguments, sentence):
+    assert sentence in refusal(*arguments)
