@@ -42,6 +42,8 @@ ReaderName = Annotated[str, typer.Option("--reader", help="packaged name, GGUF, 
 ExecutorOption = Annotated[
     str, typer.Option(help="ray (RAY_ADDRESS or this machine), local, or auto: ray, but small jobs here")
 ]
+SearchDevice = Annotated[str, typer.Option("--device", help="cpu or cuda: what encodes and searches")]
+IndexIn = Annotated[str, typer.Option("--index-in", help="memory, disk, or auto: memory if it fits")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="default: every CPU with ray, one process with local")
 ]

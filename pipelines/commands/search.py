@@ -8,7 +8,9 @@ from pipelines.commands.options import (
     Also,
     AsJson,
     EncoderPlace,
+    IndexIn,
     QueryEncoderPlace,
+    SearchDevice,
     Store,
     as_device,
     as_place,
@@ -22,8 +24,8 @@ def search(  # noqa: PLR0913
     k: Annotated[int, typer.Option("-k", help="passages to show")] = 5,
     encoder: EncoderPlace = None,
     query_encoder: QueryEncoderPlace = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda: what encodes and searches")] = "cpu",
-    index_in: Annotated[str, typer.Option(help="memory, disk, or auto: memory if it fits")] = "auto",
+    device: SearchDevice = "cpu",
+    index_in: IndexIn = "auto",
     recall: Annotated[
         float | None, typer.Option(help="quickest setting of this recall@10, instead of the next two")
     ] = None,
