@@ -203,7 +203,9 @@ def test_bodies_and_replies_are_those_of_the_api(block, client):
         assert client.post("/v1/chat/completions", json=body).status_code == 200
     elif "results" in body:
         assert SearchReply.model_validate(body).model_dump() == body
-        shown = client.post("/search", json={"query": "old bridge"}).json()
+        asked = {"query": "old bridge", "view": {"domains": ["wikipedia"]}}
+        shown = client.post("/search", json=asked).json()
+        assert shown["results"][0]["shortfall"] == body["results"][0]["shortfall"]
         assert (list(shown), list(shown["seconds"])) == (list(body), list(body["seconds"]))
         assert list(shown["results"][0]["hits"][0]) == list(body["results"][0]["hits"][0])
     else:
