@@ -2,6 +2,8 @@
 
 What is written is compared with what was written before: a manifest by its hash, the settings of a build with
 those that it was begun with. A field that comes later must not change what has none.
+
+Decisions: docs/decisions/generations-and-takedowns.md.
 """
 
 from typing import Any

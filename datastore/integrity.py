@@ -1,6 +1,7 @@
-"""Whether files are still what they were when they were written: what a job reads, it compares first.
+"""Whether files are still what they were when they were written, and what is to be done if not.
 
-A flipped bit that a job copies, or goes by, would be given a checksum of its own and never be found again.
+What a job reads, it compares first. A flipped bit that a job copies, or goes by, would be given a checksum of
+its own and never be found again.
 
 Decisions: docs/decisions/laws-and-bytes.md.
 """
@@ -12,10 +13,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from base.errors import RalmError
+from datastore.files.layout import Layout
 from datastore.files.writing import checksum
 from datastore.objects.origin import Origin, Stored
-from datastore.shard import MEND
 
+# What is to be done about a file that is gone or damaged: what its stage worked on is gone too.
+MEND = "restore it from a copy, or build again in another folder."
 _AT_A_TIME = 8
 # A file that was changed so lately may change again without its time telling: clocks of file systems tick.
 _SETTLED = 1.0
@@ -59,3 +62,16 @@ def compare(path: Path, file: Stored, mend: str = MEND) -> None:
 def _differs(path: Path, xxh3: str, size: int, changed: int, number: int) -> bool:
     """Whether a file's checksum is another one; size, time and number tell its states apart."""
     return checksum(path) != xxh3
+
+
+def file_problem(layout: Layout, file: Stored, full: bool) -> str | None:
+    """What is wrong with a file of the store, in one sentence, or None. `full` compares checksums."""
+    path = layout.root / file.path
+    if not path.exists():
+        return f"{path} is missing: {MEND}"
+    found = path.stat().st_size
+    if found != file.bytes:
+        return f"{path} has {found} bytes where the manifest says {file.bytes}: {MEND}"
+    if full and checksum(path) != file.xxh3:
+        return f"{path} is corrupted (its checksum differs): {MEND}"
+    return None

@@ -4,8 +4,8 @@ from base.errors import RalmError
 from datastore.files.layout import Layout
 from datastore.generations.generation import fetch_searched
 from datastore.generations.manifest import FileEntry, Manifest
-from datastore.integrity import require_whole
-from datastore.shard import file_problem, open_deleted
+from datastore.integrity import file_problem, require_whole
+from datastore.shard import open_deleted
 
 # Up to this size a store's checksums are compared when it is opened (about a tenth of a second); above it
 # those of the small files that decide what is shown alone, and of the others sizes: `ralm verify` reads all.

@@ -1,4 +1,4 @@
-"""One shard's files, memory-mapped, and what is wrong with a file of a store.
+"""One shard's files, memory-mapped: passages, vectors, which rows are taken down. Knows no other shard.
 
 Decisions: docs/decisions/searching.md.
 """
@@ -18,14 +18,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from base.errors import RalmError, Unavailable
-from datastore.files.layout import Layout
-from datastore.files.writing import checksum
-from datastore.generations.manifest import FileEntry, ShardEntry
+from datastore.generations.manifest import ShardEntry
+from datastore.integrity import MEND
 from datastore.objects.origin import fetch
 from datastore.schema import Scalar, load_metadata
-
-# What is to be done about a file that is gone or damaged: what its stage worked on is gone too.
-MEND = "restore it from a copy, or build again in another folder."
 
 
 @dataclass(frozen=True)
@@ -166,16 +162,3 @@ def open_deleted(root: Path, entry: ShardEntry) -> NDArray[np.uint8] | None:
         path = root / (entry.deleted or entry.passages).path
         raise RalmError(f"{path}: other rows are deleted than the manifest counts: {MEND}")
     return found
-
-
-def file_problem(layout: Layout, entry: FileEntry, full: bool) -> str | None:
-    """What is wrong with a file of the store, in one sentence, or None. `full` compares checksums."""
-    path = layout.root / entry.path
-    if not path.exists():
-        return f"{path} is missing: {MEND}"
-    found = path.stat().st_size
-    if found != entry.bytes:
-        return f"{path} has {found} bytes where the manifest says {entry.bytes}: {MEND}"
-    if full and checksum(path) != entry.xxh3:
-        return f"{path} is corrupted (its checksum differs): {MEND}"
-    return None

@@ -28,9 +28,10 @@ from datastore.generations.manifest import (
     FileEntry,
     Manifest,
 )
+from datastore.integrity import file_problem
 from datastore.objects.origin import Origin, address_of, locate
 from datastore.schema import passage_at
-from datastore.shard import file_problem, open_array, open_shard
+from datastore.shard import open_array, open_shard
 from datastore.takedown import Takedowns
 
 

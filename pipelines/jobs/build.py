@@ -12,8 +12,8 @@ from base.errors import RalmError
 from datastore.files.layout import Layout
 from datastore.generations.generation import current, publish, published, put_files
 from datastore.generations.manifest import FileEntry, IndexEntry, Manifest
+from datastore.integrity import file_problem
 from datastore.objects.origin import Origin, address_of
-from datastore.shard import file_problem
 from pipelines.config import BuildConfig
 from pipelines.contamination.table import sought_by
 from pipelines.corpus.ingestion import Held, Ingestion

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from base.errors import RalmError
 from datastore.files.layout import Layout
-from datastore.integrity import compare, require_whole
+from datastore.generations.generation import current
+from datastore.integrity import compare, file_problem, require_whole
+from tests.conftest import flip
 
 DATA = bytes(range(256)) * 20
 
@@ -50,3 +52,18 @@ def test_a_missing_and_a_short_file_are_said(tmp_path):
     os.truncate(tmp_path / "b", 9)
     with pytest.raises(RalmError, match=f"/b has 9 bytes instead of {len(DATA)}"):
         compare(tmp_path / "b", other)
+
+
+def test_what_is_wrong_with_a_file_is_said_with_the_mend(own_store):
+    layout = Layout(own_store)
+    vectors = current(layout).shards[0].vectors
+    path = layout.root / vectors.path
+    assert file_problem(layout, vectors, full=True) is None
+    flip(path)
+    assert file_problem(layout, vectors, full=False) is None
+    assert "is corrupted (its checksum differs): restore it" in str(file_problem(layout, vectors, full=True))
+    path.write_bytes(b"cut")
+    assert "has 3 bytes where the manifest says" in str(file_problem(layout, vectors, full=False))
+    path.unlink()
+    problem = f"{path} is missing: restore it from a copy, or build again in another folder."
+    assert file_problem(layout, vectors, full=False) == problem

@@ -12,9 +12,8 @@ from datastore.files.layout import Layout
 from datastore.files.writing import save_array
 from datastore.generations.generation import current
 from datastore.schema import Passage, passages_to_batch
-from datastore.shard import ShardColumns, file_problem, open_array, open_passages, open_shard, shard_keys
+from datastore.shard import ShardColumns, open_array, open_passages, open_shard, shard_keys
 from datastore.store import Datastore
-from tests.conftest import flip
 
 
 def test_a_shard_is_its_files_and_their_rows_agree(store):
@@ -37,21 +36,6 @@ def test_a_view_sees_the_columns_of_some_rows_or_of_all(rows):
     assert columns.keys.tolist() == [p.key for p in mine]
     assert columns.domains == [p.domain for p in mine]
     assert columns.metadata("year") == [p.metadata.get("year") for p in mine]
-
-
-def test_what_is_wrong_with_a_file_is_said_with_the_mend(own_store):
-    layout = Layout(own_store)
-    vectors = current(layout).shards[0].vectors
-    path = layout.root / vectors.path
-    assert file_problem(layout, vectors, full=True) is None
-    flip(path)
-    assert file_problem(layout, vectors, full=False) is None
-    assert "is corrupted (its checksum differs): restore it" in str(file_problem(layout, vectors, full=True))
-    path.write_bytes(b"cut")
-    assert "has 3 bytes where the manifest says" in str(file_problem(layout, vectors, full=False))
-    path.unlink()
-    problem = f"{path} is missing: restore it from a copy, or build again in another folder."
-    assert file_problem(layout, vectors, full=False) == problem
 
 
 def test_open_files_keep_no_descriptor(store):
