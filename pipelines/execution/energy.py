@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines.execution.pulse import every
+from base.pulse import every
 
 POWERCAP = Path("/sys/class/powercap")
 STAT = Path("/proc/stat")

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
+from base.pulse import every
 from datastore.files.layout import Layout
-from pipelines.execution.pulse import every
 
 # How often a task leaves word at most, and how often it is looked for.
 _SECONDS = 1.0

@@ -2,7 +2,7 @@ from threading import Event, active_count
 
 import pytest
 
-from pipelines.execution.pulse import every
+from base.pulse import every
 
 
 def test_a_function_is_called_until_all_is_done_and_not_after():

@@ -1,4 +1,4 @@
-"""What a thread does again and again beside a task."""
+"""What a thread does again and again beside other work."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
