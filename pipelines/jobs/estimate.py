@@ -41,13 +41,13 @@ _FEW_BYTES = 20_000
 class Foreseen:
     """A corpus foreseen. All but `input_bytes` and `splits` are extrapolated from a sample.
 
-    `documents` are those that filters keep of the `read`; passages, tokens and text are theirs. `unknown` is
-    of the sample's own tokens.
+    `documents` are those that filters keep of the `documents_read`; passages, tokens and text are theirs.
+    `unknown` is of the sample's own tokens.
     """
 
     input_bytes: int
     splits: int
-    read: int
+    documents_read: int
     documents: int
     passages: int
     tokens: int
@@ -94,7 +94,7 @@ class _Sample:
     """
 
     source: str
-    read: int = 0
+    documents_read: int = 0
     documents: int = 0
     text_bytes: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
@@ -104,7 +104,7 @@ class _Sample:
     ids: list[NDArray[np.int32]] = field(default_factory=list)
 
     def add(self, documents: list[Document], chain: Chain, cutter: Cutter) -> None:
-        self.read += len(documents)
+        self.documents_read += len(documents)
         for verdict in chain.judge(documents):
             if not isinstance(verdict, Removed):
                 text = verdict.document.text
@@ -127,7 +127,7 @@ def foresee(config: BuildConfig) -> Foreseen:
     """
     corpus = resolve(config)
     samples = _take(config, corpus)
-    read = sum(sample.read for sample in samples)
+    read = sum(sample.documents_read for sample in samples)
     if not read:
         bad = next((sample.unreadable for sample in samples if sample.unreadable), None)
         why = f" ({bad.file}, record {bad.record}: {bad.reason})" if bad else ""
@@ -143,7 +143,7 @@ def foresee(config: BuildConfig) -> Foreseen:
     return Foreseen(
         input_bytes=corpus.bytes,
         splits=len(corpus.splits),
-        read=whole(lambda sample: sample.read),
+        documents_read=whole(lambda sample: sample.documents_read),
         documents=whole(lambda sample: sample.documents),
         passages=whole(lambda sample: len(sample.ids)),
         tokens=whole(lambda sample: sample.tokens),
@@ -239,7 +239,7 @@ def _uncompressed(split: Split) -> float:
 
 def _limit(samples: Sequence[_Sample], limit: int) -> None:
     """Let the samples stand for so many documents, if they stand for more or nobody knows for how many."""
-    read = sum(sample.read * sample.weight for sample in samples)
+    read = sum(sample.documents_read * sample.weight for sample in samples)
     known = all(sample.sized for sample in samples)
     for sample in samples:
         sample.weight *= min(1.0, limit / read) if known else limit / read

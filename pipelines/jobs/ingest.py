@@ -5,7 +5,7 @@ The stages of `stages.py`, in their order. Between them passages and vectors are
 Decisions: docs/decisions/duplicates.md, laws-and-bytes.md.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from pipelines.corpus.ingestion import Ingestion, IngestStage, Undecided, summed
 from pipelines.corpus.models import anonymous
 from pipelines.corpus.sources import Corpus
 from pipelines.execution.job import Job, only_file
+from pipelines.indexing.embed import embeds_early
 from pipelines.indexing.embed_early import place_vectors
 from pipelines.indexing.index import EncodeStage
 from pipelines.indexing.lexical import LexicalStage
@@ -65,7 +66,8 @@ class Ingest:
         self._perform(stages.TO_PASSAGES)
         shards = numbered(ingestion)
         take_places(ingestion.layout, shards)
-        self._require_learnable(sum(shard.rows for shard in shards))
+        if not embeds_early(ingestion):
+            self._require_learnable(sum(shard.rows for shard in shards))
         self._perform(stages.TO_VECTORS)
         return Embedded(shards, place_vectors(ingestion))
 
@@ -85,7 +87,7 @@ class Ingest:
     def counts(self) -> dict[str, int]:
         """What the stages done so far have counted, by the names that it has in the manifest."""
         ingestion = self.ingestion
-        found = summed(list(counted(ingestion)))
+        found = summed(counted(ingestion))
         for kind in stages.INGESTING:
             if kind.name in ingestion.left:
                 found |= kind.totals(ingestion)
@@ -134,30 +136,27 @@ class Ingest:
     def _require_learnable(self, rows: int) -> None:
         """Refuse an index that so few cannot teach, before they are embedded; additions have theirs."""
         config, held = self.ingestion.config, self.ingestion.held
-        early = any(kind.beside and kind.asked(self.ingestion) for kind in stages.TO_VECTORS)
-        if config.index_key != "auto" and not held.first_shard and rows and not early:
+        if config.index_key != "auto" and not held.first_shard and rows:
             dimension = Checkpoint.find(config.encoder, self.ingestion.usage).dimension or 0
             IndexKey.parse(config.index_key).require_passages(rows, dimension)
 
 
-def counted(ingestion: Ingestion) -> Iterator[Marker]:
+def counted(ingestion: Ingestion) -> list[Marker]:
     """The markers of the tasks done so far whose counts enter the manifest: of each task the last word."""
-    replaced: dict[str, list[Marker | None]] = {}
+    found: dict[tuple[str, int], Marker] = {}
     for kind in stages.INGESTING:
         if kind.counts and kind.asked(ingestion):
-            done = _done(ingestion, kind)
-            before = replaced.pop(kind.replaces, [])
-            done += [None] * (len(before) - len(done))
-            before += [None] * (len(done) - len(before))
-            replaced[kind.name] = [now or then for now, then in zip(done, before, strict=True)]
-    for markers in replaced.values():
-        yield from filter(None, markers)
+            for number, marker in enumerate(_done(ingestion, kind)):
+                if marker is not None:
+                    found.pop((kind.replaces, number), None)
+                    found[kind.name, number] = marker
+    return list(found.values())
 
 
-def _done(ingestion: Ingestion, kind: type[IngestStage]) -> list[Marker | None]:
+def _done(ingestion: Ingestion, kind: type[IngestStage]) -> Sequence[Marker | None]:
     """What the tasks of a stage have left so far, by their number."""
     if kind.name in ingestion.left:
-        return list(ingestion.left[kind.name])
+        return ingestion.left[kind.name]
     try:
         return [ingestion.layout.done(kind.name, number) for number in range(kind.tasks(ingestion))]
     except Undecided:

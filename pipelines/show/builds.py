@@ -24,7 +24,7 @@ def dry_run(found: "Estimate", workers: int, with_ray: bool) -> None:
     """Print a dry run's plan."""
     rows = [
         ("input", f"{amount(found.corpus.input_bytes, 'bytes')} in {amount(found.corpus.splits, 'splits')}"),
-        ("documents", f"{found.corpus.read:,}"),
+        ("documents", f"{found.corpus.documents_read:,}"),
         ("kept by filters", f"{found.corpus.documents:,}"),
         ("passages", f"{found.corpus.passages:,}"),
         ("tokens", f"{found.corpus.tokens:,}"),

@@ -103,7 +103,7 @@ def test_a_plan_foresees_what_filters_keep(tmp_path):
     path = write_lines(tmp_path / "a.jsonl", records)
     length = {"name": "length", "min_chars": 1 + sorted(len(r["text"]) for r in records)[len(records) // 2]}
     found = foresee(config_of(path, filters=[length]))
-    assert 0.2 < found.documents / found.read < 0.6
+    assert 0.2 < found.documents / found.documents_read < 0.6
     with pytest.raises(RalmError, match="The filters keep none of the first"):
         foresee(config_of(path, filters=[{"name": "length", "min_chars": 10**6}]))
 

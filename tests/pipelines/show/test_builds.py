@@ -56,7 +56,7 @@ def test_a_dry_run_says_for_how_many_workers_and_that_nothing_is_written(capsys)
     corpus = Foreseen(
         input_bytes=10**6,
         splits=1,
-        read=2000,
+        documents_read=2000,
         documents=1234,
         passages=5678,
         tokens=10**5,
