@@ -1,4 +1,7 @@
-"""Pairs of documents, later and earlier: those that share a key, and the clusters that pairs join."""
+"""Pairs of documents, later and earlier: those that share a key, and the clusters that pairs join.
+
+Decisions: docs/decisions/duplicates.md.
+"""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,7 @@
-"""In what the settings of a job differ from those that it was begun with, in words."""
+"""In what the settings of a job differ from those that it was begun with, in words.
+
+Decisions: docs/decisions/laws-and-bytes.md.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -2,6 +2,8 @@
 
 Codes and vectors of a passage do not depend on its neighbours: they are not made again, and a search finds
 the same. So are BM25 weights, which depend on the mean length that the store was built with.
+
+Decisions: docs/decisions/generations-and-takedowns.md, laws-and-bytes.md.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""Splits to vectors while others are still being cut: by a GPU, which would wait for the cores otherwise."""
+"""Splits to vectors while others are still being cut: by a GPU, which would wait for the cores otherwise.
+
+Decisions: docs/decisions/embedding.md.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,7 +1,4 @@
-"""Compacting a store: shards that hold rows taken down, or few rows, are written anew without them.
-
-Decisions: docs/decisions/generations-and-takedowns.md, laws-and-bytes.md.
-"""
+"""Compacting a store: shards that hold rows taken down, or few rows, are written anew without them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

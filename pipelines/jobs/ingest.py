@@ -2,7 +2,7 @@
 
 The stages of `stages.py`, in their order. Between them passages and vectors are put where a store keeps them.
 
-Decisions: docs/decisions/duplicates.md, laws-and-bytes.md.
+Decisions: docs/decisions/laws-and-bytes.md.
 """
 
 from collections.abc import Mapping, Sequence

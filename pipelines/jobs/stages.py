@@ -1,6 +1,8 @@
 """All stages, in their order: the one place that names them, and what is shown of what they count.
 
 A new stage of a build is a module with a class (`corpus/ingestion.py`) and a line in one of the lists here.
+
+Decisions: docs/decisions/duplicates.md.
 """
 
 from pipelines.corpus.ingestion import IngestStage
