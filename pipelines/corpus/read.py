@@ -1,6 +1,7 @@
 """The first two stages: count lines where a file is cut, then read and filter every split.
 
-A split's documents, those that no filter removes, go to `work/` (`documents.py`).
+A split's documents, those that no filter removes, go to `work/` (`documents.py`); what is no document is
+counted and listed. Knows neither how a format is read nor what a filter asks.
 
 Decisions: docs/decisions/passages.md.
 """

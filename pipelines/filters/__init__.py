@@ -1,1 +1,4 @@
-"""Rules that keep a document, change it or remove it, each to its published thresholds."""
+"""Rules that keep a document, change it or remove it, to published thresholds, and the chain of them.
+
+Knows texts and takedowns; knows no source, format or build.
+"""

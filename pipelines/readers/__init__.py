@@ -1,1 +1,5 @@
-"""Files to records, a module for each format. Knows documents; knows no build, index or encoder."""
+"""Files to records: a folder for each kind of format, and beside them what all share.
+
+`formats` lists what is read; `segment` is the part of a file that a task reads. Knows documents; knows no
+configuration, build, index or encoder.
+"""

@@ -1,6 +1,8 @@
 """Reading on behind damage: one loop for every format whose files may be compressed.
 
 A reader says how it reads from a frame on; here is decided where it goes on, and what is said of the break.
+
+Decisions: docs/decisions/readers-and-damage.md.
 """
 
 from collections.abc import Callable, Iterator

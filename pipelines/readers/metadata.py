@@ -19,6 +19,9 @@ MAX_METADATA_BYTES = 16 * 2**10
 # Dolma calls it `metadata`, RedPajama `meta`: an object of what else is known of a record.
 NESTED = ("metadata", "meta")
 
+# Asked of every field: a union would be made anew each time.
+_PLAIN = (str, int)
+
 Why = Literal["unreadable", "too_large"]
 
 
@@ -50,11 +53,12 @@ def metadata_of(fields: Mapping[str, Any], taken: set[str]) -> tuple[dict[str, S
         for name, value in one.items():
             if one is fields and name in taken:
                 continue
-            found = value if isinstance(value, str | int) else scalar(value)
-            if found is not None:
-                kept[name] = found
+            if isinstance(value, _PLAIN):
+                kept[name] = value
             elif isinstance(value, Lost):
                 lost[name] = LeftOut(name, "unreadable", value.reason)
+            elif value is not None and (found := scalar(value)) is not None:
+                kept[name] = found
     return kept, [found for name, found in lost.items() if name not in kept]
 
 

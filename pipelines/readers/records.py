@@ -113,7 +113,9 @@ class Intake:
         doc_id = f"{file}:{number}" if stated is None or stated == "" else str(stated)
         metadata, lost_fields = metadata_of(fields, {text_field, self.source.id_field, "domain"})
         domain = fields.get("domain")
-        stating = Document(doc_id, domain if isinstance(domain, str) else "", text, metadata)
+        stating = Document(
+            doc_id, domain if domain and isinstance(domain, str) else self.domain, text, metadata
+        )
         found = self.document(stating, file, number)
         if isinstance(found, Document):
             self.left_out += lost_fields
@@ -133,7 +135,8 @@ class Intake:
         domain = self.source.domain or stating.domain or self.domain
         try:
             sizes = [len(part.encode()) for part in (stating.id, domain)]
-            stating.text.encode()
+            if not stating.text.isascii():
+                stating.text.encode()
             metadata, left_out = ask(bounded, stating.metadata, self.max_metadata_bytes)
         except (UnicodeEncodeError, Refused):
             return Unreadable(file, number, "the record holds characters that are not Unicode")
@@ -144,6 +147,8 @@ class Intake:
         self.left_out += left_out
         if self.source.licence:
             metadata = {**metadata, "licence": self.source.licence}
+        if domain == stating.domain and metadata is stating.metadata:
+            return stating
         return Document(stating.id, domain, stating.text, metadata)
 
 

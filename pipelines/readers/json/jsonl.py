@@ -17,10 +17,9 @@ from pipelines.readers.metadata import NESTED
 from pipelines.readers.records import BOM, Blank, Intake, Record, Unreadable
 from pipelines.readers.segment import Segment
 
-# What stands behind the name of a number's field.
-_NUMBER = re.compile(rb"\s*:\s*(-?[\d.]+(?:[eE][+-]?\d+)?)")
-# A number of fewer characters, without an exponent, is a double to the digit.
-_SHORT_NUMBER = 16
+# What stands behind a field's name, if it is a number that a double may not hold to the digit. Those of fewer
+# characters without an exponent it does hold.
+_LONG_NUMBER = re.compile(rb"\s*:\s*(-?(?:[\d.]{16,}(?:[eE][+-]?\d+)?|[\d.]+[eE][+-]?\d+))")
 
 _PEEKED, _LONG = 64, 1 << 20
 
@@ -96,9 +95,8 @@ def _record(line: bytes | None, length: int, file: str, number: int, intake: Int
         return Unreadable(file, number, too_large("the record", length, intake.max_record_bytes))
     if number == 1:
         line = line.removeprefix(BOM)
-    if not line.strip():
-        return Blank()
-    return of_object(line.strip(), file, number, intake)
+    written = line.strip()
+    return of_object(written, file, number, intake) if written else Blank()
 
 
 def of_object(written: bytes, file: str, number: int, intake: Intake) -> Record:
@@ -120,15 +118,23 @@ def _fields(written: bytes) -> Any:
         if "infinity" in str(error) and (fields := _with_digits(written)) is not None:
             return fields
         raise
-    if isinstance(fields, dict) and any(_is_rounded(written, name) for name in _floats(fields)):
+    if isinstance(fields, dict) and _has_rounded(written, fields):
         return _with_digits(written) or fields
     return fields
 
 
-def _floats(fields: dict[str, Any]) -> Iterator[str]:
-    """The fields that may be kept and are floats: orjson makes them of whole numbers of 20 digits, too."""
-    for one in (fields, *(fields[name] for name in NESTED if isinstance(fields.get(name), dict))):
-        yield from (name for name, value in one.items() if isinstance(value, float))
+def _has_rounded(written: bytes, fields: dict[str, Any]) -> bool:
+    """Whether a field that may be kept is rounded: orjson makes floats of whole numbers of 20 digits, too."""
+    # Of every record, so without a call for each field.
+    for name, value in fields.items():
+        if isinstance(value, float):
+            if _is_rounded(written, name):
+                return True
+        elif isinstance(value, dict) and name in NESTED:
+            for inner, one in value.items():
+                if isinstance(one, float) and _is_rounded(written, inner):
+                    return True
+    return False
 
 
 def _is_rounded(written: bytes, name: str) -> bool:
@@ -138,7 +144,7 @@ def _is_rounded(written: bytes, name: str) -> bool:
     if at < 0:
         return True  # Its name is spelled with escapes.
     while at >= 0:
-        found = _NUMBER.match(written, at + len(key))
+        found = _LONG_NUMBER.match(written, at + len(key))
         if found is not None and _is_long(found[1]):
             return True
         at = written.find(key, at + len(key))
@@ -146,8 +152,7 @@ def _is_rounded(written: bytes, name: str) -> bool:
 
 
 def _is_long(number: bytes) -> bool:
-    if len(number) < _SHORT_NUMBER and b"e" not in number.lower():
-        return False
+    """Whether a number has digits that a double does not hold."""
     try:
         return not isinstance(fraction(number.decode()), float)
     except ValueError:
