@@ -1,1 +1,1 @@
-"""What every room may know: errors for users, names, numbers, fields, threads, children. Knows no room."""
+"""What every room may know: errors, names, numbers, amounts, fields, threads, children. Knows no room."""
