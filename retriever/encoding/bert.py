@@ -17,8 +17,9 @@ from torch import nn
 from base.errors import RalmError
 from datastore.files.json import read_json
 from datastore.generations.manifest import Dtype
+from retriever.encoding.attention import Places, Projections, attended
 from retriever.encoding.checkpoint import Checkpoint
-from retriever.encoding.packed import GeluInPlace, Parts, Places, Projections, attended
+from retriever.encoding.packed import GeluInPlace, Parts
 
 _KINDS = ("bert", "roberta", "xlm-roberta")
 _MODULES = (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from base.errors import RalmError
 from datastore.generations.manifest import Device, Dtype, EncoderCard
+from retriever.encoding.attention import sent
 from retriever.encoding.bert import Bert
 from retriever.encoding.bert import load as load_bert
 from retriever.encoding.checkpoint import Checkpoint
-from retriever.encoding.packed import PackedModel, Parts, sent
+from retriever.encoding.packed import PackedModel, Parts
 from retriever.encoding.threads import encoding
 from retriever.encoding.tokenizer import EncoderTokenizer
 
