@@ -77,6 +77,9 @@ class ClusterRetriever(Retriever):
         manifest = opened.store.manifest
         self.groups = groups(manifest, len(actors.handles))
         self.starts = np.array([manifest.shards[group.start].first_row for group in self.groups], np.int64)
+        # Here and not for each search: a hash of many shards takes a while.
+        later = None if opened.later is None else (opened.later.generation, opened.later.hash)
+        self.tickets = [Ticket(manifest.generation, opened.store.hash, group, later) for group in self.groups]
 
     @classmethod
     def open(cls, root: Path, searchers: Searchers, how: Opening = Opening()) -> "ClusterRetriever":
@@ -226,16 +229,6 @@ class ClusterSession:
         self._how = how
         self._opened = front.opened
         self._missing: set[int] = set()
-        later, manifest = front.opened.later, front.opened.store.manifest
-        self._tickets = [
-            Ticket(
-                manifest.generation,
-                front.opened.store.hash,
-                group,
-                None if later is None else (later.generation, later.hash),
-            )
-            for group in front.groups
-        ]
 
     @property
     def encoder(self) -> "Encoder":
@@ -257,7 +250,7 @@ class ClusterSession:
         All groups are asked the same, or those in `each` about rows of their own.
         """
         calls: dict[int, Sequence[Any]] = {}
-        for number, ticket in enumerate(self._tickets):
+        for number, ticket in enumerate(self._front.tickets):
             # Who has not answered once in a search is not waited for again.
             if self._missing.isdisjoint(ticket.shards) and (each is None or number in each):
                 calls[number] = (ticket, *(arguments if each is None else (each[number],)))

@@ -1,6 +1,7 @@
 """What may follow the search of a query: filters that look at it and its hits, a cross-encoder, diversity.
 
-All of it depends on the query, which a View never does. Whatever is dropped is made up for by deeper hits.
+All of it depends on the query, which a View never does. If a filter drops hits, the search goes deeper until
+k are left (`searching.py`).
 """
 
 from collections.abc import Callable, Sequence

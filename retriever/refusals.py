@@ -65,7 +65,10 @@ def refuse(search: Search, stores: Sequence[Known]) -> None:
 
     A Setting is taken as it is: whoever gives one knows the index.
     """
-    known_views([one.store for one in stores], [search.view])
+    if len(stores) == 1:
+        stores[0].store.check(search.view)  # As `known_views`, which gathers the names of all domains first.
+    else:
+        known_views([one.store for one in stores], [search.view])
     if isinstance(search.effort, Effort):
         _refuse_effort(search.effort, search.k, stores)
     if search.method.name in ("bm25", "hybrid"):

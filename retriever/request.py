@@ -2,7 +2,7 @@
 
 What needs no store is checked as it is made; what a store cannot answer, `refusals.py` says.
 
-Decisions: docs/decisions/words-and-fusion.md.
+Decisions: docs/decisions/searching.md, words-and-fusion.md.
 """
 
 from dataclasses import dataclass, field

@@ -2,6 +2,8 @@
 
 `LocalRetriever`, `ClusterRetriever` and `SeveralRetriever` say where the rows lie; what all of them do is
 written here, once. Knows no encoder and no index.
+
+Decisions: docs/decisions/searching.md.
 """
 
 from abc import ABC, abstractmethod
@@ -137,8 +139,9 @@ class Retriever(ABC):
     def left_out(self, view: View) -> tuple[str, ...]:
         """Of several stores those, by name, that hold no such domain or metadata column: none is in the view.
 
-        Raises RalmError if that is true of all that are searched.
+        Raises RalmError if that is true of all of them.
         """
+        if len(self.stores) == 1:
+            return ()
         known = known_views([one.store for one in self.stores.values()], [view])
-        lacking = [name for name, (mine,) in zip(self.stores, known, strict=True) if mine is None]
-        return tuple(lacking) if len(known) > 1 else ()
+        return tuple(name for name, (mine,) in zip(self.stores, known, strict=True) if mine is None)

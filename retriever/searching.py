@@ -1,6 +1,8 @@
 """One search on its way, the same wherever the rows lie: encode, rank, fuse, read passages, refine.
 
 A `Session` is where the rows lie: in this process, with the actors of a cluster, in several stores.
+
+Decisions: docs/decisions/searching.md.
 """
 
 from collections.abc import Mapping, Sequence

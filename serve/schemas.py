@@ -19,8 +19,9 @@ from base.invalid import is_unicode
 from datastore.schema import Scalar
 from datastore.view import Condition, View
 from lm.conditioning import DEFAULT_BUDGET
+from retriever.ranking.fusion import Fusion
 from retriever.refinement import Decontamination, Refinement
-from retriever.request import Effort, Method, Search
+from retriever.request import Effort, Method, MethodName, Search
 from retriever.results import Hit, Ranking
 from serve.answerer import DEFAULT_PASSAGES, Citation
 
@@ -30,6 +31,7 @@ MAX_QUERIES = 256
 # Vectors read for one query: beyond, it is a scan of the disk.
 MAX_DEPTH = 100_000
 MAX_CHARACTERS = 100_000
+_USUAL = Search()
 
 
 def _unicode(text: str) -> str:
@@ -63,8 +65,8 @@ class ViewModel(Body):
 
     model_config = ConfigDict(extra="forbid")
 
-    fraction: float = Field(1.0, gt=0, le=1)
-    seed: int = Field(0, ge=0)
+    fraction: float = Field(_USUAL.view.fraction, gt=0, le=1)
+    seed: int = Field(_USUAL.view.seed, ge=0)
     domains: list[Unicode] = Field([], max_length=100)
     where: list[Unicode] = Field([], max_length=20)
 
@@ -93,22 +95,26 @@ class SearchRequest(Body):
     model_config = ConfigDict(extra="forbid")
 
     query: Unicode | list[Unicode] = Field(description="a query, or up to 256 of them")
-    k: int = Field(5, ge=1, le=MAX_K)
+    k: int = Field(_USUAL.k, ge=1, le=MAX_K)
     recall: float | None = Field(
         None, gt=0, le=1, description="take the quickest setting of this recall; without nprobe and depth"
     )
     nprobe: int | None = Field(None, ge=1, description="lists to probe")
     depth: int | None = Field(None, ge=0, le=MAX_DEPTH, description="vectors to re-score; 0: none")
-    method: Literal["dense", "bm25", "hybrid"] | None = Field(None, description="default: hybrid, if it can")
-    fusion: Literal["rrf", "weighted"] = "weighted"
-    weight: float = Field(0.5, ge=0, le=1, description="of the dense scores in a weighted fusion")
+    method: MethodName | None = Field(_USUAL.method.name, description="default: hybrid, if it can")
+    fusion: Fusion = _USUAL.method.fusion
+    weight: float = Field(
+        _USUAL.method.weight, ge=0, le=1, description="of the dense scores in a weighted fusion"
+    )
     view: ViewModel = Field(default_factory=lambda: ViewModel())
     near_duplicates: float | None = Field(None, gt=0, le=1, description="drop hits so like a better one")
     decontaminate: DecontaminationModel | None = Field(None, description="drop hits that hold the question")
     answers: list[list[Unicode]] | None = Field(
         None, description="for each query; looked for by `decontaminate` too"
     )
-    diversity: float = Field(0.0, ge=0, le=1, description="prefer hits unlike those chosen")
+    diversity: float = Field(
+        _USUAL.refinement.diversity, ge=0, le=1, description="prefer hits unlike those chosen"
+    )
 
     @property
     def queries(self) -> list[str]:

@@ -115,6 +115,11 @@ def test_a_process_and_a_node_are_lost_under_load(store):
     assert report["missing"] == sorted([[], first, second])
 
 
+def test_a_cluster_has_a_searcher():
+    with pytest.raises(RalmError, match="at least one searcher, not 0"):
+        Searchers(0)
+
+
 def test_a_graph_cannot_be_searched_in_parts(tmp_path, ray_cluster):
     make_store(tmp_path, np.arange(40), random_vectors(0, 40), "HNSW8,SQ8")
     with pytest.raises(RalmError, match="is one file and cannot be searched in parts"):

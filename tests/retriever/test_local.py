@@ -13,8 +13,7 @@ from retriever.encoding.checkpoint import Checkpoint
 from retriever.local import LocalRetriever
 from retriever.opened import Opening
 from retriever.ranking.setting import Setting
-from retriever.request import DENSE, Effort, Method, Search
-from retriever.results import Seconds
+from retriever.request import DENSE, Effort, Search
 from tests.conftest import add_to, build_store, delete
 from tests.corpus import questions, write_lines
 from tests.vectors import chosen, dense, make_retriever, make_store, passage, random_vectors
@@ -267,13 +266,6 @@ def test_many_queries_are_answered_as_few_at_a_time(tmp_path, monkeypatch, depth
     assert retriever.search_many(*asked) == together
 
 
-def test_each_stage_is_timed(store):
-    seconds = Seconds()
-    retriever = LocalRetriever.open(store)
-    retriever.search_many(["blue glass"], [View()], dense(3), seconds=seconds)
-    assert list(seconds.stages) == ["encode", "propose", "rescore", "passages"]
-
-
 def test_one_search_answers_for_all_views(store):
     retriever = LocalRetriever.open(store)
     views = [View(0.05, 1), View(0.3, 1), View(0.3, 2), View()]
@@ -316,43 +308,6 @@ def test_more_than_there_is_is_said_to_be_all(store):
     (ranking,) = retriever.search(["town"], dense(10_000))
     assert len(ranking.hits) == retriever.store.rows
     assert ranking.exhausted
-
-
-def test_no_query_no_answer(store):
-    assert LocalRetriever.open(store).search([], dense(3)) == []
-
-
-@pytest.mark.parametrize("method", ["dense", "bm25", "hybrid"])
-def test_what_is_answerable_is_what_a_search_does_not_refuse(tmp_path, corpus, method):
-    """Also of what words alone find: a Thai text that is one word to BM25, and one that stands nowhere."""
-    thai = write_lines(tmp_path / "thai.jsonl", [{"id": "t", "text": "สะพานหินเก่า สร้างโดยช่างหิน"}])
-    build_store(tmp_path / "s", corpus, thai)
-    retriever = LocalRetriever.open(tmp_path / "s")
-    queries = ["สะพานหินเก่า", "where is Arvenholm?", "ไม่มีที่ใด", "?", "พ่อ Arvenholm"]
-    views = [View(), View(domains=("history",))]
-
-    def accepted(query):
-        try:
-            retriever.search_many([query], views, Search(3, method=Method(method)))
-        except RalmError:
-            return False
-        return True
-
-    found = retriever.answerable(queries, views, Search(3, method=Method(method))).tolist()
-    assert found == [accepted(query) for query in queries]
-    assert (
-        found
-        == {
-            "dense": [False, True, False, True, True],
-            "bm25": [True] * 5,
-            "hybrid": [True, True, False, True, True],
-        }[method]
-    )
-    some = [query for query, one in zip(queries, found, strict=True) if one]
-    assert len(retriever.search_many(some, views, Search(3, method=Method(method)))[1]) == len(some)
-    if method != "bm25":
-        with pytest.raises(RalmError, match="nothing that the encoder"):
-            retriever.answerable(["ไม่มีที่ใด"], views, Search(3, method=Method(method)))
 
 
 def test_another_encoder_than_the_stores_is_refused(store, tmp_path):

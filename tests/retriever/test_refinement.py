@@ -3,7 +3,6 @@ import pytest
 from transformers import BertConfig, BertForSequenceClassification
 
 from base.errors import RalmError
-from datastore.view import View
 from retriever.encoding.checkpoint import Checkpoint
 from retriever.encoding.usage import DEFAULT_ENCODER
 from retriever.local import LocalRetriever
@@ -61,7 +60,7 @@ def test_near_duplicates_of_a_better_hit_are_dropped():
     assert kept(refinement, [text, text + " eleven", "quite another text than that one"], "q") == [0, 2]
 
 
-def test_what_is_dropped_is_made_up_for_by_deeper_hits(repetitive):
+def test_where_a_filter_drops_hits_the_search_goes_deeper(repetitive):
     query = "the lighthouse keeper counts the ships"
     plain = repetitive.search([query], dense(4))[0]
     assert all(hit.passage.doc_id.startswith("copy") for hit in plain.hits)
@@ -75,12 +74,7 @@ def test_what_is_dropped_is_made_up_for_by_deeper_hits(repetitive):
     assert every.exhausted
     (none,) = repetitive.search(
         [query],
-        Search(
-            2,
-            view=View(),
-            method=DENSE,
-            refinement=Refinement(decontamination=Decontamination(n=3, threshold=0.5)),
-        ),
+        Search(2, method=DENSE, refinement=Refinement(decontamination=Decontamination(n=3, threshold=0.5))),
         answers=[["amber and salt"]],
     )
     assert not none.hits
@@ -94,9 +88,9 @@ def test_diversity_prefers_what_is_unlike_the_chosen(repetitive):
     kinds = [hit.passage.doc_id[:4] for hit in found.hits]
     assert kinds[0] == "copy"
     assert "ship" in kinds
-    assert repetitive.search([query], Search(3, method=DENSE, refinement=Refinement())) == repetitive.search(
-        [query], dense(3)
-    )
+    assert repetitive.search(
+        [query], Search(3, method=DENSE, refinement=Refinement(pool=7))
+    ) == repetitive.search([query], dense(3))
 
 
 def test_marginal_relevance_is_that_of_the_formula():
