@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Part of a file that one task reads: bytes of JSON Lines or a dump, row groups of Parquet, else all.
+    """Part of a file that one task reads, of most all of it.
 
-    `begin` and `end` count bytes (as the file holds them) or row groups; `end` -1 is the file's end.
-    `first_record` is the number of records (lines, rows) before `begin`. `kind` is the name of a format.
+    `begin` and `end` count bytes (as the file holds them), or what its format is cut at: row groups, a data
+    set's shards. `end` -1 is the file's end. `first_record` is the number of records (lines, rows) before
+    `begin`. `kind` is the name of a format.
     """
 
     path: str

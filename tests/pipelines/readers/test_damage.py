@@ -19,21 +19,20 @@ from tests.pipelines.readers.reading import read_doubting
 
 
 def parts_of(path, *wrong):
-    """Ten bytes at a time of three members of fifty, of which some are damaged in their middle."""
+    """A letter for each ten bytes of three members of fifty, and the breaks where some are damaged."""
     members = [gzip.compress(bytes([65 + n]) * 50, 0) for n in range(3)]
-    path.write_bytes(
-        b"".join(m[:20] + b"\xff" * 8 + m[28:] if n in wrong else m for n, m in enumerate(members))
-    )
+    # A member's data begin behind a header of ten bytes, with the kind of their first block.
+    path.write_bytes(b"".join(m[:10] + b"\xff" + m[11:] if n in wrong else m for n, m in enumerate(members)))
     doubts = Doubts("a", Intake(SourceConfig(path="a"), "a", 1000))
 
     def read(frame):
         with open_stream(str(path), frame, doubting=True) as stream:
             doubts.begin(stream)
             while part := stream.read(10):
-                yield part.decode()
+                yield part.decode()[0]
 
     found = list(reading_on(Segment(str(path), "a", "jsonl"), doubts, read))
-    return [one.reason("here") if isinstance(one, Break) else one[0] for one in found]
+    return [one.reason("here") if isinstance(one, Break) else one for one in found]
 
 
 def test_a_system_that_cannot_read_is_no_damage(tmp_path):
@@ -48,6 +47,20 @@ def test_a_system_that_cannot_read_is_no_damage(tmp_path):
 
 def test_what_is_sound_has_no_break(tmp_path):
     assert parts_of(tmp_path / "a.gz") == ["A"] * 5 + ["B"] * 5 + ["C"] * 5
+
+
+def test_damaged_frames_are_left_out_and_those_in_a_row_are_one_break(tmp_path):
+    size = len(gzip.compress(b"A" * 50, 0))
+    found = parts_of(tmp_path / "a.gz", 1)
+    assert (found[:5], found[6:]) == (["A"] * 5, ["C"] * 5)
+    gone = found[5]
+    assert gone.startswith("here (damaged compressed data")
+    assert gone.endswith(f"; reading goes on at byte {2 * size:,} of the file")
+    gone, *behind_both = parts_of(tmp_path / "b.gz", 0, 1)
+    assert (gone.startswith("here (damaged"), behind_both) == (True, ["C"] * 5)
+    *before, last = parts_of(tmp_path / "c.gz", 1, 2)
+    assert before == ["A"] * 5
+    assert last.endswith("; nothing behind it can be read")
 
 
 def test_reading_begins_where_it_is_told_to(tmp_path):
