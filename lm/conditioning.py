@@ -11,6 +11,8 @@ Message = dict[str, str]
 # The context budget is part of every figure, so it is one number, the same with and without
 # retrieval: tokens of passages, by the reader's own tokenizer.
 DEFAULT_BUDGET = 1024
+# Passages that a reader is given, unless told.
+DEFAULT_PASSAGES = 3
 
 WITH_PASSAGES = (
     "Answer the question in one short sentence, using only what the passages say. "

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from lm.citations import cite, cite_stream, cited
-from lm.conditioning import DEFAULT_BUDGET, Message, Source, messages, pack
+from lm.conditioning import DEFAULT_BUDGET, DEFAULT_PASSAGES, Message, Source, messages, pack
 from lm.reader import Completion, Reader, Sampling, TextStream
 from retriever.refusals import require_text
 from retriever.request import Search
 from retriever.results import Hit, Ranking
 from retriever.retriever import Retriever
 
-DEFAULT_PASSAGES = 3
 # A small model that has answered goes on to another paragraph, about nothing.
 ONE_PARAGRAPH = Sampling(stop=("\n\n",))
 

@@ -18,12 +18,12 @@ from pydantic_core import PydanticCustomError
 from base.invalid import is_unicode
 from datastore.schema import Scalar
 from datastore.view import Condition, View
-from lm.conditioning import DEFAULT_BUDGET
+from lm.conditioning import DEFAULT_BUDGET, DEFAULT_PASSAGES
 from retriever.ranking.fusion import Fusion
 from retriever.refinement import Decontamination, Refinement
 from retriever.request import Effort, Method, MethodName, Search
 from retriever.results import Hit, Ranking
-from serve.answerer import DEFAULT_PASSAGES, Citation
+from serve.answerer import Citation
 
 # More hits than this in one reply are a dump, not an answer.
 MAX_K = 1000

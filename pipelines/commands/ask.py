@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
+from lm.conditioning import DEFAULT_PASSAGES
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, require_quantization, require_reader
 from pipelines.commands.options import (
     Also,
@@ -23,7 +24,7 @@ def ask(  # noqa: PLR0913
     also: Also = None,
     reader: ReaderName = DEFAULT_READER,
     quantization: QuantizationName = DEFAULT_QUANTIZATION,
-    passages: Annotated[int, typer.Option("-k", help="passages the reader sees")] = 3,
+    passages: Annotated[int, typer.Option("-k", help="passages the reader sees")] = DEFAULT_PASSAGES,
     encoder: EncoderPlace = None,
     query_encoder: QueryEncoderPlace = None,
     no_retrieval: Annotated[bool, typer.Option("--no-retrieval", help="ask the LM alone")] = False,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datastore.view import View
+from lm.conditioning import DEFAULT_PASSAGES
 from lm.weights import DEFAULT_QUANTIZATION
 from retriever.request import DENSE, Method
 
@@ -20,7 +21,7 @@ class Study:
     reader: str | None = None
     quantization: str = DEFAULT_QUANTIZATION
     reader_questions: int = 100
-    reader_passages: int = 3
+    reader_passages: int = DEFAULT_PASSAGES
     limit: int | None = None
     method: Method = DENSE
     encoder: str | None = None

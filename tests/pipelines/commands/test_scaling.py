@@ -1,7 +1,11 @@
 import re
+from dataclasses import MISSING, fields
+from inspect import signature
 
 import pytest
 
+from pipelines.commands.scaling import scaling
+from pipelines.evaluate.study import Study
 from tests.corpus import questions, write_lines
 
 
@@ -47,3 +51,13 @@ def test_a_curve_from_the_command_line(tmp_path, store, ralm, monkeypatch):
 )
 def test_wrong_input_is_one_sentence_and_exit_code_2(refusal, arguments, sentence):
     assert sentence in refusal(*arguments)
+
+
+def test_what_is_left_out_is_what_a_study_has_by_itself():
+    options = {name: one.default for name, one in signature(scaling).parameters.items()}
+    settings = {one.name: one.default for one in fields(Study) if one.name in options}
+    assert options["fractions"] == ",".join(f"{share:g}" for share in settings.pop("fractions"))
+    assert options["method"] == settings.pop("method").name
+    assert {name: options[name] for name in settings if settings[name] is not MISSING} == {
+        name: default for name, default in settings.items() if default is not MISSING
+    }
