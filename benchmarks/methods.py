@@ -22,7 +22,7 @@ DEPTHS = (1, 5, 10, 20)
 METHODS = (
     Method("dense"),
     Method("bm25"),
-    Method("hybrid"),
+    Method("hybrid", "rrf"),
     Method("hybrid", "weighted", 0.3),
     Method("hybrid", "weighted", 0.5),
     Method("hybrid", "weighted", 0.7),
