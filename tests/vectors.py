@@ -132,6 +132,22 @@ def chosen(retriever, k, **effort):
     return retriever.settled(Search(k, effort=Effort(**effort), method=DENSE)).effort
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Vectors drawn by a seed, `distinct` ones of them if not all, and queries."""
+
+    seed: int
+    count: int
+    distinct: int | None = None
+
+    @property
+    def vectors(self):
+        return random_vectors(self.seed, self.count, distinct=self.distinct)
+
+    def queries(self, count):
+        return np.random.default_rng(self.seed + 1).standard_normal((count, DIMENSION)).astype(np.float32)
+
+
 def random_vectors(seed, count, dimension=DIMENSION, distinct=None):
     """Float16 vectors; with fewer distinct ones than rows, many score alike."""
     random = np.random.default_rng(seed)

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from retriever.ranking.setting import Setting
 from retriever.request import DENSE, Effort, Search
 from tests.conftest import add_to, build_store, delete
 from tests.corpus import questions, write_lines
-from tests.vectors import chosen, dense, make_retriever, make_store, passage, random_vectors
+from tests.vectors import Drawn, chosen, dense, make_retriever, make_store, passage, random_vectors
 
 KEYS = [
     "Flat",
@@ -42,49 +43,43 @@ views = st.builds(
     ),
 )
 
+SETTINGS = st.builds(Setting, nprobe=st.integers(1, 4), depth=st.sampled_from([0, 3, 20]))
+
 
 @settings(max_examples=60)
 @given(
-    seed=st.integers(0, 10**6),
-    count=st.integers(12, 90),
-    distinct=st.sampled_from([None, 3, 20]),
+    drawn=st.builds(Drawn, st.integers(0, 10**6), st.integers(12, 90), st.sampled_from([None, 3, 20])),
     several=st.lists(views, min_size=1, max_size=3),
-    k=st.integers(1, 12),
+    search=st.builds(dense, st.integers(1, 12), setting=SETTINGS),
     key=st.sampled_from(KEYS),
-    setting=st.builds(Setting, nprobe=st.integers(1, 4), depth=st.sampled_from([0, 3, 20])),
 )
-def test_a_view_equals_a_build(tmp_path_factory, seed, count, distinct, several, k, key, setting):
+def test_a_view_equals_a_build(tmp_path_factory, drawn, several, search, key):
     """Law 2: searching a view is searching a store built from its passages, same quantizer."""
-    vectors = random_vectors(seed, count, distinct=distinct)
-    queries = np.random.default_rng(seed + 1).standard_normal((5, vectors.shape[1])).astype(np.float32)
+    vectors, queries = drawn.vectors, drawn.queries(5)
     root, names = tmp_path_factory.mktemp("view"), [str(q) for q in range(5)]
-    whole = make_retriever(make_store(root / "whole", np.arange(count), vectors, key), queries)
-    together = whole.search_many(names, several, dense(k, setting=setting))
+    whole = make_retriever(make_store(root / "whole", np.arange(drawn.count), vectors, key), queries)
+    together = whole.search_many(names, several, search)
     for number, (view, rankings) in enumerate(zip(several, together, strict=True)):
         kept = np.flatnonzero(whole.store.mask(view))
         if not len(kept):
             assert all(r.exhausted and not r.hits for r in rankings)
             continue
         part = make_retriever(make_store(root / f"part{number}", kept, vectors, key), queries)
-        for mine, built in zip(rankings, part.search(names, dense(k, setting=setting)), strict=True):
+        for mine, built in zip(rankings, part.search(names, search), strict=True):
             assert [(h.score, h.passage) for h in mine.hits] == [(h.score, h.passage) for h in built.hits]
-            assert mine.exhausted == built.exhausted == (len(mine.hits) < k)
+            assert mine.exhausted == built.exhausted == (len(mine.hits) < search.k)
 
 
 @settings(max_examples=40)
 @given(
     seed=st.integers(0, 10**6),
     gone=st.lists(st.sets(st.integers(0, 59), min_size=1), min_size=1, max_size=3),
-    view=views,
-    k=st.integers(1, 12),
+    search=st.builds(dense, st.integers(1, 12), views, SETTINGS),
     key=st.sampled_from(KEYS),
-    setting=st.builds(Setting, nprobe=st.integers(1, 4), depth=st.sampled_from([0, 3, 20])),
 )
-def test_a_store_after_takedowns_equals_a_build_without_them(
-    tmp_path_factory, seed, gone, view, k, key, setting
-):
-    vectors = random_vectors(seed, 60, distinct=20)
-    queries = np.random.default_rng(seed + 1).standard_normal((3, vectors.shape[1])).astype(np.float32)
+def test_a_store_after_takedowns_equals_a_build_without_them(tmp_path_factory, seed, gone, search, key):
+    drawn, view = Drawn(seed, 60, 20), search.view
+    vectors, queries = drawn.vectors, drawn.queries(3)
     root, names = tmp_path_factory.mktemp("gone"), ["0", "1", "2"]
     open_before = make_retriever(make_store(root / "whole", np.arange(60), vectors, key), queries)
     for numbers in gone:
@@ -96,11 +91,12 @@ def test_a_store_after_takedowns_equals_a_build_without_them(
     assume(set(view.domains) <= set(after.store.manifest.domains))
     assume(set(view.columns) <= set(after.store.manifest.columns))
     kept = np.flatnonzero(after.store.mask(view))
-    found = after.search(names, dense(k, view, setting))
+    found = after.search(names, search)
     assert all(ranking.exhausted and not ranking.hits for ranking in found) or len(kept)
     if len(kept):
         part = make_retriever(make_store(root / "part", kept, vectors, key), queries)
-        for mine, built in zip(found, part.search(names, dense(k, setting=setting)), strict=True):
+        of_all = dense(search.k, setting=search.effort)
+        for mine, built in zip(found, part.search(names, of_all), strict=True):
             assert [(h.score, h.passage) for h in mine.hits] == [(h.score, h.passage) for h in built.hits]
 
 
@@ -143,31 +139,22 @@ def test_a_takedown_is_taken_up_though_a_card_or_what_no_search_reads_is_damaged
 @settings(max_examples=30)
 @given(
     seed=st.integers(0, 10**6),
-    view=views,
-    k=st.integers(1, 12),
-    depth=st.integers(1, 80),
+    search=st.builds(dense, st.integers(1, 12), views, st.just(Setting(2, 5))),
+    reach=st.integers(1, 80),
     key=st.sampled_from(KEYS),
 )
-def test_how_deep_the_first_search_goes_changes_nothing(
-    tmp_path_factory, monkeypatch_module, seed, view, k, depth, key
-):
+def test_how_deep_the_first_search_goes_changes_nothing(tmp_path_factory, seed, search, reach, key):
     """Deepening, and a view as a selector inside the search, find what a deep search finds."""
     vectors = random_vectors(seed, 80, distinct=30)
     queries = np.random.default_rng(seed).standard_normal((3, vectors.shape[1])).astype(np.float32)
     store = make_store(tmp_path_factory.mktemp("depth"), np.arange(80), vectors, key)
     retriever, names = make_retriever(store, queries), ["0", "1", "2"]
-    setting = Setting(2, 5)
-    deep = retriever.search_many(names, [view], Search(k, effort=setting, method=DENSE, reach=80))
-    assert retriever.search_many(names, [view], Search(k, effort=setting, method=DENSE, reach=depth)) == deep
-    monkeypatch_module.setattr("retriever.ranking.propose._SELECTED_BEYOND", 0)
-    assert retriever.search_many(names, [view], dense(k, setting=setting)) == deep
-    monkeypatch_module.undo()
-
-
-@pytest.fixture(scope="module")
-def monkeypatch_module():
+    views = [search.view]
+    deep = retriever.search_many(names, views, replace(search, reach=80))
+    assert retriever.search_many(names, views, replace(search, reach=reach)) == deep
     with pytest.MonkeyPatch.context() as patch:
-        yield patch
+        patch.setattr("retriever.ranking.propose._SELECTED_BEYOND", 0)
+        assert retriever.search_many(names, views, search) == deep
 
 
 def test_a_view_of_one_passage_finds_it(tmp_path):

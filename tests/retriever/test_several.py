@@ -13,7 +13,7 @@ from retriever.request import DENSE, Method, Search
 from retriever.several import SeveralRetriever
 from tests.conftest import build_store, compact, delete
 from tests.corpus import documents, questions, write_lines
-from tests.vectors import chosen, dense, make_retriever, make_store, random_vectors
+from tests.vectors import Drawn, chosen, dense, make_retriever, make_store, random_vectors
 
 DOCUMENTS = documents()
 TEXTS = [question["question"] for question in questions()][:4]
@@ -21,17 +21,15 @@ TEXTS = [question["question"] for question in questions()][:4]
 
 @settings(max_examples=30, deadline=None)
 @given(
-    seed=st.integers(0, 10**6),
+    drawn=st.builds(Drawn, st.integers(0, 10**6), st.just(60), st.sampled_from([None, 5])),
     cut=st.integers(1, 59),
     k=st.integers(1, 15),
     view=st.sampled_from(
         [View(), View(0.3, 1), View(domains=("b",)), View(where=(Condition("year", ">", "2003"),))]
     ),
-    distinct=st.sampled_from([None, 5]),
 )
-def test_two_stores_searched_exactly_are_one(tmp_path_factory, seed, cut, k, view, distinct):
-    vectors = random_vectors(seed, 60, distinct=distinct)
-    queries = np.random.default_rng(seed + 1).standard_normal((3, vectors.shape[1])).astype(np.float32)
+def test_two_stores_searched_exactly_are_one(tmp_path_factory, drawn, cut, k, view):
+    vectors, queries = drawn.vectors, drawn.queries(3)
     root, names = tmp_path_factory.mktemp("several"), ["0", "1", "2"]
     parts = {
         "first": make_retriever(make_store(root / "a", np.arange(cut), vectors), queries),

@@ -13,7 +13,7 @@ from retriever.shortfall import Shortfall, low_recall
 from tests.vectors import dense, make_retriever, make_store, random_vectors
 
 BM25 = Method("bm25")
-HALF = View(0.5)
+ALL, HALF = View(), View(0.5)
 UNMET = View(where=(Condition("year", ">=", "x"), Condition("year", "<", "y")))
 
 
@@ -32,33 +32,34 @@ def retriever(tmp_path):
     return opened(tmp_path, "IVF4,PQ4x4")
 
 
+def probing(nprobe, view=ALL, method=DENSE, filtered=False):
+    """A search for five that probes so many lists."""
+    filters = Refinement(near_duplicates=0.9 if filtered else None)
+    return Search(5, view, Setting(nprobe, 50), method, filters)
+
+
 @pytest.mark.parametrize(
-    ("query", "count", "view", "nprobe", "method", "filtered", "said"),
+    ("query", "count", "search", "said"),
     [
-        ("glass", 2, View(), 4, DENSE, False, "Only 2: there are no more."),
-        ("glass", 2, View(), 0, DENSE, False, "Only 2: there are no more."),
-        ("glass", 2, View(), 4, DENSE, True, "Only 2: there are no more that the filters keep."),
-        ("glass", 2, HALF, 4, DENSE, False, "Only 2: there are no more in this view."),
-        ("glass", 2, HALF, 1, DENSE, False, "more in this view in the list probed (nprobe 4 probes all)."),
-        ("glass", 2, View(), 2, DENSE, True, "keep in the 2 lists probed (nprobe 4 probes all)."),
-        ("glass", 2, View(), 1, BM25, False, "Only 2: no other passage holds a word of the query."),
-        ("glass", 2, View(), 1, BM25, True, "passage that the filters keep holds a word of the query."),
+        ("glass", 2, probing(4), "Only 2: there are no more."),
+        ("glass", 2, probing(0), "Only 2: there are no more."),
+        ("glass", 2, probing(4, filtered=True), "Only 2: there are no more that the filters keep."),
+        ("glass", 2, probing(4, HALF), "Only 2: there are no more in this view."),
+        ("glass", 2, probing(1, HALF), "more in this view in the list probed (nprobe 4 probes all)."),
+        ("glass", 2, probing(2, filtered=True), "keep in the 2 lists probed (nprobe 4 probes all)."),
+        ("glass", 2, probing(1, ALL, BM25), "Only 2: no other passage holds a word of the query."),
+        ("glass", 2, probing(1, ALL, BM25, True), "passage that the filters keep holds a word of the query."),
         (
             "of the",
             0,
-            View(),
-            1,
-            BM25,
-            True,
+            probing(1, ALL, BM25, True),
             "in the query (stop words and single characters are none).",
         ),
-        ("glass", 0, UNMET, 4, DENSE, False, "no more in this view; year is 2001, for example."),
+        ("glass", 0, probing(4, UNMET), "no more in this view; year is 2001, for example."),
     ],
 )
-def test_a_shortfall_has_a_reason(retriever, query, count, view, nprobe, method, filtered, said):
-    filters = Refinement(near_duplicates=0.9 if filtered else None)
-    shortfall = Shortfall(retriever, Search(5, view, Setting(nprobe, 50), method, filters))
-    assert shortfall.of(query, found(count)).endswith(said)
+def test_a_shortfall_has_a_reason(retriever, query, count, search, said):
+    assert Shortfall(retriever, search).of(query, found(count)).endswith(said)
 
 
 def test_what_is_not_short_has_none(retriever):
