@@ -56,9 +56,9 @@ def main(store: Path) -> None:
     ray.init(
         cluster.address, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": environment}
     )
-    front = ClusterRetriever.open(Path(store), Searchers(2, partial=True, patience=5))
+    front = ClusterRetriever.open(store, Searchers(2, partial=True, patience=5))
     whole = answer(front)
-    assert {node_of(searcher) for searcher in front.searchers} == set(nodes)
+    assert {node_of(searcher) for searcher in front.actors.handles} == set(nodes)
     seen: Counter[object] = Counter()
     every: Counter[object] = Counter()
     errors: list[str] = []
@@ -79,11 +79,11 @@ def main(store: Path) -> None:
         thread.start()
     times = {"before": wait_for(seen, ())}
     lost = tuple(front.groups[1])
-    os.kill(pid_of(front.searchers[1]), signal.SIGKILL)
+    os.kill(pid_of(front.actors.handles[1]), signal.SIGKILL)
     times["process lost"] = wait_for(seen, lost)
     times["process back"] = wait_for(seen, ())
     lost = tuple(front.groups[0])
-    cluster.remove_node(nodes[node_of(front.searchers[0])], allow_graceful=False)
+    cluster.remove_node(nodes[node_of(front.actors.handles[0])], allow_graceful=False)
     times["node lost"] = wait_for(seen, lost)
     cluster.add_node(num_cpus=1, **small)
     times["on a new node"] = wait_for(seen, ())

@@ -12,7 +12,7 @@ from datastore.generations.generation import current
 from datastore.objects.origin import locate
 from datastore.store import Datastore
 from datastore.verify import verify
-from pipelines.commands.stores import Opening, open_stores
+from pipelines.commands.stores import open_stores
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.corpus.sources import resolve
 from pipelines.execution.executor import LocalExecutor
@@ -23,6 +23,7 @@ from pipelines.jobs.add import Addition
 from pipelines.jobs.build import Build
 from pipelines.jobs.compact import Compaction
 from pipelines.jobs.status import status
+from retriever.opened import Opening
 from retriever.ranking.card import read_card
 from tests.conftest import add_to, build_store, compact, delete, flip
 from tests.corpus import documents, write_lines
