@@ -4,6 +4,7 @@ Decisions: docs/decisions/embedding.md, encoders.md, laws-and-bytes.md.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +25,7 @@ from pipelines.execution.markers import left_by
 from pipelines.execution.peaks import name_of
 from pipelines.execution.reports import Report
 from pipelines.passages.parts import load_tokens
-from pipelines.passages.shards import NumberedShard, numbered
+from pipelines.passages.shards import NumberedShard, numbered, rows_of_shards
 from retriever.encoding.checkpoint import Checkpoint
 from retriever.encoding.usage import AS_STATED, Usage
 
@@ -112,9 +113,8 @@ class EmbedStage(IngestStage):
 
     @classmethod
     def tasks(cls, ingestion: Ingestion) -> int:
-        if ingestion.work < IN_PARTS:
-            return len(numbered(ingestion))
-        return super().tasks(ingestion)
+        rows = rows_of_shards(ingestion)
+        return len(rows if ingestion.work < IN_PARTS else parts_of(rows, ingestion.config.device))
 
     def sizes(self) -> Sequence[int]:
         return [part.end - part.first for part in self.parts]
@@ -154,6 +154,11 @@ class JoinStage(IngestStage):
     @classmethod
     def of(cls, ingestion: Ingestion) -> "JoinStage":
         return cls(ingestion.layout, numbered(ingestion), ingestion.config.device)
+
+    @classmethod
+    def tasks(cls, ingestion: Ingestion) -> int:
+        parts = Counter(part.shard for part in parts_of(rows_of_shards(ingestion), ingestion.config.device))
+        return sum(count > 1 for count in parts.values())
 
     def sizes(self) -> Sequence[int]:
         return [self.shards[parts[0][1].shard].rows for parts in self.joined]

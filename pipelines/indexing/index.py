@@ -23,7 +23,7 @@ from datastore.shard import open_array, open_passages, shard_keys
 from datastore.view import mix
 from pipelines.corpus.ingestion import Ingestion, IngestStage
 from pipelines.execution.markers import left_by
-from pipelines.passages.shards import NumberedShard, numbered
+from pipelines.passages.shards import NumberedShard, numbered, rows_of_shards
 from retriever.index.sizing import IndexKey, choose_key
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class EncodeStage(IngestStage):
 
     @classmethod
     def tasks(cls, ingestion: Ingestion) -> int:
-        return len(numbered(ingestion))
+        return len(rows_of_shards(ingestion))
 
     def sizes(self) -> Sequence[int]:
         return [shard.rows for shard in self.shards]

@@ -18,7 +18,7 @@ from datastore.generations.manifest import ShardEntry
 from datastore.integrity import compare
 from datastore.shard import open_array, open_passages
 from pipelines.corpus.ingestion import Ingestion, IngestStage
-from pipelines.passages.shards import NumberedShard, numbered
+from pipelines.passages.shards import NumberedShard, numbered, rows_of_shards
 
 
 def _texts(layout: Layout, shard: NumberedShard) -> list[str]:
@@ -44,6 +44,10 @@ class LengthStage(IngestStage):
     @classmethod
     def of(cls, ingestion: Ingestion) -> "LengthStage":
         return cls(ingestion.layout, numbered(ingestion))
+
+    @classmethod
+    def tasks(cls, ingestion: Ingestion) -> int:
+        return len(rows_of_shards(ingestion))
 
     def sizes(self) -> Sequence[int]:
         return [shard.rows for shard in self.shards]
@@ -89,7 +93,7 @@ class LexicalStage(IngestStage):
 
     @classmethod
     def tasks(cls, ingestion: Ingestion) -> int:
-        return len(numbered(ingestion))
+        return len(rows_of_shards(ingestion))
 
     def sizes(self) -> Sequence[int]:
         return [shard.rows for shard in self.shards]

@@ -188,7 +188,7 @@ def begun(layout: Layout) -> Ingestion:
         # As settings were written; sources are named there, not found.
         BuildConfig.model_construct(**record["config"]),
         Corpus.recorded(record["splits"]),
-        record["dtype"],
+        record.get("dtype", "float32"),
         work=record.get("work", 1),
     )
     with suppress(Undecided):  # What the store held decides nothing before all is read.

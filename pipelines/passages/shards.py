@@ -29,11 +29,23 @@ class NumberedShard:
     passages: FileInfo
 
 
+def rows_of_shards(ingestion: Ingestion) -> list[int]:
+    """The rows of each shard that an ingestion makes. Raises Undecided if not all splits are cut."""
+    per_shard, counts = ingestion.config.passages_per_shard, [m.counts["passages"] for m in _cut(ingestion)]
+    return [min(per_shard, count - at) for count in counts for at in range(0, count, per_shard)]
+
+
+def _cut(ingestion: Ingestion) -> Sequence[Marker]:
+    """What the stage has left that wrote the passages as they are."""
+    return ingestion.markers(ThinStage if ThinStage.asked(ingestion) else ChunkStage)
+
+
 def numbered(ingestion: Ingestion) -> tuple[NumberedShard, ...]:
     """The shards that an ingestion makes. Raises Undecided if not all splits are cut."""
-    cut = ingestion.markers(ThinStage if ThinStage.asked(ingestion) else ChunkStage)
     held, per_shard = ingestion.held, ingestion.config.passages_per_shard
-    return tuple(number_shards(ingestion.layout, cut, per_shard, held.first_shard, held.first_row))
+    return tuple(
+        number_shards(ingestion.layout, _cut(ingestion), per_shard, held.first_shard, held.first_row)
+    )
 
 
 def number_shards(

@@ -11,6 +11,7 @@ from datastore.verify import verify
 from pipelines.corpus.ingestion import IngestStage
 from pipelines.execution.counts import Shown
 from pipelines.execution.progress import Silent
+from pipelines.indexing.embed import IN_PARTS, EmbedStage, JoinStage
 from pipelines.jobs import stages
 from pipelines.jobs.status import begun, status
 from pipelines.passages.shards import NumberedShard, numbered
@@ -58,6 +59,15 @@ def test_tasks_are_as_many_as_a_stage_made_for_a_store_has(tmp_path, corpus):
         for stage in stages.INGESTING:
             done = len(list((tmp_path / name / "stages").glob(f"{stage.name}/*[0-9].json")))
             assert (stage.tasks(ingestion) if stage.asked(ingestion) else 0) == done
+
+
+def test_early_jobs_embedded_whole_shards(own_store):
+    layout = Layout(own_store)
+    layout.write_settings(layout.read_settings() | {"work": IN_PARTS - 1})
+    early = begun(layout)
+    assert EmbedStage.tasks(early) == len(current(layout).shards)
+    assert not JoinStage.asked(early)
+    assert "join" not in [stage.name for stage in status(own_store).stages]
 
 
 class Told(Silent):
