@@ -14,7 +14,7 @@ from retriever.opened import Opening
 from retriever.ranking.setting import Setting
 from tests.conftest import add_to, build_store, compact, delete
 from tests.corpus import documents, write_lines
-from tests.vectors import dense, make_retriever, make_store, random_vectors
+from tests.vectors import Drawn, dense, make_retriever, make_store, random_vectors
 
 KEYS = (
     "IVF4,SQfp16",
@@ -29,28 +29,28 @@ KEYS = (
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A store of vectors drawn by a seed."""
+class Indexed:
+    """Vectors, and the key of the index that a store of them has."""
 
-    seed: int
-    count: int
+    drawn: Drawn
     key: str
 
     def store(self, root):
-        return make_store(root, np.arange(self.count), random_vectors(self.seed, self.count), self.key)
+        return make_store(root, np.arange(self.drawn.count), self.drawn.vectors, self.key)
 
 
 @settings(max_examples=30)
 @given(
-    drawn=st.builds(Drawn, st.integers(0, 10**6), st.integers(1, 90), st.sampled_from(KEYS)),
+    indexed=st.builds(
+        Indexed, st.builds(Drawn, st.integers(0, 10**6), st.integers(1, 90)), st.sampled_from(KEYS)
+    ),
     nprobe=st.integers(1, 4),
     fraction=st.floats(0.05, 1),
     bulk=st.sampled_from([16, 100, 1 << 20]),
 )
-def test_lists_on_disk_give_what_lists_in_memory_give(tmp_path_factory, drawn, nprobe, fraction, bulk):
-    store = drawn.store(tmp_path_factory.mktemp("mapped"))
-    dimension = store.manifest.encoder.dimension
-    queries = np.random.default_rng(drawn.seed).standard_normal((4, dimension)).astype(np.float32)
+def test_lists_on_disk_give_what_lists_in_memory_give(tmp_path_factory, indexed, nprobe, fraction, bulk):
+    store = indexed.store(tmp_path_factory.mktemp("mapped"))
+    queries = indexed.drawn.queries(4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lists, "_BULK_BYTES", bulk)
         mapped_there = on_disk(store.layout.root, store.manifest)
