@@ -87,9 +87,8 @@ class SeveralRetriever(Retriever):
             try:
                 found[name] = member.refreshed()
             except (RalmError, OSError) as error:
-                failed.append(
-                    error
-                )  # A damaged store must not keep the others' takedowns from taking effect.
+                # A damaged store must not keep the others' takedowns from taking effect.
+                failed.append(error)
         if found != self.members:
             return SeveralRetriever(found)
         if failed:
