@@ -12,7 +12,7 @@ from retriever.opened import Opening
 from retriever.retriever import Retriever
 
 if TYPE_CHECKING:
-    from retriever.cluster import Searchers
+    from retriever.cluster.actors import Searchers
 
 
 def open_retriever(
@@ -48,6 +48,6 @@ def _names(paths: Sequence[Path]) -> list[str]:
 def _open(path: Path, how: Opening, searchers: "Searchers | None") -> Retriever:
     if searchers is None:
         return LocalRetriever.open(path, how)
-    from retriever.cluster import ClusterRetriever
+    from retriever.cluster.retriever import ClusterRetriever
 
     return ClusterRetriever.open(path, searchers, how)

@@ -16,7 +16,8 @@ from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 
-from retriever.cluster import ClusterRetriever, Searchers
+from retriever.cluster.actors import Searchers
+from retriever.cluster.retriever import ClusterRetriever
 from tests.vectors import dense
 
 TEXTS = ["which town makes blue glass?", "how is the mayor chosen"]
@@ -78,11 +79,11 @@ def main(store: Path) -> None:
     for thread in threads:
         thread.start()
     times = {"before": wait_for(seen, ())}
-    lost = tuple(front.groups[1])
+    lost = tuple(front.spread.groups[1])
     os.kill(pid_of(front.actors.handles[1]), signal.SIGKILL)
     times["process lost"] = wait_for(seen, lost)
     times["process back"] = wait_for(seen, ())
-    lost = tuple(front.groups[0])
+    lost = tuple(front.spread.groups[0])
     cluster.remove_node(nodes[node_of(front.actors.handles[0])], allow_graceful=False)
     times["node lost"] = wait_for(seen, lost)
     cluster.add_node(num_cpus=1, **small)
@@ -100,7 +101,7 @@ def main(store: Path) -> None:
         "whole": by_missing[()] == {whole[1]},
         "one answer each": all(len(rows) == 1 for rows in by_missing.values()),
         "missing": sorted(map(list, by_missing)),
-        "groups": [list(group) for group in front.groups],
+        "groups": [list(group) for group in front.spread.groups],
     }
     print(json.dumps(report))
     ray.shutdown()

@@ -29,7 +29,7 @@ from pipelines.corpus.ingestion import Ingestion
 from pipelines.corpus.sources import resolve
 from pipelines.execution.executor import Executor, open_executor
 from pipelines.execution.job import Job
-from pipelines.execution.peaks import peak_flops
+from pipelines.execution.metering.peaks import peak_flops
 from pipelines.execution.progress import Silent
 from pipelines.indexing.embed import load_encoder
 from pipelines.jobs.ingest import Embedded, Ingest

@@ -29,7 +29,7 @@ def open_stores(
     import ray
 
     from pipelines.execution.executor import start_ray
-    from retriever.cluster import Searchers
+    from retriever.cluster.actors import Searchers
 
     if not ray.is_initialized():
         start_ray()

@@ -20,7 +20,7 @@ from datastore.files.json import write_json
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.files.writing import FileInfo
-from pipelines.execution.energy import Meter
+from pipelines.execution.metering.energy import Meter
 
 # Rejects of one reason and task that are written out in full; all are counted.
 REMOVED_SAMPLE = 1000

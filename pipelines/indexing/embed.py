@@ -22,7 +22,7 @@ from datastore.generations.manifest import Device, Dtype, FileEntry
 from datastore.shard import open_array
 from pipelines.corpus.ingestion import Ingestion, IngestStage
 from pipelines.execution.markers import left_by
-from pipelines.execution.peaks import name_of
+from pipelines.execution.metering.peaks import name_of
 from pipelines.execution.reports import Report
 from pipelines.passages.parts import load_tokens
 from pipelines.passages.shards import NumberedShard, numbered, rows_of_shards

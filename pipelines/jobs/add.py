@@ -30,7 +30,7 @@ from pipelines.execution.compare import COMPARE, COMPARE_NEW, read_by_addition
 from pipelines.execution.differences import differences
 from pipelines.execution.executor import Executor, fitting
 from pipelines.execution.job import Job, begin, discard, require_turn
-from pipelines.execution.measured import made, write_made, write_measured
+from pipelines.execution.metering.measured import made, write_made, write_measured
 from pipelines.execution.progress import BuildProgress
 from pipelines.indexing.card import CardStage, copy_card
 from pipelines.indexing.towers import Towers

@@ -22,7 +22,7 @@ from pipelines.corpus.sources import Corpus, begun_at, resolve
 from pipelines.execution.compare import COMPARE_NEW
 from pipelines.execution.executor import Executor, RayExecutor, fitting
 from pipelines.execution.job import Job, only_file, pending
-from pipelines.execution.measured import write_made, write_measured
+from pipelines.execution.metering.measured import write_made, write_measured
 from pipelines.execution.progress import BuildProgress
 from pipelines.indexing.card import CardStage
 from pipelines.indexing.index import TrainStage, dimension_of, index_key

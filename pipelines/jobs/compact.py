@@ -12,7 +12,7 @@ from datastore.takedown import Takedowns, without
 from pipelines.execution.compare import COMPARE, COMPARE_NEW, read_by_compaction
 from pipelines.execution.executor import Executor
 from pipelines.execution.job import Job, begin, require_turn
-from pipelines.execution.measured import write_made, write_measured
+from pipelines.execution.metering.measured import write_made, write_measured
 from pipelines.execution.progress import BuildProgress
 from pipelines.indexing.card import CardStage
 from pipelines.indexing.compact import CompactStage, Group, entry_of, plan

@@ -17,7 +17,7 @@ from pipelines.corpus.read import ReadStage
 from pipelines.corpus.sources import Corpus
 from pipelines.execution.counts import Shown
 from pipelines.execution.job import pending
-from pipelines.execution.measured import Measured, made, made_file, of_stage, of_store, total
+from pipelines.execution.metering.measured import Measured, made, made_file, of_stage, of_store, total
 from pipelines.indexing.card import CardStage
 from pipelines.indexing.compact import CompactStage, plan
 from pipelines.jobs import stages

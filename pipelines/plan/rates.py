@@ -15,7 +15,7 @@ from typing import Any
 from base.errors import RalmError
 from base.names import did_you_mean
 from pipelines.config import read_mapping
-from pipelines.execution.energy import CORE_WATTS, GPU_WATTS
+from pipelines.execution.metering.energy import CORE_WATTS, GPU_WATTS
 from pipelines.plan.encoder import MINILM
 from pipelines.plan.figure import Figure
 from pipelines.plan.machine import Machine

@@ -8,7 +8,7 @@ from datastore.files.layout import Layout
 from datastore.generations.manifest import DOUBTFUL, EncoderCard, Manifest
 from datastore.objects.origin import address_of
 from pipelines.contamination.table import sought
-from pipelines.execution.measured import of_embedding
+from pipelines.execution.metering.measured import of_embedding
 from pipelines.jobs.stages import REMOVED, SKIPPED
 from pipelines.show.counts import doubtful, dropped, known_ids, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored, ignored_by

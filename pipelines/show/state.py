@@ -8,7 +8,7 @@ from rich.table import Table
 
 from base.amounts import amount
 from datastore.objects.origin import address_of
-from pipelines.execution.measured import total as total_of
+from pipelines.execution.metering.measured import total as total_of
 from pipelines.jobs.stages import GONE
 from pipelines.show.counts import dropped, unknown_tokens, warn_of_unknown
 from pipelines.show.terminal import console

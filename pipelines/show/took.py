@@ -6,7 +6,7 @@ Decisions: docs/decisions/energy.md.
 from collections.abc import Mapping
 
 from base.amounts import duration, energy
-from pipelines.execution.measured import Measured, total
+from pipelines.execution.metering.measured import Measured, total
 
 
 def worked(measured: Measured) -> tuple[str, str]:

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from base.errors import RalmError
 from datastore.view import Condition, View
-from retriever.cluster import ClusterRetriever, Searchers
+from retriever.cluster.actors import Searchers
+from retriever.cluster.retriever import ClusterRetriever
 from retriever.local import LocalRetriever
 from retriever.ranking.setting import Setting
 from retriever.refinement import Refinement

@@ -7,7 +7,7 @@ import pytest
 from base.errors import RalmError
 from datastore.files.json import write_json
 from datastore.files.layout import Layout
-from pipelines.execution.measured import made_file
+from pipelines.execution.metering.measured import made_file
 from pipelines.jobs.stages import STAGES
 from pipelines.jobs.status import status
 from tests.conftest import add_to, build_store, compact, delete

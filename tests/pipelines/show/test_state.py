@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from pipelines.execution.measured import Measured
+from pipelines.execution.metering.measured import Measured
 from pipelines.jobs.status import JobStatus, StageStatus, Status
 from pipelines.show.state import status, verified
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.execution.measured import Measured
+from pipelines.execution.metering.measured import Measured
 from pipelines.show.took import notes, speed, worked
 
 ON_GPU = Measured(2, 10.0, 9.0, 5e3, ("nvml",), 59_300_000, 9.894e14, 9.894e15, ("NVIDIA H100 80GB HBM3",))

@@ -6,7 +6,14 @@ from datastore.generations.generation import current
 from datastore.generations.sweep import sweep
 from datastore.store import Datastore
 from datastore.verify import verify
-from pipelines.execution.measured import Measured, of_embedding, of_stage, of_store, total, write_measured
+from pipelines.execution.metering.measured import (
+    Measured,
+    of_embedding,
+    of_stage,
+    of_store,
+    total,
+    write_measured,
+)
 from pipelines.jobs.status import status
 from pipelines.passages.cut import load_tokenizer
 from pipelines.plan.encoder import MINILM

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.execution import energy
-from pipelines.execution.energy import (
+from pipelines.execution.metering import energy
+from pipelines.execution.metering.energy import (
     CORE_WATTS,
     GPU_WATTS,
     Meter,

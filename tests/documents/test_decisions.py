@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ROOMS = ("base", "datastore", "retriever", "lm", "serve", "pipelines")
 FOLDER = ROOT / "docs" / "decisions"
 PAGES = sorted(page for page in FOLDER.glob("*.md") if page.name != "README.md")

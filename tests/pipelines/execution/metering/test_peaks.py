@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.execution.peaks import name_of, peak_flops
+from pipelines.execution.metering.peaks import name_of, peak_flops
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # What users read. In ARCHITECTURE.md and CONTRIBUTING.md blocks are drawings.
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 DOCUMENTS = (*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md")

@@ -17,7 +17,7 @@ from datastore.files.json import read_json, write_json
 from datastore.files.layout import Layout
 from datastore.files.writing import checksum
 from datastore.generations.manifest import Manifest
-from pipelines.execution.peaks import peak_flops
+from pipelines.execution.metering.peaks import peak_flops
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from datastore.generations.generation import current
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import View
+from retriever.cluster.searcher import Searcher, Ticket, groups, part_of
 from retriever.index.loading import in_memory
 from retriever.ranking.propose import Proposer
 from retriever.ranking.rescore import scores
-from retriever.searcher import Searcher, Ticket, groups, part_of
 from tests.vectors import make_store, passage, random_vectors
 
 

@@ -10,13 +10,15 @@ import pytest
 from base.errors import RalmError, Unavailable
 from datastore.store import Datastore
 from datastore.view import Condition, View
-from retriever.cluster import ClusterRetriever, Searchers, joined
+from retriever.cluster.actors import Searchers
+from retriever.cluster.retriever import ClusterRetriever
+from retriever.cluster.searcher import Part
+from retriever.cluster.session import joined
 from retriever.local import LocalRetriever
 from retriever.opened import Opening
 from retriever.ranking.candidates import Candidates, by_codes
 from retriever.ranking.setting import Setting
 from retriever.request import DENSE, Effort, Method, Search
-from retriever.searcher import Part
 from retriever.several import SeveralRetriever
 from tests.conftest import add_to, build_store, compact, delete, flip
 from tests.corpus import questions, write_lines
@@ -72,13 +74,13 @@ def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster, caplog):
         # Gone for good: what a node that never comes back looks like.
         ray.kill(front.actors.handles[1], no_restart=True)
         some = front.search(TEXTS, dense(5))
-        assert {ranking.missing for ranking in some} == {tuple(front.groups[1])}
-        bound = front.opened.store.manifest.shards[front.groups[1].start].first_row
+        assert {ranking.missing for ranking in some} == {tuple(front.spread.groups[1])}
+        bound = front.opened.store.manifest.shards[front.spread.groups[1].start].first_row
         assert all(hit.row < bound for ranking in some for hit in ranking.hits)
-        assert front.silent() == tuple(front.groups[1])
-        shards = ", ".join(map(str, front.groups[1]))
+        assert front.silent() == tuple(front.spread.groups[1])
+        shards = ", ".join(map(str, front.spread.groups[1]))
         assert SeveralRetriever({"a": LocalRetriever.open(store), "b": front}).silent() == tuple(
-            len(front.opened.store.manifest.shards) + shard for shard in front.groups[1]
+            len(front.opened.store.manifest.shards) + shard for shard in front.spread.groups[1]
         )
         assert front.search(TEXTS, dense(5)) == some
         said = [record.getMessage() for record in caplog.records if record.name == "retriever.cluster"]
@@ -94,7 +96,7 @@ def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster, caplog):
         while front.search(TEXTS, dense(5)) != some:
             assert time.monotonic() < deadline
         assert whole != some
-        shards = ", ".join(map(str, front.groups[0]))
+        shards = ", ".join(map(str, front.spread.groups[0]))
         assert f"The searcher of shards {shards} answers again." in caplog.text
     finally:
         front.close()

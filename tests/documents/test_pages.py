@@ -11,8 +11,8 @@ from pipelines.evaluate.metrics import READER, RETRIEVAL
 from pipelines.filters.rule import Rule
 from pipelines.readers.formats import FILE_FORMATS
 from serve.schemas import SearchReply, SearchRequest
-from tests.commands import names, options, require_options
-from tests.markdown import DOCUMENTS, PAGES, ROOT, anchors, blocks, codes, links, named
+from tests.documents.commands import names, options, require_options
+from tests.documents.markdown import DOCUMENTS, PAGES, ROOT, anchors, blocks, codes, links, named
 
 ROOMS = ("base", "datastore", "retriever", "lm", "serve", "pipelines")
 # Flags of other programs.

@@ -22,10 +22,10 @@ from retriever.local import LocalRetriever
 from serve.answerer import Answerer
 from serve.app import create_app
 from serve.schemas import ChatRequest, RetrievalOptions, SearchReply, SearchRequest
-from tests.commands import require_options
 from tests.conftest import build_store
 from tests.corpus import documents, questions, write_lines
-from tests.markdown import PAGES, ROOT, Block, Command, blocks, commands
+from tests.documents.commands import require_options
+from tests.documents.markdown import PAGES, ROOT, Block, Command, blocks, commands
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 # What a command needs that is not here; its flags are checked all the same.
