@@ -54,11 +54,6 @@ class QuestionFile:
         return f"{self.left_out:,} {are} left out of {self.path.name} ({each}{more})."
 
 
-def load_questions(path: Path, limit: int | None = None, scored: bool = True) -> list[Question]:
-    """The questions of a file alone, as `read_questions` reads it."""
-    return list(read_questions(path, limit, scored).questions)
-
-
 def read_questions(path: Path, limit: int | None = None, scored: bool = True) -> QuestionFile:
     """Read questions from JSON Lines (plain, .gz, .zst): `question`, `answers` and/or `gold_docs`.
 

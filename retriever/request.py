@@ -6,7 +6,7 @@ Decisions: docs/decisions/searching.md, words-and-fusion.md.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from base.errors import RalmError
 from base.names import did_you_mean
@@ -16,6 +16,7 @@ from retriever.ranking.setting import Setting
 from retriever.refinement import Refinement
 
 MethodName = Literal["dense", "bm25", "hybrid"]
+_NAMES, _FUSIONS = get_args(MethodName), get_args(Fusion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,8 @@ class Method:
     weight: float = 0.5
 
     def __post_init__(self) -> None:
-        for what, value, valid in (
-            ("method", self.name or "dense", ("dense", "bm25", "hybrid")),
-            ("fusion", self.fusion, ("rrf", "weighted")),
-        ):
-            if value not in valid:
+        for what, value, valid in (("method", self.name, _NAMES), ("fusion", self.fusion, _FUSIONS)):
+            if value is not None and value not in valid:
                 near = did_you_mean(value, valid)
                 raise RalmError(f"Unknown {what} {value!r}: valid are {', '.join(valid)}{near}")
         if not 0 <= self.weight <= 1:

@@ -108,7 +108,7 @@ class Retriever(ABC):
     ) -> list[list[Ranking]]:
         """The best passages of each query in each view, from one search of the index: [views][queries].
 
-        The search's own view and refinement are not looked at. Only queries that a view leaves short are
+        The views stand for the search's own; nothing is refined. Only queries that a view leaves short are
         searched again.
         """
         return self._searching(search, seconds).many(queries, views, search.k)

@@ -182,6 +182,8 @@ class HitModel(BaseModel):
 
 
 class _Numbered(BaseModel):
+    """What is said of a citation before its passage: JSON keeps the order."""
+
     number: int
     cited: bool
 

@@ -66,7 +66,7 @@ def search(  # noqa: PLR0913
         k,
         View(fraction, seed, tuple(domain or []), conditions),
         Effort(recall, nprobe, depth),
-        Method(method, fusion),  # type: ignore[arg-type]
+        Method(method or None, fusion),  # type: ignore[arg-type]
         Refinement(
             near_duplicates,
             Decontamination.by(decontaminate) if decontaminate else None,

@@ -94,9 +94,7 @@ def status(path: Path) -> Status:
     totals = _totals(ingestion) if ingestion else _compaction(layout)
     shown = tuple(_stage(layout, name, tasks) for name, tasks in totals.items())
     job = layout.job.partition("-")[2]
-    counts = (
-        manifest.counts if manifest and not job else summed(list(counted(ingestion)) if ingestion else [])
-    )
+    counts = manifest.counts if manifest and not job else summed(counted(ingestion) if ingestion else [])
     others = tuple(_finished(layout, manifest)) if manifest else ()
     dropped = _shown(counts, stages.DROPPED)
     return Status(job, shown, manifest, of_store(layout.root), dropped, others, _removed(counts))
@@ -127,10 +125,10 @@ def _finished(shown: Layout, manifest: Manifest) -> Iterator[JobStatus]:
     Those begun before jobs left word of what they made are taken for done: nothing tells one that another
     machine's came before.
     """
-    begun = sorted(path.parent.name for path in (shown.root / "stages").glob("*/build.json"))
-    jobs = [Layout(shown.root, name) for name in ("", *begun)]
+    later = sorted(path.parent.name for path in (shown.root / "stages").glob("*/build.json"))
+    jobs = [Layout(shown.root, name) for name in ("", *later)]
     first = min((_turn(job) for job in jobs if made_file(job).exists()), default=manifest.edition + 1)
-    guessed = _first_generations(shown) if first and begun else {}
+    guessed = _first_generations(shown) if first and later else {}
     for job in jobs:
         generation = guessed.get(_turn(job), 0) if _turn(job) < first else made(job)
         if job.job != shown.job and generation is not None:

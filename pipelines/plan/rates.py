@@ -36,7 +36,7 @@ _SPECIAL_TOKENS = 2
 _GPU_TFLOPS, _GPU_TOKENS_A_SECOND = 738.0, 5.93e6
 
 
-# What of a GPU nobody here has measured must be given.
+# The GPU that speeds are measured of: of another one they must be given.
 KNOWN_GPU = "H100"
 
 

@@ -11,6 +11,7 @@ from retriever.request import DENSE, Effort, Method, Search
     ("wrong", "message"),
     [
         ({"name": "sparse"}, "Unknown method 'sparse': valid are dense, bm25, hybrid"),
+        ({"name": ""}, "Unknown method '': valid are dense, bm25, hybrid"),
         ({"fusion": "sum"}, "Unknown fusion 'sum': valid are rrf, weighted"),
         ({"weight": 1.1}, "between 0 and 1, not 1.1"),
         ({"weight": -0.1}, "between 0 and 1, not -0.1"),

@@ -114,3 +114,8 @@ def test_a_place_that_is_none_is_a_sentence(ralm, store, monkeypatch, options, m
 )
 def test_wrong_input_is_one_sentence_and_exit_code_2(refusal, arguments, sentence):
     assert sentence in refusal(*arguments)
+
+
+def test_a_method_that_is_left_empty_is_the_one_that_finds_most(ralm, store):
+    asked = ("search", store, "blue glass", "-k", 3)
+    assert ralm(*asked, "--method", "") == ralm(*asked)

@@ -11,7 +11,7 @@ from pipelines.evaluate.samples import view_size
 from pipelines.evaluate.scaling import run
 from pipelines.evaluate.study import Study
 from pipelines.execution.progress import Silent
-from pipelines.questions import load_questions
+from pipelines.questions import read_questions
 from retriever.local import LocalRetriever
 from retriever.request import Method
 from tests.corpus import questions, write_lines
@@ -27,7 +27,7 @@ def study(tmp_path, store):
 def test_every_point_is_what_searching_its_view_gives(study):
     """The curve from one search against a search of its own for each view, scored by hand."""
     curve = run(study)
-    retriever, asked = LocalRetriever.open(study.store), load_questions(study.questions)
+    retriever, asked = LocalRetriever.open(study.store), read_questions(study.questions).questions
     for metric, k in (("success", 5), ("containment", 1)):
         for fraction in study.fractions:
             values = []
