@@ -148,8 +148,7 @@ def counted(ingestion: Ingestion) -> list[Marker]:
         if kind.counts and kind.asked(ingestion):
             for number, marker in enumerate(_done(ingestion, kind)):
                 if marker is not None:
-                    found.pop((kind.replaces, number), None)
-                    found[kind.name, number] = marker
+                    found[kind.replaces or kind.name, number] = marker
     return list(found.values())
 
 
