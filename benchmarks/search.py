@@ -38,7 +38,7 @@ from retriever.index.sizing import IndexKey
 from retriever.local import LocalRetriever
 from retriever.opened import OpenedStore, Wanted
 from retriever.ranking.measuring import exact
-from retriever.ranking.rescore import Scan, Scanner
+from retriever.ranking.rescore import Scan, VectorScanner
 from retriever.ranking.setting import Setting
 
 K = 10
@@ -210,7 +210,7 @@ def overhead(bench: Bench, retriever: LocalRetriever, setting: Setting) -> None:
     index, queries = retriever.index, bench.queries[:BATCH]
     _, found = index.search(index.assign(queries, setting.nprobe), setting.depth)
     addresses = bench.store.addresses(np.sort(found, axis=1).ravel())
-    scan = Scan(queries, addresses.reshape(found.shape), Scanner())
+    scan = Scan(queries, addresses.reshape(found.shape), VectorScanner())
 
     rows, wanted = retriever.session(), Wanted([View()], K, setting)
 

@@ -72,7 +72,7 @@ def plan(  # noqa: PLR0913
     from base.amounts import parse_bytes
     from pipelines.config import load_config
     from pipelines.plan.arithmetic import Wish, make_plan
-    from pipelines.plan.corpus import Corpus, parse_count
+    from pipelines.plan.corpus import CorpusSize, parse_count
     from pipelines.plan.machine import at_hand
     from pipelines.plan.rates import Flags, load_rates
     from pipelines.plan.tables import show_plan, to_json
@@ -113,12 +113,12 @@ def plan(  # noqa: PLR0913
     shape = _shape(encoder, dimension, encoder_parameters, encoder_tokens)
     unread = ""
     if tokens:
-        corpus = Corpus.of_tokens(parse_count(tokens, "--tokens"), shape, rates)
+        corpus = CorpusSize.of_tokens(parse_count(tokens, "--tokens"), shape, rates)
     else:
         from pipelines.jobs.estimate import foresee
 
         foreseen = foresee(config)
-        corpus, unread = Corpus.of_sample(foreseen), ignored(foreseen.ignored)
+        corpus, unread = CorpusSize.of_sample(foreseen), ignored(foreseen.ignored)
     index = Wish(parse_bytes(config.index_memory), config.index_recall, config.index_key)
     made = make_plan(corpus, shape, rates, index)
     if as_json:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.contamination.table import SCHEMA, Part, read_table
+from pipelines.contamination.table import SCHEMA, QuestionPart, read_table
 from pipelines.contamination.word_hashes import word_hashes
 from pipelines.filters.words import longer, n_gram_hashes
 
@@ -32,7 +32,7 @@ class Match:
 
     file: str
     question: str
-    part: Part
+    part: QuestionPart
     share: float
     span: tuple[int, int]
 

@@ -26,10 +26,10 @@ from pipelines.corpus.source_names import source_names
 from pipelines.filters.words import n_gram_hashes
 from pipelines.questions import QuestionFile, read_questions
 
-Part = Literal["question", "answer"]
+QuestionPart = Literal["question", "answer"]
 
 # What a table says beside its rows: for each file with lines that are no questions how many, then the first.
-LEFT_OUT = "left_out"
+LINES_LEFT_OUT = "left_out"
 SCHEMA = pa.schema(
     [
         ("file", pa.string()),
@@ -74,7 +74,7 @@ def make_table(settings: EvaluationTexts) -> pa.RecordBatch:
     if bad := {
         name: [one.left_out, *(o.line for o in one.first)] for name, one in files.items() if one.left_out
     }:
-        metadata[LEFT_OUT] = orjson.dumps(bad).decode()
+        metadata[LINES_LEFT_OUT] = orjson.dumps(bad).decode()
     schema = SCHEMA.with_metadata(metadata)
     columns = zip(*_rows(settings, files), strict=True)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
@@ -91,7 +91,9 @@ def _rows(settings: EvaluationTexts, files: Mapping[str, QuestionFile]) -> Itera
                 yield _row(settings, name, question.id, "answer", answer)
 
 
-def _row(settings: EvaluationTexts, file: str, question: str, part: Part, text: str) -> tuple[Any, ...]:
+def _row(
+    settings: EvaluationTexts, file: str, question: str, part: QuestionPart, text: str
+) -> tuple[Any, ...]:
     hashes = word_hashes(text)
     least = settings.min_question_words if part == "question" else settings.min_answer_words
     if len(hashes) < least:
@@ -146,7 +148,7 @@ def sought_by(table: pa.RecordBatch) -> list[Sought]:
     found: dict[str, list[int]] = {}
     for file, n in zip(table.column("file").to_pylist(), table.column("words").to_pylist(), strict=True):
         found.setdefault(file, []).append(n)
-    bad = orjson.loads(table.schema.metadata.get(LEFT_OUT.encode(), b"{}"))
+    bad = orjson.loads(table.schema.metadata.get(LINES_LEFT_OUT.encode(), b"{}"))
     parts = {file: (count, tuple(lines)) for file, (count, *lines) in bad.items()}
     return [
         Sought(file, len(each), sum(n > 0 for n in each), *parts.get(file, ()))

@@ -39,7 +39,9 @@ class Reply:
         }
 
 
-def read(study: Study, samples: Sequence[Sample], reader: Reader, progress: BuildProgress) -> list[Reply]:
+def reader_replies(
+    study: Study, samples: Sequence[Sample], reader: Reader, progress: BuildProgress
+) -> list[Reply]:
     """Have the first questions that have answers answered by the LM alone, and from each sample."""
     alone = Sample.alone([one.question for one in samples[0].searched])
     asked = [

@@ -11,7 +11,7 @@ from pipelines.evaluate.study import Study
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class StoreShare:
     """A share of the store: so many samples of one fraction, of so many passages on average.
 
     Fraction 0 is the LM alone.
@@ -60,7 +60,7 @@ class Point:
 
     metric: Metric
     k: int
-    share: Share
+    share: StoreShare
     score: Score
     short: int
     basis: Basis

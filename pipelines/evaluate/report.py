@@ -33,7 +33,7 @@ def markdown(curve: Curve) -> str:
     first = curve.points[0]
     alone = " (embeddings alone: a share is searched as if the store had been built of it)"
     method = first.basis.method + (alone if first.basis.method == "dense" else "")
-    read = next((p for p in curve.points if p.basis.reader), None)
+    answers = next((p for p in curve.points if p.basis.reader), None)
     lines = [
         "# Scaling curve",
         "",
@@ -41,10 +41,11 @@ def markdown(curve: Curve) -> str:
         f"- questions: {Path(curve.study.questions).name}, n = {first.score.n}",
         f"- samples at each fraction below 1: {curve.study.seeds}",
     ]
-    if read:
+    if answers:
+        basis, passages = answers.basis, curve.study.reader_passages
         lines.append(
-            f"- reader: {read.basis.reader}, {read.basis.quantization}, {read.basis.reader_bytes:,} bytes, "
-            f"{curve.study.reader_passages} passages, n = {read.score.n}"
+            f"- reader: {basis.reader}, {basis.quantization}, {basis.reader_bytes:,} bytes, "
+            f"{passages} passages, n = {answers.score.n}"
         )
     if curve.short:
         lines.append(f"- {curve.short} rankings hold fewer than k passages: their search found no more.")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from datastore.store import Datastore
 from datastore.view import View
-from pipelines.evaluate.curve import Share
+from pipelines.evaluate.curve import StoreShare
 from pipelines.evaluate.metrics import RETRIEVAL
 from pipelines.evaluate.study import Study
 from pipelines.execution.progress import BuildProgress, shown
@@ -80,13 +80,13 @@ class Sample:
         return replace(self, searched=found[:most])
 
 
-def by_share(samples: Sequence[Sample]) -> list[tuple[Share, list[Sample]]]:
+def by_share(samples: Sequence[Sample]) -> list[tuple[StoreShare, list[Sample]]]:
     """Samples of one fraction together."""
     together: dict[float, list[Sample]] = {}
     for sample in samples:
         together.setdefault(sample.fraction, []).append(sample)
     return [
-        (Share(fraction, len(some), round(float(np.mean([one.passages for one in some])))), some)
+        (StoreShare(fraction, len(some), round(float(np.mean([one.passages for one in some])))), some)
         for fraction, some in together.items()
     ]
 

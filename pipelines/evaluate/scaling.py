@@ -42,9 +42,9 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     points = retrieval_points(samples, basis)
     replies: Sequence[Reply] = ()
     if reader:
-        from pipelines.evaluate.answers import read, reader_points
+        from pipelines.evaluate.answers import reader_points, reader_replies
 
-        replies = read(study, samples, reader, progress)
+        replies = reader_replies(study, samples, reader, progress)
         basis = replace(
             basis, reader=study.reader or "", quantization=study.quantization, reader_bytes=reader.bytes
         )

@@ -57,7 +57,7 @@ def embeds_early(ingestion: Ingestion) -> bool:
     return ingestion.config.embeds_early and ingestion.layout.done(EmbedStage.name, 0) is None
 
 
-class Part(NamedTuple):
+class ShardPart(NamedTuple):
     """Rows [first, end) of a shard, which is counted among those that are embedded."""
 
     shard: int
@@ -65,7 +65,7 @@ class Part(NamedTuple):
     end: int
 
 
-def parts_of(rows: Sequence[int], device: Device = "cpu") -> list[Part]:
+def parts_of(rows: Sequence[int], device: Device = "cpu") -> list[ShardPart]:
     """The parts, one for each task, of shards with so many rows: blocks, or several of one shard.
 
     A corpus of a few megabytes gives work to many cores, one of terabytes no more tasks than it has shards. A
@@ -74,7 +74,7 @@ def parts_of(rows: Sequence[int], device: Device = "cpu") -> list[Part]:
     blocks = sum(-(-count // BLOCK_ROWS) for count in rows)
     step = BLOCK_ROWS * -(-blocks // _TASKS) if device == "cpu" else max(rows, default=1)
     return [
-        Part(shard, first, min(first + step, count))
+        ShardPart(shard, first, min(first + step, count))
         for shard, count in enumerate(rows)
         for first in range(0, count, step)
     ]
@@ -120,7 +120,7 @@ class EmbedStage(IngestStage):
         return [part.end - part.first for part in self.parts]
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[ShardPart]:
         """What each task embeds."""
         return parts_of([shard.rows for shard in self.shards], self.device)
 
@@ -164,7 +164,7 @@ class JoinStage(IngestStage):
         return [self.shards[parts[0][1].shard].rows for parts in self.joined]
 
     @property
-    def joined(self) -> list[list[tuple[int, Part]]]:
+    def joined(self) -> list[list[tuple[int, ShardPart]]]:
         """The parts of each shard that has several, with the numbers of the tasks that embedded them."""
         every = enumerate(parts_of([shard.rows for shard in self.shards], self.device))
         shards = [list(parts) for _, parts in groupby(every, lambda numbered: numbered[1].shard)]
@@ -182,7 +182,7 @@ class JoinStage(IngestStage):
         return Marker({"rows": shard.rows}, (info,))
 
 
-def _part_path(layout: Layout, shard: NumberedShard, part: Part) -> Path:
+def _part_path(layout: Layout, shard: NumberedShard, part: ShardPart) -> Path:
     """Where a part's vectors lie until they are joined."""
     return layout.work / "vectors" / f"{shard.number:05d}-{part.first:07d}.npy"
 

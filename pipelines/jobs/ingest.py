@@ -87,7 +87,7 @@ class Ingest:
     def counts(self) -> dict[str, int]:
         """What the stages done so far have counted, by the names that it has in the manifest."""
         ingestion = self.ingestion
-        found = summed(counted(ingestion))
+        found = summed(counted_markers(ingestion))
         for kind in stages.INGESTING:
             if kind.name in ingestion.left:
                 found |= kind.totals(ingestion)
@@ -141,7 +141,7 @@ class Ingest:
             IndexKey.parse(config.index_key).require_passages(rows, dimension)
 
 
-def counted(ingestion: Ingestion) -> list[Marker]:
+def counted_markers(ingestion: Ingestion) -> list[Marker]:
     """The markers of the tasks done so far whose counts enter the manifest: of each task the last word."""
     found: dict[tuple[str, int], Marker] = {}
     for kind in stages.INGESTING:

@@ -53,9 +53,9 @@ STAGES = (
 )
 
 # Records that were no documents, and documents that were not kept, by reason.
-UNREADABLE = Shown("unreadable", "unreadable", if_any=True)
-SKIPPED = Shown("skipped.", "skipped: {reason}")
-REMOVED = Shown("removed.", "removed: {reason}")
-GONE = (UNREADABLE, SKIPPED, REMOVED)
+SHOWN_UNREADABLE = Shown("unreadable", "unreadable", if_any=True)
+SHOWN_SKIPPED = Shown("skipped.", "skipped: {reason}")
+SHOWN_REMOVED = Shown("removed.", "removed: {reason}")
+GONE = (SHOWN_UNREADABLE, SHOWN_SKIPPED, SHOWN_REMOVED)
 # What else was left out, or is doubtful: passages, lines and fields.
 DROPPED = tuple(shown for stage in INGESTING for shown in stage.shows)

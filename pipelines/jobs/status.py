@@ -21,7 +21,7 @@ from pipelines.execution.metering.measured import Measured, made, made_file, of_
 from pipelines.indexing.card import CardStage
 from pipelines.indexing.compact import CompactStage, plan
 from pipelines.jobs import stages
-from pipelines.jobs.ingest import counted
+from pipelines.jobs.ingest import counted_markers
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,9 @@ def status(path: Path) -> Status:
     totals = _totals(ingestion) if ingestion else _compaction(layout)
     shown = tuple(_stage(layout, name, tasks) for name, tasks in totals.items())
     job = layout.job.partition("-")[2]
-    counts = manifest.counts if manifest and not job else summed(counted(ingestion) if ingestion else [])
+    counts = (
+        manifest.counts if manifest and not job else summed(counted_markers(ingestion) if ingestion else [])
+    )
     others = tuple(_finished(layout, manifest)) if manifest else ()
     dropped = _shown(counts, stages.DROPPED)
     return Status(job, shown, manifest, of_store(layout.root), dropped, others, _removed(counts))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from base.errors import RalmError
-from pipelines.plan.corpus import Corpus
+from pipelines.plan.corpus import CorpusSize
 from pipelines.plan.encoder import EncoderShape
 from pipelines.plan.figure import Figure
 from pipelines.plan.rates import Rates
@@ -79,7 +79,7 @@ class Wish:
 class Plan:
     """All that a store would take. `auto` is the key that a build would choose; None if nothing fits."""
 
-    corpus: Corpus
+    corpus: CorpusSize
     encoder: EncoderShape
     rates: Rates
     key: str
@@ -137,7 +137,7 @@ class Plan:
         return sum(step.hours for step in self.steps if step.device == device)
 
 
-def make_plan(corpus: Corpus, encoder: EncoderShape, rates: Rates, index: Wish) -> Plan:
+def make_plan(corpus: CorpusSize, encoder: EncoderShape, rates: Rates, index: Wish) -> Plan:
     """Reckon it all. An index that was not asked for is the one a build would choose, or the smallest."""
     auto = _choose(corpus.passages, encoder.dimension, index)
     keys = _keys(corpus.passages, encoder.dimension)
@@ -203,7 +203,7 @@ def codes_bytes(key: IndexKey, passages: int, dimension: int) -> int:
     return passages * (key.code_bytes(dimension) + number)
 
 
-def _files(corpus: Corpus, encoder: EncoderShape, rates: Rates, key: IndexKey) -> tuple[Files, ...]:
+def _files(corpus: CorpusSize, encoder: EncoderShape, rates: Rates, key: IndexKey) -> tuple[Files, ...]:
     passages, documents = corpus.passages, corpus.documents
     vector = _VECTOR_BYTES * encoder.dimension
     return (
@@ -236,7 +236,7 @@ def _files(corpus: Corpus, encoder: EncoderShape, rates: Rates, key: IndexKey) -
 
 
 def _steps(
-    corpus: Corpus, encoder: EncoderShape, rates: Rates, key: IndexKey
+    corpus: CorpusSize, encoder: EncoderShape, rates: Rates, key: IndexKey
 ) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     """The work of every stage, and the names of those that nobody has measured."""
     megabytes = corpus.text_bytes / 1e6
@@ -261,7 +261,7 @@ def _steps(
     return tuple(steps), tuple(uncounted)
 
 
-def _embedding(corpus: Corpus, encoder: EncoderShape, rates: Rates) -> Step:
+def _embedding(corpus: CorpusSize, encoder: EncoderShape, rates: Rates) -> Step:
     operations = corpus.tokens * encoder.flops(corpus.passage_tokens)
     if rates.gpus:
         return _step("embed", "GPUs", operations / (rates.gpu_tflops * 1e12 * rates.mfu), rates)

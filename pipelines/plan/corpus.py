@@ -14,7 +14,7 @@ _SPECIAL_TOKENS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
+class CorpusSize:
     """Counts of a corpus; `tokens` are the encoder's own, `basis` says what the counts rest on.
 
     `doubt` is a sentence about a sample that is too small; empty otherwise.
@@ -33,7 +33,7 @@ class Corpus:
         return self.tokens / self.passages
 
     @classmethod
-    def of_tokens(cls, tokens: int, encoder: EncoderShape, rates: Rates) -> "Corpus":
+    def of_tokens(cls, tokens: int, encoder: EncoderShape, rates: Rates) -> "CorpusSize":
         """A corpus like the development corpora. Passages are no longer than documents."""
         room = max(1, encoder.max_tokens - _SPECIAL_TOKENS)
         length = max(1.0, min(rates.passage_fill * room, rates.document_tokens))
@@ -46,7 +46,7 @@ class Corpus:
         )
 
     @classmethod
-    def of_sample(cls, found: Foreseen) -> "Corpus":
+    def of_sample(cls, found: Foreseen) -> "CorpusSize":
         """A corpus as its sample foresees it."""
         return cls(
             found.tokens,

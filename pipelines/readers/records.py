@@ -56,7 +56,7 @@ class Blank:
 Record = Document | Unreadable | Skipped | Blank
 
 
-class Source(Protocol):
+class SourceSettings(Protocol):
     """What a reader must know of the source of its files, as a configuration states it.
 
     In `text_fields` texts are looked for, in this order, in `id_field` ids. `domain` and `licence` win over
@@ -85,7 +85,7 @@ class Intake:
     `doubtful` lists what was found out about records that have been handed on already.
     """
 
-    source: Source
+    source: SourceSettings
     domain: str
     max_record_bytes: int
     max_metadata_bytes: int = MAX_METADATA_BYTES

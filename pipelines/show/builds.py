@@ -9,7 +9,7 @@ from datastore.generations.manifest import DOUBTFUL, EncoderCard, Manifest
 from datastore.objects.origin import address_of
 from pipelines.contamination.table import sought
 from pipelines.execution.metering.measured import of_embedding
-from pipelines.jobs.stages import REMOVED, SKIPPED
+from pipelines.jobs.stages import SHOWN_REMOVED, SHOWN_SKIPPED
 from pipelines.show.counts import doubtful, dropped, known_ids, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored, ignored_by
 from pipelines.show.terminal import console, print_rows
@@ -52,9 +52,9 @@ def built(store: Path, manifest: Manifest) -> None:
         ("files of other kinds, ignored", f"{counts['ignored_files']:,}"),
         ("records read", f"{counts['records']:,}"),
         ("unreadable", f"{counts['unreadable']:,}"),
-        *SKIPPED.rows(counts),
+        *SHOWN_SKIPPED.rows(counts),
         ("documents", f"{counts['documents']:,}"),
-        *REMOVED.rows(counts),
+        *SHOWN_REMOVED.rows(counts),
         ("documents indexed", f"{counts['indexed']:,}"),
         *dropped(counts),
         ("passages", f"{counts['passages']:,}"),

@@ -11,7 +11,7 @@ from base.amounts import amount, duration
 from datastore.files.layout import Layout
 from datastore.generations.manifest import DOUBTFUL, Manifest
 from datastore.objects.origin import Origin, address_of
-from pipelines.jobs.stages import REMOVED, SKIPPED
+from pipelines.jobs.stages import SHOWN_REMOVED, SHOWN_SKIPPED
 from pipelines.show.counts import doubtful, dropped, known_ids, unknown_tokens, warn_of_unknown
 from pipelines.show.ignored import ignored_by
 from pipelines.show.terminal import console, print_rows
@@ -32,8 +32,8 @@ def added(store: Path, before: Manifest, manifest: Manifest, counts: Mapping[str
     rows = [
         ("records read", f"{counts['records']:,}"),
         ("unreadable", f"{counts['unreadable']:,}"),
-        *SKIPPED.rows(counts),
-        *REMOVED.rows(counts),
+        *SHOWN_SKIPPED.rows(counts),
+        *SHOWN_REMOVED.rows(counts),
         ("documents added", f"{counts['indexed']:,}"),
         *dropped(counts),
         ("passages added", f"{counts['passages']:,}"),

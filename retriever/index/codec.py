@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 
 from base.errors import RalmError
 from retriever.index.faiss_index import untrained
-from retriever.index.products import nearest, product, quickest, rows_at_once, train_lists, train_words
+from retriever.index.products import (
+    nearest_centroids,
+    product,
+    quickest,
+    rows_at_once,
+    train_lists,
+    train_words,
+)
 from retriever.index.sizing import IndexKey
 
 # Rows that travel to the device at once, while those before them are worked on.
@@ -235,7 +242,7 @@ def _train_body(ivf: Any, vectors: torch.Tensor, centroids: torch.Tensor) -> Non
     """Learn what encodes vectors [n, d] behind their list numbers."""
     rest = vectors.float()
     if ivf.by_residual:
-        rest = rest - centroids[nearest(vectors, centroids)]
+        rest = rest - centroids[nearest_centroids(vectors, centroids)]
     if isinstance(ivf, faiss.IndexIVFPQ):
         parts = rest.view(len(rest), ivf.pq.M, -1).transpose(0, 1)
         words = torch.stack([train_words(part.contiguous(), ivf.pq.ksub) for part in parts])

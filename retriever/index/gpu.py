@@ -160,13 +160,13 @@ class GpuSearchIndex:
         return self._on_host
 
 
-class Searching(Protocol):
+class SearchableCopy(Protocol):
     """What can begin a search, and returns what waits for its end."""
 
     def search(self, queries: Assigned, k: int) -> Callable[[], ScoredRows]: ...
 
 
-def search_copies(copies: Sequence[Searching], turn: int, queries: Assigned, k: int) -> ScoredRows:
+def search_copies(copies: Sequence[SearchableCopy], turn: int, queries: Assigned, k: int) -> ScoredRows:
     """Search the copy whose turn it is, or let all share the queries if they are many."""
     if len(copies) == 1 or len(queries) < _SHARED:
         return copies[turn % len(copies)].search(queries, k)()

@@ -119,7 +119,7 @@ class Place(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class ListPlan:
     """Where each list lies, by the number of its codes and the bytes of each.
 
     Fast-scan codes (`blocks`) lie in blocks of 32, the last one filled up, as they are scanned.
@@ -220,7 +220,7 @@ class Memory:
 
 def fill(ivf: Any, codes: ListedCodes, each: int, blocks: bool) -> None:
     """Give an empty IVF index, of fast-scan codes if they are to lie in blocks, the codes of a store."""
-    plan = Plan(codes.sizes(), each, blocks)
+    plan = ListPlan(codes.sizes(), each, blocks)
     lists = plan.lists()
     if plan.bytes:
         memory = Memory(plan.bytes)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from datastore.files.layout import Layout
 from datastore.files.writing import atomic_write
 from datastore.opening import FULL_CHECK_BYTES
-from retriever.index.lists import ListedCodes, Plan, give
+from retriever.index.lists import ListedCodes, ListPlan, give
 from retriever.index.sizing import IndexKey
 
 # An index that takes more of the memory at hand than this is left on disk.
@@ -36,7 +36,7 @@ def lay_out(layout: Layout, codes: ListedCodes, ivf: Any, each: int, blocks: boo
     path = layout.lists(manifest.index.key, manifest.edition)
     name = manifest.index_hash.encode()
     if not path.exists() or not _whole(path, codes.nlist, name):
-        plan = Plan(codes.sizes(), each, blocks)
+        plan = ListPlan(codes.sizes(), each, blocks)
 
         def write(handle: BinaryIO) -> None:
             os.ftruncate(handle.fileno(), plan.bytes)
@@ -53,7 +53,7 @@ def lay_out(layout: Layout, codes: ListedCodes, ivf: Any, each: int, blocks: boo
 def attach(ivf: Any, path: Path, each: int, blocks: bool) -> None:
     """Give an empty IVF index, of fast-scan codes if they lie in blocks, the lists of a file."""
     sizes, _, _ = _read_end(path, ivf.nlist)
-    lists = Plan(sizes.astype(np.int64), each, blocks).lists()
+    lists = ListPlan(sizes.astype(np.int64), each, blocks).lists()
     lists.filename = str(path)
     if lists.totsize:
         lists.do_mmap()

@@ -45,7 +45,7 @@ def train_lists(vectors: torch.Tensor, count: int, seed: int = 0) -> torch.Tenso
     chosen = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))[:count]
     centroids = F.normalize(vectors[chosen.to(vectors.device)].float())
     for _ in range(_LIST_ITERATIONS):
-        lists = nearest(vectors, centroids)
+        lists = nearest_centroids(vectors, centroids)
         counts = torch.bincount(lists, minlength=count)
         # Over a sorted order: adding up in the order that threads arrive in gives other last bits each time.
         order = lists.argsort(stable=True)
@@ -54,7 +54,7 @@ def train_lists(vectors: torch.Tensor, count: int, seed: int = 0) -> torch.Tenso
     return centroids
 
 
-def nearest(vectors: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
+def nearest_centroids(vectors: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
     """The nearest centroid of each vector: [n, d], [k, d] -> int64 [n]."""
     factor = centroids.to(vectors.dtype).T
     blocks = vectors.split(rows_at_once(len(centroids), vectors.device))

@@ -78,7 +78,7 @@ def scores(store: Datastore, queries: NDArray[np.float32], rows: NDArray[np.int6
     return Scan(queries, store.addresses(rows.ravel()).reshape(rows.shape)).scores()
 
 
-class Scanner(local):
+class VectorScanner(local):
     """A FAISS index of each thread's own, whose lists are single vectors somewhere in memory.
 
     Made once: that takes as long as scoring some hundreds of them.
@@ -129,7 +129,7 @@ def _empty(dimension: int) -> tuple[Any, Any]:
     return index, inverted
 
 
-_SCANNER = Scanner()
+_SCANNER = VectorScanner()
 
 
 class Scan:
@@ -140,7 +140,7 @@ class Scan:
     """
 
     def __init__(
-        self, queries: NDArray[np.float32], addresses: NDArray[np.int64], scanner: Scanner = _SCANNER
+        self, queries: NDArray[np.float32], addresses: NDArray[np.int64], scanner: VectorScanner = _SCANNER
     ) -> None:
         self._queries = np.ascontiguousarray(queries)
         listed = addresses.ravel()

@@ -5,7 +5,7 @@ import pytest
 from base.errors import RalmError
 from datastore.verify import verify
 from pipelines.config import EvaluationTexts
-from pipelines.contamination.table import LEFT_OUT, make_table, question_files, sought_by
+from pipelines.contamination.table import LINES_LEFT_OUT, make_table, question_files, sought_by
 from pipelines.execution.progress import Silent
 from pipelines.show.builds import built
 from tests.conftest import build_store
@@ -71,7 +71,7 @@ def test_lines_that_are_no_questions_cost_themselves_alone_and_the_build_says_so
     good = write_lines(tmp_path / "good.jsonl", [json.loads(lines[0]), json.loads(lines[-1])])
     tables = [make_table(EvaluationTexts(files=(str(file),))) for file in (bad, good)]
     # A table of questions alone says nothing new: its bytes are those of before.
-    assert [LEFT_OUT.encode() in table.schema.metadata for table in tables] == [True, False]
+    assert [LINES_LEFT_OUT.encode() in table.schema.metadata for table in tables] == [True, False]
     grams = [table.column("grams").to_pylist() for table in tables]
     assert grams[0] == grams[1]
     said = "Of q.jsonl 2 lines could not be read as questions (2, 4): what stands in them is not looked for"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.evaluate.curve import Basis, Curve, Point, Score, Share, as_columns
+from pipelines.evaluate.curve import Basis, Curve, Point, Score, StoreShare, as_columns
 from pipelines.evaluate.metrics import READER, SUCCESS, confidence
 from pipelines.evaluate.study import Study
 
@@ -16,7 +16,7 @@ def test_a_score_is_the_mean_over_questions_and_seeds():
 
 
 def test_a_table_file_has_a_row_a_point_and_a_column_for_all_it_depends_on():
-    points = [Point(SUCCESS, k, Share(0.1, 3, 100), Score(0.5, 0.4, 0.6, 40), 2, BASIS) for k in (1, 5)]
+    points = [Point(SUCCESS, k, StoreShare(0.1, 3, 100), Score(0.5, 0.4, 0.6, 40), 2, BASIS) for k in (1, 5)]
     columns = as_columns(points)
     assert list(columns) == [
         *("metric", "k", "fraction", "seeds", "passages", "value", "low", "high", "n", "short"),
@@ -30,8 +30,8 @@ def test_a_table_file_has_a_row_a_point_and_a_column_for_all_it_depends_on():
 def test_rows_for_people_leave_out_what_was_not_measured(tmp_path):
     score = Score(0.5, 0.4, 0.6, 40)
     points = (
-        Point(SUCCESS, 5, Share(1.0, 1, 1000), score, 0, BASIS),
-        Point(READER[0], 0, Share(0.0, 1, 0), score, 0, BASIS),
+        Point(SUCCESS, 5, StoreShare(1.0, 1, 1000), score, 0, BASIS),
+        Point(READER[0], 0, StoreShare(0.0, 1, 0), score, 0, BASIS),
     )
     curve = Curve(Study(tmp_path, tmp_path, tmp_path), points)
     assert curve.columns() == ["fraction", "passages", "success@5", "reader exact match"]
@@ -43,4 +43,7 @@ def test_rows_for_people_leave_out_what_was_not_measured(tmp_path):
 
 @pytest.mark.parametrize("k", [0, 3])
 def test_a_reader_has_one_column_however_many_passages_it_saw(k):
-    assert Point(READER[0], k, Share(1.0, 1, 9), Score(0, 0, 0, 1), 0, BASIS).heading == "reader exact match"
+    assert (
+        Point(READER[0], k, StoreShare(1.0, 1, 9), Score(0, 0, 0, 1), 0, BASIS).heading
+        == "reader exact match"
+    )

@@ -2,7 +2,7 @@ import io
 
 import pyarrow.parquet as pq
 
-from pipelines.evaluate.curve import Basis, Curve, Point, Score, Share
+from pipelines.evaluate.curve import Basis, Curve, Point, Score, StoreShare
 from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS, ReaderMetric
 from pipelines.evaluate.report import markdown, plot, write
 from pipelines.evaluate.study import Study
@@ -10,7 +10,7 @@ from pipelines.evaluate.study import Study
 
 def point(metric, k, fraction, value):
     reader = "reader" if isinstance(metric, ReaderMetric) else ""
-    share = Share(fraction, 3, int(1000 * fraction))
+    share = StoreShare(fraction, 3, int(1000 * fraction))
     score = Score(value, value - 0.05, value + 0.05, 40)
     return Point(metric, k, share, score, 0, Basis("hash", "encoder", "dense", reader, "int8", 163_000_000))
 

@@ -1,6 +1,6 @@
 from datastore.store import Datastore
 from datastore.view import View
-from pipelines.evaluate.curve import Share
+from pipelines.evaluate.curve import StoreShare
 from pipelines.evaluate.samples import Sample, by_share, exhaustive, search_samples, view_size
 from pipelines.evaluate.study import Study
 from pipelines.execution.progress import Silent
@@ -38,7 +38,7 @@ def test_a_sample_holds_what_its_view_finds_for_every_question(tmp_path, store):
 
 def test_samples_of_one_fraction_are_one_share():
     samples = [Sample(View(0.5, 0), 10, ()), Sample(View(0.5, 1), 13, ()), Sample(View(), 40, ())]
-    assert by_share(samples) == [(Share(0.5, 2, 12), samples[:2]), (Share(1.0, 1, 40), samples[2:])]
+    assert by_share(samples) == [(StoreShare(0.5, 2, 12), samples[:2]), (StoreShare(1.0, 1, 40), samples[2:])]
 
 
 def test_the_lm_alone_is_a_sample_of_nothing():

@@ -12,7 +12,7 @@ from pipelines.plan.arithmetic import (
     make_plan,
     training_seconds,
 )
-from pipelines.plan.corpus import Corpus
+from pipelines.plan.corpus import CorpusSize
 from pipelines.plan.encoder import MINILM, EncoderShape
 from pipelines.plan.rates import Rates
 from retriever.index.sizing import IndexKey, choose_key
@@ -24,7 +24,7 @@ gpus = st.integers(0, 4096)
 
 def plan_of(count, rates=None, memory=4 * GIB, key="auto"):
     rates = rates or Rates()
-    return make_plan(Corpus.of_tokens(count, MINILM, rates), MINILM, rates, Wish(memory, key=key))
+    return make_plan(CorpusSize.of_tokens(count, MINILM, rates), MINILM, rates, Wish(memory, key=key))
 
 
 def with_rates(**values):
@@ -80,7 +80,7 @@ def test_embedding_is_what_was_measured():
     """A GPU embedded 24.3 M tokens in 4.1 s; a thread of machine A 41.2 passages of 160."""
     rates = with_rates(gpus=1)
     assert step(plan_of(24_264_660, rates), "embed").hours * 3600 == pytest.approx(4.09, rel=0.01)
-    on_core = make_plan(Corpus(160_000, 1000, 1000, 1, ""), MINILM, with_rates(gpus=0), Wish(4 * GIB))
+    on_core = make_plan(CorpusSize(160_000, 1000, 1000, 1, ""), MINILM, with_rates(gpus=0), Wish(4 * GIB))
     assert step(on_core, "embed").hours * 3600 == pytest.approx(1000 / 41.2)
     assert step(on_core, "embed").device == "cores"
 
@@ -147,7 +147,7 @@ def test_what_nobody_measured_is_named_until_it_is_given():
 
 def test_a_larger_encoder_costs_more_and_longer_passages_are_fewer():
     larger = EncoderShape.given("large", 1024, 300 * 10**6, 512)
-    corpus = Corpus.of_tokens(10**9, larger, Rates())
+    corpus = CorpusSize.of_tokens(10**9, larger, Rates())
     plan = make_plan(corpus, larger, Rates(), Wish(4 * GIB))
     small = plan_of(10**9)
     assert corpus.passages < small.corpus.passages

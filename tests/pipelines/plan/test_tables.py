@@ -5,13 +5,13 @@ import pytest
 from rich.console import Console
 
 from pipelines.plan.arithmetic import Wish, make_plan
-from pipelines.plan.corpus import Corpus
+from pipelines.plan.corpus import CorpusSize
 from pipelines.plan.encoder import MINILM
 from pipelines.plan.rates import THIS_MACHINE, Rates
 from pipelines.plan.tables import count, dollars, show_plan, size, size_of_ram, to_json
 
 RATES = Rates().given({"disk_tb": 1, "gpus": 4}, "given: --gpus")
-PLAN = make_plan(Corpus.of_tokens(14 * 10**11, MINILM, RATES), MINILM, RATES, Wish(2**39))
+PLAN = make_plan(CorpusSize.of_tokens(14 * 10**11, MINILM, RATES), MINILM, RATES, Wish(2**39))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_json_holds_what_the_tables_show():
 def test_a_plan_without_gpus_names_no_rates_of_any_and_nothing_that_costs_is_free():
     rates = Rates().given({"gpus": 0, "cores": 2}, THIS_MACHINE)
     out = io.StringIO()
-    small = make_plan(Corpus.of_tokens(70_000, MINILM, rates), MINILM, rates, Wish(2**32))
+    small = make_plan(CorpusSize.of_tokens(70_000, MINILM, rates), MINILM, rates, Wish(2**32))
     show_plan(small, Console(file=out, width=80))
     assert "2 cores, no GPU: this machine" in out.getvalue()
     assert "GPU-hour" not in out.getvalue()

@@ -1,11 +1,11 @@
 from datastore.generations.manifest import CONTAMINATED_BY, REPEATED_LINES
-from pipelines.jobs.stages import REMOVED
+from pipelines.jobs.stages import SHOWN_REMOVED
 from pipelines.show.counts import dropped
 
 
 def test_counts_of_a_kind_are_named_by_what_follows_it():
     counts = {"removed.too_long": 1234, "removed.c4": 1, "skipped.redirect": 2, "records": 5}
-    assert REMOVED.rows(counts) == [("removed: too long", "1,234"), ("removed: c4", "1")]
+    assert SHOWN_REMOVED.rows(counts) == [("removed: too long", "1,234"), ("removed: c4", "1")]
 
 
 def test_what_was_dropped_is_shown_only_where_it_was_looked_for():

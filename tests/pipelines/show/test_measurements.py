@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipelines.evaluate.curve import Basis, Curve, Point, Score, Share
+from pipelines.evaluate.curve import Basis, Curve, Point, Score, StoreShare
 from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS
 from pipelines.evaluate.study import Study
 from pipelines.show.measurements import card, curve
@@ -32,7 +32,7 @@ def test_a_setting_that_is_slower_and_finds_no_more_is_not_shown(capsys):
 
 def test_an_interval_stands_under_its_value(capsys):
     study = Study(Path("store"), Path("questions.jsonl"), Path("out"))
-    point = Point(SUCCESS, 10, Share(1.0, 1, 40), SCORE, 0, BASIS)
+    point = Point(SUCCESS, 10, StoreShare(1.0, 1, 40), SCORE, 0, BASIS)
     curve(Curve(study, (point,)), Path("[out]"))
     _, heading, values, interval, _ = capsys.readouterr().out.splitlines()
     assert heading.split() == ["fraction", "passages", "success", "@10"]
@@ -44,7 +44,7 @@ def test_many_metrics_fit_a_terminal_with_whole_headings(capsys, monkeypatch):
     monkeypatch.setattr("pipelines.show.measurements.console", Console(width=80))
     study = Study(Path("store"), Path("questions.jsonl"), Path("out"))
     metrics = [*((CONTAINMENT, k) for k in (1, 5, 20)), *((metric, 0) for metric in READER)]
-    rest = Share(1.0, 1, 140_821), SCORE, 0, BASIS
+    rest = StoreShare(1.0, 1, 140_821), SCORE, 0, BASIS
     curve(Curve(study, tuple(Point(metric, k, *rest) for metric, k in metrics)), Path("out"))
     out = capsys.readouterr().out
     assert "…" not in out
@@ -58,7 +58,7 @@ def test_more_metrics_than_fit_are_several_tables_with_whole_numbers(capsys, mon
     study = Study(Path("store"), Path("questions.jsonl"), Path("out"))
     metrics = [(metric, k) for metric in (SUCCESS, CONTAINMENT) for k in (1, 5, 20)]
     metrics += [(metric, 3) for metric in READER]
-    shares = [Share(fraction, 1, 1_234_567_890) for fraction in (0.01, 1.0)]
+    shares = [StoreShare(fraction, 1, 1_234_567_890) for fraction in (0.01, 1.0)]
     points = tuple(Point(metric, k, share, SCORE, 0, BASIS) for share in shares for metric, k in metrics)
     curve(Curve(study, points), Path("out"))
     *lines, _ = capsys.readouterr().out.splitlines()

@@ -8,7 +8,7 @@ from base.errors import RalmError
 from datastore.shard import open_array
 from retriever.index import lists
 from retriever.index.faiss_index import as_fast_scan, lists_of
-from retriever.index.lists import ListedCodes, Memory, Plan, fill, in_blocks, in_bulk
+from retriever.index.lists import ListedCodes, ListPlan, Memory, fill, in_blocks, in_bulk
 from tests.vectors import make_store, random_vectors, trained
 
 
@@ -56,7 +56,7 @@ def test_every_code_comes_once_in_its_list_and_in_row_order(tmp_path, monkeypatc
     sizes=st.lists(st.integers(0, 100), min_size=1, max_size=9), each=st.integers(1, 70), blocks=st.booleans()
 )
 def test_lists_lie_one_behind_the_other_with_room_for_their_blocks(sizes, each, blocks):
-    plan = Plan(np.array(sizes, np.int64), each, blocks)
+    plan = ListPlan(np.array(sizes, np.int64), each, blocks)
     starts = plan.starts
     assert (starts % 64 == 0).all()
     assert plan.bytes == starts[-1]

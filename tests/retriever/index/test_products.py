@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retriever.index import products
-from retriever.index.products import nearest, rows_at_once, train_lists, train_words
+from retriever.index.products import nearest_centroids, rows_at_once, train_lists, train_words
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -34,7 +34,7 @@ def test_the_nearest_centroid_has_the_largest_product(rows, count, seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(products._SCORE_BYTES, "cpu", 4 * count * 7)  # Several blocks.
         assert rows_at_once(count, vectors.device) == 7
-        found = nearest(vectors, centroids)
+        found = nearest_centroids(vectors, centroids)
     scores = vectors @ centroids.T
     assert torch.allclose(scores.gather(1, found[:, None])[:, 0], scores.max(1).values)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retriever.ranking.candidates import NO_SCORES, Candidates, by_codes, spread
-from retriever.ranking.rescore import Scan, Scanner, by_vectors, scores
+from retriever.ranking.rescore import Scan, VectorScanner, by_vectors, scores
 from tests.vectors import make_store, random_vectors
 
 WIDTH = 384
@@ -79,7 +79,7 @@ def test_one_query_with_many_candidates_takes_no_room_for_the_others(store, monk
     both = candidates([3, 5], range(300))
     (whole,) = by_vectors(store, some_queries(2), [both], 4)
     monkeypatch.setattr("retriever.ranking.rescore._LISTED", 400)
-    scanner = Scanner()
+    scanner = VectorScanner()
     scan = Scan(some_queries(2), store.addresses(both.rows.ravel()).reshape(both.rows.shape), scanner)
     assert len(scanner._lists[WIDTH]) == 302
     assert scan.best(2)[1][0].tolist() in ([0, 1], [1, 0])
