@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md names folders and files that are there, and every folder of code stands in it."""
+"""ARCHITECTURE.md and docs/where.md name what is there, and every folder of code stands in the first."""
 
 import ast
 import re
@@ -12,7 +12,8 @@ ROOMS = PROJECT["tool"]["importlinter"]["root_packages"]
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 FOLDERS = sorted({path.parent for path in MODULES})
 # Named in code quotes: paths of files, and names in capitals or with brackets, which stand in some module.
-QUOTED = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL))
+WHERE = (ROOT / "docs" / "where.md").read_text(encoding="utf-8")
+QUOTED = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", TEXT + WHERE, flags=re.DOTALL))
 
 
 def test_each_file_that_is_named_is_there_and_is_one_alone():
