@@ -1,6 +1,6 @@
 """What runs in an actor of a cluster: a group of a store's shards, opened by a ticket and searched alone.
 
-Knows nothing of Ray: the same object answers in this process. `cluster.py` joins what several of them find.
+Knows nothing of Ray: the same object answers in this process. `session.py` joins what several of them find.
 
 Decisions: docs/decisions/searching.md.
 """

@@ -248,8 +248,8 @@ def choose_key(rows: int, dimension: int, memory: int, recall: float = 0.95) -> 
     """The fastest key that fits in `memory` bytes and reaches `recall`@10 by re-scoring.
 
     Exhaustive while that is quick; then product codes of 4 bits for every 4 dimensions, which found most
-    in the least time of codes their size (ARCHITECTURE.md); bytes a dimension for a recall above 0.98; 4
-    bits for every 8 dimensions where memory is short. Raises RalmError if nothing fits.
+    in the least time of codes their size; bytes a dimension for a recall above 0.98; 4 bits for every 8
+    dimensions where memory is short. Raises RalmError if nothing fits.
     """
     flat = IndexKey.parse("Flat")
     if rows <= FLAT_ROWS and flat.bytes(rows, dimension) <= memory:
