@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.evaluate.metrics import CONTAINMENT, SUCCESS, confidence, success
-from pipelines.questions import Question, load_questions
+from pipelines.questions import Question, read_questions
 from retriever.local import LocalRetriever
 from retriever.request import Method, Search
 from retriever.results import Ranking
@@ -45,7 +45,7 @@ def main() -> None:
     manifest = retriever.store.manifest
     print(f"{manifest.rows:,} passages, {manifest.index.key}, manifest {manifest.hash}")
     for path in args.questions:
-        questions = load_questions(path, args.limit)
+        questions = read_questions(path, args.limit).questions
         texts = [question.text for question in questions]
         print(f"\n{path.name}, n = {len(questions)}, {'gold' if questions[0].gold_docs else 'answer'} first")
         print(f"{'':<24}" + "".join(f"{k:>18}" for k in DEPTHS) + f"{'ms a query':>12}")

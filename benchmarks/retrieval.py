@@ -11,6 +11,7 @@ import argparse
 import gzip
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from exhaustive import search as exhaustive_search
 
 from datastore.view import View
-from pipelines.questions import Question, load_questions
+from pipelines.questions import Question, read_questions
 from retriever.encoding.checkpoint import Checkpoint
 from retriever.local import LocalRetriever
 from retriever.opened import Wanted
@@ -31,7 +32,7 @@ from retriever.request import DENSE, Search
 DEPTHS = (1, 5, 10, 20, 100)
 
 
-def export(retriever: LocalRetriever, questions: list[Question], folder: Path) -> None:
+def export(retriever: LocalRetriever, questions: Sequence[Question], folder: Path) -> None:
     """Write the inputs of benchmarks/exhaustive.py."""
     folder.mkdir(parents=True, exist_ok=True)
     with gzip.open(folder / "passages.jsonl.gz", "wb") as handle:
@@ -41,7 +42,7 @@ def export(retriever: LocalRetriever, questions: list[Question], folder: Path) -
     (folder / "questions.jsonl").write_bytes(b"".join(lines))
 
 
-def found(rows: np.ndarray, documents: np.ndarray, questions: list[Question], depth: int) -> float:
+def found(rows: np.ndarray, documents: np.ndarray, questions: Sequence[Question], depth: int) -> float:
     """Share of questions with a gold document among the first `depth` rows."""
     hits = [
         any(documents[row] in question.gold_docs for row in best[:depth])
@@ -66,7 +67,7 @@ def main() -> None:
     parser.add_argument("--export", type=Path, help="write that run's inputs here, and stop")
     args = parser.parse_args()
     retriever = LocalRetriever.open(args.store)
-    questions = load_questions(args.questions, args.limit)
+    questions = read_questions(args.questions, args.limit).questions
     if args.export:
         export(retriever, questions, args.export)
         return

@@ -30,7 +30,7 @@ from datastore.files.writing import save_array
 from datastore.generations.manifest import FileEntry, IndexEntry, Manifest
 from datastore.store import Datastore
 from datastore.view import View
-from pipelines.questions import load_questions
+from pipelines.questions import read_questions
 from retriever.encoding.encoder import Encoder
 from retriever.index.faiss_index import encode, to_bytes, train
 from retriever.index.loading import in_memory
@@ -240,7 +240,7 @@ def main() -> None:
     args = parser.parse_args()
     store = Datastore.open(args.store)
     each = args.queries // len(args.questions)
-    texts = [q.text for path in args.questions for q in load_questions(path, each)]
+    texts = [q.text for path in args.questions for q in read_questions(path, each).questions]
     bench = Bench(store, Encoder.open(store.manifest.encoder).encode_queries(texts))
     faiss.omp_set_num_threads(1)
     print(f"{store.rows:,} passages, {store.manifest.encoder.dimension} dimensions, {len(texts)} questions")

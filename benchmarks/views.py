@@ -17,7 +17,7 @@ import numpy as np
 
 from datastore.store import Datastore
 from datastore.view import View
-from pipelines.questions import load_questions
+from pipelines.questions import read_questions
 from retriever.encoding.encoder import Encoder
 from retriever.index.faiss_index import SearchIndex, train
 from retriever.index.loading import in_memory
@@ -56,7 +56,7 @@ def main() -> None:
     args = parser.parse_args()
     retriever = with_index(Datastore.open(args.store), args.index_key)
     faiss.omp_set_num_threads(args.threads)
-    texts = [question.text for question in load_questions(args.questions, args.queries)]
+    texts = [question.text for question in read_questions(args.questions, args.queries).questions]
     vectors = retriever.encoder.encode_queries(texts)
     effort = Effort(depth=0 if retriever.index.key.exact else DEPTH)
     setting = retriever.settled(Search(K, effort=effort, method=DENSE)).effort

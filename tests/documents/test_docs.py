@@ -17,7 +17,7 @@ from lm.reader import Completion, Sampling, TextStream
 from pipelines.config import load_config
 from pipelines.execution.executor import LocalExecutor
 from pipelines.plan.rates import Flags, load_rates
-from pipelines.questions import load_questions
+from pipelines.questions import read_questions
 from retriever.local import LocalRetriever
 from serve.answerer import Answerer
 from serve.app import create_app
@@ -217,7 +217,7 @@ def test_lines_are_read_as_what_they_are_shown_for(block, tmp_path):
     lines = [json.loads(line) for line in block.text.splitlines()]
     file = write_lines(tmp_path / "lines.jsonl", lines)
     if all("question" in line for line in lines):
-        assert len(load_questions(file)) == len(lines)
+        assert len(read_questions(file).questions) == len(lines)
     elif all("text" in line for line in lines):
         assert build_store(tmp_path / "store", file).counts["indexed"] == len(lines)
     elif all("reason" in line for line in lines):
