@@ -14,11 +14,10 @@ import torch
 
 from lm.reader import Sampling
 from lm.transformers_reader import TransformersReader
-from lm.weights import DEFAULT_READER
+from lm.weights import DEFAULT_READER, QUANTIZATIONS
 from pipelines.demo import standard_library
 
 WINDOW = 512
-QUANTIZATIONS = ("none", "int8", "llm-int8", "nf4")
 
 
 def perplexity(reader: TransformersReader, ids: list[int]) -> tuple[float, float]:

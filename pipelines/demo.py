@@ -16,7 +16,7 @@ import orjson
 
 from datastore.files.layout import Layout
 from datastore.schema import Document
-from lm.transformers_reader import TransformersReader
+from lm.opening import open_reader
 from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.execution.executor import ExecutorName, open_executor
@@ -64,7 +64,7 @@ def run(store: Path, executor: ExecutorName) -> None:
             manifest = Build(Layout(store), config, running, for_terminal()).run()
     built(store, manifest)
     say(f"[bold]3. Asking[/] {DEFAULT_READER} ({DEFAULT_QUANTIZATION}), alone and with the datastore")
-    reader = TransformersReader(DEFAULT_READER, DEFAULT_QUANTIZATION)
+    reader = open_reader(DEFAULT_READER, DEFAULT_QUANTIZATION)
     answerer, alone = Answerer(open_retriever(store), reader), Answerer(None, reader)
     for question in QUESTIONS:
         say()

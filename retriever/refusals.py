@@ -57,7 +57,7 @@ def _card(store: Datastore) -> Card | None:
 def known_lists(key: str) -> int | None:
     """How many lists an index has by its key; None if that does not tell."""
     parsed = IndexKey.parse(key)
-    return None if parsed.family == "factory" else parsed.nlist
+    return None if parsed.foreign else parsed.nlist
 
 
 def refuse(search: Search, stores: Sequence[Known]) -> None:

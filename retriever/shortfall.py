@@ -53,7 +53,7 @@ class Shortfall:
         setting = self._search.effort
         assert isinstance(setting, Setting)  # A settled search that is not by words alone has one.
         each = list(zip(self._stores, setting.of_each(len(self._stores)), strict=True))
-        if any(one.index.key.family == "hnsw" for one, _ in each):
+        if any(one.index.key.is_graph for one, _ in each):
             return " on the paths through the graph"
         partly = [(mine.nprobe, one.index.nlist) for one, mine in each if 0 < mine.nprobe < one.index.nlist]
         if not partly:

@@ -57,7 +57,7 @@ def _live(text, rows, dimension, root):
 
     key = IndexKey.parse(text)
     vectors = drawn.embeddings(rows, 5, dimension)
-    make = train_apart if key.family == "factory" else train
+    make = train_apart if key.foreign else train
     trained = to_bytes(make(key, vectors.astype(np.float32)))
     drawn.trained = lambda *_: trained
     store = drawn.make_store(root, np.arange(rows), vectors, text, per_shard=max(1, rows // 2))
@@ -68,11 +68,11 @@ def _live(text, rows, dimension, root):
         whole, part = retriever.search_many(names, [View(), View(0.5)], drawn.dense(5, setting=setting))
     # Re-scored, each vector is its own best; a graph of two neighbours does not lead to all.
     found = [float(one.hits[0].score) > 0.99 for one in whole]
-    assert np.mean(found) >= (0.5 if key.family == "hnsw" else 1), "the best is not found"
+    assert np.mean(found) >= (0.5 if key.is_graph else 1), "the best is not found"
     assert all(len(one.hits) <= 5 for one in part)
     measure(store, retriever.index, queries)
     assert key.bytes(rows, dimension) > 0
-    if key.family == "ivf":
+    if key.has_lists:
         on_disk(root, store.manifest)
 
 

@@ -6,7 +6,8 @@ import typer
 
 from base.errors import RalmError
 from lm.conditioning import DEFAULT_PASSAGES
-from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, require_quantization, require_reader
+from lm.opening import open_reader, require_openable
+from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
 from pipelines.commands.options import (
     Also,
     AsJson,
@@ -39,9 +40,7 @@ def ask(  # noqa: PLR0913
             f"-k, the passages the reader sees, must be at least 1, not {passages}: --no-retrieval asks "
             "the LM alone."
         )
-    require_quantization(quantization)
-    require_reader(reader)
-    from lm.transformers_reader import TransformersReader
+    require_openable(reader, quantization)
     from pipelines.commands.stores import open_stores
     from pipelines.show import answers
     from retriever.opened import Opening
@@ -50,5 +49,5 @@ def ask(  # noqa: PLR0913
     opening = Opening(encoder=encoder, query_encoder=query_encoder)
     retriever = None if no_retrieval else open_stores([store, *(also or [])], opening)
     answers.loading(reader)
-    answerer = Answerer(retriever, TransformersReader(reader, quantization))
+    answerer = Answerer(retriever, open_reader(reader, quantization))
     answers.answer(question, answerer.ask(question, passages), answerer.reader, as_json)

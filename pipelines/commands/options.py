@@ -8,6 +8,7 @@ import typer
 
 from base.errors import RalmError
 from base.names import did_you_mean
+from lm.weights import QUANTIZATIONS
 from pipelines.readers.formats import READABLE
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ IndexIn = Annotated[str, typer.Option("--index-in", help="memory, disk, or auto:
 Workers = Annotated[
     int | None, typer.Option(min=1, help="default: every CPU with ray, one process with local")
 ]
-QuantizationName = Annotated[str, typer.Option("--quantization", help="none, int8, llm-int8 or nf4")]
+_NAMES = f"{', '.join(QUANTIZATIONS[:-1])} or {QUANTIZATIONS[-1]}"
+QuantizationName = Annotated[str, typer.Option("--quantization", help=_NAMES)]
 EncoderPlace = Annotated[
     str | None, typer.Option("--encoder", help="where the store's encoder lies now, if it has moved")
 ]

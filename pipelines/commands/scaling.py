@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
-from lm.weights import DEFAULT_QUANTIZATION, require_quantization, require_reader
+from lm.opening import require_openable
+from lm.weights import DEFAULT_QUANTIZATION
 from pipelines.commands.options import EncoderPlace, QuantizationName, QueryEncoderPlace, Store
 
 
@@ -53,7 +54,6 @@ def scaling(  # noqa: PLR0913
         query_encoder=query_encoder,
     )
     if reader:
-        require_reader(reader)
-        require_quantization(quantization)
+        require_openable(reader, quantization)
         answers.loading(reader)
     measurements.curve(run(study, for_terminal()), output)

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
-from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER, require_quantization, require_reader
+from lm.opening import open_reader, require_openable
+from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
 from pipelines.commands.options import (
     Also,
     EncoderPlace,
@@ -36,11 +37,9 @@ def serve(  # noqa: PLR0913
     partial: Annotated[bool, typer.Option("--partial", help="answer without a lost searcher")] = False,
 ) -> None:
     """Serve search and chat completions over HTTP (see /docs)."""
-    require_quantization(quantization)
-    require_reader(reader)
+    require_openable(reader, quantization)
     if partial and not searchers:
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
-    from lm.transformers_reader import TransformersReader
     from pipelines.commands.stores import open_stores
     from pipelines.show import answers
     from retriever.opened import Opening
@@ -54,7 +53,7 @@ def serve(  # noqa: PLR0913
         opening = Opening(as_device(device), as_place(index_in), encoder, query_encoder)
         retriever = open_stores([store, *(also or [])], opening, searchers, partial)
         answers.loading(reader)
-        answerer = Answerer(retriever, TransformersReader(reader, quantization))
+        answerer = Answerer(retriever, open_reader(reader, quantization))
         del retriever  # Under this name the generation of the start would stay open for as long as we serve.
         answers.serving(host, listener.getsockname()[1])
         Server(create_app(answerer), answerer.reader).run(sockets=[listener])

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from base.errors import RalmError
+from lm.opening import open_reader
 from pipelines.evaluate.curve import Basis, Curve
 from pipelines.evaluate.retrieval import retrieval_points
 from pipelines.evaluate.samples import search_samples, short_of_the_deepest
@@ -16,7 +17,6 @@ from retriever.opened import Opening
 from retriever.request import Search
 
 if TYPE_CHECKING:
-    from lm.reader import Reader
     from pipelines.evaluate.answers import Reply
 
 
@@ -36,7 +36,7 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     retriever = LocalRetriever.open(study.store, how)
     study = replace(study, method=retriever.settled(Search(method=study.method)).method)
     # Before the search, which may take hours: what is wrong with a reader is said at once.
-    reader = _reader(study)
+    reader = open_reader(study.reader, study.quantization) if study.reader else None
     samples, unfound = search_samples(study, file.questions, retriever, progress)
     basis = Basis(retriever.store.hash, retriever.store.manifest.encoder.name, str(study.method.name))
     points = retrieval_points(samples, basis)
@@ -52,11 +52,3 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     curve = Curve(study, tuple(points), (*notes, *unfound), short_of_the_deepest(samples))
     write(curve, replies)
     return curve
-
-
-def _reader(study: Study) -> "Reader | None":
-    if not study.reader:
-        return None
-    from lm.transformers_reader import TransformersReader
-
-    return TransformersReader(study.reader, study.quantization)

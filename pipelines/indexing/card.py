@@ -115,7 +115,7 @@ def _opened(store: Datastore, keep_lists: bool) -> Iterator["SearchIndex"]:
 
     root, manifest = store.layout.root, store.manifest
     key, dimension = IndexKey.parse(manifest.index.key), manifest.encoder.dimension
-    if key.family != "ivf" or key.bytes(manifest.rows, dimension) <= _IN_MEMORY:
+    if not key.has_lists or key.bytes(manifest.rows, dimension) <= _IN_MEMORY:
         yield in_memory(root, manifest)
         return
     lists = store.layout.lists(key.text, manifest.edition)

@@ -98,7 +98,7 @@ class TrainStage(IngestStage):
     def sizes(self) -> Sequence[int]:
         # Flat has nothing to learn, a graph takes every vector in.
         total = sum(self.rows)
-        return [total if self.key.family == "hnsw" else min(total, self.key.training_rows)]
+        return [total if self.key.is_graph else min(total, self.key.training_rows)]
 
     def run(self, number: int) -> Marker:
         from retriever.index.faiss_index import has_codec, to_bytes, training_sample
@@ -138,7 +138,7 @@ class TrainStage(IngestStage):
         from retriever.index.probation import train_apart
 
         # What FAISS cannot do with an index of its own it may say by a crash.
-        return train_apart(self.key, sample) if self.key.family == "factory" else train(self.key, sample)
+        return train_apart(self.key, sample) if self.key.foreign else train(self.key, sample)
 
     def _train_on_gpu(self, sample: NDArray[np.float32]) -> Any:
         from retriever.index import codec

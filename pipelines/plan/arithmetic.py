@@ -197,8 +197,10 @@ def machine(index_bytes: int) -> tuple[int, int]:
 
 def codes_bytes(key: IndexKey, passages: int, dimension: int) -> int:
     """A store's code files: each code with its list number. Exact indexes read the vectors themselves."""
-    if key.family != "ivf":
-        return 0 if key.family == "flat" else key.bytes(passages, dimension)
+    if key.exact:
+        return 0
+    if not key.has_lists:
+        return key.bytes(passages, dimension)
     number = max(1, math.ceil((key.nlist - 1).bit_length() / 8))
     return passages * (key.code_bytes(dimension) + number)
 
@@ -249,12 +251,12 @@ def _steps(
     steps = [_step(name, "cores", work / speed, rates) for name, work, speed in on_cores if speed.known]
     uncounted = [name for name, _, speed in on_cores if not speed.known]
     steps.append(_embedding(corpus, encoder, rates))
-    if key.family == "ivf" and key.on_gpu and rates.gpus:
+    if key.has_lists and key.on_gpu and rates.gpus:
         training = training_seconds(key, encoder.dimension, rates)
         steps.append(_step("train the index", "GPUs", training, rates, alone=True))
         each = encoding_seconds(key, encoder.dimension, rates)
         steps.append(_step("encode", "GPUs", corpus.passages * each, rates))
-    elif key.family != "flat":
+    elif not key.exact:
         where = " on cores" if key.on_gpu else ""
         uncounted.append(f"training and encoding {key.text}{where}")
     steps.append(_step("BM25", "cores", corpus.tokens / rates.bm25_speed, rates))

@@ -99,7 +99,7 @@ def _opened(root: Path, how: Opening, before: OpenedStore | None = None) -> Open
     manifest, hold = open_current(layout)
     require_searchable(layout, manifest)
     key = IndexKey.parse(manifest.index.key)
-    if key.family == "hnsw":
+    if key.is_graph:
         raise RalmError(f"A graph ({key.text}) is one file and cannot be searched in parts: use one process.")
     index = SearchIndex(read_trained(layout.root / manifest.index.trained.path), key)
     encoder = before.encoder if before and before.encoder.is_of(manifest.encoder) else None

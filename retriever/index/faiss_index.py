@@ -220,7 +220,7 @@ class SearchIndex:
             parameters = faiss.SearchParametersIVF(nprobe=probes, **chosen) if chosen else _probing(probes)
             return self._scan(queries, k, parameters)
         parameters = None
-        if self.key.family == "hnsw":
+        if self.key.is_graph:
             effort = max(queries.nprobe, k)
             parameters = faiss.SearchParametersHNSW(efSearch=effort, **chosen)
         elif chosen:

@@ -37,13 +37,13 @@ def load(root: Path, manifest: Manifest, device: Device = "cpu", place: Place = 
     `place` "disk" leaves its lists on the disk, "auto" does if they do not fit into memory.
     """
     key = IndexKey.parse(manifest.index.key)
-    if device == "cuda" and key.family == "ivf":
+    if device == "cuda" and key.has_lists:
         from retriever.index.gpu import GpuSearchIndex
 
         return GpuSearchIndex.load(root, manifest, on_host=lambda: in_memory(root, manifest))
     if place == "disk":
         return on_disk(root, manifest)
-    if key.family == "ivf" and place == "auto" and not fits(key, manifest.rows, manifest.encoder.dimension):
+    if key.has_lists and place == "auto" and not fits(key, manifest.rows, manifest.encoder.dimension):
         return on_disk(root, manifest)
     return in_memory(root, manifest)
 

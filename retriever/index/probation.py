@@ -51,7 +51,7 @@ def require_usable(key: IndexKey, dimension: int) -> None:
     Asked before there are any: tried with vectors drawn at random. What needs more of them, or longer than
     half a minute to train, is found out when there are passages.
     """
-    if key.family != "factory":
+    if not key.foreign:
         return
     count = max(_DRAWN, 2 * dimension)
     drawn = np.random.default_rng(0).standard_normal((count, dimension)).astype(np.float32)

@@ -100,6 +100,26 @@ class IndexKey:
             )
 
     @property
+    def exact(self) -> bool:
+        """Whether the stored vectors are its codes, and their scores its own: re-scoring changes nothing."""
+        return self.family == "flat"
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether its codes lie in lists of ours: some may be probed, stay on disk, or lie on GPUs."""
+        return self.family == "ivf"
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether it is one file of links between all rows, made in training: no part is searched alone."""
+        return self.family == "hnsw"
+
+    @property
+    def foreign(self) -> bool:
+        """Whether FAISS alone knows what it is: it is tried in another process before it is taken."""
+        return self.family == "factory"
+
+    @property
     def fast_scan(self) -> bool:
         """Whether a loaded list is laid out in blocks that SIMD registers scan."""
         return self.code.endswith("fs")
@@ -113,12 +133,7 @@ class IndexKey:
     def on_gpu(self) -> bool:
         """Whether a GPU trains it and encodes with it (`codec.py`)."""
         coded = self.code.startswith("PQ") or self.code in ("SQ8", "SQfp16")
-        return self.family == "flat" or (self.family == "ivf" and coded)
-
-    @property
-    def exact(self) -> bool:
-        """Whether its scores are those of the stored vectors, so that re-scoring changes nothing."""
-        return self.family == "flat"
+        return self.exact or (self.has_lists and coded)
 
     @property
     def factory(self) -> str:
@@ -138,7 +153,7 @@ class IndexKey:
     @property
     def training_rows(self) -> int:
         """Passages the quantizer is trained on, if the store has so many."""
-        if self.family == "factory":
+        if self.foreign:
             return 256 * POINTS_PER_LIST * 4
         codebook = _ROWS_PER_CODE * self._learned
         scalar = 4096 if self.code in ("SQ8", "SQ6", "SQ4") else 0
@@ -170,7 +185,7 @@ class IndexKey:
 
     def bytes(self, rows: int, dimension: int) -> int:
         """Memory of the loaded index in bytes: codes, ids, centroids, codebooks, rotation, graph."""
-        if self.family == "factory":
+        if self.foreign:
             return _factory_bytes(self.text, rows, dimension)
         each = self.code_bytes(dimension)
         rotation = 4 * dimension * (self.reduced or dimension) if self.rotation else 0
@@ -210,7 +225,7 @@ class IndexKey:
                     f"{self.text}: {dimension} dimensions cannot be cut into {count} equal parts: "
                     f"{name}{near} can."
                 )
-        if self.family == "factory" and _faiss_index(self.text, dimension) is None:
+        if self.foreign and _faiss_index(self.text, dimension) is None:
             raise RalmError(f"FAISS makes no index {self.text!r} for {dimension} dimensions.")
 
 

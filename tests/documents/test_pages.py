@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lm.weights import QUANTIZATIONS
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.evaluate.metrics import READER, RETRIEVAL
 from pipelines.filters.rule import Rule
@@ -79,7 +80,7 @@ def test_every_path_of_code_is_there(page):
 def fields_of(page: str) -> set[str]:
     """What stands in backticks in the first column of a page's tables."""
     rows = re.findall(r"^\| (`[^|]+) \|", (ROOT / "docs" / page).read_text(), re.MULTILINE)
-    return {name for row in rows for name in re.findall(r"`([\w/@. ]+)`", row)}
+    return {name for row in rows for name in re.findall(r"`([\w/@. -]+)`", row)}
 
 
 def test_every_setting_filter_and_field_stands_in_a_table():
@@ -90,6 +91,10 @@ def test_every_setting_filter_and_field_stands_in_a_table():
     assert [name for name in FILE_FORMATS if f"`{name}`" not in page] == []
     replied = {*SearchReply.model_fields, "hits", "exhausted", "shortfall", "missing"}
     assert {*SearchRequest.model_fields, *replied} - fields_of("api.md") == set()
+
+
+def test_every_quantization_stands_in_its_table():
+    assert set(QUANTIZATIONS) - fields_of("searching.md") == set()
 
 
 def test_every_metric_stands_in_its_table():

@@ -33,7 +33,7 @@ def test_the_demo_builds_asks_and_says_how_to_go_on(tmp_path, monkeypatch, capsy
         Answerer, "ask", partialmethod(Answerer.ask, sampling=replace(ONE_PARAGRAPH, max_tokens=8))
     )
     readers = {(DEFAULT_READER, DEFAULT_QUANTIZATION): reader}
-    monkeypatch.setattr(demo, "TransformersReader", lambda *which: readers[which])
+    monkeypatch.setattr(demo, "open_reader", lambda *which: readers[which])
     demo.run(tmp_path / "store", "local")
     out = capsys.readouterr().out
     assert out.count("Without the datastore:") == 3

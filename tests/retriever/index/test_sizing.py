@@ -18,7 +18,7 @@ def test_an_unknown_key_lists_the_valid_ones(text):
 
 def test_a_factory_string_of_faiss_is_taken_as_it_is():
     key = IndexKey.parse("IVF16_HNSW32,PQ8")
-    assert (key.family, key.factory) == ("factory", "IVF16_HNSW32,PQ8")
+    assert (key.foreign, key.factory) == (True, "IVF16_HNSW32,PQ8")
     with pytest.raises(RalmError, match="for 30 dimensions"):
         key.check(30)
 
@@ -35,6 +35,20 @@ def test_a_factory_string_of_faiss_is_taken_as_it_is():
 )
 def test_what_is_trained_encodes_row_by_row(text, factory):
     assert IndexKey.parse(text).factory == factory
+
+
+@pytest.mark.parametrize(
+    ("text", "exact", "lists", "graph", "foreign"),
+    [
+        ("Flat", True, False, False, False),
+        ("MRL128,IVF64,PQ32x4fs", False, True, False, False),
+        ("HNSW16,SQ8", False, False, True, False),
+        ("IVF16_HNSW32,PQ8", False, False, False, True),
+    ],
+)
+def test_a_key_says_what_it_is(text, exact, lists, graph, foreign):
+    key = IndexKey.parse(text)
+    assert (key.exact, key.has_lists, key.is_graph, key.foreign) == (exact, lists, graph, foreign)
 
 
 def test_parts_that_do_not_divide_the_dimension_are_refused_with_ones_that_do():
