@@ -165,7 +165,7 @@ def test_questions_that_are_all_unknown_are_refused(study):
 def test_a_reader_is_asked_a_question_that_finds_nothing_without_passages(study, reader, monkeypatch):
     import dataclasses
 
-    monkeypatch.setattr("pipelines.evaluate.scaling._reader", lambda _: reader)
+    monkeypatch.setattr("pipelines.evaluate.scaling.open_reader", lambda *_: reader)
     write_lines(study.questions, [questions()[0], THAI])
     curve = run(dataclasses.replace(study, fractions=(1.0,), reader="any"))
     assert {p.score.n for p in curve.points if isinstance(p.metric, ReaderMetric)} == {2}
