@@ -1,6 +1,8 @@
 """How passages reach the LM: numbered by rank, the best nearest to the question, within a budget.
 
 Knows text and token counts; knows neither where passages come from nor what reads them.
+
+Decisions: docs/decisions/reader-and-citations.md.
 """
 
 from collections.abc import Callable, Sequence
