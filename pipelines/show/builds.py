@@ -71,8 +71,8 @@ def built(store: Path, manifest: Manifest) -> None:
     if manifest.contamination:
         _sought(store / manifest.contamination.path)
     warn_of_unknown(counts, manifest.encoder.name)
-    if said := known_ids(counts):
-        console.print(said, style="yellow", markup=False)
+    if said := known_ids(counts, Layout(store)):
+        console.print(said, style="yellow", markup=False, soft_wrap=True)
     if DOUBTFUL in counts:
         console.print(doubtful(counts), style="yellow", markup=False)
     if counts["unreadable"]:

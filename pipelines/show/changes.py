@@ -44,14 +44,15 @@ def added(store: Path, before: Manifest, manifest: Manifest, counts: Mapping[str
     ]
     print_rows(address_of(store), rows)
     warn_of_unknown(counts, manifest.encoder.name)
-    if said := known_ids(counts):
-        console.print(said, style="yellow", markup=False)
+    job = Layout(store, f"{manifest.edition:04d}-add")
+    if said := known_ids(counts, job if manifest.generation != before.generation else None):
+        console.print(said, style="yellow", markup=False, soft_wrap=True)
     if DOUBTFUL in counts:
         console.print(doubtful(counts), style="yellow", markup=False)
     if counts["unreadable"]:
-        listed = Layout(store, f"{manifest.edition:04d}-add").removed("unreadable", 0).parent
+        listed = job.removed("unreadable", 0).parent
         unreadable(listed if listed.is_dir() else store / "removed")
-    if counts["passages"] and (unread := ignored_by(Layout(store, f"{manifest.edition:04d}-add"))):
+    if counts["passages"] and (unread := ignored_by(job)):
         console.print(unread, style="yellow", markup=False)
     if not counts["passages"]:
         same = manifest.generation == before.generation

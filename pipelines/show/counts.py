@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from base.amounts import amount
+from datastore.files.layout import Layout
 from datastore.generations.manifest import DOUBTFUL
 from pipelines.jobs.stages import DROPPED
 from pipelines.passages.unknown import unknown
@@ -14,15 +15,19 @@ def dropped(counts: Mapping[str, int]) -> list[tuple[str, str]]:
     return [row for kind in DROPPED for row in kind.rows(counts)]
 
 
-def known_ids(counts: Mapping[str, int]) -> str:
-    """What to say of documents whose domain and id came before; empty if there are none."""
+def known_ids(counts: Mapping[str, int], layout: Layout | None) -> str:
+    """What to say of documents whose domain and id came before; empty if there are none.
+
+    `layout` is that of the job that counted; None of one that was given up with its lists.
+    """
     number = counts.get("removed.duplicate_id", 0)
     if not number:
         return ""
+    listed = f" ({layout.removed('duplicate_id', 0).parent}/ lists them)" if layout else ""
     return (
-        f"Left out for a domain and id that came before: {amount(number, 'documents')} "
-        "(removed/.../duplicate_id/ lists them). If they are others, name their files as sources, each with "
-        "a domain of its own."
+        f"Left out for a domain and id that came before: {amount(number, 'documents')}{listed}. If these are "
+        "different documents that happen to share an id, name their files as sources, each with a domain of "
+        "its own."
     )
 
 

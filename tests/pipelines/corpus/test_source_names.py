@@ -157,7 +157,8 @@ def test_one_domain_given_to_two_sources_makes_one_id_one_document_and_says_so(t
         "--executor", "local",
     )  # fmt: skip
     assert code == 0
-    assert "Left out for a domain and id that came before: 1 document " in out
+    assert f"came before: 1 document ({tmp_path / 's'}/removed/duplicate_id/ lists them)." in out
+    assert any((tmp_path / "s/removed/duplicate_id").iterdir())
 
 
 def test_a_folder_is_one_source_and_equal_ids_of_its_files_are_said(tmp_path, ralm):

@@ -30,6 +30,7 @@ def test_an_addition_of_nothing_new_says_so(manifest, capsys):
     out = capsys.readouterr().out
     assert "removed: duplicate id" in out
     assert "Nothing is new" in out
+    assert "lists them" not in out
     added(STORE, manifest, after(manifest), counts)
     assert "The ids that came are taken" in capsys.readouterr().out
     added(STORE, manifest, after(manifest), counts | {"passages": 1, "unreadable": 1})
