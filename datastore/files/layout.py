@@ -134,6 +134,12 @@ class Layout:
         return self.root / REMOVED / self.job / reason / f"{split:05d}.jsonl"
 
     @property
+    def strangers(self) -> tuple[str, ...]:
+        """What lies in the store's folder and is none of its own."""
+        own = {*Folder, MANIFESTS, REMOVED, "stages", "work", "lock", self.pointer.name}
+        return tuple(sorted(path.name for path in self.root.iterdir() if path.name not in own))
+
+    @property
     def stages(self) -> Path:
         """The done-markers of the job."""
         return self.root / "stages" / self.job

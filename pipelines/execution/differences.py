@@ -30,6 +30,8 @@ def _differ(name: str, begun: Any, now: Any) -> dict[str, str]:
         return {name: "the files to decontaminate by have changed"}
     if name == "splits":
         return {name: "the source files or their sizes have changed"}
+    if name == "ignored":
+        return {name: "the files of kinds that ralm does not read have changed"}
     if isinstance(begun, dict) and isinstance(now, dict):
         # Settings stand on the first level of a file; how encoders are used is named as it is there.
         inside = "" if name in ("config", "usage", "query_usage") else f"{name}."

@@ -78,7 +78,14 @@ class Job:
             return f"give up what was begun with `ralm discard {name}`"
         if Origin.of(self.layout.root):
             return f"choose another address (or delete the cache {self.layout.root}, if that is empty)"
-        return "choose another folder"
+        return f"choose another folder{', or delete this one: nothing of it is published' * self._may_go}"
+
+    @property
+    def _may_go(self) -> bool:
+        """Whether the folder of a build holds nothing that could be missed."""
+        layout = self.layout
+        kept = [layout.pointer, *layout.manifests.glob("*"), *layout.takedowns(0).parent.glob("*")]
+        return not any(path.exists() for path in kept) and not layout.strangers
 
     def perform(self, stage: Stage) -> list[Marker]:
         """Carry out what is left of a stage; return the markers of all its tasks."""

@@ -21,3 +21,9 @@ def test_all_that_differs_is_named_as_it_is_written():
     }
     other = first | {"encoder_sha256": "b", "usage": {"pooling": "cls", "query_prompt": ""}}
     assert differences(first, other) == ["the weights of `encoder` have changed"]
+
+
+def test_files_that_are_not_read_are_called_by_no_name_of_ours():
+    assert differences({"ignored": ["a.png"]}, {"ignored": []}) == [
+        "the files of kinds that ralm does not read have changed"
+    ]

@@ -122,7 +122,7 @@ def test_a_stage_without_work_is_done_and_not_shown(tmp_path):
     [
         ({"config": {"limit": 3, "seed": 0}}, r"\(limit was not set, now 3\)"),
         ({"splits": [2]}, r"\(the source files or their sizes have changed\)"),
-        ({"ignored": ["b"]}, r"\(ignored have changed\)"),
+        ({"ignored": ["b"]}, r"\(the files of kinds that ralm does not read have changed\)"),
         ({"dtype": "bfloat16"}, r"\(dtype was float32, now bfloat16\)"),
         ({"config": {"limit": None, "seed": 0, "pooling": "cls"}}, r"\(pooling was not set, now cls\)"),
         ({"rules": [{"n": 1}, {"n": 3}]}, r"\(rules.1.n was 2, now 3\)"),
@@ -132,7 +132,10 @@ def test_a_stage_without_work_is_done_and_not_shown(tmp_path):
 )
 @pytest.mark.parametrize(
     ("name", "way_out"),
-    [("", "choose another folder"), ("0001-add", "give up what was begun with `ralm discard")],
+    [
+        ("", "choose another folder, or delete this one: nothing of it is published.$"),
+        ("0001-add", "give up what was begun with `ralm discard"),
+    ],
 )
 def test_a_job_goes_on_with_the_settings_that_it_was_begun_with_alone(tmp_path, now, message, name, way_out):
     first = {"config": {"limit": None, "seed": 0}, "splits": [1], "ignored": [], "dtype": "float32"}
@@ -159,6 +162,16 @@ def test_a_job_that_another_version_has_begun_is_refused_and_a_store_that_is_bui
         job.claim({"some": "settings"})
     make_store(tmp_path, np.arange(4), random_vectors(0, 4), "Flat")
     job.claim({"some": "settings"})
+
+
+@pytest.mark.parametrize("kept", ["takedowns/000000.jsonl", "manifests/000001.json", "thesis.txt"])
+def test_a_folder_with_anything_to_be_missed_is_not_said_to_be_deleted(tmp_path, kept):
+    job = Job(Layout(tmp_path), LocalExecutor(), Silent())
+    job.claim({"some": "settings"})
+    (tmp_path / kept).parent.mkdir(exist_ok=True)
+    (tmp_path / kept).write_text("{}")
+    with pytest.raises(RalmError, match=r"use those again, or choose another folder\.$"):
+        job.claim({"some": "others"})
 
 
 def begun(layout, manifest, kind):
