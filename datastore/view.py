@@ -187,6 +187,13 @@ class View:
     def __post_init__(self) -> None:
         if not 0.0 < self.fraction <= 1.0:
             raise RalmError(f"A view's fraction must be above 0 and at most 1, not {self.fraction}.")
+        if isinstance(self.domains, str):
+            raise RalmError(f"domains is a tuple of names: write domains=({self.domains!r},).")
+        if isinstance(self.where, str | Condition):
+            raise RalmError(f"where is a tuple of conditions: write where=({_written(self.where)},).")
+        for one in self.where:
+            if isinstance(one, str):
+                raise RalmError(f"where holds conditions, not texts: write {_written(one)} for {one!r}.")
 
     @property
     def everything(self) -> bool:
@@ -229,6 +236,10 @@ class View:
         for one in self.domains:
             if one not in domains:
                 raise RalmError(_no_such("domain", one, domains) + did_you_mean(one, domains))
+
+
+def _written(condition: str | Condition) -> str:
+    return f'Condition.parse("{condition}")'
 
 
 def _no_such(what: str, name: str, there: Collection[str]) -> str:

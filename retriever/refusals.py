@@ -25,6 +25,8 @@ from retriever.request import Effort, Search
 
 # Of queries that are refused, so many are named.
 _NAMED = 10
+# Characters of a query that is shown.
+_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,39 @@ def _no_words(store: Datastore) -> RalmError:
     return RalmError(f"{root} has no BM25 index: build it with `lexical: true`, or search dense.")
 
 
+def require_list(queries: Sequence[str]) -> None:
+    """Raise RalmError for a text in the place of a list of texts: its letters would be searched."""
+    if isinstance(queries, str):
+        raise RalmError(f"queries is a list of texts, not a text: write search([{_short(queries)}], ...).")
+    for query in queries:
+        if not isinstance(query, str):
+            raise RalmError(f"queries is a list of texts: {_short(query)} is none.")
+
+
+def require_answers(answers: Sequence[Sequence[str]] | None, queries: int) -> None:
+    """Raise RalmError for answers that are not a list of texts for each query."""
+    if not answers:
+        return
+    for one in (answers, *answers):
+        if isinstance(one, str):
+            text = _short(one)
+            raise RalmError(
+                f"answers is a list of texts for each query, not {text}: write answers=[[{text}]]."
+            )
+    if len(answers) != queries:
+        raise RalmError(
+            f"answers is a list of texts for each query: give {queries} of these lists, not {len(answers)}."
+        )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
+
+
 def require_text(queries: Sequence[str]) -> None:
     """Raise RalmError for a query of white space alone, to which all is near, or that is no Unicode."""
+    require_list(queries)
     for number, query in enumerate(queries, 1):
         which = f"Query {number}" if len(queries) > 1 else "The query"
         if not query.strip():

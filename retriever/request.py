@@ -66,6 +66,15 @@ class Effort:
             raise RalmError(f"depth, the number of vectors re-scored, must not be negative: {self.depth}.")
 
 
+# What the parts of a search are, and how each is written.
+_PARTS: dict[str, tuple[tuple[type, ...], str]] = {
+    "view": ((View,), "View(fraction=0.1)"),
+    "effort": ((Effort, Setting), "Effort(recall=0.95)"),
+    "method": ((Method,), 'Method("dense")'),
+    "refinement": ((Refinement,), "Refinement(near_duplicates=0.8)"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """The `k` best passages of each query among those in the `view`, and what is done to find them.
@@ -86,3 +95,9 @@ class Search:
     def __post_init__(self) -> None:
         if self.k < 1:
             raise RalmError(f"k must be at least 1, not {self.k}.")
+        for name, (kinds, example) in _PARTS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds):
+                if name == "method" and value in _NAMES:
+                    example = f'Method("{value}")'
+                raise RalmError(f"The {name} of a search cannot be {value!r}: write {name}={example}.")

@@ -19,7 +19,7 @@ from retriever.ranking.candidates import Ranked
 from retriever.ranking.fusion import fuse, words_alone
 from retriever.ranking.lexical import Lexical
 from retriever.refinement import filtered, reordered
-from retriever.refusals import require_known, require_text
+from retriever.refusals import require_answers, require_known, require_list, require_text
 from retriever.request import Search
 from retriever.results import Hit, Ranking, Seconds
 
@@ -99,6 +99,8 @@ class Searching:
         `answers` [n], where known, are looked for in passages too when these are decontaminated. If the
         filters drop hits, the search goes deeper until k are left or the view holds no more.
         """
+        require_list(queries)
+        require_answers(answers, len(queries))
         k, view, refinement = self._search.k, self._search.view, self._search.refinement
         if not refinement.filters and not refinement.reorders:
             return self.many(queries, [view], k)[0]
@@ -129,6 +131,7 @@ class Searching:
         So one of many does not cost the others their answers. Raises RalmError if there are some and it
         would refuse them all.
         """
+        require_list(queries)
         method, lexical = self._search.method.name, self._session.lexical
         if method == "bm25" or not self._rows:
             return np.ones(len(queries), bool)

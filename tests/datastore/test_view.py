@@ -181,3 +181,17 @@ def test_a_view_names_what_is_not_there_and_what_is_like_it():
         view.require_known(there, [])
     with pytest.raises(RalmError, match="domains are chosen by --domain"):
         View(where=(Condition.parse("domain=a"),)).require_known(there, ["year"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "mend"),
+    [
+        ({"domains": "history"}, r"domains is a tuple of names: write domains=\('history',\)"),
+        ({"where": "year>=1900"}, r"write where=\(Condition\.parse\(\"year>=1900\"\),\)"),
+        ({"where": Condition("year", "<", "2")}, r"write where=\(Condition\.parse\(\"year<2\"\),\)"),
+        ({"where": ("year>=1900",)}, r"write Condition\.parse\(\"year>=1900\"\) for 'year>=1900'"),
+    ],
+)
+def test_names_and_conditions_stand_in_tuples(wrong, mend):
+    with pytest.raises(RalmError, match=mend):
+        View(**wrong)

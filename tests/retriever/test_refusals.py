@@ -4,7 +4,7 @@ import pytest
 from base.errors import RalmError
 from datastore.view import Condition, View
 from retriever.ranking.card import Card, Rung, write_card
-from retriever.refusals import refuse_unopened, require_text
+from retriever.refusals import refuse_unopened, require_answers, require_list, require_text
 from retriever.request import DENSE, Effort, Method, Search
 from tests.vectors import make_store, random_vectors
 
@@ -67,3 +67,30 @@ def test_a_query_without_text_is_refused(queries, which):
     with pytest.raises(RalmError, match=f"^{which} is empty"):
         require_text(queries)
     require_text(["x"])
+
+
+def test_a_text_is_no_list_of_texts():
+    """It would be searched letter by letter."""
+    for require in (require_list, require_text):
+        with pytest.raises(
+            RalmError, match=r"list of texts, not a text: write search\(\['bridge'\], \.\.\.\)"
+        ):
+            require("bridge")
+        with pytest.raises(RalmError, match="list of texts: 3 is none"):
+            require(["bridge", 3])
+    require_list([])
+
+
+@pytest.mark.parametrize(
+    ("answers", "mend"),
+    [
+        ("Anna", r"not 'Anna': write answers=\[\['Anna'\]\]"),
+        (["Anna", "Ben"], r"not 'Anna': write answers=\[\['Anna'\]\]"),
+        ([["Anna"]], "give 2 of these lists, not 1"),
+    ],
+)
+def test_answers_are_a_list_of_texts_for_each_query(answers, mend):
+    with pytest.raises(RalmError, match=mend):
+        require_answers(answers, 2)
+    for right in (None, [], [["Anna"], []]):
+        require_answers(right, 2)

@@ -45,6 +45,22 @@ def test_k_must_be_positive(k):
         Search(k)
 
 
+@pytest.mark.parametrize(
+    ("part", "value", "mend"),
+    [
+        ("method", "dense", r"The method of a search cannot be 'dense': write method=Method\(\"dense\"\)"),
+        ("method", "bm25", r"method=Method\(\"bm25\"\)"),
+        ("method", ["x"], r"method=Method\(\"dense\"\)"),
+        ("view", 0.1, r"cannot be 0\.1: write view=View\(fraction=0\.1\)"),
+        ("effort", 0.9, r"write effort=Effort\(recall=0\.95\)"),
+        ("refinement", 0.8, r"write refinement=Refinement\(near_duplicates=0\.8\)"),
+    ],
+)
+def test_a_part_of_another_type_says_how_it_is_written(part, value, mend):
+    with pytest.raises(RalmError, match=mend):
+        Search(**{part: value})
+
+
 def test_a_search_is_a_value():
     assert Search() == Search(5, View(), Effort(), Method(), Refinement())
     assert len({Search(3), Search(3, View(0.5)), Search(3)}) == 2

@@ -6,6 +6,7 @@ from datastore.view import Condition, View
 from retriever.local import LocalRetriever
 from retriever.ranking.card import Card, Rung
 from retriever.ranking.setting import Setting, SeveralSettings
+from retriever.refinement import Refinement
 from retriever.request import DENSE, Effort, Method, Search
 from retriever.several import SeveralRetriever
 from tests.vectors import dense, make_retriever, make_store, random_vectors
@@ -22,6 +23,16 @@ def several(tmp_path):
         lists.manifest.index_hash, 50, 9, (Rung(2, 10, 0.8, 0.8, 0, 1.0), Rung(4, 20, 0.96, 0.9, 0, 2))
     )
     return SeveralRetriever({"a": make_retriever(lists, QUERY, card=card), "b": make_retriever(flat, QUERY)})
+
+
+@pytest.mark.parametrize("refinement", [Refinement(), Refinement(near_duplicates=0.8)])
+def test_a_text_in_the_place_of_a_list_is_refused(several, refinement):
+    for asked in ("0", ["0"]):
+        answers = None if asked == "0" else "Anna"
+        with pytest.raises(RalmError, match="is a list of texts"):
+            several.search(asked, Search(1, refinement=refinement), answers)
+    with pytest.raises(RalmError, match="is a list of texts"):
+        several.answerable("0", [View()], Search(1))
 
 
 def test_a_settled_search_has_its_method_named_and_its_setting_chosen(several, store):
