@@ -94,6 +94,10 @@ def _error(status: int, message: str) -> JSONResponse:
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    if isinstance(error.body, bytes):  # FastAPI parses no body that is not said to be JSON.
+        return _error(
+            422, "The request body is not sent as JSON: add the header Content-Type: application/json."
+        )
     # Every route that can be asked wrongly takes one body.
     model = get_type_hints(request.scope["route"].endpoint)["body"]
     errors = [one | {"loc": one["loc"][1:]} for one in error.errors()]

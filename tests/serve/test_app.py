@@ -352,3 +352,15 @@ def test_new_generations_are_taken_up_and_no_request_is_dropped(own_store, tmp_p
     # What each generation holds: all, one less, one more, and the same in fewer shards.
     assert seen <= {(1, 40), (2, 39), (3, 40), (4, 40)}
     assert {generation for generation, _ in seen} >= {2, 3}
+
+
+@pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded", "text/plain"])
+@pytest.mark.parametrize("path", ["/search", "/v1/chat/completions"])
+def test_a_body_that_is_not_said_to_be_json_names_the_header(path, kind):
+    """So curl sends it without -H."""
+    headers = {"Content-Type": kind} if kind else {}
+    reply = TestClient(create_app(SimpleNamespace())).post(path, content='{"query": "x"}', headers=headers)
+    assert reply.status_code == 422
+    assert reply.json()["error"]["message"] == (
+        "The request body is not sent as JSON: add the header Content-Type: application/json."
+    )
