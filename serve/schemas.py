@@ -1,6 +1,7 @@
 """What requests and replies look like. The chat part follows OpenAI's chat completions API."""
 
 from decimal import Decimal
+from itertools import product
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -45,7 +46,7 @@ Unicode = Annotated[str, AfterValidator(_unicode)]
 
 
 class Body(BaseModel):
-    """What a client sends: a number is written as one."""
+    """What a client sends: a number is written as one, in a list too."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -54,8 +55,9 @@ class Body(BaseModel):
         assert info.field_name is not None  # Of a field's validator it is there.
         annotation = cls.model_fields[info.field_name].annotation
         kinds = {annotation, *get_args(annotation)} & {int, float, bool}
-        for kind in kinds:
-            if isinstance(value, str) or (isinstance(value, bool) != (kind is bool) and value is not None):
+        values = value if isinstance(value, list) else [value]
+        for kind, one in product(kinds, values):
+            if isinstance(one, str) or (isinstance(one, bool) != (kind is bool) and one is not None):
                 raise PydanticCustomError(f"{kind.__name__}_type", "Input should be of another type")
         return value
 

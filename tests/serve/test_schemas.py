@@ -12,7 +12,7 @@ from retriever.refinement import Decontamination, Refinement
 from retriever.request import Effort, Method, Search
 from retriever.results import Hit, Ranking
 from serve.answerer import Citation
-from serve.schemas import ChatMessage, ChatRequest, CitationModel, HitModel, QueryResult, SearchRequest
+from serve.schemas import Body, ChatMessage, ChatRequest, CitationModel, HitModel, QueryResult, SearchRequest
 from tests.vectors import passage
 
 USER = {"role": "user", "content": "Why?"}
@@ -88,6 +88,16 @@ def test_what_is_no_number_is_not_made_one(model, body, name, value):
     said = sentence(model, refused.value.errors(), "The request body")
     assert said.startswith(f"{name} must be ")
     assert said.endswith(f"not {json.dumps(value).replace(chr(34), chr(39))}.")
+
+
+@pytest.mark.parametrize("value", [True, "1"])
+def test_nor_in_a_list(value):
+    class Rows(Body):
+        rows: list[int]
+
+    assert Rows.model_validate({"rows": [1, 2.0]}).rows == [1, 2]
+    with pytest.raises(ValidationError):
+        Rows.model_validate({"rows": [1, value]})
 
 
 @pytest.mark.parametrize(("model", "body", "name"), NUMBERS)
