@@ -139,6 +139,15 @@ class Condition:
     def __str__(self) -> str:
         return f"{self.column}{self.operator}{self.value}"
 
+    @property
+    def parsed(self) -> Scalar:
+        """The value as it is compared: a number or true or false where it reads as one, else text."""
+        return self._parsed
+
+    def never_meets(self, value: Scalar) -> bool:
+        """Whether it asks for an order that a value of this kind has with none of its own."""
+        return self.operator not in ("=", "!=") and isinstance(self._parsed, str) != isinstance(value, str)
+
     def meets(self, value: Scalar) -> bool:
         """Whether a passage with this value of the column meets the condition."""
         if value is None:

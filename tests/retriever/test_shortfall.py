@@ -5,7 +5,7 @@ from datastore.schema import Passage
 from datastore.view import Condition, View
 from retriever.ranking.card import Card, Rung
 from retriever.ranking.setting import Setting, SeveralSettings
-from retriever.refinement import Refinement
+from retriever.refinement import Decontamination, Refinement
 from retriever.request import DENSE, Method, Search
 from retriever.results import Hit, Ranking
 from retriever.several import SeveralRetriever
@@ -43,23 +43,64 @@ def probing(nprobe, view=ALL, method=DENSE, filtered=False):
     [
         ("glass", 2, probing(4), "Only 2: there are no more."),
         ("glass", 2, probing(0), "Only 2: there are no more."),
-        ("glass", 2, probing(4, filtered=True), "Only 2: there are no more that the filters keep."),
+        ("glass", 2, probing(4, filtered=True), "Only 2: there are no more besides near-duplicates."),
         ("glass", 2, probing(4, HALF), "Only 2: there are no more in this view."),
         ("glass", 2, probing(1, HALF), "more in this view in the list probed (nprobe 4 probes all)."),
-        ("glass", 2, probing(2, filtered=True), "keep in the 2 lists probed (nprobe 4 probes all)."),
+        (
+            "glass",
+            2,
+            probing(2, filtered=True),
+            "near-duplicates in the 2 lists probed (nprobe 4 probes all).",
+        ),
         ("glass", 2, probing(1, ALL, BM25), "Only 2: no other passage holds a word of the query."),
-        ("glass", 2, probing(1, ALL, BM25, True), "passage that the filters keep holds a word of the query."),
+        (
+            "glass",
+            2,
+            probing(1, ALL, BM25, True),
+            "passage besides near-duplicates holds a word of the query.",
+        ),
         (
             "of the",
             0,
             probing(1, ALL, BM25, True),
             "in the query (stop words and single characters are none).",
         ),
-        ("glass", 0, probing(4, UNMET), "no more in this view; year is 2001, for example."),
     ],
 )
 def test_a_shortfall_has_a_reason(retriever, query, count, search, said):
     assert Shortfall(retriever, search).of(query, found(count)).endswith(said)
+
+
+LATE, SOON = Condition("year", ">=", "2100"), Condition("year", ">=", "2003")
+LATE_TITLES = Condition("title", ">=", "2100")
+
+
+@pytest.mark.parametrize(
+    ("view", "said"),
+    [
+        (View(where=(LATE,)), "No passage is in this view; year is 2001, for example."),
+        (View(domains=("c",), where=(LATE,)), "No passage is in this view; year is 2002, for example."),
+        (View(0.5, domains=("c",), where=(LATE,)), "No passage is in this view."),
+        (UNMET, "No passage is in this view; 'x' is text and year holds numbers, 2001 for example."),
+        (
+            View(0.5, where=(LATE_TITLES,)),
+            "No passage is in this view; 2100 is a number and title holds text, 'title 0' for example.",
+        ),
+        (View(where=(SOON,)), "Only 0: there are no more in this view."),
+    ],
+)
+def test_why_nothing_is_found_in_a_view(retriever, view, said, monkeypatch):
+    assert Shortfall(retriever, probing(4, view)).of("glass", found(0)) == said
+    # Of a store too large to look at every passage nobody knows whether one is in the view.
+    monkeypatch.setattr("retriever.shortfall._ROWS", 20)
+    more = said.replace("No passage is in this view", "Only 0: there are no more in this view")
+    assert Shortfall(retriever, probing(4, view)).of("glass", found(0)) == more
+
+
+def test_what_drops_hits_is_named(retriever):
+    both = Search(5, HALF, Setting(4, 50), DENSE, Refinement(0.8, Decontamination()))
+    said = Shortfall(retriever, both).of("glass", found(2))
+    assert said == "Only 2: there are no more in this view besides near-duplicates and contaminated passages."
 
 
 def test_what_is_not_short_has_none(retriever):
