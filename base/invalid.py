@@ -54,9 +54,12 @@ class _Place:
     names: tuple[str, ...]
 
 
-def sentence(model: type[BaseModel], errors: Sequence[Mapping[str, Any]], whole: str) -> str:
-    """The worst of a model's errors, as pydantic lists them. `whole` is what to call all of its content.
+def sentence(
+    model: type[BaseModel], errors: Sequence[Mapping[str, Any]], whole: str, part: str = "setting"
+) -> str:
+    """The worst of a model's errors, as pydantic lists them.
 
+    `whole` is what to call all of its content, `part` what to call one name of it.
     A setting that there is not comes first: another one may be missing for no other reason than its name.
     """
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
@@ -74,7 +77,7 @@ def sentence(model: type[BaseModel], errors: Sequence[Mapping[str, Any]], whole:
     kinds = [_kind(one["type"]) for one in under if _place(model, one).path == place.path]
     if _kind(first["type"]):
         return f"{where} must be {' or '.join(dict.fromkeys(kinds))}, not {written(first['input'])}."
-    return f"{where} {_demand(first, place)}"
+    return f"{where} {_demand(first, place, part)}"
 
 
 def _is_under(path: str, other: str) -> bool:
@@ -86,15 +89,15 @@ def _kind(error: str) -> str:
     return _KINDS.get(error.partition("_")[0], "") if error.endswith(_WRONG_TYPE) else ""
 
 
-def _demand(error: Mapping[str, Any], place: _Place) -> str:
+def _demand(error: Mapping[str, Any], place: _Place, part: str) -> str:
     """What a setting must be, behind its name."""
     kind, context, value = error["type"], error.get("ctx", {}), written(error.get("input"))
     if kind in _DEMANDS:
         return _DEMANDS[kind]
     if kind == "extra_forbidden":
         if meant := nearest(place.path.rpartition(".")[2], place.names):
-            return f"is no setting: did you mean {meant}?"
-        return f"is no setting: valid are {', '.join(place.names)}."
+            return f"is no {part}: did you mean {meant}?"
+        return f"is no {part}: valid are {', '.join(place.names)}."
     if kind == "literal_error":
         there = re.findall(r"'([^']*)'", context["expected"])
         near = did_you_mean(error["input"], there) if isinstance(error["input"], str) else "."

@@ -6,7 +6,7 @@ Decisions: docs/decisions/generations-and-takedowns.md.
 import asyncio
 import logging
 from asyncio import Lock
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import get_type_hints
 
@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from base.errors import RalmError, Unavailable
-from base.invalid import sentence
+from base.invalid import sentence, written
 from serve.answerer import Answerer
 from serve.routes import router
 
@@ -85,11 +85,11 @@ async def _follow(app: FastAPI, answerer: Answerer, seconds: float) -> None:
                 await run_in_threadpool(answerer.hide)
 
 
-def _error(status: int, message: str) -> JSONResponse:
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     kind = "invalid_request_error" if status < 500 else "server_error"
     # A setting's name may be what JSON can write and UTF-8 cannot.
     message = message.encode(errors="backslashreplace").decode()
-    return JSONResponse({"error": {"message": message, "type": kind, "code": status}}, status)
+    return JSONResponse({"error": {"message": message, "type": kind, "code": status}}, status, headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -101,12 +101,18 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     # Every route that can be asked wrongly takes one body.
     model = get_type_hints(request.scope["route"].endpoint)["body"]
     errors = [one | {"loc": one["loc"][1:]} for one in error.errors()]
-    return _error(422, sentence(model, errors, "The request body"))
+    return _error(422, sentence(model, errors, "The request body", "field of the request"))
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return _error(error.status_code, str(error.detail))
+    headers, path, message = error.headers or {}, written(request.scope["path"]), str(error.detail)
+    if error.status_code == 405:
+        takes = headers.get("Allow", "another method")
+        message = f"{path} takes {takes}, not {request.method}: /docs lists the routes."
+    elif error.status_code == 404 and "route" not in request.scope:
+        message = f"There is no route {path}: /docs lists the routes."
+    return _error(error.status_code, message, headers)
 
 
 async def _wrong_request(_: Request, error: Exception) -> JSONResponse:

@@ -127,3 +127,10 @@ def test_a_value_is_shown_as_it_is_written_and_cut():
         '{"a":null}',
     ]
     assert len(written("x" * 1000)) < 100
+
+
+def test_a_name_of_a_request_is_called_a_field():
+    with pytest.raises(ValidationError) as refused:
+        Settings.model_validate(ONE | {"sed": 1})
+    said = sentence(Settings, refused.value.errors(), "the body", "field")
+    assert said == "sed is no field: did you mean seed?"

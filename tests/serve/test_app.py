@@ -158,7 +158,7 @@ def test_openais_client_lists_the_models(client):
     [
         ("/search", {"k": 3}, 422, "query is missing: give it"),
         ("/search", {"query": "x", "k": 0}, 422, "k must be at least 1, not 0"),
-        ("/search", {"query": "x", "kk": 3}, 422, "kk is no setting: did you mean k?"),
+        ("/search", {"query": "x", "kk": 3}, 422, "kk is no field of the request: did you mean k?"),
         ("/search", {"query": "x", "recall": 0.9, "nprobe": 3}, 400, "give either recall, or those two"),
         ("/search", None, 422, "The request body"),
         ("/search", {"query": "x", "nprobe": 3}, 400, "has no lists to probe"),
@@ -178,7 +178,9 @@ def test_openais_client_lists_the_models(client):
         ),
         ("/search", {"query": "\ud800"}, 422, "half of a character (a lone surrogate) is no text"),
         ("/search", {"query": "x", "\ud800": 1}, 422, "is not valid"),
-        ("/nowhere", {}, 404, "Not Found"),
+        ("/search", {"query": "x", "zz": 3}, 422, "zz is no field of the request: valid are query, k, "),
+        ("/search", {"query": "x", "view": {"sed": 3}}, 422, "view.sed is no field of the request: did you"),
+        ("/nowhere", {}, 404, "There is no route '/nowhere': /docs lists the routes."),
     ],
 )
 def test_a_malformed_request_gets_a_reason(url, path, body, status, reason):
@@ -364,3 +366,18 @@ def test_a_body_that_is_not_said_to_be_json_names_the_header(path, kind):
     assert reply.json()["error"]["message"] == (
         "The request body is not sent as JSON: add the header Content-Type: application/json."
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "message"),
+    [
+        ("GET", "/", 404, "There is no route '/': /docs lists the routes."),
+        ("GET", "/search", 405, "'/search' takes POST, not GET: /docs lists the routes."),
+        ("DELETE", "/health", 405, "'/health' takes GET, not DELETE: /docs lists the routes."),
+    ],
+)
+def test_a_route_that_is_none_or_takes_another_method_says_where_all_are(method, path, status, message):
+    reply = TestClient(create_app(SimpleNamespace())).request(method, path)
+    assert reply.status_code == status
+    assert reply.json()["error"]["message"] == message
+    assert ("allow" in reply.headers) == (status == 405)
