@@ -32,7 +32,7 @@ from serve.answerer import Answerer
 QUESTIONS = (
     "What does textwrap.dedent remove?",
     "What does bisect.insort_right do?",
-    "What does the glob module find?",
+    "What does statistics.median return?",
 )
 # Packages inside the standard library that are not documentation for its users.
 _NOT_FOR_USERS = {
