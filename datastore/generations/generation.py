@@ -136,6 +136,8 @@ def current(layout: Layout) -> Manifest:
     if not layout.root.is_dir():
         raise RalmError(f"There is no datastore at {name}: build one with `ralm build`.")
     pointer = _pointer(layout)
+    if pointer is None and not is_store(layout.root):
+        raise RalmError(f"{name} is no datastore: name the folder of one, or build one with `ralm build`.")
     if pointer is None:
         hint = (
             "its build is not finished, run the same `ralm build` again (`ralm status` says what is left)"

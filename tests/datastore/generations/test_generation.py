@@ -26,8 +26,16 @@ def test_what_is_published_later_is_current_and_the_earlier_stays(store, tmp_pat
 def test_a_missing_store_is_a_sentence(tmp_path):
     with pytest.raises(RalmError, match="There is no datastore"):
         current(Layout(tmp_path / "none"))
-    with pytest.raises(RalmError, match="holds no finished datastore"):
+    (tmp_path / "mine.md").write_text("A folder of documents.")
+    with pytest.raises(RalmError, match="is no datastore: name the folder of one"):
         current(Layout(tmp_path))
+
+
+def test_a_store_whose_build_has_not_published_is_not_finished(own_store):
+    layout = Layout(own_store)
+    layout.pointer.unlink()
+    with pytest.raises(RalmError, match="holds no finished datastore: its build is not finished"):
+        current(layout)
 
 
 def test_a_damaged_manifest_is_named(own_store):

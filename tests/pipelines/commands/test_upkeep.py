@@ -147,7 +147,7 @@ def test_what_cannot_be_done_changes_nothing(tmp_path, own_store, ralm, argument
     ("arguments", "sentence"),
     [
         (["status", "{tmp}/none"], "no datastore"),
-        (["verify", "{tmp}"], "holds no finished datastore"),
+        (["verify", "{tmp}"], "is no datastore: name the folder of one"),
         (["card", "{store}", "--questions", "{tmp}/none"], "no question file"),
     ],
 )
