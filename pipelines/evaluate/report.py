@@ -13,12 +13,19 @@ from datastore.files.writing import atomic_write
 from pipelines.evaluate.answers import Reply
 from pipelines.evaluate.curve import Curve, Point, as_columns
 
+_FILES = ("results.parquet", "report.md", "scaling.png")
 
-def write(curve: Curve, replies: Sequence[Reply]) -> None:
-    """Write all files of a study into its output folder."""
-    folder = curve.study.output
+
+def holds_a_curve(folder: Path) -> bool:
+    """Whether an earlier study wrote its files there. Raises RalmError for what is no folder."""
     if folder.exists() and not folder.is_dir():
         raise RalmError(f"{folder} is a file: choose a folder for the report.")
+    return any((folder / name).exists() for name in _FILES)
+
+
+def write(curve: Curve, replies: Sequence[Reply]) -> None:
+    """Write all files of a study into its output folder, in place of those of an earlier one."""
+    folder = curve.study.output
     table = pa.table(as_columns(curve.points))
     atomic_write(folder / "results.parquet", lambda handle: pq.write_table(table, handle))
     atomic_write(folder / "report.md", lambda handle: handle.write(markdown(curve).encode()))
@@ -26,6 +33,18 @@ def write(curve: Curve, replies: Sequence[Reply]) -> None:
     if replies:
         lines = b"".join(orjson.dumps(one.to_json(), option=orjson.OPT_APPEND_NEWLINE) for one in replies)
         atomic_write(folder / "answers.jsonl", lambda handle: handle.write(lines))
+    elif _are_replies(folder / "answers.jsonl"):
+        # They would pass for answers of this study.
+        (folder / "answers.jsonl").unlink()
+
+
+def _are_replies(path: Path) -> bool:
+    """Whether a file holds the answers of a study: a file of the user's own may have its name."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as lines:
+        first = lines.readline()
+    return b'"fraction":' in first and b'"seed":' in first
 
 
 def markdown(curve: Curve) -> str:

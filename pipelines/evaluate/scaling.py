@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     """Measure the curve and write results.parquet, scaling.png, report.md (and answers.jsonl)."""
     progress = progress or Silent()
-    from pipelines.evaluate.report import write
+    from pipelines.evaluate.report import holds_a_curve, write
 
     if study.seeds < 1 or not study.fractions:
         raise RalmError("A study needs at least one fraction and one seed.")
     _ = study.views  # Refuses a fraction outside (0, 1] before anything is loaded.
+    if holds_a_curve(study.output):
+        progress.say(f"{study.output} holds an earlier curve: it is written anew.")
     file = read_questions(study.questions, study.limit)
     notes = [file.warning] if file.warning else []
     for note in notes:

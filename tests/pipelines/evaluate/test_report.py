@@ -4,8 +4,9 @@ import pyarrow.parquet as pq
 
 from pipelines.evaluate.curve import Basis, Curve, Point, Score, StoreShare
 from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS, ReaderMetric
-from pipelines.evaluate.report import markdown, plot, write
+from pipelines.evaluate.report import holds_a_curve, markdown, plot, write
 from pipelines.evaluate.study import Study
+from tests.corpus import write_lines
 
 
 def point(metric, k, fraction, value):
@@ -26,6 +27,15 @@ def test_the_page_has_a_row_for_each_fraction_and_the_lm_alone(tmp_path):
     assert "| LM alone | 0 |  |  | 20.0 [15.0, 25.0] |" in text
     assert "| 1 | 1,000 | 10.0 [5.0, 15.0] | 50.0 [45.0, 55.0] | 50.0 [45.0, 55.0] |" in text
     assert "reader, int8, 163,000,000 bytes" in text
+
+
+def test_a_file_of_the_users_own_is_no_earlier_curve_and_is_left(tmp_path):
+    own = write_lines(tmp_path / "answers.jsonl", [{"question": "Who?", "answers": ["Ansel Mirn"]}])
+    before = own.read_bytes()
+    assert not holds_a_curve(tmp_path)
+    write(curve(tmp_path), ())
+    assert holds_a_curve(tmp_path)
+    assert own.read_bytes() == before
 
 
 def test_the_plot_has_a_panel_for_passages_and_one_for_the_reader(tmp_path, monkeypatch):

@@ -125,6 +125,31 @@ def test_a_line_that_is_no_question_is_named_and_the_others_are_asked(study):
     assert "left out" not in (study.output / "report.md").read_text()
 
 
+def test_an_earlier_curve_is_written_anew_and_no_answers_of_it_are_left(study, reader, monkeypatch):
+    import dataclasses
+
+    monkeypatch.setattr("pipelines.evaluate.scaling.open_reader", lambda *_: reader)
+    write_lines(study.questions, questions()[:1])
+    first, second = Told(), Told()
+    run(dataclasses.replace(study, fractions=(1.0,), reader="any"), first)
+    (study.output / "mine.txt").write_text("not the study's")
+    assert (study.output / "answers.jsonl").exists()
+    monkeypatch.undo()
+    run(dataclasses.replace(study, fractions=(0.5, 1.0)), second)
+    assert {path.name for path in study.output.iterdir()} == {
+        *("results.parquet", "report.md", "scaling.png", "mine.txt")
+    }
+    said = f"{study.output} holds an earlier curve: it is written anew."
+    assert (said in first.said, said in second.said) == (False, True)
+
+
+def test_a_file_where_the_report_should_lie_is_said_before_the_search(study, monkeypatch):
+    monkeypatch.setattr(LocalRetriever, "search_many", lambda *_, **__: pytest.fail("searched"))
+    study.output.write_text("")
+    with pytest.raises(RalmError, match="is a file: choose a folder"):
+        run(study)
+
+
 THAI = {"id": "thai", "question": "สะพานหินเก่าสร้างเมื่อใด", "answers": ["1787"], "gold_docs": ["Arvenholm-0"]}
 
 
