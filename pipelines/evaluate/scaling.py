@@ -34,6 +34,11 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     notes = [file.warning] if file.warning else []
     for note in notes:
         progress.say(note)
+    if study.reader and not any(question.answers for question in file.questions):
+        raise RalmError(
+            f"No question of {study.questions.name} has `answers`, by which a reader is scored: add them, or "
+            "leave the reader out."
+        )
     how = Opening(encoder=study.encoder, query_encoder=study.query_encoder)
     retriever = LocalRetriever.open(study.store, how)
     study = replace(study, method=retriever.settled(Search(method=study.method)).method)

@@ -102,6 +102,17 @@ def test_a_reader_that_there_is_not_is_said_before_the_search(study, monkeypatch
         run(dataclasses.replace(study, reader="no/such"))
 
 
+def test_a_reader_without_a_question_that_has_answers_is_said_before_the_search(study, monkeypatch):
+    import dataclasses
+
+    monkeypatch.setattr(LocalRetriever, "search_many", lambda *_, **__: pytest.fail("searched"))
+    write_lines(study.questions, [one | {"answers": []} for one in questions()])
+    with pytest.raises(
+        RalmError, match=r"^No question of q\.jsonl has `answers`, by which a reader is scored"
+    ):
+        run(dataclasses.replace(study, reader="any"))
+
+
 class Told(Silent):
     """Keeps what is said of a study."""
 
