@@ -49,7 +49,8 @@ for command in (
     serve,
     demo,
 ):
-    app.command()(command)
+    # What ends with a text says itself what becomes of further words.
+    app.command(context_settings={"allow_extra_args": command in (search, ask)})(command)
 evaluation.command()(scaling)
 
 

@@ -16,10 +16,12 @@ from pipelines.commands.options import (
     QueryEncoderPlace,
     ReaderName,
     Store,
+    require_one_text,
 )
 
 
 def ask(  # noqa: PLR0913
+    context: typer.Context,
     store: Store,
     question: Annotated[str, typer.Argument(help="what to answer")],
     also: Also = None,
@@ -34,6 +36,7 @@ def ask(  # noqa: PLR0913
     """Answer a question from the store, with citations."""
     from retriever.refusals import require_text
 
+    require_one_text("question", question, context)
     require_text([question])  # Before what takes seconds is imported.
     if passages < 1:
         raise RalmError(

@@ -95,6 +95,13 @@ def as_place(name: str) -> "Place":
     )
 
 
+def require_one_text(what: str, text: str, context: typer.Context) -> None:
+    """Raise RalmError for words behind a command's last text: it was written without quotes."""
+    if context.args:
+        whole = " ".join([text, *context.args])
+        raise RalmError(f'The {what} is one text: put it in quotes, "{whole}".')
+
+
 def _one_of(valid: tuple[Name, ...], name: str, unknown: str) -> Name:
     """The valid name that is given, or an error that says so, and which is nearest."""
     for one in valid:

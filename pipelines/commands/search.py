@@ -14,10 +14,12 @@ from pipelines.commands.options import (
     Store,
     as_device,
     as_place,
+    require_one_text,
 )
 
 
 def search(  # noqa: PLR0913
+    context: typer.Context,
     store: Store,
     query: Annotated[str, typer.Argument(help="what to look for")],
     also: Also = None,
@@ -60,6 +62,7 @@ def search(  # noqa: PLR0913
     from retriever.shortfall import low_recall
     from serve.replies import reply_to
 
+    require_one_text("query", query, context)
     require_text([query])
     conditions = tuple(Condition.parse(text) for text in where or [])
     asked = Search(

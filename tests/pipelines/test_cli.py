@@ -135,3 +135,17 @@ print(*{{*{heavy.split()!r}}} & {{*sys.modules}}, file=sys.stderr)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == ""
+
+
+@pytest.mark.parametrize(("command", "what"), [("search", "query"), ("ask", "question")])
+def test_a_text_without_quotes_is_told_of_them(ralm, command, what):
+    code, out, err = ralm(command, "my-store", "who", "built", "it?", "-k", 2)
+    assert (code, out) == (2, "")
+    assert err == f'ralm: The {what} is one text: put it in quotes, "who built it?".\n'
+
+
+def test_what_no_command_takes_is_refused(ralm):
+    for arguments in (("search", "my-store", "x", "--kk", 2), ("status", "my-store", "x")):
+        code, _, err = ralm(*arguments)
+        assert code == 2
+        assert "No such option" in err or "unexpected extra argument" in err
