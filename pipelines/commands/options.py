@@ -1,8 +1,9 @@
 """Options that several commands share, and the values that stand behind their names."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -27,6 +28,24 @@ def locate(store: str) -> Path:
     return origin.locate(store)
 
 
+def number(text: str) -> float:
+    """A number as an option gives it. Raises typer's error, which names the option, for another text."""
+    written = str(text)
+    try:
+        return float(written)
+    except ValueError:
+        mend = "one such as 0.1"
+    if written.endswith("%"):
+        with suppress(ValueError):
+            mend = f"{float(written[:-1]) / 100:g}"
+    raise typer.BadParameter(f"{written} is no number: write {mend}.")
+
+
+def number_option(said: str) -> Any:
+    """An option that takes a number; `said` is its help."""
+    return typer.Option(parser=number, metavar="<float>", help=said)
+
+
 Store = Annotated[Path, typer.Argument(help="a datastore: its folder, or s3://...", parser=locate)]
 Also = Annotated[
     list[Path] | None, typer.Option(help="search this store too (repeatable)", parser=locate, metavar="STORE")
@@ -38,7 +57,7 @@ Domain = Annotated[str | None, typer.Option(help="domain of all records of SOURC
 Limit = Annotated[int | None, typer.Option(help="read only the first documents")]
 IndexKey = Annotated[str | None, typer.Option(help="auto, Flat, IVF1024,PQ96x4fs, ...")]
 IndexMemory = Annotated[str | None, typer.Option(help="memory for the index, 4GiB")]
-IndexRecall = Annotated[float | None, typer.Option(help="recall@10 to aim at, 0.95")]
+IndexRecall = Annotated[float | None, number_option("recall@10 to aim at, 0.95")]
 ReaderName = Annotated[str, typer.Option("--reader", help="packaged name, GGUF, folder or hub name")]
 ExecutorOption = Annotated[
     str, typer.Option(help="ray (RAY_ADDRESS or this machine), local, or auto: ray, but small jobs here")

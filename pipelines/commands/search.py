@@ -14,6 +14,7 @@ from pipelines.commands.options import (
     Store,
     as_device,
     as_place,
+    number_option,
     require_one_text,
 )
 
@@ -29,7 +30,7 @@ def search(  # noqa: PLR0913
     device: SearchDevice = "cpu",
     index_in: IndexIn = "auto",
     recall: Annotated[
-        float | None, typer.Option(help="quickest setting of this recall@10, instead of the next two")
+        float | None, number_option("quickest setting of this recall@10, instead of the next two")
     ] = None,
     nprobe: Annotated[int | None, typer.Option(help="lists to probe")] = None,
     depth: Annotated[int | None, typer.Option(help="vectors to re-score exactly; 0: none")] = None,
@@ -39,15 +40,15 @@ def search(  # noqa: PLR0913
     where: Annotated[
         list[str] | None, typer.Option(help="only what has it so: year>=2010 (repeatable)")
     ] = None,
-    fraction: Annotated[float, typer.Option(help="search a sample of the store")] = 1.0,
+    fraction: Annotated[float, number_option("search a sample of the store")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="which sample")] = 0,
-    near_duplicates: Annotated[float | None, typer.Option(help="drop hits so like a better one, 0.8")] = None,
+    near_duplicates: Annotated[float | None, number_option("drop hits so like a better one, 0.8")] = None,
     decontaminate: Annotated[
         str | None,
         typer.Option(metavar="METHOD", help="drop hits with the query's text: containment, overlap, jaccard"),
     ] = None,
     cross_encoder: Annotated[str | None, typer.Option(help="rank the best hits by this model")] = None,
-    diversity: Annotated[float, typer.Option(help="prefer hits unlike those chosen, 0 to 1")] = 0.0,
+    diversity: Annotated[float, number_option("prefer hits unlike those chosen, 0 to 1")] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Show the passages nearest to a query."""

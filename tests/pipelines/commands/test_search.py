@@ -119,3 +119,19 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(refusal, arguments, sentenc
 def test_a_method_that_is_left_empty_is_the_one_that_finds_most(ralm, store):
     asked = ("search", store, "blue glass", "-k", 3)
     assert ralm(*asked, "--method", "") == ralm(*asked)
+
+
+@pytest.mark.parametrize("option", ["--fraction", "--recall", "--near-duplicates", "--diversity"])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("10%", "10% is no number: write 0.1."),
+        ("2.5%", "2.5% is no number: write 0.025."),
+        ("x%", "x% is no number: write one such as 0.1."),
+        ("a tenth", "a tenth is no number: write one such as 0.1."),
+    ],
+)
+def test_a_share_that_is_no_number_says_how_one_is_written(ralm, option, value, said):
+    code, _, err = ralm("search", "my-store", "x", option, value)
+    assert code == 2
+    assert f"Invalid value for '{option}': {said}" in " ".join(err.split())
