@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from base.amounts import amount
 from pipelines.evaluate.metrics import Metric, confidence
 from pipelines.evaluate.study import Study
 
@@ -84,19 +85,27 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """All points of a study, and what was asked; `notes` say which questions were not.
+    """All points of a study, and how many questions were `asked`; `notes` say which were not.
 
     `short` counts the rankings that hold fewer passages than the deepest metric looks at.
     """
 
     study: Study
     points: tuple[Point, ...]
+    asked: int
     notes: tuple[str, ...] = ()
     short: int = 0
 
     def columns(self) -> list[str]:
         """Headings for people: fraction, passages, then one a metric."""
         return ["fraction", "passages", *dict.fromkeys(p.heading for p in self.points)]
+
+    def questions(self) -> str:
+        """How many questions there are, and how many of them each metric is taken over."""
+        each = {
+            p.metric.family: f"{p.score.n:,} with {p.metric.field} for {p.metric.family}" for p in self.points
+        }
+        return f"{amount(self.asked, 'questions')}: {', '.join(each.values())}"
 
     def rows_for_people(self) -> list[list[str]]:
         """A row for each fraction, values in per cent with their interval."""

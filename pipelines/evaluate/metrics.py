@@ -54,11 +54,13 @@ def confidence(values: NDArray[np.float64], seed: int = 0) -> tuple[float, float
 class RetrievalMetric:
     """A score, 0 to 1, of the first k passages that are found for a question, for each k of `depths`.
 
-    It is taken over the questions that have what it `needs`. `right` says whether a passage is right; `score`
-    makes a number of that, best passage first. `unit` is what the plot says of a hundred times its mean.
+    It is taken over the questions that have what it `needs`, which stands in their `field`. `right` says
+    whether a passage is right; `score` makes a number of that, best passage first. `unit` is what the plot
+    says of a hundred times its mean.
     """
 
     name: str
+    field: str
     needs: Callable[[Question], Collection[str]]
     right: Callable[[Question, Passage], bool]
     score: Callable[[Sequence[bool]], float]
@@ -67,6 +69,11 @@ class RetrievalMetric:
 
     # Above its panel of the plot.
     title: ClassVar[str] = "What the passages hold"
+
+    @property
+    def family(self) -> str:
+        """Its name where no depth is meant, as success@k."""
+        return f"{self.name}@k"
 
     def heading(self, k: int) -> str:
         """Its name in a table, as success@5."""
@@ -86,6 +93,9 @@ class ReaderMetric:
     unit: str = _OF_QUESTIONS
 
     title: ClassVar[str] = "What the reader answers"
+    field: ClassVar[str] = "answers"
+    # Where its questions are counted: all metrics of a reader have the same.
+    family: ClassVar[str] = "the reader"
 
     @property
     def name(self) -> str:
@@ -125,8 +135,8 @@ def _holds_answer(question: Question, passage: Passage) -> bool:
     return contains(passage.text, question.answers)
 
 
-SUCCESS = RetrievalMetric("success", _gold, _is_gold, success)
-CONTAINMENT = RetrievalMetric("containment", _answers, _holds_answer, success)
+SUCCESS = RetrievalMetric("success", "gold_docs", _gold, _is_gold, success)
+CONTAINMENT = RetrievalMetric("containment", "answers", _answers, _holds_answer, success)
 # In the order of tables and plots.
 RETRIEVAL = (SUCCESS, CONTAINMENT)
 READER = (ReaderMetric("exact match", exact_match), ReaderMetric("containment", contains))

@@ -57,14 +57,14 @@ def markdown(curve: Curve) -> str:
         "# Scaling curve",
         "",
         f"- store: manifest `{first.basis.manifest}`, encoder {first.basis.encoder}, {method}",
-        f"- questions: {Path(curve.study.questions).name}, n = {first.score.n}",
+        f"- questions: {Path(curve.study.questions).name}, {curve.questions()}",
         f"- samples at each fraction below 1: {curve.study.seeds}",
     ]
     if answers:
         basis, passages = answers.basis, curve.study.reader_passages
         lines.append(
             f"- reader: {basis.reader}, {basis.quantization}, {basis.reader_bytes:,} bytes, "
-            f"{passages} passages, n = {answers.score.n}"
+            f"{passages} passages"
         )
     if curve.short:
         lines.append(f"- {curve.short} rankings hold fewer than k passages: their search found no more.")

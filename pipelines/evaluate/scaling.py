@@ -56,6 +56,7 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
             basis, reader=study.reader or "", quantization=study.quantization, reader_bytes=reader.bytes
         )
         points += reader_points(replies, study.reader_passages, basis)
-    curve = Curve(study, tuple(points), (*notes, *unfound), short_of_the_deepest(samples))
+    asked, short = len(file.questions), short_of_the_deepest(samples)
+    curve = Curve(study, tuple(points), asked, (*notes, *unfound), short)
     write(curve, replies)
     return curve

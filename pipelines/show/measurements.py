@@ -59,6 +59,7 @@ def curve(found: "Curve", output: Path) -> None:
         for row in rows:
             table.add_row(*(row[at] for at in (0, 1, *metrics)))
         console.print(table)
+    console.print(found.questions(), soft_wrap=True)
     console.print(
         f"Table and plot: {escape(str(output))}/results.parquet, scaling.png, report.md", soft_wrap=True
     )

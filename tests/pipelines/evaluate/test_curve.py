@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipelines.evaluate.curve import Basis, Curve, Point, Score, StoreShare, as_columns
-from pipelines.evaluate.metrics import READER, SUCCESS, confidence
+from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS, confidence
 from pipelines.evaluate.study import Study
 
 BASIS = Basis("hash", "encoder", "dense")
@@ -33,12 +33,28 @@ def test_rows_for_people_leave_out_what_was_not_measured(tmp_path):
         Point(SUCCESS, 5, StoreShare(1.0, 1, 1000), score, 0, BASIS),
         Point(READER[0], 0, StoreShare(0.0, 1, 0), score, 0, BASIS),
     )
-    curve = Curve(Study(tmp_path, tmp_path, tmp_path), points)
+    curve = Curve(Study(tmp_path, tmp_path, tmp_path), points, 40)
     assert curve.columns() == ["fraction", "passages", "success@5", "reader exact match"]
     assert curve.rows_for_people() == [
         ["LM alone", "0", "", "50.0 [40.0, 60.0]"],
         ["1", "1,000", "50.0 [40.0, 60.0]", ""],
     ]
+
+
+def test_the_questions_of_each_metric_are_counted_apart(tmp_path):
+    whole, alone = StoreShare(1.0, 1, 1000), StoreShare(0.0, 1, 0)
+
+    def of(n):
+        return Score(0.5, 0.4, 0.6, n)
+
+    points = [Point(SUCCESS, k, whole, of(1234), 0, BASIS) for k in (1, 5)]
+    points += [Point(CONTAINMENT, k, whole, of(1300), 0, BASIS) for k in (1, 5)]
+    points += [Point(metric, 3, share, of(100), 0, BASIS) for metric in READER for share in (alone, whole)]
+    curve = Curve(Study(tmp_path, tmp_path, tmp_path), tuple(points), 1400)
+    assert curve.questions() == (
+        "1,400 questions: 1,234 with gold_docs for success@k, 1,300 with answers for containment@k, "
+        "100 with answers for the reader"
+    )
 
 
 @pytest.mark.parametrize("k", [0, 3])

@@ -19,7 +19,7 @@ def point(metric, k, fraction, value):
 def curve(tmp_path):
     points = [point(CONTAINMENT, k, f, 0.1 * k * f) for k in (1, 5) for f in (0.1, 1.0)]
     points += [point(READER[1], 3, f, 0.2 + 0.3 * f) for f in (0.0, 0.1, 1.0)]
-    return Curve(Study(tmp_path, tmp_path / "questions.jsonl", tmp_path), tuple(points))
+    return Curve(Study(tmp_path, tmp_path / "questions.jsonl", tmp_path), tuple(points), 60)
 
 
 def test_the_page_has_a_row_for_each_fraction_and_the_lm_alone(tmp_path):
@@ -27,6 +27,8 @@ def test_the_page_has_a_row_for_each_fraction_and_the_lm_alone(tmp_path):
     assert "| LM alone | 0 |  |  | 20.0 [15.0, 25.0] |" in text
     assert "| 1 | 1,000 | 10.0 [5.0, 15.0] | 50.0 [45.0, 55.0] | 50.0 [45.0, 55.0] |" in text
     assert "reader, int8, 163,000,000 bytes" in text
+    of_each = "40 with answers for containment@k, 40 with answers for the reader"
+    assert f"- questions: questions.jsonl, 60 questions: {of_each}\n" in text
 
 
 def test_a_file_of_the_users_own_is_no_earlier_curve_and_is_left(tmp_path):
@@ -56,7 +58,7 @@ def test_the_plot_has_a_panel_for_passages_and_one_for_the_reader(tmp_path, monk
 
 def test_gold_documents_among_the_first_k_are_success_at_k_wherever_they_are_named(tmp_path):
     points = tuple(point(SUCCESS, k, 1.0, 0.5) for k in (1, 5))
-    found = Curve(Study(tmp_path, tmp_path / "questions.jsonl", tmp_path / "out"), points)
+    found = Curve(Study(tmp_path, tmp_path / "questions.jsonl", tmp_path / "out"), points, 60)
     write(found, ())
     assert "| success@1 | success@5 |" in (tmp_path / "out" / "report.md").read_text()
     table = pq.read_table(tmp_path / "out" / "results.parquet")

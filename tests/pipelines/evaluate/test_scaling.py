@@ -60,6 +60,15 @@ def test_each_figure_says_what_it_depends_on(study):
     assert manifest.hash in (study.output / "report.md").read_text()
 
 
+def test_a_question_without_gold_documents_counts_for_containment_alone(study):
+    asked = questions()[:5]
+    write_lines(study.questions, [*asked[:4], asked[4] | {"gold_docs": []}])
+    curve = run(study)
+    said = "5 questions: 4 with gold_docs for success@k, 5 with answers for containment@k"
+    assert curve.questions() == said
+    assert f"- questions: q.jsonl, {said}\n" in (study.output / "report.md").read_text()
+
+
 def test_more_of_the_store_holds_more_answers(study):
     points = {(p.heading, p.share.fraction): p.score.value for p in run(study).points}
     assert points["success@5", 1.0] > points["success@5", 0.3]

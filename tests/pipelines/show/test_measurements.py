@@ -33,11 +33,12 @@ def test_a_setting_that_is_slower_and_finds_no_more_is_not_shown(capsys):
 def test_an_interval_stands_under_its_value(capsys):
     study = Study(Path("store"), Path("questions.jsonl"), Path("out"))
     point = Point(SUCCESS, 10, StoreShare(1.0, 1, 40), SCORE, 0, BASIS)
-    curve(Curve(study, (point,)), Path("[out]"))
-    _, heading, values, interval, _ = capsys.readouterr().out.splitlines()
+    curve(Curve(study, (point,), 25), Path("[out]"))
+    _, heading, values, interval, asked, _ = capsys.readouterr().out.splitlines()
     assert heading.split() == ["fraction", "passages", "success", "@10"]
     assert values.split() == ["1", "40", "90.0"]
     assert interval.split() == ["[85.0–95.0]"]
+    assert asked == "25 questions: 20 with gold_docs for success@k"
 
 
 def test_many_metrics_fit_a_terminal_with_whole_headings(capsys, monkeypatch):
@@ -45,11 +46,12 @@ def test_many_metrics_fit_a_terminal_with_whole_headings(capsys, monkeypatch):
     study = Study(Path("store"), Path("questions.jsonl"), Path("out"))
     metrics = [*((CONTAINMENT, k) for k in (1, 5, 20)), *((metric, 0) for metric in READER)]
     rest = StoreShare(1.0, 1, 140_821), SCORE, 0, BASIS
-    curve(Curve(study, tuple(Point(metric, k, *rest) for metric, k in metrics)), Path("out"))
+    curve(Curve(study, tuple(Point(metric, k, *rest) for metric, k in metrics), 20), Path("out"))
     out = capsys.readouterr().out
     assert "…" not in out
-    assert out.count("containment") == 4
-    assert max(map(len, out.splitlines()[:-1])) <= 80
+    *table, _, _ = out.splitlines()
+    assert "\n".join(table).count("containment") == 4
+    assert max(map(len, table)) <= 80
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -60,8 +62,8 @@ def test_more_metrics_than_fit_are_several_tables_with_whole_numbers(capsys, mon
     metrics += [(metric, 3) for metric in READER]
     shares = [StoreShare(fraction, 1, 1_234_567_890) for fraction in (0.01, 1.0)]
     points = tuple(Point(metric, k, share, SCORE, 0, BASIS) for share in shares for metric, k in metrics)
-    curve(Curve(study, points), Path("out"))
-    *lines, _ = capsys.readouterr().out.splitlines()
+    curve(Curve(study, points, 20), Path("out"))
+    *lines, _, _ = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width
     shown = " ".join(lines).split()
     assert shown.count("90.0") == shown.count("[85.0–95.0]") == len(points)
@@ -70,5 +72,5 @@ def test_more_metrics_than_fit_are_several_tables_with_whole_numbers(capsys, mon
 
 
 def test_a_curve_says_where_its_table_lies(capsys):
-    curve(Curve(Study(Path("store"), Path("q"), Path("out")), ()), Path("[out]"))
+    curve(Curve(Study(Path("store"), Path("q"), Path("out")), (), 0), Path("[out]"))
     assert capsys.readouterr().out.splitlines()[-1].startswith("Table and plot: [out]/results.parquet")
