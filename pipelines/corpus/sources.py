@@ -24,7 +24,7 @@ from pipelines.config import BuildConfig, SourceConfig
 from pipelines.corpus.source_names import named
 from pipelines.readers.bytes import files
 from pipelines.readers.bytes.files import ListedFile, each, is_remote
-from pipelines.readers.formats import HUB, READABLE, format_of
+from pipelines.readers.formats import HUB, READABLE, UNPACKED, format_of, only_unpacked
 from pipelines.readers.records import Intake
 from pipelines.readers.segment import Segment, cut, require_documents, told
 from pipelines.readers.tables.hub import at_commit, open_hub_dataset, revision_of, with_revision
@@ -173,6 +173,8 @@ def _files(
     """A source's files, `relative` being their names in ids; names of those of unknown kinds, and stores."""
     root = source.path
     if files.is_file(root):
+        if only_unpacked(root, source.reader):
+            raise RalmError(f"{root} is compressed, and {UNPACKED}: unpack it.")
         if format_of(root, source.reader) is None:
             raise RalmError(f"{root} is of a kind ralm does not read: it reads {READABLE}.")
         path = root if is_remote(root) else os.path.abspath(root)  # noqa: PTH100

@@ -74,8 +74,15 @@ _ALL = (
         "web.pages:read_text",
         endings=(".txt", ".text", ".md", ".markdown", ".rst"),
         words=("text", "Markdown"),
+        compressible=True,
     ),
-    Format("html", "web.pages:read_html", endings=(".html", ".htm", ".xhtml"), words=("HTML",)),
+    Format(
+        "html",
+        "web.pages:read_html",
+        endings=(".html", ".htm", ".xhtml"),
+        words=("HTML",),
+        compressible=True,
+    ),
     Format("pdf", "documents.documents:read", endings=(".pdf",), words=("PDF",)),
     Format("docx", "documents.documents:read", endings=(".docx",), words=("DOCX",)),
     Format("epub", "documents.documents:read", endings=(".epub",), words=("EPUB",)),
@@ -99,12 +106,26 @@ EXTENSIONS = frozenset(_BY_ENDING) | frozenset(COMPRESSIONS)
 
 def format_of(path: str, forced: str | None = None) -> Format | None:
     """The format of a file by its name, or the one that its source forces; None if it cannot be read."""
+    found = _named(path, forced)
+    return None if found is not None and _only_unpacked(found, path) else found
+
+
+def only_unpacked(path: str, forced: str | None = None) -> bool:
+    """Whether a file could be read if it were not compressed."""
+    found = _named(path, forced)
+    return found is not None and _only_unpacked(found, path)
+
+
+def _only_unpacked(found: Format, path: str) -> bool:
+    return not found.compressible and compression(path) is not None
+
+
+def _named(path: str, forced: str | None) -> Format | None:
+    """The format that a file has beneath a compression."""
     suffixes = suffixes_of(path)
-    compressed = compression(path) is not None
-    if compressed:
+    if compression(path) is not None:
         suffixes.pop()
-    found = FORMATS[forced] if forced else _BY_ENDING.get(suffixes[-1]) if suffixes else None
-    return found if found is None or found.compressible or not compressed else None
+    return FORMATS[forced] if forced else _BY_ENDING.get(suffixes[-1]) if suffixes else None
 
 
 def ending(name: str) -> str:
@@ -123,6 +144,7 @@ def _listed(words: list[str], joint: str) -> str:
     return f"{', '.join(words[:-1])} {joint} {words[-1]}"
 
 
+UNPACKED = f"{_listed(_words(False), 'and')} files are read only unpacked"
 READABLE = (
     f"{_listed(_words(True), 'and')}, each plain, {_listed([*COMPRESSIONS], 'or')}; "
     f"{_listed(_words(False), 'and')}"

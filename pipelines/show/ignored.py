@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from base.amounts import amount
 from datastore.files.layout import Layout
-from pipelines.readers.formats import ending
+from pipelines.readers.formats import UNPACKED, ending, only_unpacked
 
 _SHOWN_KINDS = 8
 
@@ -21,8 +21,15 @@ def ignored(names: Sequence[str]) -> str:
         shown.append(f"{sum(kinds[kind] for kind in others):,} of {amount(len(others), 'other kinds')}")
     return (
         f"Ignored {amount(len(names), 'files')} of kinds that ralm does not read: {', '.join(shown)}. "
-        "(`reader:` of a source in a --config says how its files are read, whatever they are called.)"
+        f"({_mend(names)}.)"
     )
+
+
+def _mend(names: Sequence[str]) -> str:
+    """What would make ralm read them."""
+    packed = sum(map(only_unpacked, names))
+    told = "`reader:` of a source in a --config says how its files are read, whatever they are called"
+    return "; ".join([told] * (packed < len(names)) + [UNPACKED] * (packed > 0))
 
 
 def ignored_by(layout: Layout) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from base.foreign import Refused
 from datastore.schema import Document
 from pipelines.readers.bytes.codings import TooLarge, unpacked
+from pipelines.readers.bytes.endings import compression, suffixes_of
 from pipelines.readers.limits import more_than
 from pipelines.readers.records import BOM, Intake, Record, Unreadable
 from pipelines.readers.segment import Segment
@@ -12,7 +13,7 @@ from pipelines.readers.web.front_matter import split
 from pipelines.readers.web.html import text_of_html
 from pipelines.readers.whole import whole
 
-_MARKDOWN = (".md", ".markdown")
+_MARKDOWN = ([".md"], [".markdown"])
 
 
 def read_text(segment: Segment, intake: Intake) -> Iterator[Record]:
@@ -28,8 +29,13 @@ def read_text(segment: Segment, intake: Intake) -> Iterator[Record]:
         yield Unreadable(segment.name, 1, reason)
         return
     # A file is called by its name, whatever `id` stands in it: these are often the same in two folders.
-    metadata, text = split(text) if segment.name.lower().endswith(_MARKDOWN) else ({}, text)
+    metadata, text = split(text) if _is_markdown(segment.name) else ({}, text)
     yield intake.document(Document(segment.name, "", text, metadata), segment.name, 1)
+
+
+def _is_markdown(name: str) -> bool:
+    suffixes = suffixes_of(name)
+    return suffixes[-2 if compression(name) else -1 :][:1] in _MARKDOWN
 
 
 def read_html(segment: Segment, intake: Intake) -> Iterator[Record]:

@@ -124,6 +124,9 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path):
     (tmp_path / "a.xyz").write_text("")
     with pytest.raises(RalmError, match=r"a\.xyz is of a kind ralm does not read"):
         corpus_of(tmp_path / "a.xyz")
+    (tmp_path / "a.pdf.gz").write_bytes(b"")
+    with pytest.raises(RalmError, match=r"a\.pdf\.gz is compressed, and Parquet, PDF.*unpacked: unpack it"):
+        corpus_of(tmp_path / "a.pdf.gz")
     with pytest.raises(RalmError, match="holds no file that ralm reads"):
         corpus_of(tmp_path)
 

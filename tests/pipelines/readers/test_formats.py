@@ -6,7 +6,15 @@ import pytest
 from base.errors import RalmError
 from pipelines.config import SourceConfig, load_config
 from pipelines.readers.bytes.endings import compression
-from pipelines.readers.formats import EXTENSIONS, FILE_FORMATS, FORMATS, READABLE, ending, format_of
+from pipelines.readers.formats import (
+    EXTENSIONS,
+    FILE_FORMATS,
+    FORMATS,
+    READABLE,
+    ending,
+    format_of,
+    only_unpacked,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +43,9 @@ def test_compression_is_told_by_the_name(name, codec):
         ("table.csv", "csv"),
         ("table.TSV.gz", "csv"),
         ("train-00000.parquet", "parquet"),
-        ("notes.txt.gz", None),
+        ("notes.txt.gz", "text"),
+        ("README.md.ZST", "text"),
+        ("page.html.xz", "html"),
         ("table.parquet.gz", None),
         ("a.gz", None),
         ("README", None),
@@ -50,7 +60,16 @@ def test_a_source_may_force_a_format_on_files_that_can_be_read_so():
     assert format_of("enwiki.xml-p1p41242.bz2", "mediawiki") == FORMATS["mediawiki"]
     assert format_of("records.data", "jsonl") == FORMATS["jsonl"]
     assert format_of("README", "text") == FORMATS["text"]
-    assert format_of("page.gz", "html") is None
+    assert format_of("page.gz", "html") == FORMATS["html"]
+    assert format_of("paper.gz", "pdf") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "forced", "unpacked"),
+    [("a.pdf.gz", None, True), ("a.gz", "docx", True), ("a.txt.gz", None, False), ("a.xyz.gz", None, False)],
+)
+def test_what_would_be_read_unpacked_is_told(name, forced, unpacked):
+    assert only_unpacked(name, forced) == unpacked
 
 
 def test_every_format_may_be_forced_in_a_configuration():

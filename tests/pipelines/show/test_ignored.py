@@ -4,10 +4,13 @@ from pipelines.show.ignored import ignored, ignored_by
 
 
 def test_files_that_are_not_read_are_named_by_kind_and_count():
-    said = ignored(["a/x.PNG", "a/y.png", "Makefile", "a.b/z.pptx", "notes.txt.gz"])
+    said = ignored(["a/x.PNG", "a/y.png", "Makefile", "a.b/z.pptx", "notes.pdf.gz"])
     assert said.startswith("Ignored 5 files of kinds that ralm does not read: ")
-    assert "2 .png, 1 without an ending, 1 .pptx, 1 .txt.gz. (`reader:`" in said
+    assert "2 .png, 1 without an ending, 1 .pdf.gz, 1 .pptx. (`reader:`" in said
+    assert said.endswith("called; Parquet, PDF, DOCX and EPUB files are read only unpacked.)")
     assert ignored(["a.png"]).startswith("Ignored 1 file of")
+    assert ignored(["a.png"]).endswith("whatever they are called.)")
+    assert ignored(["a.pdf.gz"]).endswith(" (Parquet, PDF, DOCX and EPUB files are read only unpacked.)")
     assert ignored([]) == ""
 
 
