@@ -142,7 +142,8 @@ class JoinStage(IngestStage):
     """Joins the vectors of one shard that was embedded in parts."""
 
     name: ClassVar[str] = "join"
-    unit: ClassVar[str] = "passages"
+    # Not passages: shards embedded in one part are not joined, so fewer would be counted than were embedded.
+    unit: ClassVar[str] = "parts"
     layout: Layout
     shards: tuple[NumberedShard, ...]
     device: Device = "cpu"
@@ -161,7 +162,7 @@ class JoinStage(IngestStage):
         return sum(count > 1 for count in parts.values())
 
     def sizes(self) -> Sequence[int]:
-        return [self.shards[parts[0][1].shard].rows for parts in self.joined]
+        return [len(parts) for parts in self.joined]
 
     @property
     def joined(self) -> list[list[tuple[int, ShardPart]]]:

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from datastore.files.layout import Layout
 from datastore.shard import open_array
 from datastore.store import Datastore
 from datastore.verify import verify
-from pipelines.indexing.embed import BLOCK_ROWS, embed, load_encoder, parts_of
+from pipelines.indexing.embed import BLOCK_ROWS, JoinStage, embed, load_encoder, parts_of
 from pipelines.jobs.status import status
 from retriever.encoding.encoder import Encoder
 from retriever.encoding.threads import torch_threads
@@ -85,6 +87,12 @@ def test_a_shard_is_embedded_in_parts_and_joined(whole):
     assert found["join"] == (1, 1)
     assert verify(whole) == []
     assert not (whole / "work").exists()
+
+
+def test_joining_counts_parts_for_shards_of_one_part_are_not_joined(tmp_path):
+    shards = (SimpleNamespace(rows=2 * BLOCK_ROWS + 1), SimpleNamespace(rows=5))
+    stage = JoinStage(Layout(tmp_path), shards)
+    assert (stage.unit, stage.sizes()) == ("parts", [3])
 
 
 def test_how_a_shard_is_cut_changes_no_byte_of_it(whole, long_one):
