@@ -10,6 +10,9 @@ from base.amounts import amount
 from pipelines.evaluate.metrics import Metric, confidence
 from pipelines.evaluate.study import Study
 
+# Of fewer questions a bootstrap interval is too narrow: of four that all succeed it is [100, 100].
+_FEW = 30
+
 
 @dataclass(frozen=True, slots=True)
 class StoreShare:
@@ -106,6 +109,13 @@ class Curve:
             p.metric.family: f"{p.score.n:,} with {p.metric.field} for {p.metric.family}" for p in self.points
         }
         return f"{amount(self.asked, 'questions')}: {', '.join(each.values())}"
+
+    def few(self) -> str | None:
+        """Says which metrics have so few questions that their intervals mean little; None if none has."""
+        of = dict.fromkeys(point.metric.family for point in self.points if point.score.n < _FEW)
+        if not of:
+            return None
+        return f"few questions: n below {_FEW} for {', '.join(of)}, whose intervals look surer than they are"
 
     def rows_for_people(self) -> list[list[str]]:
         """A row for each fraction, values in per cent with their interval."""

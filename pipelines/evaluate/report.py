@@ -66,6 +66,8 @@ def markdown(curve: Curve) -> str:
             f"- reader: {basis.reader}, {basis.quantization}, {basis.reader_bytes:,} bytes, "
             f"{passages} passages"
         )
+    if few := curve.few():
+        lines.append(f"- {few}.")
     if curve.short:
         lines.append(f"- {curve.short} rankings hold fewer than k passages: their search found no more.")
     lines += [f"- {note}" for note in curve.notes]

@@ -60,6 +60,8 @@ def curve(found: "Curve", output: Path) -> None:
             table.add_row(*(row[at] for at in (0, 1, *metrics)))
         console.print(table)
     console.print(found.questions(), soft_wrap=True)
+    if few := found.few():
+        console.print(few, soft_wrap=True)
     console.print(
         f"Table and plot: {escape(str(output))}/results.parquet, scaling.png, report.md", soft_wrap=True
     )

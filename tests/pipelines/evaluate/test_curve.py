@@ -57,6 +57,15 @@ def test_the_questions_of_each_metric_are_counted_apart(tmp_path):
     )
 
 
+@pytest.mark.parametrize(("n", "said"), [(4, True), (29, True), (30, False)])
+def test_few_questions_are_said_of_the_metrics_that_have_few(tmp_path, n, said):
+    share = StoreShare(1.0, 1, 1000)
+    points = [Point(SUCCESS, k, share, Score(1.0, 1.0, 1.0, n), 0, BASIS) for k in (1, 5)]
+    points += [Point(CONTAINMENT, 1, share, Score(0.5, 0.4, 0.6, 40), 0, BASIS)]
+    sentence = "few questions: n below 30 for success@k, whose intervals look surer than they are"
+    assert Curve(Study(tmp_path, tmp_path, tmp_path), tuple(points), 40).few() == (sentence if said else None)
+
+
 @pytest.mark.parametrize("k", [0, 3])
 def test_a_reader_has_one_column_however_many_passages_it_saw(k):
     assert (

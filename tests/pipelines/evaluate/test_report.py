@@ -29,6 +29,7 @@ def test_the_page_has_a_row_for_each_fraction_and_the_lm_alone(tmp_path):
     assert "reader, int8, 163,000,000 bytes" in text
     of_each = "40 with answers for containment@k, 40 with answers for the reader"
     assert f"- questions: questions.jsonl, 60 questions: {of_each}\n" in text
+    assert "few questions" not in text
 
 
 def test_a_file_of_the_users_own_is_no_earlier_curve_and_is_left(tmp_path):

@@ -66,7 +66,9 @@ def test_a_question_without_gold_documents_counts_for_containment_alone(study):
     curve = run(study)
     said = "5 questions: 4 with gold_docs for success@k, 5 with answers for containment@k"
     assert curve.questions() == said
-    assert f"- questions: q.jsonl, {said}\n" in (study.output / "report.md").read_text()
+    report = (study.output / "report.md").read_text()
+    assert f"- questions: q.jsonl, {said}\n" in report
+    assert "- few questions: n below 30 for success@k, containment@k, whose" in report
 
 
 def test_more_of_the_store_holds_more_answers(study):
