@@ -96,7 +96,7 @@ class SearchRequest(Body):
 
     model_config = ConfigDict(extra="forbid")
 
-    query: Unicode | list[Unicode] = Field(description="a query, or up to 256 of them")
+    query: Unicode | list[Unicode] = Field(description=f"a query, or up to {MAX_QUERIES} of them")
     k: int = Field(_USUAL.k, ge=1, le=MAX_K)
     recall: float | None = Field(
         None, gt=0, le=1, description="take the quickest setting of this recall; without nprobe and depth"

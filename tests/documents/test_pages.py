@@ -11,6 +11,7 @@ from pipelines.config import BuildConfig, SourceConfig
 from pipelines.evaluate.metrics import READER, RETRIEVAL
 from pipelines.filters.rule import Rule
 from pipelines.readers.formats import FILE_FORMATS
+from serve import schemas
 from serve.schemas import SearchReply, SearchRequest
 from tests.documents.commands import names, options, require_options
 from tests.documents.markdown import DOCUMENTS, PAGES, ROOT, anchors, blocks, codes, links, named
@@ -91,6 +92,14 @@ def test_every_setting_filter_and_field_stands_in_a_table():
     assert [name for name in FILE_FORMATS if f"`{name}`" not in page] == []
     replied = {*SearchReply.model_fields, "hits", "exhausted", "shortfall", "missing"}
     assert {*SearchRequest.model_fields, *replied} - fields_of("api.md") == set()
+
+
+def test_the_limits_of_a_request_stand_on_the_page_of_the_api():
+    page = (ROOT / "docs/api.md").read_text()
+    limits = (schemas.MAX_K, schemas.MAX_QUERIES, schemas.MAX_DEPTH, schemas.MAX_CHARACTERS)
+    assert [
+        limit for limit in limits if f"up to {limit:,} " not in page and f"up to {limit:,};" not in page
+    ] == []
 
 
 def test_every_quantization_stands_in_its_table():
