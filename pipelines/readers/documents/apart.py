@@ -31,6 +31,8 @@ BYTES = 1 << 30
 _TIMES = 16
 _HEAD = struct.Struct("<16sdQQQ")
 _LENGTH = struct.Struct("<Q")
+# What the system's loader says of a library that is there, where memory is short.
+_NO_ROOM = "failed to map segment"
 
 
 def extract(kind: str, data: bytes, limit: int) -> Extracted:
@@ -166,6 +168,8 @@ def _answer(kind: str, data: bytes, limit: int) -> dict[str, object]:
     except (NoDocumentError, Refused) as error:
         return {"reason": str(error)}
     except ImportError as error:
+        if _NO_ROOM in str(error):
+            raise MemoryError(str(error)) from error
         return {"lacks": f"{kind.upper()} files are read by {error.name}: pip install {error.name}."}
     except MemoryError:
         raise  # A new process has all of it.

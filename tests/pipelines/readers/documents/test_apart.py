@@ -75,6 +75,15 @@ def test_a_library_that_is_missing_is_said_with_the_command(monkeypatch):
     }
 
 
+def test_a_library_that_finds_no_memory_is_not_missing(monkeypatch):
+    def loaded(data, limit):
+        raise ImportError("binascii.so: failed to map segment from shared object", name="binascii")
+
+    monkeypatch.setattr(pdf_reader, "extract", loaded)
+    with pytest.raises(MemoryError, match="binascii"):
+        apart._answer("pdf", b"", LIMIT)
+
+
 def test_a_defect_of_ours_is_no_reason(monkeypatch):
     monkeypatch.setattr(pdf_reader, "extract", lambda data, limit: data.nothing)
     assert "AttributeError" in apart._answer("pdf", b"", LIMIT)["defect"]
