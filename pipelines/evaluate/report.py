@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -11,7 +10,8 @@ import pyarrow.parquet as pq
 from base.errors import RalmError
 from datastore.files.writing import atomic_write
 from pipelines.evaluate.answers import Reply
-from pipelines.evaluate.curve import Curve, Point, as_columns
+from pipelines.evaluate.curve import Curve, as_columns
+from pipelines.evaluate.plot import draw
 
 _FILES = ("results.parquet", "report.md", "scaling.png")
 
@@ -29,7 +29,7 @@ def write(curve: Curve, replies: Sequence[Reply]) -> None:
     table = pa.table(as_columns(curve.points))
     atomic_write(folder / "results.parquet", lambda handle: pq.write_table(table, handle))
     atomic_write(folder / "report.md", lambda handle: handle.write(markdown(curve).encode()))
-    atomic_write(folder / "scaling.png", lambda handle: plot(curve, handle))
+    atomic_write(folder / "scaling.png", lambda handle: draw(curve, handle))
     if replies:
         lines = b"".join(orjson.dumps(one.to_json(), option=orjson.OPT_APPEND_NEWLINE) for one in replies)
         atomic_write(folder / "answers.jsonl", lambda handle: handle.write(lines))
@@ -76,47 +76,3 @@ def markdown(curve: Curve) -> str:
     lines += ["| " + " | ".join(columns) + " |", "|" + " ---: |" * len(columns)]
     lines += ["| " + " | ".join(row) + " |" for row in curve.rows_for_people()]
     return "\n".join(lines) + "\n"
-
-
-def plot(curve: Curve, handle: Any) -> None:
-    """Draw the curve: retrieval, and the reader beside it if there is one."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    panels: dict[str, list[Point]] = {}
-    for point in curve.points:
-        panels.setdefault(point.metric.title, []).append(point)
-    figure = Figure(figsize=(5.4 * len(panels), 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    row = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (title, points) in zip(row, panels.items(), strict=True):
-        _panel(axes, points)
-        axes.set_title(title, loc="left", fontsize=11)
-    figure.suptitle(f"{Path(curve.study.questions).name.split('.')[0]}", fontsize=12, x=0.01, ha="left")
-    figure.savefig(handle, format="png", dpi=140)
-
-
-def _panel(axes: Any, points: Sequence[Point]) -> None:
-    lines: dict[tuple[str, str], list[Point]] = {}
-    for point in points:
-        if point.share.fraction:
-            lines.setdefault((point.metric.name, point.metric.label(point.k)), []).append(point)
-    for number, ((name, label), line) in enumerate(lines.items()):
-        line.sort(key=lambda p: p.share.passages)
-        x, y = [p.share.passages for p in line], [100 * p.score.value for p in line]
-        axes.plot(x, y, marker="o", color=f"C{number}", label=label)
-        low, high = [100 * p.score.low for p in line], [100 * p.score.high for p in line]
-        axes.fill_between(x, low, high, color=f"C{number}", alpha=0.15, linewidth=0)
-        alone = next((p for p in points if p.metric.name == name and not p.share.fraction), None)
-        if alone:
-            axes.axhline(
-                100 * alone.score.value, color=f"C{number}", linestyle="--", label=f"{label}, LM alone"
-            )
-    axes.set_xscale("log")
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("passages in the datastore")
-    units = dict.fromkeys(point.metric.unit for point in points)
-    axes.set_ylabel(f"{', '.join(units)} (shaded: 95% interval)")
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)

@@ -1,10 +1,8 @@
-import io
-
 import pyarrow.parquet as pq
 
 from pipelines.evaluate.curve import Basis, Curve, Point, Score, StoreShare
 from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS, ReaderMetric
-from pipelines.evaluate.report import holds_a_curve, markdown, plot, write
+from pipelines.evaluate.report import holds_a_curve, markdown, write
 from pipelines.evaluate.study import Study
 from tests.corpus import write_lines
 
@@ -39,22 +37,6 @@ def test_a_file_of_the_users_own_is_no_earlier_curve_and_is_left(tmp_path):
     write(curve(tmp_path), ())
     assert holds_a_curve(tmp_path)
     assert own.read_bytes() == before
-
-
-def test_the_plot_has_a_panel_for_passages_and_one_for_the_reader(tmp_path, monkeypatch):
-    from matplotlib.figure import Figure
-
-    drawn = []
-    savefig = Figure.savefig
-    monkeypatch.setattr(
-        Figure, "savefig", lambda self, *a, **k: (drawn.append(self), savefig(self, *a, **k))[1]
-    )
-    plot(curve(tmp_path), io.BytesIO())
-    retrieval, reader = drawn[0].axes
-    assert [line.get_label() for line in retrieval.lines] == ["containment@1", "containment@5"]
-    assert [line.get_label() for line in reader.lines] == ["containment", "containment, LM alone"]
-    assert list(reader.lines[1].get_ydata()) == [20.0, 20.0]
-    assert {axes.get_ylabel() for axes in drawn[0].axes} == {"% of questions (shaded: 95% interval)"}
 
 
 def test_gold_documents_among_the_first_k_are_success_at_k_wherever_they_are_named(tmp_path):
