@@ -23,7 +23,7 @@ from datastore.store import Datastore
 from datastore.view import View
 from retriever.opened import OpenedStore, Wanted
 from retriever.ranking.candidates import Candidates, Ranked, by_codes, shifted
-from retriever.ranking.lexical import Lexical, add_frequencies
+from retriever.ranking.lexical import Counted, Lexical, add_frequencies
 from retriever.results import Hit
 from retriever.retriever import Retriever
 from retriever.searching import Session
@@ -216,18 +216,11 @@ class _SeveralLexical(Lexical):
     def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
         return add_frequencies((one.frequencies(queries) for one in self._each), len(queries))
 
-    def candidates(
-        self,
-        queries: Sequence[str],
-        views: Sequence[View],
-        k: int,
-        frequencies: Sequence[Mapping[int, int]],
-        total: int,
-    ) -> list[Candidates]:
+    def candidates(self, counted: Counted, views: Sequence[View], k: int) -> list[Candidates]:
         found: list[list[Candidates]] = [[] for _ in views]
         for (part, mine, places), lexical in zip(_views(self._parts, views), self._each, strict=True):
             if mine:
-                ranked = lexical.candidates(queries, mine, k, frequencies, total)
+                ranked = lexical.candidates(counted, mine, k)
                 for place, one in zip(places, ranked, strict=True):
                     found[place].append(one.shifted(part.first_row))
         return [_joined(several) for several in found]

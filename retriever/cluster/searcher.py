@@ -6,7 +6,7 @@ Decisions: docs/decisions/searching.md.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from retriever.index.code_index import Assigned
 from retriever.index.faiss_index import SearchIndex
 from retriever.index.loading import in_memory
 from retriever.ranking.candidates import Candidates
-from retriever.ranking.lexical import LexicalIndex
+from retriever.ranking.lexical import Counted, LexicalIndex
 from retriever.ranking.propose import Proposer
 from retriever.ranking.rescore import scores
 
@@ -58,15 +58,6 @@ def part_of(manifest: Manifest, shards: range) -> Manifest:
     mine = (manifest.shards[n] for n in shards)
     rebased = tuple(shard.model_copy(update={"first_row": shard.first_row - first}) for shard in mine)
     return manifest.model_copy(update={"shards": rebased})
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Queries with the frequencies of their words, and the number of passages these were counted in."""
-
-    queries: Sequence[str]
-    frequencies: Sequence[Mapping[int, int]]
-    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +177,7 @@ class Searcher:
         """BM25 candidates of each view, by the whole store's frequencies and number of passages."""
         group = self._open(ticket)
         assert group.lexical is not None
-        found = group.lexical.candidates(counted.queries, views, k, counted.frequencies, counted.total)
+        found = group.lexical.candidates(counted, views, k)
         return [one.shifted(group.first) for one in found]
 
     def passages(self, ticket: Ticket, rows: Sequence[int]) -> list[Passage]:

@@ -14,11 +14,11 @@ from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
 from retriever.cluster.actors import Actors, Searchers
-from retriever.cluster.searcher import Counted, Part, Ticket, groups
+from retriever.cluster.searcher import Part, Ticket, groups
 from retriever.index.code_index import Assigned
 from retriever.opened import OpenedStore, Wanted
 from retriever.ranking.candidates import Candidates, Ranked, by_codes
-from retriever.ranking.lexical import Lexical, add_frequencies
+from retriever.ranking.lexical import Counted, Lexical, add_frequencies
 from retriever.results import Hit
 
 if TYPE_CHECKING:
@@ -140,18 +140,12 @@ class _ClusterLexical(Lexical):
     def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
         return add_frequencies(self._session.ask("frequencies", queries).values(), len(queries))
 
-    def candidates(
-        self,
-        queries: Sequence[str],
-        views: Sequence[View],
-        k: int,
-        frequencies: Sequence[Mapping[int, int]],
-        total: int,
-    ) -> list[Candidates]:
-        counted = Counted(queries, frequencies, total)
+    def candidates(self, counted: Counted, views: Sequence[View], k: int) -> list[Candidates]:
         replies = self._session.ask("lexical", counted, views, k).values()
         parts = [[Part(one, one.scores) for one in several] for several in replies]
-        return [joined([part[n] for part in parts], len(queries), k, False) for n in range(len(views))]
+        return [
+            joined([part[n] for part in parts], len(counted.queries), k, False) for n in range(len(views))
+        ]
 
 
 def joined(parts: Sequence[Part], queries: int, want: int, rescored: bool) -> Candidates:

@@ -177,6 +177,15 @@ class _Shard:
         return slice(int(self.indptr[at]), int(self.indptr[at + 1]))
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Queries with the frequencies of their words, and the number of passages these were counted in."""
+
+    queries: Sequence[str]
+    frequencies: Sequence[Mapping[int, int]]
+    total: int
+
+
 class Lexical(ABC):
     """BM25 over rows that may lie anywhere: whoever counts words and scores rows can rank."""
 
@@ -190,23 +199,16 @@ class Lexical(ABC):
         """In how many passages each word of each query stands, by the word's hash."""
 
     @abstractmethod
-    def candidates(
-        self,
-        queries: Sequence[str],
-        views: Sequence[View],
-        k: int,
-        frequencies: Sequence[Mapping[int, int]],
-        total: int,
-    ) -> list[Candidates]:
+    def candidates(self, counted: Counted, views: Sequence[View], k: int) -> list[Candidates]:
         """The k best rows of each query in each view, and those that tie with the last.
 
-        `frequencies` of each query's words and the `total` of passages may be those of a larger collection.
+        What is counted may be that of a larger collection.
         """
 
     def rank(self, queries: Sequence[str], views: Sequence[View], k: int) -> list[Ranked]:
         """The k best rows of each query in each view; passages without any of its words are no hits."""
-        counted = self.frequencies(queries)
-        return [by_codes(found, k) for found in self.candidates(queries, views, k, counted, self.passages)]
+        counted = Counted(queries, self.frequencies(queries), self.passages)
+        return [by_codes(found, k) for found in self.candidates(counted, views, k)]
 
 
 def add_frequencies(parts: Iterable[Sequence[Mapping[int, int]]], queries: int) -> list[dict[int, int]]:
@@ -246,18 +248,11 @@ class LexicalIndex(Lexical):
     def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
         return [self._frequencies(query) for query in queries]
 
-    def candidates(
-        self,
-        queries: Sequence[str],
-        views: Sequence[View],
-        k: int,
-        frequencies: Sequence[Mapping[int, int]],
-        total: int,
-    ) -> list[Candidates]:
+    def candidates(self, counted: Counted, views: Sequence[View], k: int) -> list[Candidates]:
         masks = [None if self._store.keeps_all(view) else self._store.mask(view) for view in views]
         found: list[list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = [[] for _ in views]
-        for number, query in enumerate(queries):
-            values = self.scores(query, frequencies[number], total)
+        for query, frequencies in zip(counted.queries, counted.frequencies, strict=True):
+            values = self.scores(query, frequencies, counted.total)
             for several, mask in zip(found, masks, strict=True):
                 several.append(_best(values if mask is None else np.where(mask, values, 0), k))
         return [_candidates(several) for several in found]

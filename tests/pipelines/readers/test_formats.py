@@ -5,7 +5,6 @@ import pytest
 
 from base.errors import RalmError
 from pipelines.config import SourceConfig, load_config
-from pipelines.readers.bytes.endings import compression
 from pipelines.readers.formats import (
     EXTENSIONS,
     FILE_FORMATS,
@@ -15,20 +14,6 @@ from pipelines.readers.formats import (
     format_of,
     only_unpacked,
 )
-
-
-@pytest.mark.parametrize(
-    ("name", "codec"),
-    [
-        ("a.jsonl.gz", "gzip"),
-        ("a.JSONL.ZST", "zstd"),
-        ("a.jsonl.bz2", "bzip2"),
-        ("a.json.xz", "xz"),
-        ("a.jsonl", None),
-    ],
-)
-def test_compression_is_told_by_the_name(name, codec):
-    assert compression(name) == codec
 
 
 @pytest.mark.parametrize(

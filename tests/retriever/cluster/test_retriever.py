@@ -12,11 +12,8 @@ from datastore.store import Datastore
 from datastore.view import Condition, View
 from retriever.cluster.actors import Searchers
 from retriever.cluster.retriever import ClusterRetriever
-from retriever.cluster.searcher import Part
-from retriever.cluster.session import joined
 from retriever.local import LocalRetriever
 from retriever.opened import Opening
-from retriever.ranking.candidates import Candidates, by_codes
 from retriever.ranking.setting import Setting
 from retriever.request import DENSE, Effort, Method, Search
 from retriever.several import SeveralRetriever
@@ -224,24 +221,3 @@ def test_a_cluster_asks_with_the_tower_for_queries(tmp_path, corpus, ray_cluster
         assert elsewhere.search(TEXTS, dense(5)) == mine.search(TEXTS, dense(5))
     finally:
         elsewhere.close()
-
-
-def part(rows, codes, exact):
-    return Part(Candidates(np.array([rows]), np.array([codes], np.float32)), np.array([exact], np.float32))
-
-
-@pytest.mark.parametrize(
-    ("want", "expected"),
-    [(1, {2, 7}), (2, {2, 7}), (3, {0, 2, 7}), (4, {0, 2, 5, 7}), (9, {0, 2, 5, 7})],
-)
-def test_searchers_candidates_are_joined_to_those_of_one_search(want, expected):
-    """As many as wanted by their codes, and those that tie with the last."""
-    parts = [part([0, -1, 2], [0.3, 9, 0.8], [1, 9, 1]), part([5, 7], [0.1, 0.8], [1, 1])]
-    found = joined(parts, 1, want, True)
-    assert {*found.rows[found.rows >= 0].tolist()} == expected
-    # Of equal exact scores the lower row comes first, whatever the codes say.
-    assert by_codes(found, 2).rows.tolist() == [sorted(expected)[:2]]
-
-
-def test_candidates_of_no_searcher_are_none():
-    assert by_codes(joined([], 2, 3, False), 2).rows.tolist() == [[-1, -1], [-1, -1]]
