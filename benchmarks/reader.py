@@ -12,9 +12,10 @@ import time
 
 import torch
 
+from lm.backends.transformers_reader import TransformersReader
+from lm.backends.weights import DEFAULT_READER, QUANTIZATIONS
+from lm.prompts import Prompt
 from lm.reader import Sampling
-from lm.transformers_reader import TransformersReader
-from lm.weights import DEFAULT_READER, QUANTIZATIONS
 from pipelines.demo import standard_library
 
 WINDOW = 512
@@ -39,11 +40,11 @@ def speeds(reader: TransformersReader, ids: list[int]) -> tuple[float, float]:
     """Tokens a second of prefill (1,024 tokens) and of decoding at batch 1."""
     prompt = reader._tokenizer.decode(ids[:1024])
     started = time.perf_counter()
-    reader.complete([prompt], Sampling(1))
+    reader.generate([Prompt(text=prompt)], Sampling(1))
     prefill = time.perf_counter() - started
     short = reader._tokenizer.decode(ids[:16])
     started = time.perf_counter()
-    (completion,) = reader.complete([short], Sampling(48))
+    (completion,) = reader.generate([Prompt(text=short)], Sampling(48))
     decode = time.perf_counter() - started
     return len(reader._tokenizer(prompt)["input_ids"]) / prefill, completion.tokens / decode
 
@@ -58,10 +59,10 @@ def main() -> None:
         reader = TransformersReader(DEFAULT_READER, quantization)
         ids = reader._tokenizer(text[: args.tokens * 8], add_special_tokens=False)["input_ids"]
         found, bits = perplexity(reader, ids[: args.tokens])
-        reader.complete(["Hello"], Sampling(2))  # The first call also prepares kernels.
+        reader.generate([Prompt(text="Hello")], Sampling(2))  # The first call also prepares kernels.
         prefill, decode = speeds(reader, ids)
         print(
-            f"{quantization:>12} {reader.bytes / 1e6:>7.1f} {found:>7.2f} {bits:>10.4f} "
+            f"{quantization:>12} {reader.measured_bytes / 1e6:>7.1f} {found:>7.2f} {bits:>10.4f} "
             f"{prefill:>10.0f} {decode:>9.1f}"
         )
 

@@ -8,7 +8,7 @@ Decisions: docs/decisions/reader-and-citations.md.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-Message = dict[str, str]
+from lm.prompts import Message, Prompt
 
 # The context budget is part of every figure, so it is one number, the same with and without
 # retrieval: tokens of passages, by the reader's own tokenizer.
@@ -69,19 +69,12 @@ def _cut(text: str, count: Callable[[str], int], budget: int) -> str:
     return " ".join(words[:low])
 
 
-def messages(question: str, packed: Sequence[str], history: Sequence[Message] = ()) -> list[Message]:
-    """The conversation to put to the LM: instruction, earlier turns, passages and question."""
+def conversation(question: str, packed: Sequence[str], history: Sequence[Message] = ()) -> Prompt:
+    """What to put to the LM: instruction, earlier turns, passages and question."""
     if not packed:
-        return [
-            {"role": "system", "content": ALONE},
-            *history,
-            {"role": "user", "content": question},
-        ]
+        return Prompt.of([Message("system", ALONE), *history, Message("user", question)])
     # The best passage last, next to the question: small models read best what they read last. On 60
     # SQuAD questions SmolLM2-135M finds 25% of the answers this way, 13% the other way round.
     context = "\n\n".join(reversed(packed))
-    return [
-        {"role": "system", "content": WITH_PASSAGES},
-        *history,
-        {"role": "user", "content": f"{context}\n\nQuestion: {question}"},
-    ]
+    asked = Message("user", f"{context}\n\nQuestion: {question}")
+    return Prompt.of([Message("system", WITH_PASSAGES), *history, asked], len(packed))

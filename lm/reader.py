@@ -5,12 +5,13 @@ Knows no model: whoever shows or serves answers need not import torch.
 Decisions: docs/decisions/reader-and-citations.md.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from base.errors import Unavailable
-from lm.conditioning import Message
+from lm.prompts import Asked, Prompt
 
 
 class ReaderStopped(Unavailable):
@@ -19,13 +20,18 @@ class ReaderStopped(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to continue a prompt: greedily unless a temperature is given; `stop` ends the text."""
+    """How to continue a prompt: greedily unless a temperature is given; `stop` ends the text.
+
+    `without` are beginnings that the text may not have, such as "I do not know": a measure of what a reader
+    that abstains would have said.
+    """
 
     max_tokens: int = 96
     temperature: float = 0.0
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +59,86 @@ class TextStream:
         return self.pieces
 
 
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """A text to be scored behind what is asked. Both are tokenized as one text."""
+
+    asked: Asked
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How likely a text is.
+
+    `tokens` are the natural logarithms of the probability of each of its tokens, given all before it.
+    `greedy`: each of them is the most likely token. `size` is the text's length in bytes of UTF-8.
+    """
+
+    tokens: tuple[float, ...]
+    greedy: bool
+    size: int
+
+    @property
+    def total(self) -> float:
+        """The logarithm of the whole text's probability, in nats."""
+        return math.fsum(self.tokens)
+
+
+def perplexity(scored: Sequence[Likelihood]) -> float:
+    """Token-weighted: e to the mean of nats a token over all texts; NaN if they hold no token."""
+    tokens = sum(len(one.tokens) for one in scored)
+    return math.exp(-math.fsum(one.total for one in scored) / tokens) if tokens else math.nan
+
+
+def bits_per_byte(scored: Sequence[Likelihood]) -> float:
+    """Bits that a byte of the texts takes: comparable between tokenizers; NaN if they hold no byte."""
+    size = sum(one.size for one in scored)
+    return -math.fsum(one.total for one in scored) / math.log(2) / size if size else math.nan
+
+
 class Reader(Protocol):
-    """A language model behind one interface. `bytes` is the memory its weights take, measured."""
+    """A language model behind one interface."""
 
     @property
     def name(self) -> str: ...
     @property
     def quantization(self) -> str: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def context_tokens(self) -> int: ...
 
-    def count_tokens(self, text: str) -> int: ...
-    def prompt(self, conversation: Sequence[Message]) -> str: ...
-    def complete(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]: ...
-    def stream(self, prompt: str, sampling: Sampling) -> TextStream: ...
-    def stop(self) -> None: ...
+    @property
+    def measured_bytes(self) -> int | None:
+        """The memory that its weights take, counted from the tensors held; None where nobody can know."""
+        ...
+
+    @property
+    def context_tokens(self) -> int:
+        """The most tokens of prompt and continuation together."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text, without special ones."""
+        ...
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        """Tokens of a prompt as the model sees it: template and special ones included."""
+        ...
+
+    def generate(self, asked: Sequence[Asked], sampling: Sampling) -> list[Completion]:
+        """Continue each, as if it were alone. Raises RalmError for a prompt beyond the context."""
+        ...
+
+    def stream(self, asked: Asked, sampling: Sampling) -> TextStream:
+        """Continue one, in pieces as they come. A prompt that is too long fails here."""
+        ...
+
+    def loglikelihood(self, continuations: Sequence[Continuation]) -> list[Likelihood]:
+        """How likely each text is behind what is asked. Raises RalmError if the reader cannot score."""
+        ...
+
+    def loglikelihood_rolling(self, texts: Sequence[str]) -> list[Likelihood]:
+        """How likely each text is from its first token on, in windows of the context (disjoint ones)."""
+        ...
+
+    def stop(self) -> None:
+        """Let what is being generated end, and refuse whoever asks for more with a ReaderStopped."""
+        ...

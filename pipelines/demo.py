@@ -16,8 +16,8 @@ import orjson
 
 from datastore.files.layout import Layout
 from datastore.schema import Document
-from lm.opening import open_reader
-from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
+from lm.backends.registry import open_reader
+from lm.backends.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.execution.executor import ExecutorName, open_executor
 from pipelines.execution.progress import for_terminal

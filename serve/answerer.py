@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from lm.citations import cite, cite_stream, cited
-from lm.conditioning import DEFAULT_BUDGET, DEFAULT_PASSAGES, Message, Source, messages, pack
+from lm.conditioning import DEFAULT_BUDGET, DEFAULT_PASSAGES, Source, conversation, pack
+from lm.prompts import Message, Prompt
 from lm.reader import Completion, Reader, Sampling, TextStream
 from retriever.refusals import require_text
 from retriever.request import Search
@@ -33,7 +34,7 @@ class Citation:
 class Prepared:
     """A question with its passages found and its prompt written: what is left is to read."""
 
-    prompt: str
+    prompt: Prompt
     packed: tuple[str, ...]
     hits: tuple[Hit, ...]
     seconds: dict[str, float] = field(default_factory=dict)
@@ -102,7 +103,7 @@ class Answerer:
         # Half of what a small reader holds is left for the question, the template and the answer.
         budget = min(budget, self.reader.context_tokens // 2)
         packed = pack([source_of(hit) for hit in found.hits], self.reader.count_tokens, budget)
-        prompt = self.reader.prompt(messages(question, packed, history))
+        prompt = conversation(question, packed, history)
         return Prepared(prompt, tuple(packed), found.hits[: len(packed)], seconds, found.missing)
 
     def ask(
@@ -116,7 +117,7 @@ class Answerer:
         """Answer a question, with markers behind the sentences that a passage supports."""
         prepared = self.prepare(question, passages, budget, history)
         started = time.perf_counter()
-        (completion,) = self.reader.complete([prepared.prompt], sampling)
+        (completion,) = self.reader.generate([prepared.prompt], sampling)
         seconds = prepared.seconds | {"generate": time.perf_counter() - started}
         text = cite(completion.text, prepared.packed)
         return Answer(text, self.citations(prepared, text), completion, seconds, prepared.missing)

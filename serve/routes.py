@@ -11,6 +11,7 @@ from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
 from base.numbers import dumps
+from lm.prompts import Message
 from lm.reader import ReaderStopped, Sampling, TextStream
 from retriever.opened import OpenedStore
 from serve.answerer import Answerer, Citation, Prepared
@@ -61,7 +62,7 @@ def _store_json(name: str, opened: OpenedStore) -> dict[str, Any]:
 
 def _reader_json(answerer: Answerer) -> dict[str, Any]:
     reader = answerer.reader
-    return {"name": reader.name, "quantization": reader.quantization, "bytes": reader.bytes}
+    return {"name": reader.name, "quantization": reader.quantization, "bytes": reader.measured_bytes}
 
 
 def _citations_json(citations: Iterable[Citation]) -> list[dict[str, Any]]:
@@ -94,7 +95,7 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
         detail = f"There is no model {body.model!r} here: ask for ralm or {answerer.reader.name}."
         raise HTTPException(404, detail)
     question = body.messages[-1].text
-    history = [{"role": _role(m.role), "content": m.text} for m in body.messages[:-1]]
+    history = [Message(_role(m.role), m.text) for m in body.messages[:-1]]
     options = body.retrieval
     if body.stream:
         prepared = await run_in_threadpool(

@@ -20,8 +20,8 @@ from hypothesis import settings
 from datastore.files.layout import Layout
 from datastore.generations.manifest import Manifest
 from datastore.generations.sweep import Swept
-from lm.transformers_reader import TransformersReader
-from lm.weights import DEFAULT_READER
+from lm.backends.transformers_reader import TransformersReader
+from lm.backends.weights import DEFAULT_READER
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.execution.executor import Executor, LocalExecutor, open_executor
 from pipelines.execution.progress import BuildProgress, Silent

@@ -35,9 +35,9 @@ _NAMES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOU
 
 def work(store: Path, tokens: int) -> None:
     """Do what is asked for on standard input, a line each, and say how many seconds each took (JSON)."""
-    from lm.opening import open_reader
+    from lm.backends.registry import open_reader
+    from lm.backends.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
     from lm.reader import Sampling
-    from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
     from retriever.local import LocalRetriever
     from retriever.request import DENSE, Search
     from serve.answerer import Answerer

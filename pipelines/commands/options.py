@@ -9,7 +9,7 @@ import typer
 
 from base.errors import RalmError
 from base.names import did_you_mean
-from lm.weights import QUANTIZATIONS
+from lm.backends.weights import QUANTIZATIONS
 from pipelines.readers.formats import READABLE
 
 if TYPE_CHECKING:

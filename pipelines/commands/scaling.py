@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
-from lm.opening import require_openable
-from lm.weights import DEFAULT_QUANTIZATION
+from lm.backends.registry import require_openable
+from lm.backends.weights import DEFAULT_QUANTIZATION
 from pipelines.commands.options import EncoderPlace, QuantizationName, QueryEncoderPlace, Store
 
 

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
-from lm.opening import open_reader, require_openable
-from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
+from lm.backends.registry import open_reader, require_openable
+from lm.backends.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
 from pipelines.commands.options import (
     Also,
     EncoderPlace,

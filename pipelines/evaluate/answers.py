@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lm.conditioning import DEFAULT_BUDGET, messages, pack
+from lm.conditioning import DEFAULT_BUDGET, conversation, pack
+from lm.prompts import Prompt
 from lm.reader import Reader, Sampling
 from pipelines.evaluate.curve import Basis, Point, Score
 from pipelines.evaluate.metrics import READER
@@ -70,23 +71,28 @@ def reader_points(replies: Sequence[Reply], passages: int, basis: Basis) -> list
     return points
 
 
-def _prompt(reader: Reader, searched: Searched, passages: int) -> str:
+def _prompt(reader: Reader, searched: Searched, passages: int) -> Prompt:
     hits = searched.ranking.hits[:passages]
     packed = pack([source_of(hit) for hit in hits], reader.count_tokens, DEFAULT_BUDGET)
-    return reader.prompt(messages(searched.question.text, packed))
+    return conversation(searched.question.text, packed)
 
 
 def answer_once(
-    reader: Reader, prompts: Sequence[str], progress: BuildProgress | None = None
-) -> dict[str, str]:
+    reader: Reader, prompts: Sequence[Prompt], progress: BuildProgress | None = None
+) -> dict[Prompt, str]:
     """Answers by prompt. Prompts of like length share a batch, so little of it is padding."""
     progress = progress or Silent()
-    distinct = sorted(set(prompts), key=lambda prompt: (-len(prompt), prompt))
-    answers: dict[str, str] = {}
+    distinct = sorted(dict.fromkeys(prompts), key=_size, reverse=True)
+    answers: dict[Prompt, str] = {}
     with shown(progress, "answer", "prompts", len(distinct)):
         for at in range(0, len(distinct), _BATCH):
             batch = distinct[at : at + _BATCH]
-            for prompt, completion in zip(batch, reader.complete(batch, _SAMPLING), strict=True):
+            for prompt, completion in zip(batch, reader.generate(batch, _SAMPLING), strict=True):
                 answers[prompt] = completion.text
             progress.advance(len(batch))
     return answers
+
+
+def _size(prompt: Prompt) -> int:
+    """How long a prompt is, in characters."""
+    return len(prompt.text) + sum(len(turn.content) for turn in prompt.conversation)

@@ -51,7 +51,7 @@ class Basis:
     method: str
     reader: str = ""
     quantization: str = ""
-    reader_bytes: int = 0
+    reader_bytes: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)

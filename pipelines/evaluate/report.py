@@ -63,7 +63,7 @@ def markdown(curve: Curve) -> str:
     if answers:
         basis, passages = answers.basis, curve.study.reader_passages
         lines.append(
-            f"- reader: {basis.reader}, {basis.quantization}, {basis.reader_bytes:,} bytes, "
+            f"- reader: {basis.reader}, {basis.quantization}, {_bytes(basis.reader_bytes)}, "
             f"{passages} passages"
         )
     if few := curve.few():
@@ -76,3 +76,7 @@ def markdown(curve: Curve) -> str:
     lines += ["| " + " | ".join(columns) + " |", "|" + " ---: |" * len(columns)]
     lines += ["| " + " | ".join(row) + " |" for row in curve.rows_for_people()]
     return "\n".join(lines) + "\n"
+
+
+def _bytes(count: int | None) -> str:
+    return "bytes unknown" if count is None else f"{count:,} bytes"

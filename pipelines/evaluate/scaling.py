@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from base.errors import RalmError
-from lm.opening import open_reader
+from lm.backends.registry import open_reader
 from pipelines.evaluate.curve import Basis, Curve
 from pipelines.evaluate.retrieval import retrieval_points
 from pipelines.evaluate.samples import search_samples, short_of_the_deepest
@@ -53,7 +53,10 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
 
         replies = reader_replies(study, samples, reader, progress)
         basis = replace(
-            basis, reader=study.reader or "", quantization=study.quantization, reader_bytes=reader.bytes
+            basis,
+            reader=study.reader or "",
+            quantization=study.quantization,
+            reader_bytes=reader.measured_bytes,
         )
         points += reader_points(replies, study.reader_passages, basis)
     asked, short = len(file.questions), short_of_the_deepest(samples)

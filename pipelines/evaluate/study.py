@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datastore.view import View
+from lm.backends.weights import DEFAULT_QUANTIZATION
 from lm.conditioning import DEFAULT_PASSAGES
-from lm.weights import DEFAULT_QUANTIZATION
 from retriever.request import DENSE, Method
 
 

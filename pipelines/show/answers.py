@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from base.amounts import amount
-from lm.weights import to_convert
+from lm.backends.weights import to_convert
 from pipelines.show.terminal import console, print_json
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
                 "reader": {
                     "name": reader.name,
                     "quantization": reader.quantization,
-                    "bytes": reader.bytes,
+                    "bytes": reader.measured_bytes,
                 },
                 "tokens": {
                     "prompt": found.completion.prompt_tokens,
@@ -64,9 +64,14 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
     if read := [str(c.number) for c in citations if c not in shown]:
         console.print(f"[dim]{others}: {', '.join(read)} (`ralm ask --json` shows them).")
     console.print(
-        f"[dim]{escape(reader.name)}, {reader.quantization}, {amount(reader.bytes, 'bytes')}; "
+        f"[dim]{escape(reader.name)}, {reader.quantization}, {_bytes(reader)}; "
         f"search {found.seconds['search']:.2f}s, reading {found.seconds['generate']:.2f}s"
     )
+
+
+def _bytes(reader: "Reader") -> str:
+    found = reader.measured_bytes
+    return "bytes unknown" if found is None else amount(found, "bytes")
 
 
 def _passage(number: int, hit: "HitModel") -> None:

@@ -104,7 +104,7 @@ def desk(table, tmp_path, monkeypatch) -> Path:
     """A copy of it, where commands are run."""
     folder = Path(shutil.copytree(table, tmp_path / "desk"))
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("lm.transformers_reader.TransformersReader", Echo)
+    monkeypatch.setattr("lm.backends.transformers_reader.TransformersReader", Echo)
     # Whoever carries tasks out, the bytes are the same.
     here = LocalExecutor()
     monkeypatch.setattr("pipelines.execution.executor.open_executor", lambda *_: nullcontext(here))

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm.conditioning import ALONE, WITH_PASSAGES, Source, messages, pack
+from lm.conditioning import ALONE, WITH_PASSAGES, Source, conversation, pack
+from lm.prompts import Message
 
 
 def count(text: str) -> int:
@@ -30,9 +31,11 @@ def test_titles_stand_before_their_text():
 
 
 def test_the_best_passage_stands_next_to_the_question_and_alone_it_comes_bare():
-    read = messages("Why?", ["[1] a", "[2] b"], [{"role": "user", "content": "Hello"}])
-    assert [m["role"] for m in read] == ["system", "user", "user"]
-    assert read[0]["content"] == WITH_PASSAGES
-    assert read[-1]["content"] == "[2] b\n\n[1] a\n\nQuestion: Why?"
-    alone = messages("Why?", [])
-    assert alone == [{"role": "system", "content": ALONE}, {"role": "user", "content": "Why?"}]
+    read = conversation("Why?", ["[1] a", "[2] b"], [Message("user", "Hello")])
+    assert [turn.role for turn in read.conversation] == ["system", "user", "user"]
+    assert read.conversation[0].content == WITH_PASSAGES
+    assert read.conversation[-1].content == "[2] b\n\n[1] a\n\nQuestion: Why?"
+    assert read.passages == 2
+    alone = conversation("Why?", [])
+    assert alone.conversation == (Message("system", ALONE), Message("user", "Why?"))
+    assert alone.passages == 0

@@ -1,5 +1,9 @@
+import math
+
+import pytest
+
 from base.errors import Unavailable
-from lm.reader import ReaderStopped, TextStream
+from lm.reader import Likelihood, ReaderStopped, TextStream, bits_per_byte, perplexity
 
 
 def test_a_stream_gives_its_pieces_once_and_is_finished_unless_it_is_said_otherwise():
@@ -19,3 +23,11 @@ def test_a_stream_that_is_closed_stops_its_model_and_no_other():
 
 def test_a_reader_that_stops_is_asked_again_later():
     assert issubclass(ReaderStopped, Unavailable)
+
+
+def test_perplexity_is_weighted_by_tokens_and_bits_by_bytes():
+    scored = [Likelihood((-1.0, -2.0, -3.0), False, 12), Likelihood((-4.0,), True, 2)]
+    assert perplexity(scored) == pytest.approx(math.exp(10 / 4))
+    assert bits_per_byte(scored) == pytest.approx(10 / math.log(2) / 14)
+    assert math.isnan(perplexity([]))
+    assert math.isnan(bits_per_byte([]))

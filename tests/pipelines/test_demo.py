@@ -1,7 +1,7 @@
 from dataclasses import replace
 from functools import partialmethod
 
-from lm.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
+from lm.backends.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
 from pipelines import demo
 from pipelines.demo import distributions, standard_library
 from serve.answerer import ONE_PARAGRAPH, Answerer

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from lm.conditioning import WITH_PASSAGES
+from lm.conditioning import ALONE
 from lm.reader import Sampling
 from retriever.local import LocalRetriever
 from serve.answerer import Answerer
@@ -22,7 +22,7 @@ def test_the_lm_alone_sees_and_cites_nothing(store, reader):
     for answerer in (Answerer(None, reader), Answerer(LocalRetriever.open(store), reader)):
         prepared = answerer.prepare("Which town makes blue glass?", passages=0)
         assert prepared.hits == prepared.packed == ()
-        assert WITH_PASSAGES not in prepared.prompt
+        assert prepared.prompt.conversation[0].content == ALONE
     answer = Answerer(None, reader).ask("Which town makes blue glass?", sampling=Sampling(8))
     assert answer.citations == ()
     assert "[" not in answer.text

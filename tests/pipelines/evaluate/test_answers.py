@@ -2,8 +2,9 @@ import dataclasses
 
 import orjson
 
+from lm.backends.weights import DEFAULT_READER
+from lm.prompts import Prompt
 from lm.reader import Completion
-from lm.weights import DEFAULT_READER
 from pipelines.evaluate.answers import answer_once
 from pipelines.evaluate.metrics import ReaderMetric
 from pipelines.evaluate.scaling import run
@@ -34,17 +35,19 @@ class Counting:
     def __init__(self):
         self.asked = []
 
-    def complete(self, prompts, sampling):
+    def generate(self, prompts, sampling):
         self.asked += prompts
-        return [Completion(prompt.upper(), 1, 1, True) for prompt in prompts]
+        return [Completion(prompt.text.upper(), 1, 1, True) for prompt in prompts]
 
 
 def test_the_same_prompt_is_answered_once():
     reader = Counting()
     told = Told()
-    assert answer_once(reader, ["b", "a", "b", "ccc", "a"], told) == {"a": "A", "b": "B", "ccc": "CCC"}
+    prompts = [Prompt(text=text) for text in ("b", "a", "b", "ccc", "a")]
+    found = answer_once(reader, prompts, told)
+    assert {prompt.text: text for prompt, text in found.items()} == {"a": "A", "b": "B", "ccc": "CCC"}
     assert told.heard == [("answer", "prompts", 3, 0), 3, "finished"]
-    assert sorted(reader.asked) == ["a", "b", "ccc"]
+    assert sorted(prompt.text for prompt in reader.asked) == ["a", "b", "ccc"]
 
 
 def test_a_reader_is_scored_with_the_store_and_alone(tmp_path, store):

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from base.threads import cores
+from lm.backends.threads import Pace, free_cores, paced
+from lm.backends.transformers_reader import TransformersReader
+from lm.prompts import Message, Prompt
 from lm.reader import Sampling
-from lm.threads import Pace, free_cores, paced
-from lm.transformers_reader import TransformersReader
 
 SMALL, LARGE = 1 << 20, 1 << 33
 
@@ -36,9 +37,9 @@ def proc(folder, running, ours):
 )
 def test_cores_are_free_on_which_nobody_else_runs(tmp_path, monkeypatch, running, ours, left):
     monkeypatch.setattr("os.cpu_count", lambda: 8)
-    monkeypatch.setattr("lm.threads.cores", lambda: 8)
+    monkeypatch.setattr("lm.backends.threads.cores", lambda: 8)
     assert free_cores(proc(tmp_path, running, ours)) == left
-    monkeypatch.setattr("lm.threads.cores", lambda: 2)
+    monkeypatch.setattr("lm.backends.threads.cores", lambda: 2)
     assert free_cores(tmp_path) == min(2, left)
 
 
@@ -47,7 +48,7 @@ def test_a_system_that_does_not_tell_has_all_its_cores(tmp_path):
 
 
 def test_a_small_model_takes_one_thread_for_each_token(free, monkeypatch):
-    monkeypatch.setattr("lm.threads.free_cores", lambda: 2)
+    monkeypatch.setattr("lm.backends.threads.free_cores", lambda: 2)
     ids = torch.zeros((3, 5), dtype=torch.long)  # Three texts
     for weights, later in ((SMALL, 1), (LARGE, 2)):
         with paced(weights) as (pace,):
@@ -78,14 +79,14 @@ def test_what_the_environment_says_is_left_as_it_is(free, monkeypatch):
 
 
 def test_an_answer_is_read_at_that_pace(reader: TransformersReader, free, monkeypatch):
-    monkeypatch.setattr("lm.threads.free_cores", lambda: 1)
+    monkeypatch.setattr("lm.backends.threads.free_cores", lambda: 1)
     seen = []
     call = Pace.__call__
     monkeypatch.setattr(
         Pace, "__call__", lambda *a, **o: seen.append(torch.get_num_threads()) or call(*a, **o)
     )
-    prompt = reader.prompt([{"role": "user", "content": "Say one word."}])
-    (whole,) = reader.complete([prompt], Sampling(max_tokens=3))
+    prompt = Prompt.of([Message("user", "Say one word.")])
+    (whole,) = reader.generate([prompt], Sampling(max_tokens=3))
     assert "".join(reader.stream(prompt, Sampling(max_tokens=3))).strip() == whole.text
     assert {*seen} == {1}
     assert len(seen) >= 2

@@ -1,7 +1,7 @@
 import pytest
 
 from base.errors import RalmError
-from lm.weights import DEFAULT_READER, Weights, _packaged_file, dequantized, to_convert
+from lm.backends.weights import DEFAULT_READER, Weights, _packaged_file, dequantized, to_convert
 
 
 def test_a_gguf_is_dequantized_once(monkeypatch):
@@ -10,7 +10,7 @@ def test_a_gguf_is_dequantized_once(monkeypatch):
     def fail(*_: object) -> None:
         raise AssertionError("dequantized twice")
 
-    monkeypatch.setattr("lm.weights._dequantize", fail)
+    monkeypatch.setattr("lm.backends.weights._dequantize", fail)
     assert Weights.find(DEFAULT_READER) == first
 
 
@@ -22,7 +22,7 @@ def test_a_stopped_conversion_leaves_no_half_folder(monkeypatch, tmp_path):
         (target / "config.json").write_text("{}")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lm.weights._dequantize", half)
+    monkeypatch.setattr("lm.backends.weights._dequantize", half)
     with pytest.raises(KeyboardInterrupt):
         dequantized(_packaged_file(DEFAULT_READER))
     assert not list((tmp_path / "ralm" / "readers").iterdir())

@@ -4,40 +4,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from base.errors import RalmError
-from lm.conditioning import messages
+from lm.backends.loading import best_dtype
+from lm.backends.memory import measured_bytes
+from lm.backends.stopping import until_stop
+from lm.backends.transformers_reader import TransformersReader
+from lm.backends.weights import DEFAULT_READER
+from lm.conditioning import conversation
+from lm.prompts import Prompt
 from lm.reader import Sampling
-from lm.transformers_reader import TransformersReader, _until_stop, best_dtype, measured_bytes
-from lm.weights import DEFAULT_READER
 
-FRANCE = messages("What is the capital of France?", [])
+FRANCE = conversation("What is the capital of France?", [])
 
 
 def test_it_answers(reader):
-    (completion,) = reader.complete([reader.prompt(FRANCE)], Sampling(24))
+    (completion,) = reader.generate([FRANCE], Sampling(24))
     assert "Paris" in completion.text
     assert completion.finished
     assert 0 < completion.tokens < 24
-    assert completion.prompt_tokens == reader.count_tokens(reader.prompt(FRANCE))
+    assert completion.prompt_tokens == reader.prompt_tokens(FRANCE)
 
 
 def test_it_reads_what_it_is_given(reader):
-    asked = messages("Who makes blue glass?", ["[1] The people of Dunmarrow make blue glass."])
-    (completion,) = reader.complete([reader.prompt(asked)], Sampling(24))
+    asked = conversation("Who makes blue glass?", ["[1] The people of Dunmarrow make blue glass."])
+    (completion,) = reader.generate([asked], Sampling(24))
     assert "Dunmarrow" in completion.text
 
 
 def test_a_stream_gives_the_same_text_in_pieces(reader):
-    prompt = reader.prompt(FRANCE)
+    prompt = FRANCE
     stream = reader.stream(prompt, Sampling(24))
     pieces = list(stream)
     assert len(pieces) > 1
-    assert "".join(pieces).strip() == reader.complete([prompt], Sampling(24))[0].text
+    assert "".join(pieces).strip() == reader.generate([prompt], Sampling(24))[0].text
     assert stream.finished
 
 
 def test_what_is_cut_off_says_so(reader):
-    prompt = reader.prompt(messages("Tell me a long story about a fox.", []))
-    (completion,) = reader.complete([prompt], Sampling(8))
+    prompt = conversation("Tell me a long story about a fox.", [])
+    (completion,) = reader.generate([prompt], Sampling(8))
     assert not completion.finished
     assert completion.tokens == 8
     stream = reader.stream(prompt, Sampling(8))
@@ -46,36 +50,36 @@ def test_what_is_cut_off_says_so(reader):
 
 
 def test_a_stop_string_ends_the_text_before_itself(reader):
-    prompt = reader.prompt(FRANCE)
+    prompt = FRANCE
     sampling = Sampling(24, stop=(" is",))
-    (completion,) = reader.complete([prompt], sampling)
+    (completion,) = reader.generate([prompt], sampling)
     assert completion.text == "The capital of France"
     assert "".join(reader.stream(prompt, sampling)) == "The capital of France"
 
 
 def test_a_stream_that_nobody_reads_on_frees_the_model(reader):
-    stream = reader.stream(reader.prompt(messages("Tell me a long story.", [])), Sampling(2000))
+    stream = reader.stream(conversation("Tell me a long story.", []), Sampling(2000))
     next(iter(stream))
     # Closed from outside while its generator still stands between two pieces, as a server must.
     stream.close()
-    assert reader.complete([reader.prompt(FRANCE)], Sampling(4))[0].tokens == 4
+    assert reader.generate([FRANCE], Sampling(4))[0].tokens == 4
 
 
 def test_seeds_make_samples_repeatable(reader):
-    prompt = reader.prompt(messages("Name an animal.", []))
+    prompt = conversation("Name an animal.", [])
     sampling = Sampling(12, temperature=1.5, seed=7)
-    assert reader.complete([prompt], sampling) == reader.complete([prompt], sampling)
+    assert reader.generate([prompt], sampling) == reader.generate([prompt], sampling)
 
 
 def test_a_prompt_beyond_the_context_is_refused_before_it_is_streamed(reader):
     with pytest.raises(RalmError, match=r"holds 8192: shorten the prompt"):
-        reader.stream("word " * 9000, Sampling(8))
+        reader.stream(Prompt(text="word " * 9000), Sampling(8))
 
 
 def test_the_chat_template_writes_the_special_tokens_once(reader):
-    prompt = reader.prompt(FRANCE)
+    prompt = FRANCE
     inputs = reader._inputs([prompt], Sampling())
-    assert reader._tokenizer.decode(inputs["input_ids"][0]) == prompt
+    assert reader._tokenizer.decode(inputs["input_ids"][0]) == reader.written(prompt)
 
 
 # What no quantization touches, the table of 49,152 tokens times 576 above all, is float32 where the hardware
@@ -91,7 +95,7 @@ def test_bytes_are_those_held_not_those_pretended(reader):
     assert measured_bytes(linear) == 1024 * 512 * 2
     quantize_(linear, Int8WeightOnlyConfig())
     assert 1024 * 512 <= measured_bytes(linear) < 1.02 * 1024 * 512
-    assert 150e6 < reader.bytes - FLOAT32 * UNQUANTIZED < 175e6
+    assert 150e6 < reader.measured_bytes - FLOAT32 * UNQUANTIZED < 175e6
 
 
 @pytest.mark.parametrize(("quantization", "megabytes"), [("nf4", 116), ("none", 269), ("llm-int8", 163)])
@@ -99,9 +103,9 @@ def test_every_quantization_answers_and_tells_its_bytes(quantization, megabytes)
     if FLOAT32:
         megabytes += megabytes if quantization == "none" else UNQUANTIZED / 1e6
     found = TransformersReader(DEFAULT_READER, quantization)
-    (completion,) = found.complete([found.prompt(FRANCE)], Sampling(24))
+    (completion,) = found.generate([FRANCE], Sampling(24))
     assert "Paris" in completion.text
-    assert abs(found.bytes / 1e6 - megabytes) < 0.1 * megabytes
+    assert abs(found.measured_bytes / 1e6 - megabytes) < 0.1 * megabytes
 
 
 def test_wrong_names_list_the_valid_ones():
@@ -116,4 +120,4 @@ def test_a_stop_is_found_wherever_the_pieces_are_cut(text, stops, data):
     at = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     pieces = [text[a:b] for a, b in zip([0, *at], [*at, len(text)], strict=True)]
     ends = [e for s in stops if (e := text.find(s)) >= 0]
-    assert "".join(_until_stop(pieces, stops)) == text[: min(ends, default=len(text))]
+    assert "".join(until_stop(pieces, stops)) == text[: min(ends, default=len(text))]
