@@ -36,10 +36,11 @@ class Score:
     n: int
 
     @classmethod
-    def of(cls, values: NDArray[np.float64]) -> "Score":
-        """The mean of per-question values [seeds, questions]."""
+    def of(cls, values: NDArray[np.float64], clusters: NDArray[np.int64] | None = None) -> "Score":
+        """The mean of per-question values [seeds, questions]; `clusters` as `confidence` takes them."""
         per_question = values.mean(axis=0)
-        return cls(float(per_question.mean()), *confidence(per_question), len(per_question))
+        interval = confidence(per_question, clusters=clusters)
+        return cls(float(per_question.mean()), *interval, len(per_question))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ A metric is an entry of RETRIEVAL or READER: table, plot, report and files follo
 
 import re
 import string
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.schema import Passage
+from pipelines.evaluate.abstention import abstains
 from pipelines.questions import Question
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -38,15 +40,40 @@ def contains(text: str, expected: Collection[str]) -> bool:
     return any((n := normalize(one)) and f" {n} " in padded for one in expected)
 
 
-def confidence(values: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """95% interval of the mean of per-question values, by the percentile bootstrap (Efron 1979).
+def f1(answer: str, expected: Collection[str]) -> float:
+    """How much an answer has in common with the nearest of those expected, 0 to 1 (Rajpurkar et al. 2016).
 
-    Resamples questions, so it says how the figure would vary with other questions of the kind.
+    The harmonic mean of two shares: of the answer's words that are expected, and of those expected that it
+    has, all normalized and each as often as it occurs.
+    """
+    return max((_f1(normalize(answer).split(), normalize(one).split()) for one in expected), default=0.0)
+
+
+def _f1(words: Sequence[str], expected: Sequence[str]) -> float:
+    shared = sum((Counter(words) & Counter(expected)).values())
+    return 2 * shared / (len(words) + len(expected)) if shared else float(words == expected)
+
+
+def abstention(answer: str, expected: Collection[str]) -> bool:
+    """Whether an answer says that it does not know, whatever is expected."""
+    return abstains(answer)
+
+
+def confidence(
+    values: NDArray[np.float64], seed: int = 0, clusters: NDArray[np.int64] | None = None
+) -> tuple[float, float]:
+    """95% interval of the mean of per-question values [n], by the percentile bootstrap (Efron 1979).
+
+    Resamples questions, so it says how the figure would vary with other questions of the kind. `clusters`
+    [n] numbers questions that depend on each other: whole clusters are resampled then.
     """
     if not len(values):
         return float("nan"), float("nan")
-    draws = np.random.default_rng(seed).integers(0, len(values), (_RESAMPLES, len(values)))
-    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
+    _, of = np.unique(np.arange(len(values)) if clusters is None else clusters, return_inverse=True)
+    sums, sizes = np.bincount(of, values), np.bincount(of)
+    draws = np.random.default_rng(seed).integers(0, len(sums), (_RESAMPLES, len(sums)))
+    means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -67,6 +94,7 @@ class RetrievalMetric:
     depths: tuple[int, ...] = (1, 5, 20)
     unit: str = _OF_QUESTIONS
 
+    plotted: ClassVar[bool] = True
     # Above its panel of the plot.
     title: ClassVar[str] = "What the passages hold"
 
@@ -86,11 +114,15 @@ class RetrievalMetric:
 
 @dataclass(frozen=True, slots=True)
 class ReaderMetric:
-    """A score, 0 to 1, of a reader's answer by those expected; k is how many passages the reader saw."""
+    """A score, 0 to 1, of a reader's answer by those expected; k is how many passages the reader saw.
+
+    What is not better the higher it is, is not `plotted`: it stands in the tables alone.
+    """
 
     of_answers: str
     score: Callable[[str, Collection[str]], float]
     unit: str = _OF_QUESTIONS
+    plotted: bool = True
 
     title: ClassVar[str] = "What the reader answers"
     field: ClassVar[str] = "answers"
@@ -139,4 +171,9 @@ SUCCESS = RetrievalMetric("success", "gold_docs", _gold, _is_gold, success)
 CONTAINMENT = RetrievalMetric("containment", "answers", _answers, _holds_answer, success)
 # In the order of tables and plots.
 RETRIEVAL = (SUCCESS, CONTAINMENT)
-READER = (ReaderMetric("exact match", exact_match), ReaderMetric("containment", contains))
+READER = (
+    ReaderMetric("exact match", exact_match),
+    ReaderMetric("containment", contains),
+    ReaderMetric("F1", f1, unit="F1 in %"),
+    ReaderMetric("abstention", abstention, plotted=False),
+)

@@ -25,7 +25,7 @@ def draw(curve: Curve, handle: Any) -> None:
     from matplotlib.figure import Figure
 
     panels: dict[str, list[Point]] = {}
-    for point in curve.points:
+    for point in (one for one in curve.points if one.metric.plotted):
         panels.setdefault(point.metric.title, []).append(point)
     figure = Figure(figsize=(5.4 * len(panels), 4.5), layout="constrained")
     FigureCanvasAgg(figure)

@@ -9,9 +9,11 @@ from pipelines.evaluate.metrics import (
     READER,
     RETRIEVAL,
     SUCCESS,
+    abstention,
     confidence,
     contains,
     exact_match,
+    f1,
     normalize,
     success,
 )
@@ -38,6 +40,64 @@ def test_answers_match_whole_words_only():
 def test_a_text_contains_what_it_matches(text, answer):
     if normalize(answer) and exact_match(text, [answer]):
         assert contains(text, [answer])
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "score"),
+    [
+        ("The Paris.", ["paris"], 1.0),
+        # Two of three words are expected, and all that is expected is there: 2 · (2/3) · 1 / (2/3 + 1).
+        ("in New York", ["New York"], 0.8),
+        ("in New York", ["London", "New York"], 0.8),
+        ("York York", ["York"], 2 / 3),
+        ("London", ["Paris"], 0.0),
+        ("", ["Paris"], 0.0),
+        ("Paris", [], 0.0),
+        ("the", ["a"], 1.0),
+    ],
+)
+def test_f1_is_squads(answer, expected, score):
+    assert f1(answer, expected) == pytest.approx(score)
+
+
+_SOME_WORDS = st.lists(st.sampled_from(["ansel", "mirn", "bridge", "old", "the", "1412"]), max_size=6)
+
+
+@given(_SOME_WORDS, st.lists(_SOME_WORDS, max_size=3))
+def test_f1_is_1_for_the_same_words_and_0_without_any_in_common(words, expected):
+    answer, texts = " ".join(words), [" ".join(one) for one in expected]
+    bags = [sorted(normalize(one).split()) for one in texts]
+    mine = sorted(normalize(answer).split())
+    assert 0 <= f1(answer, texts) <= 1
+    assert (f1(answer, texts) == 1) == (mine in bags)
+    assert (f1(answer, texts) == 0) == (mine not in bags and not any(set(mine) & set(bag) for bag in bags))
+    assert f1(answer, texts) >= exact_match(answer, texts)
+
+
+@given(_SOME_WORDS, _SOME_WORDS)
+def test_f1_knows_no_order_and_takes_answer_and_expected_alike(words, expected):
+    found = f1(" ".join(words), [" ".join(expected)])
+    assert f1(" ".join(reversed(words)), [" ".join(expected)]) == found
+    assert f1(" ".join(expected), [" ".join(words)]) == pytest.approx(found)
+
+
+def test_abstention_does_not_ask_what_is_expected():
+    assert abstention("I do not know.", ["I do not know."])
+    assert not abstention("Paris", [])
+
+
+def test_whole_clusters_are_resampled():
+    random = np.random.default_rng(1)
+    values = (random.random(400) < 0.4).astype(float)
+    alone = confidence(values)
+    assert confidence(values, clusters=random.permutation(400)) != alone  # The same draws, of others.
+    # Each question asked four times over tells no more than once.
+    repeated = values.repeat(4), np.arange(400).repeat(4)
+    assert confidence(repeated[0], clusters=repeated[1]) == pytest.approx(alone)
+    low, high = confidence(repeated[0])
+    assert high - low < 0.6 * (alone[1] - alone[0])
+    # One cluster alone cannot say how others would differ.
+    assert confidence(values, clusters=np.zeros(400)) == (values.mean(), values.mean())
 
 
 def test_the_interval_covers_the_mean_and_shrinks_with_n():
@@ -73,5 +133,5 @@ def test_a_passage_is_right_by_its_document_or_by_what_it_holds():
 def test_no_two_metrics_share_a_column():
     headings = [one.heading(k) for one in RETRIEVAL for k in one.depths] + [one.heading(3) for one in READER]
     assert headings[:3] == ["success@1", "success@5", "success@20"]
-    assert headings[-2:] == ["reader exact match", "reader containment"]
+    assert headings[6:] == ["reader exact match", "reader containment", "reader F1", "reader abstention"]
     assert len(set(headings)) == len(headings)

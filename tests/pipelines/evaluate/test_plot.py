@@ -47,6 +47,14 @@ def test_the_plot_has_a_panel_for_passages_and_one_for_the_reader(drawn):
     assert {axes.get_ylabel() for axes in figure.axes} == {"% of questions (shaded: 95% interval)"}
 
 
+def test_what_is_not_better_the_higher_it_is_has_no_curve(drawn):
+    points = [point(metric, 3, f, 0.2) for metric in READER for f in (0.0, 1.0)]
+    (axes,) = drawn(points).axes
+    named = ["exact match", "containment", "F1"]
+    assert [line.get_label() for line in axes.lines] == [*named, *(f"{one}, LM alone" for one in named)]
+    assert axes.get_ylabel() == "% of questions, F1 in % (shaded: 95% interval)"
+
+
 def test_the_title_says_how_many_questions_and_passages_there_are(drawn):
     title = drawn([point(SUCCESS, 1, f, 0.5) for f in SHARES]).get_suptitle()
     assert title == "web: 1,234 questions, up to 2,000 passages"
@@ -71,7 +79,7 @@ def test_a_curve_at_an_edge_is_not_cut(drawn, value):
 
 
 def test_the_lm_alone_is_seen_of_each_metric_where_all_are_0(drawn):
-    points = [point(metric, 3, f, 0.0) for metric in READER for f in (0.0, *SHARES)]
+    points = [point(metric, 3, f, 0.0) for metric in READER[:2] for f in (0.0, *SHARES)]
     alone = [line for line in drawn(points).axes[0].lines if line.get_label().endswith("LM alone")]
     assert len({line.get_color() for line in alone}) == 2
     # Each is drawn where the other leaves a gap.
