@@ -21,8 +21,8 @@ class Message:
 class Prompt:
     """A conversation up to the reader's turn; or, without one, a text that is taken as it stands.
 
-    `passages` is how many passages it holds: an adapter that has learnt to read passages is attached only
-    where there are some.
+    With a conversation, `text` is how the reader's turn begins: most often it is empty. `passages` is how
+    many passages it holds: an adapter that has learnt to read passages is attached only where there are some.
     """
 
     conversation: tuple[Message, ...] = ()

@@ -23,7 +23,7 @@ class Sampling:
     """How to continue a prompt: greedily unless a temperature is given; `stop` ends the text.
 
     `without` are beginnings that the text may not have, such as "I do not know": a measure of what a reader
-    that abstains would have said.
+    that abstains would have said. White space around the text is dropped, unless it is to be `verbatim`.
     """
 
     max_tokens: int = 96
@@ -32,6 +32,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     without: tuple[str, ...] = ()
+    verbatim: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ Row = tuple[list[int], list[int]]
 Scored = tuple[torch.Tensor, torch.Tensor]
 
 
-def parted(tokenizer: Any, context: str, text: str) -> Row:
+def parted(tokenizer: Any, context: str, text: str, plain: bool = True) -> Row:
     """One tokenization of both, parted where the context ends.
 
     Spaces at the context's end belong to the text: tokenizers put a space before its word. An empty context
-    is the token that begins a text, or else the one that ends it.
+    is the token that begins a text, or else the one that ends it. `plain`: no chat template wrote the
+    context, so that the tokenizer's own special tokens stand before it.
     """
     spaces = len(context) - len(context.rstrip(" "))
     if spaces:
@@ -29,7 +30,8 @@ def parted(tokenizer: Any, context: str, text: str) -> Row:
     if not context:
         return [start(tokenizer)], _ids(tokenizer, text)
     head, whole = _ids(tokenizer, context), _ids(tokenizer, context + text)
-    return whole[: len(head)], whole[len(head) :]
+    before = opening(tokenizer, context) if plain else []
+    return before + whole[: len(head)], whole[len(head) :]
 
 
 def windows(tokenizer: Any, text: str, longest: int) -> Iterator[Row]:
@@ -40,6 +42,17 @@ def windows(tokenizer: Any, text: str, longest: int) -> Iterator[Row]:
         part = ids[at : at + longest - 1]
         yield [before], part
         before = part[-1]
+
+
+def opening(tokenizer: Any, text: str) -> list[int]:
+    """The special tokens that a tokenizer puts before a text of its own accord: most often BOS, or none.
+
+    None if the text begins with BOS as it is written.
+    """
+    if tokenizer.bos_token and text.startswith(tokenizer.bos_token):
+        return []
+    bare, whole = _ids(tokenizer, "x"), tokenizer("x")["input_ids"]
+    return list(whole[: whole.index(bare[0])])
 
 
 def start(tokenizer: Any) -> int:

@@ -67,7 +67,14 @@ class TransformersReader:
 
     def prompt_tokens(self, prompt: Prompt) -> int:
         """Tokens of a prompt as the model sees it: template and special ones included."""
-        return self.count_tokens(self.written(prompt))
+        return len(self._ids(prompt))
+
+    def _ids(self, prompt: Prompt) -> list[int]:
+        text = self.written(prompt)
+        # A chat template has written the special tokens: the tokenizer must not add its own.
+        before = [] if prompt.conversation else scoring.opening(self._tokenizer, text)
+        found: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return before + found
 
     def written(self, prompt: Prompt) -> str:
         """A prompt as text; a conversation as this model's own chat template writes it, up to its turn."""
@@ -83,7 +90,7 @@ class TransformersReader:
                 f"The chat template of {self.name} does not take this conversation ({error}): choose an "
                 "instruction-tuned reader, or other roles."
             ) from None
-        return found
+        return found + prompt.text
 
     def generate(self, asked: Sequence[Asked], sampling: Sampling) -> list[Completion]:
         """Continue several prompts, those of one kind as one batch."""
@@ -152,7 +159,7 @@ class TransformersReader:
 
     def _likelihood(self, one: Continuation) -> Likelihood:
         rows = [
-            scoring.parted(self._tokenizer, self.written(prompt), one.text)
+            scoring.parted(self._tokenizer, self.written(prompt), one.text, not prompt.conversation)
             for prompt in prompts_of(one.asked)
         ]
         with self._busy, self._attached(self._wants_adapter(one.asked)):
@@ -174,9 +181,8 @@ class TransformersReader:
         return self._model.disable_adapter() if self._adapted and not adapted else nullcontext()
 
     def _inputs(self, asked: Sequence[Asked], sampling: Sampling) -> Any:
-        # The chat template has written the special tokens: the tokenizer must not add its own.
-        texts = [self.written(prompt) for one in asked for prompt in prompts_of(one)]
-        inputs = self._tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
+        ids = [self._ids(prompt) for one in asked for prompt in prompts_of(one)]
+        inputs = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt")
         longest = inputs["input_ids"].shape[1]
         if longest + sampling.max_tokens > self.context_tokens:
             raise RalmError(
@@ -216,7 +222,7 @@ class TransformersReader:
         text = self._tokenizer.decode(ids[:length], skip_special_tokens=True)
         cut = "".join(until_stop([text], sampling.stop))
         finished = length < sampling.max_tokens or cut != text
-        return Completion(cut.strip(), prompt_tokens, length, finished)
+        return Completion(cut if sampling.verbatim else cut.strip(), prompt_tokens, length, finished)
 
 
 def _first_row(tokenizer: Any) -> Any:

@@ -1,6 +1,10 @@
+import copy
+
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
+from lm.backends.scoring import opening, parted
 from lm.prompts import Ensemble, Prompt
 from lm.reader import Continuation
 
@@ -33,3 +37,21 @@ def test_a_rolling_score_counts_every_token_once(reader):
     (found,) = reader.loglikelihood_rolling([text])
     assert len(found.tokens) == reader.count_tokens(text)
     assert found.size == len(text)
+
+
+@pytest.fixture
+def begins(reader):
+    """The reader's tokenizer, made to begin every text with BOS, as those of Llama and Gemma do."""
+    made = copy.deepcopy(reader._tokenizer)
+    bos = (made.bos_token, made.bos_token_id)
+    made.backend_tokenizer.post_processor = TemplateProcessing(single=f"{bos[0]} $A", special_tokens=[bos])
+    return made
+
+
+def test_a_plain_text_begins_as_the_tokenizer_begins_it_and_once(reader, begins):
+    assert opening(reader._tokenizer, "Glass") == []
+    assert opening(begins, "Glass") == [begins.bos_token_id]
+    assert opening(begins, f"{begins.bos_token}Glass") == []
+    context, text = parted(begins, "Glass is", " blue.")
+    assert context + text == begins("Glass is blue.")["input_ids"]
+    assert parted(begins, "Glass is", " blue.", plain=False)[0] == context[1:]

@@ -82,6 +82,14 @@ def test_the_chat_template_writes_the_special_tokens_once(reader):
     assert reader._tokenizer.decode(inputs["input_ids"][0]) == reader.written(prompt)
 
 
+def test_a_turn_goes_on_as_it_is_begun(reader):
+    begun = Prompt(FRANCE.conversation, "The capital of France is")
+    assert reader.written(begun) == reader.written(FRANCE) + begun.text
+    (completion,) = reader.generate([begun], Sampling(4, verbatim=True))
+    assert completion.text.startswith(" Paris")
+    assert reader.generate([begun], Sampling(4))[0].text == completion.text.strip()
+
+
 # What no quantization touches, the table of 49,152 tokens times 576 above all, is float32 where the hardware
 # multiplies no bfloat16, and then takes as much again.
 FLOAT32 = best_dtype() == torch.float32
