@@ -12,8 +12,9 @@ import time
 
 import torch
 
+from lm.backends.quantizations import QUANTIZATIONS
+from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
-from lm.backends.weights import DEFAULT_READER, QUANTIZATIONS
 from lm.prompts import Prompt
 from lm.reader import Sampling
 from pipelines.demo import standard_library
@@ -56,7 +57,7 @@ def main() -> None:
     text = "\n\n".join(document.text for document in standard_library())
     print(f"{'quantization':>12} {'MB':>7} {'ppl':>7} {'bits/byte':>10} {'prefill/s':>10} {'decode/s':>9}")
     for quantization in QUANTIZATIONS:
-        reader = TransformersReader(DEFAULT_READER, quantization)
+        reader = TransformersReader(ReaderChoice(quantization=quantization))
         ids = reader._tokenizer(text[: args.tokens * 8], add_special_tokens=False)["input_ids"]
         found, bits = perplexity(reader, ids[: args.tokens])
         reader.generate([Prompt(text="Hello")], Sampling(2))  # The first call also prepares kernels.

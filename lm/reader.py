@@ -107,6 +107,11 @@ class Reader(Protocol):
     def quantization(self) -> str: ...
 
     @property
+    def adapter(self) -> str | None:
+        """The folder of an adapter, which prompts that hold passages are read with."""
+        ...
+
+    @property
     def measured_bytes(self) -> int | None:
         """The memory that its weights take, counted from the tensors held; None where nobody can know."""
         ...
@@ -143,3 +148,13 @@ class Reader(Protocol):
     def stop(self) -> None:
         """Let what is being generated end, and refuse whoever asks for more with a ReaderStopped."""
         ...
+
+
+def card(reader: Reader) -> dict[str, str | int | None]:
+    """What replies and reports say of a reader: it is part of every figure that rests on one."""
+    return {
+        "name": reader.name,
+        "quantization": reader.quantization,
+        "adapter": reader.adapter,
+        "bytes": reader.measured_bytes,
+    }

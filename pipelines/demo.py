@@ -16,8 +16,8 @@ import orjson
 
 from datastore.files.layout import Layout
 from datastore.schema import Document
+from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
-from lm.backends.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.execution.executor import ExecutorName, open_executor
 from pipelines.execution.progress import for_terminal
@@ -63,8 +63,9 @@ def run(store: Path, executor: ExecutorName) -> None:
         with open_executor(executor) as running:
             manifest = Build(Layout(store), config, running, for_terminal()).run()
     built(store, manifest)
-    say(f"[bold]3. Asking[/] {DEFAULT_READER} ({DEFAULT_QUANTIZATION}), alone and with the datastore")
-    reader = open_reader(DEFAULT_READER, DEFAULT_QUANTIZATION)
+    choice = ReaderChoice()
+    say(f"[bold]3. Asking[/] {choice.name}, alone and with the datastore")
+    reader = open_reader(choice)
     answerer, alone = Answerer(open_retriever(store), reader), Answerer(None, reader)
     for question in QUESTIONS:
         say()

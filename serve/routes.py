@@ -12,7 +12,7 @@ from sse_starlette.sse import EventSourceResponse
 
 from base.numbers import dumps
 from lm.prompts import Message
-from lm.reader import ReaderStopped, Sampling, TextStream
+from lm.reader import ReaderStopped, Sampling, TextStream, card
 from retriever.opened import OpenedStore
 from serve.answerer import Answerer, Citation, Prepared
 from serve.replies import reply_to
@@ -61,8 +61,7 @@ def _store_json(name: str, opened: OpenedStore) -> dict[str, Any]:
 
 
 def _reader_json(answerer: Answerer) -> dict[str, Any]:
-    reader = answerer.reader
-    return {"name": reader.name, "quantization": reader.quantization, "bytes": reader.measured_bytes}
+    return card(answerer.reader)
 
 
 def _citations_json(citations: Iterable[Citation]) -> list[dict[str, Any]]:

@@ -21,7 +21,6 @@ from datastore.files.layout import Layout
 from datastore.generations.manifest import Manifest
 from datastore.generations.sweep import Swept
 from lm.backends.transformers_reader import TransformersReader
-from lm.backends.weights import DEFAULT_READER
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.execution.executor import Executor, LocalExecutor, open_executor
 from pipelines.execution.progress import BuildProgress, Silent
@@ -132,7 +131,7 @@ def own_store(tmp_path: Path, store: Path) -> Path:
 @pytest.fixture(scope="session")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> TransformersReader:
     """The packaged language model at its default quantization."""
-    return TransformersReader(DEFAULT_READER)
+    return TransformersReader()
 
 
 @pytest.fixture(scope="session")

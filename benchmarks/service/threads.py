@@ -35,15 +35,15 @@ _NAMES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOU
 
 def work(store: Path, tokens: int) -> None:
     """Do what is asked for on standard input, a line each, and say how many seconds each took (JSON)."""
+    from lm.backends.reader_choice import ReaderChoice
     from lm.backends.registry import open_reader
-    from lm.backends.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
     from lm.reader import Sampling
     from retriever.local import LocalRetriever
     from retriever.request import DENSE, Search
     from serve.answerer import Answerer
 
     retriever = LocalRetriever.open(store)
-    answerer = Answerer(retriever, open_reader(DEFAULT_READER, DEFAULT_QUANTIZATION))
+    answerer = Answerer(retriever, open_reader(ReaderChoice()))
     jobs: dict[str, Callable[[], object]] = {
         "32 queries": lambda: retriever.search(QUERIES, Search(10, method=DENSE)),
         "1 query": lambda: retriever.search(QUERIES[:1], Search(10, method=DENSE)),

@@ -18,9 +18,11 @@ from lm.backends import scoring
 from lm.backends.choosing import Choice
 from lm.backends.loading import load, quiet_imports
 from lm.backends.memory import measured_bytes
+from lm.backends.quantizations import DEFAULT_QUANTIZATION
+from lm.backends.reader_choice import ReaderChoice
 from lm.backends.stopping import End, Watch, until_stop
 from lm.backends.threads import paced
-from lm.backends.weights import DEFAULT_QUANTIZATION, Weights, require_quantization
+from lm.backends.weights import Weights
 from lm.prompts import Asked, Prompt, prompts_of
 from lm.reader import Completion, Continuation, Likelihood, Sampling, TextStream
 
@@ -28,20 +30,19 @@ from lm.reader import Completion, Continuation, Likelihood, Sampling, TextStream
 class TransformersReader:
     """A causal language model of transformers, held in this process. One batch at a time.
 
-    `adapter` is a folder of PEFT's. It is attached to prompts that hold passages alone: without them the
-    reader is the plain one, to the last bit.
+    An adapter is attached to prompts that hold passages alone: without them the reader is the plain one, to
+    the last bit.
     """
 
-    def __init__(
-        self, name: str, quantization: str = DEFAULT_QUANTIZATION, adapter: str | None = None
-    ) -> None:
-        require_quantization(quantization)
+    def __init__(self, choice: ReaderChoice = ReaderChoice()) -> None:
+        choice.require()
         quiet_imports()
-        weights = Weights.find(name)
+        weights = Weights.find(choice.name)
         self.name = weights.name
-        self.quantization = quantization
-        self._tokenizer, self._model = load(weights, quantization, adapter)
-        self._adapted = adapter is not None
+        self.adapter = choice.adapter
+        self.quantization = choice.quantization or DEFAULT_QUANTIZATION
+        self._tokenizer, self._model = load(weights, self.quantization, choice.adapter)
+        self._adapted = choice.adapter is not None
         self._tokenizer.padding_side = "left"
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token

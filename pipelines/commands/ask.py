@@ -5,15 +5,19 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
-from lm.backends.registry import open_reader, require_openable
-from lm.backends.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
+from lm.backends.reader_choice import ReaderChoice
+from lm.backends.registry import open_reader
+from lm.backends.weights import DEFAULT_READER
 from lm.conditioning import DEFAULT_PASSAGES
 from pipelines.commands.options import (
+    AdapterFolder,
+    AllowPickle,
     Also,
     AsJson,
     EncoderPlace,
     QuantizationName,
     QueryEncoderPlace,
+    ReaderDevice,
     ReaderName,
     Store,
     require_one_text,
@@ -26,7 +30,10 @@ def ask(  # noqa: PLR0913
     question: Annotated[str, typer.Argument(help="what to answer")],
     also: Also = None,
     reader: ReaderName = DEFAULT_READER,
-    quantization: QuantizationName = DEFAULT_QUANTIZATION,
+    quantization: QuantizationName = None,
+    adapter: AdapterFolder = None,
+    reader_device: ReaderDevice = "auto",
+    allow_pickle: AllowPickle = False,
     passages: Annotated[int, typer.Option("-k", help="passages the reader sees")] = DEFAULT_PASSAGES,
     encoder: EncoderPlace = None,
     query_encoder: QueryEncoderPlace = None,
@@ -43,7 +50,8 @@ def ask(  # noqa: PLR0913
             f"-k, the passages the reader sees, must be at least 1, not {passages}: --no-retrieval asks "
             "the LM alone."
         )
-    require_openable(reader, quantization)
+    choice = ReaderChoice(reader, quantization, adapter, reader_device, allow_pickle)
+    choice.require()
     from pipelines.commands.stores import open_stores
     from pipelines.show import answers
     from retriever.opened import Opening
@@ -52,5 +60,5 @@ def ask(  # noqa: PLR0913
     opening = Opening(encoder=encoder, query_encoder=query_encoder)
     retriever = None if no_retrieval else open_stores([store, *(also or [])], opening)
     answers.loading(reader)
-    answerer = Answerer(retriever, open_reader(reader, quantization))
+    answerer = Answerer(retriever, open_reader(choice))
     answers.answer(question, answerer.ask(question, passages), answerer.reader, as_json)

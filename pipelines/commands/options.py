@@ -9,7 +9,7 @@ import typer
 
 from base.errors import RalmError
 from base.names import did_you_mean
-from lm.backends.weights import QUANTIZATIONS
+from lm.backends.quantizations import QUANTIZATIONS
 from pipelines.readers.formats import READABLE
 
 if TYPE_CHECKING:
@@ -68,7 +68,18 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="default: every CPU with ray, one process with local")
 ]
 _NAMES = f"{', '.join(QUANTIZATIONS[:-1])} or {QUANTIZATIONS[-1]}"
-QuantizationName = Annotated[str, typer.Option("--quantization", help=_NAMES)]
+QuantizationName = Annotated[
+    str | None, typer.Option("--quantization", help=f"{_NAMES}; default: int8, or as the weights are stored")
+]
+AdapterFolder = Annotated[
+    str | None, typer.Option("--adapter", help="folder of a PEFT adapter, for prompts that hold passages")
+]
+ReaderDevice = Annotated[
+    str, typer.Option("--reader-device", help="cpu, cuda, cuda:1, or auto: a GPU if there is one")
+]
+AllowPickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="load weights that are pickles, which may run code")
+]
 EncoderPlace = Annotated[
     str | None, typer.Option("--encoder", help="where the store's encoder lies now, if it has moved")
 ]

@@ -6,9 +6,16 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
-from lm.backends.registry import require_openable
-from lm.backends.weights import DEFAULT_QUANTIZATION
-from pipelines.commands.options import EncoderPlace, QuantizationName, QueryEncoderPlace, Store
+from lm.backends.reader_choice import ReaderChoice
+from pipelines.commands.options import (
+    AdapterFolder,
+    AllowPickle,
+    EncoderPlace,
+    QuantizationName,
+    QueryEncoderPlace,
+    ReaderDevice,
+    Store,
+)
 
 
 def scaling(  # noqa: PLR0913
@@ -18,7 +25,10 @@ def scaling(  # noqa: PLR0913
     fractions: Annotated[str, typer.Option(help="shares of the store")] = "0.01,0.1,1",
     seeds: Annotated[int, typer.Option(help="samples at each fraction below 1")] = 3,
     reader: Annotated[str | None, typer.Option(help="also have an LM answer")] = None,
-    quantization: QuantizationName = DEFAULT_QUANTIZATION,
+    quantization: QuantizationName = None,
+    adapter: AdapterFolder = None,
+    reader_device: ReaderDevice = "auto",
+    allow_pickle: AllowPickle = False,
     reader_questions: Annotated[int, typer.Option(help="questions the LM answers at most")] = 100,
     limit: Annotated[int | None, typer.Option(help="take only the first questions")] = None,
     method: Annotated[
@@ -45,15 +55,14 @@ def scaling(  # noqa: PLR0913
         output=output,
         fractions=shares,
         seeds=seeds,
-        reader=reader,
-        quantization=quantization,
+        reader=ReaderChoice(reader, quantization, adapter, reader_device, allow_pickle) if reader else None,
         reader_questions=reader_questions,
         limit=limit,
         method=Method(method),  # type: ignore[arg-type]
         encoder=encoder,
         query_encoder=query_encoder,
     )
-    if reader:
-        require_openable(reader, quantization)
-        answers.loading(reader)
+    if study.reader:
+        study.reader.require()
+        answers.loading(study.reader.name)
     measurements.curve(run(study, for_terminal()), output)

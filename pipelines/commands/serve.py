@@ -5,14 +5,18 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
-from lm.backends.registry import open_reader, require_openable
-from lm.backends.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
+from lm.backends.reader_choice import ReaderChoice
+from lm.backends.registry import open_reader
+from lm.backends.weights import DEFAULT_READER
 from pipelines.commands.options import (
+    AdapterFolder,
+    AllowPickle,
     Also,
     EncoderPlace,
     IndexIn,
     QuantizationName,
     QueryEncoderPlace,
+    ReaderDevice,
     ReaderName,
     SearchDevice,
     Store,
@@ -27,7 +31,10 @@ def serve(  # noqa: PLR0913
     port: Annotated[int, typer.Option(help="TCP port")] = 8000,
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     reader: ReaderName = DEFAULT_READER,
-    quantization: QuantizationName = DEFAULT_QUANTIZATION,
+    quantization: QuantizationName = None,
+    adapter: AdapterFolder = None,
+    reader_device: ReaderDevice = "auto",
+    allow_pickle: AllowPickle = False,
     device: SearchDevice = "cpu",
     index_in: IndexIn = "auto",
     encoder: EncoderPlace = None,
@@ -37,7 +44,8 @@ def serve(  # noqa: PLR0913
     partial: Annotated[bool, typer.Option("--partial", help="answer without a lost searcher")] = False,
 ) -> None:
     """Serve search and chat completions over HTTP (see /docs)."""
-    require_openable(reader, quantization)
+    choice = ReaderChoice(reader, quantization, adapter, reader_device, allow_pickle)
+    choice.require()
     if partial and not searchers:
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
     from pipelines.commands.stores import open_stores
@@ -53,7 +61,7 @@ def serve(  # noqa: PLR0913
         opening = Opening(as_device(device), as_place(index_in), encoder, query_encoder)
         retriever = open_stores([store, *(also or [])], opening, searchers, partial)
         answers.loading(reader)
-        answerer = Answerer(retriever, open_reader(reader, quantization))
+        answerer = Answerer(retriever, open_reader(choice))
         del retriever  # Under this name the generation of the start would stay open for as long as we serve.
         answers.serving(host, listener.getsockname()[1])
         Server(create_app(answerer), answerer.reader).run(sockets=[listener])

@@ -52,6 +52,7 @@ class Basis:
     method: str
     reader: str = ""
     quantization: str = ""
+    adapter: str = ""
     reader_bytes: int | None = 0
 
 

@@ -62,8 +62,9 @@ def markdown(curve: Curve) -> str:
     ]
     if answers:
         basis, passages = answers.basis, curve.study.reader_passages
+        adapted = f" with {basis.adapter}" if basis.adapter else ""
         lines.append(
-            f"- reader: {basis.reader}, {basis.quantization}, {_bytes(basis.reader_bytes)}, "
+            f"- reader: {basis.reader}{adapted}, {basis.quantization}, {_bytes(basis.reader_bytes)}, "
             f"{passages} passages"
         )
     if few := curve.few():

@@ -43,7 +43,7 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     retriever = LocalRetriever.open(study.store, how)
     study = replace(study, method=retriever.settled(Search(method=study.method)).method)
     # Before the search, which may take hours: what is wrong with a reader is said at once.
-    reader = open_reader(study.reader, study.quantization) if study.reader else None
+    reader = open_reader(study.reader) if study.reader else None
     samples, unfound = search_samples(study, file.questions, retriever, progress)
     basis = Basis(retriever.store.hash, retriever.store.manifest.encoder.name, str(study.method.name))
     points = retrieval_points(samples, basis)
@@ -54,8 +54,9 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
         replies = reader_replies(study, samples, reader, progress)
         basis = replace(
             basis,
-            reader=study.reader or "",
-            quantization=study.quantization,
+            reader=reader.name,
+            quantization=reader.quantization,
+            adapter=reader.adapter or "",
             reader_bytes=reader.measured_bytes,
         )
         points += reader_points(replies, study.reader_passages, basis)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datastore.view import View
-from lm.backends.weights import DEFAULT_QUANTIZATION
+from lm.backends.reader_choice import ReaderChoice
 from lm.conditioning import DEFAULT_PASSAGES
 from retriever.request import DENSE, Method
 
@@ -18,8 +18,7 @@ class Study:
     output: Path
     fractions: tuple[float, ...] = (0.01, 0.1, 1.0)
     seeds: int = 3
-    reader: str | None = None
-    quantization: str = DEFAULT_QUANTIZATION
+    reader: ReaderChoice | None = None
     reader_questions: int = 100
     reader_passages: int = DEFAULT_PASSAGES
     limit: int | None = None

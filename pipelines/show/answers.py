@@ -9,6 +9,7 @@ from rich.panel import Panel
 
 from base.amounts import amount
 from lm.backends.weights import to_convert
+from lm.reader import card
 from pipelines.show.terminal import console, print_json
 
 if TYPE_CHECKING:
@@ -39,11 +40,7 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
                 "question": question,
                 "answer": found.text,
                 "citations": [citation.model_dump() for citation in citations],
-                "reader": {
-                    "name": reader.name,
-                    "quantization": reader.quantization,
-                    "bytes": reader.measured_bytes,
-                },
+                "reader": card(reader),
                 "tokens": {
                     "prompt": found.completion.prompt_tokens,
                     "answer": found.completion.tokens,

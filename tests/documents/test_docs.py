@@ -4,6 +4,7 @@ import functools
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import zstandard
 from fastapi.testclient import TestClient
 
 from datastore.takedown import Takedowns
+from lm.prompts import Prompt
 from lm.reader import Completion, Sampling, TextStream
 from pipelines.config import load_config
 from pipelines.execution.executor import LocalExecutor
@@ -58,23 +60,27 @@ FORUM = [
 class Echo:
     """A reader that repeats what it is asked: what a page shows is that it is asked, not what it says."""
 
-    name, quantization, bytes, context_tokens = "echo", "none", 1, 8192
+    name, quantization, adapter, measured_bytes, context_tokens = "echo", "none", None, 1, 8192
 
-    def __init__(self, *_: str) -> None: ...
+    def __init__(self, *_: object) -> None: ...
 
     def count_tokens(self, text: str) -> int:
         return len(text.split())
 
-    def prompt(self, conversation) -> str:
-        return conversation[-1]["content"]
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        return self.count_tokens(_last(prompt))
 
-    def complete(self, prompts, sampling: Sampling) -> list[Completion]:
-        return [Completion(prompt[-80:], len(prompt), 80, True) for prompt in prompts]
+    def generate(self, asked: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+        return [Completion(_last(one)[-80:], self.prompt_tokens(one), 80, True) for one in asked]
 
-    def stream(self, prompt: str, sampling: Sampling) -> TextStream:
-        return TextStream(iter(prompt.split()), lambda: None)
+    def stream(self, asked: Prompt, sampling: Sampling) -> TextStream:
+        return TextStream(iter(_last(asked).split()), lambda: None)
 
     def stop(self) -> None: ...
+
+
+def _last(prompt: Prompt) -> str:
+    return prompt.conversation[-1].content
 
 
 @pytest.fixture(scope="module")

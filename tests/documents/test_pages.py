@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lm.backends.weights import QUANTIZATIONS
+from lm.backends.quantizations import QUANTIZATIONS
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.evaluate.metrics import READER, RETRIEVAL
 from pipelines.filters.rule import Rule

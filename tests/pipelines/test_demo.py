@@ -1,7 +1,7 @@
 from dataclasses import replace
 from functools import partialmethod
 
-from lm.backends.weights import DEFAULT_QUANTIZATION, DEFAULT_READER
+from lm.backends.reader_choice import ReaderChoice
 from pipelines import demo
 from pipelines.demo import distributions, standard_library
 from serve.answerer import ONE_PARAGRAPH, Answerer
@@ -32,8 +32,7 @@ def test_the_demo_builds_asks_and_says_how_to_go_on(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(
         Answerer, "ask", partialmethod(Answerer.ask, sampling=replace(ONE_PARAGRAPH, max_tokens=8))
     )
-    readers = {(DEFAULT_READER, DEFAULT_QUANTIZATION): reader}
-    monkeypatch.setattr(demo, "open_reader", lambda *which: readers[which])
+    monkeypatch.setattr(demo, "open_reader", {ReaderChoice(): reader}.__getitem__)
     demo.run(tmp_path / "store", "local")
     out = capsys.readouterr().out
     assert out.count("Without the datastore:") == 3

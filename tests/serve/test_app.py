@@ -223,7 +223,7 @@ def test_health_and_docs_answer(url):
 class Behind:
     """An answerer whose store has a generation that cannot be opened, until it is mended."""
 
-    reader = SimpleNamespace(name="none", quantization="none", bytes=0)
+    reader = SimpleNamespace(name="none", quantization="none", adapter=None, measured_bytes=0)
 
     def __init__(self, store):
         self.retriever, self.mended, self.looked = LocalRetriever.open(store), Event(), Event()

@@ -4,13 +4,15 @@ import sys
 import pytest
 
 from base.errors import RalmError
-from lm.backends.registry import open_reader, require_openable
+from lm.backends.reader_choice import ReaderChoice
+from lm.backends.registry import open_reader
 from lm.backends.weights import DEFAULT_READER
 
 
-def test_a_reader_is_opened_by_its_name_and_quantization(monkeypatch):
-    monkeypatch.setattr("lm.backends.transformers_reader.TransformersReader", lambda *which: which)
-    assert open_reader(DEFAULT_READER, "nf4", "an-adapter") == (DEFAULT_READER, "nf4", "an-adapter")
+def test_a_reader_is_opened_by_what_is_chosen(monkeypatch):
+    monkeypatch.setattr("lm.backends.transformers_reader.TransformersReader", lambda choice: choice)
+    choice = ReaderChoice(DEFAULT_READER, "nf4", "an-adapter")
+    assert open_reader(choice) is choice
 
 
 @pytest.mark.parametrize(
@@ -20,9 +22,9 @@ def test_what_is_plainly_no_reader_is_refused_before_one_is_loaded(monkeypatch, 
     monkeypatch.setattr(
         "lm.backends.transformers_reader.TransformersReader", lambda *_: pytest.fail("it was loaded")
     )
-    for refuse in (require_openable, open_reader):
+    for refuse in (ReaderChoice.require, open_reader):
         with pytest.raises(RalmError, match=r"did you mean|valid are"):
-            refuse(name, quantization)
+            refuse(ReaderChoice(name, quantization))
 
 
 def test_a_command_that_may_open_one_starts_without_what_that_takes():

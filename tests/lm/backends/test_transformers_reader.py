@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from base.errors import RalmError
 from lm.backends.loading import best_dtype
 from lm.backends.memory import measured_bytes
+from lm.backends.reader_choice import ReaderChoice
 from lm.backends.stopping import until_stop
 from lm.backends.transformers_reader import TransformersReader
-from lm.backends.weights import DEFAULT_READER
 from lm.conditioning import conversation
 from lm.prompts import Prompt
 from lm.reader import Sampling
@@ -110,7 +110,7 @@ def test_bytes_are_those_held_not_those_pretended(reader):
 def test_every_quantization_answers_and_tells_its_bytes(quantization, megabytes):
     if FLOAT32:
         megabytes += megabytes if quantization == "none" else UNQUANTIZED / 1e6
-    found = TransformersReader(DEFAULT_READER, quantization)
+    found = TransformersReader(ReaderChoice(quantization=quantization))
     (completion,) = found.generate([FRANCE], Sampling(24))
     assert "Paris" in completion.text
     assert abs(found.measured_bytes / 1e6 - megabytes) < 0.1 * megabytes
@@ -118,9 +118,9 @@ def test_every_quantization_answers_and_tells_its_bytes(quantization, megabytes)
 
 def test_wrong_names_list_the_valid_ones():
     with pytest.raises(RalmError, match=r"no reader 'nobody/nothing'.*SmolLM2"):
-        TransformersReader("nobody/nothing")
+        TransformersReader(ReaderChoice("nobody/nothing"))
     with pytest.raises(RalmError, match="valid are none, int8, llm-int8, nf4"):
-        TransformersReader(DEFAULT_READER, "int3")  # type: ignore[arg-type]
+        TransformersReader(ReaderChoice(quantization="int3"))
 
 
 @given(st.text("abc", max_size=30), st.lists(st.text("abc", min_size=1, max_size=3), max_size=3), st.data())

@@ -2,6 +2,7 @@ import dataclasses
 
 import orjson
 
+from lm.backends.reader_choice import ReaderChoice
 from lm.backends.weights import DEFAULT_READER
 from lm.prompts import Prompt
 from lm.reader import Completion
@@ -53,7 +54,7 @@ def test_the_same_prompt_is_answered_once():
 def test_a_reader_is_scored_with_the_store_and_alone(tmp_path, store):
     path = write_lines(tmp_path / "q.jsonl", questions())
     study = Study(store=store, questions=path, output=tmp_path / "out", fractions=(0.2, 1.0), seeds=1)
-    curve = run(dataclasses.replace(study, reader=DEFAULT_READER, reader_questions=6))
+    curve = run(dataclasses.replace(study, reader=ReaderChoice(), reader_questions=6))
     points = {
         (p.metric.name, p.share.fraction): p for p in curve.points if isinstance(p.metric, ReaderMetric)
     }

@@ -11,7 +11,8 @@ def point(metric, k, fraction, value):
     reader = "reader" if isinstance(metric, ReaderMetric) else ""
     share = StoreShare(fraction, 3, int(1000 * fraction))
     score = Score(value, value - 0.05, value + 0.05, 40)
-    return Point(metric, k, share, score, 0, Basis("hash", "encoder", "dense", reader, "int8", 163_000_000))
+    basis = Basis("hash", "encoder", "dense", reader, "int8", "tuned", 163_000_000)
+    return Point(metric, k, share, score, 0, basis)
 
 
 def curve(tmp_path):
@@ -24,7 +25,7 @@ def test_the_page_has_a_row_for_each_fraction_and_the_lm_alone(tmp_path):
     text = markdown(curve(tmp_path))
     assert "| LM alone | 0 |  |  | 20.0 [15.0, 25.0] |" in text
     assert "| 1 | 1,000 | 10.0 [5.0, 15.0] | 50.0 [45.0, 55.0] | 50.0 [45.0, 55.0] |" in text
-    assert "reader, int8, 163,000,000 bytes" in text
+    assert "reader with tuned, int8, 163,000,000 bytes" in text
     of_each = "40 with answers for containment@k, 40 with answers for the reader"
     assert f"- questions: questions.jsonl, 60 questions: {of_each}\n" in text
     assert "few questions" not in text

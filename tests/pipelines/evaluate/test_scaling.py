@@ -5,6 +5,7 @@ import pytest
 from base.errors import RalmError
 from datastore.store import Datastore
 from datastore.view import View
+from lm.backends.reader_choice import ReaderChoice
 from pipelines.evaluate.curve import Basis
 from pipelines.evaluate.metrics import ReaderMetric, contains
 from pipelines.evaluate.samples import view_size
@@ -110,7 +111,7 @@ def test_a_reader_that_there_is_not_is_said_before_the_search(study, monkeypatch
 
     monkeypatch.setattr(LocalRetriever, "search_many", lambda *_, **__: pytest.fail("searched"))
     with pytest.raises(RalmError, match="no reader 'no/such'"):
-        run(dataclasses.replace(study, reader="no/such"))
+        run(dataclasses.replace(study, reader=ReaderChoice("no/such")))
 
 
 def test_a_reader_without_a_question_that_has_answers_is_said_before_the_search(study, monkeypatch):
@@ -121,7 +122,7 @@ def test_a_reader_without_a_question_that_has_answers_is_said_before_the_search(
     with pytest.raises(
         RalmError, match=r"^No question of q\.jsonl has `answers`, by which a reader is scored"
     ):
-        run(dataclasses.replace(study, reader="any"))
+        run(dataclasses.replace(study, reader=ReaderChoice("any")))
 
 
 class Told(Silent):
@@ -153,7 +154,7 @@ def test_an_earlier_curve_is_written_anew_and_no_answers_of_it_are_left(study, r
     monkeypatch.setattr("pipelines.evaluate.scaling.open_reader", lambda *_: reader)
     write_lines(study.questions, questions()[:1])
     first, second = Told(), Told()
-    run(dataclasses.replace(study, fractions=(1.0,), reader="any"), first)
+    run(dataclasses.replace(study, fractions=(1.0,), reader=ReaderChoice("any")), first)
     (study.output / "mine.txt").write_text("not the study's")
     assert (study.output / "answers.jsonl").exists()
     monkeypatch.undo()
@@ -214,5 +215,5 @@ def test_a_reader_is_asked_a_question_that_finds_nothing_without_passages(study,
 
     monkeypatch.setattr("pipelines.evaluate.scaling.open_reader", lambda *_: reader)
     write_lines(study.questions, [questions()[0], THAI])
-    curve = run(dataclasses.replace(study, fractions=(1.0,), reader="any"))
+    curve = run(dataclasses.replace(study, fractions=(1.0,), reader=ReaderChoice("any")))
     assert {p.score.n for p in curve.points if isinstance(p.metric, ReaderMetric)} == {2}

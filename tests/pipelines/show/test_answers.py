@@ -10,7 +10,7 @@ from retriever.results import Hit
 from serve.answerer import Answer, Citation
 from serve.schemas import HitModel
 
-READER = SimpleNamespace(name="small", quantization="int8", bytes=135_000_000)
+READER = SimpleNamespace(name="small", quantization="int8", adapter="tuned", measured_bytes=135_000_000)
 
 
 def hit(row, text="Blue glass.", store=""):
@@ -80,7 +80,12 @@ def test_an_answer_as_json_names_all_that_was_read(capsys):
     found = json.loads(capsys.readouterr().out)
     assert [one["cited"] for one in found["citations"]] == [False, True]
     assert found["tokens"] == {"prompt": 90, "answer": 4}
-    assert found["reader"] == {"name": "small", "quantization": "int8", "bytes": 135_000_000}
+    assert found["reader"] == {
+        "name": "small",
+        "quantization": "int8",
+        "adapter": "tuned",
+        "bytes": 135_000_000,
+    }
 
 
 def test_loading_is_said_beside_the_output_and_serving_in_it(capsys):
