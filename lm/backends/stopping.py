@@ -1,6 +1,5 @@
-"""Where a text that is being generated ends: at a stop string, where nobody wants more, with the reader."""
+"""Where a text that is being generated ends: where nobody wants more, or with the reader."""
 
-from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -41,25 +40,3 @@ class Watch:
     def __call__(self, ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         self.cut_off = ids.shape[1] >= self._longest and int(ids[0, -1]) not in self._ends
         return torch.full((ids.shape[0],), self._unwanted, dtype=torch.bool, device=ids.device)
-
-
-def until_stop(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
-    """Pass pieces on up to where the first stop string begins; it may be spread over several pieces."""
-    held, longest = "", max((len(s) for s in stop), default=1) - 1
-    for piece in pieces:
-        held += piece
-        # What lies further back than this can be no part of a stop string still to come.
-        ready = len(held) - longest
-        begin = _first(held, stop)
-        if begin is not None and begin <= ready:
-            yield held[:begin]
-            return
-        if ready > 0:
-            yield held[:ready]
-            held = held[ready:]
-    if held:
-        yield held[: _first(held, stop)]
-
-
-def _first(text: str, stop: Sequence[str]) -> int | None:
-    return min((at for s in stop if (at := text.find(s)) >= 0), default=None)

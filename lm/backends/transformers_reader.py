@@ -20,11 +20,12 @@ from lm.backends.loading import load, quiet_imports
 from lm.backends.memory import measured_bytes
 from lm.backends.quantizations import DEFAULT_QUANTIZATION
 from lm.backends.reader_choice import ReaderChoice
-from lm.backends.stopping import End, Watch, until_stop
+from lm.backends.stopping import End, Watch
 from lm.backends.threads import paced
 from lm.backends.weights import Weights
 from lm.prompts import Asked, Prompt, prompts_of
 from lm.reader import Completion, Continuation, Likelihood, Sampling, TextStream
+from lm.stop_strings import until_stop
 
 
 class TransformersReader:

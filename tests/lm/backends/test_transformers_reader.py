@@ -1,13 +1,10 @@
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from base.errors import RalmError
 from lm.backends.loading import best_dtype
 from lm.backends.memory import measured_bytes
 from lm.backends.reader_choice import ReaderChoice
-from lm.backends.stopping import until_stop
 from lm.backends.transformers_reader import TransformersReader
 from lm.conditioning import conversation
 from lm.prompts import Prompt
@@ -121,11 +118,3 @@ def test_wrong_names_list_the_valid_ones():
         TransformersReader(ReaderChoice("nobody/nothing"))
     with pytest.raises(RalmError, match="valid are none, int8, llm-int8, nf4"):
         TransformersReader(ReaderChoice(quantization="int3"))
-
-
-@given(st.text("abc", max_size=30), st.lists(st.text("abc", min_size=1, max_size=3), max_size=3), st.data())
-def test_a_stop_is_found_wherever_the_pieces_are_cut(text, stops, data):
-    at = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
-    pieces = [text[a:b] for a, b in zip([0, *at], [*at, len(text)], strict=True)]
-    ends = [e for s in stops if (e := text.find(s)) >= 0]
-    assert "".join(until_stop(pieces, stops)) == text[: min(ends, default=len(text))]
