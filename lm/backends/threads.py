@@ -71,7 +71,10 @@ class Pace:
 
 @contextmanager
 def paced(weights: int) -> Iterator[Callable[[int], None]]:
-    """Generate with a model of so many bytes on the threads that fit; gives what is called after each token."""
+    """Generate with a model of so many bytes on the threads that fit.
+
+    Gives what is to be told after each token how many texts are being written.
+    """
     if given():
         yield lambda rows: None
         return
