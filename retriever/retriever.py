@@ -16,12 +16,14 @@ import xxhash
 from numpy.typing import NDArray
 
 from datastore.members import known_views
+from datastore.schema import Passage
 from datastore.view import View
+from retriever.neighbours import chunks_around
 from retriever.opened import OpenedStore, setting_of
 from retriever.ranking.setting import Setting
 from retriever.refusals import refuse
 from retriever.request import Search
-from retriever.results import Ranking, Seconds
+from retriever.results import Hit, Ranking, Seconds
 from retriever.searching import Searching, Session
 
 
@@ -123,6 +125,16 @@ class Retriever(ABC):
 
     def _searching(self, search: Search, seconds: Seconds | None = None) -> Searching:
         return Searching(list(self.stores.values()), self.session(), self._named(search), seconds)
+
+    def around(self, hit: Hit, reach: int, view: View = View()) -> tuple[Passage, ...]:
+        """A hit with up to `reach` chunks of its document before and behind it: those in the view, in a row.
+
+        They are read here, also where others search. The hit is one of this retriever's own.
+        """
+        stores = {name: one.store for name, one in self.stores.items()}
+        known = dict(zip(stores, known_views(list(stores.values()), [view]), strict=True))
+        (mine,) = known[hit.store]
+        return () if mine is None else chunks_around(stores[hit.store], hit, reach, mine)
 
     def measured(self, search: Search) -> float | None:
         """The recall at k that a settled search has at least, in every store, by the index's card.

@@ -5,12 +5,14 @@ Where retriever and reader meet; the server, the command line and the demo ask t
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
+from datastore.view import View
 from lm.citations import cite, cite_stream, cited
-from lm.conditioning import DEFAULT_BUDGET, DEFAULT_PASSAGES, Source, conversation, pack
-from lm.prompts import Message, Prompt
+from lm.conditioning import Chunk, Conditioned, Conditioning, Request, Source, condition
+from lm.conditioning.fitting import require_room
+from lm.prompts import Asked, Message
 from lm.reader import Completion, Reader, Sampling, TextStream
 from retriever.refusals import require_text
 from retriever.request import Search
@@ -23,33 +25,51 @@ ONE_PARAGRAPH = Sampling(stop=("\n\n",))
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A passage that was put before the reader under a number; `cited` if the answer cites it."""
+    """A passage that was put before the reader under a number; `cited` if the answer cites it.
+
+    `read` is what the reader saw of it, where that is more or less than its text: it was widened, or cut.
+    """
 
     number: int
     cited: bool
     hit: Hit
+    read: str | None = None
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A question with its passages found and its prompt written: what is left is to read."""
 
-    prompt: Prompt
-    packed: tuple[str, ...]
+    conditioned: Conditioned
     hits: tuple[Hit, ...]
+    sampling: Sampling = ONE_PARAGRAPH
     seconds: dict[str, float] = field(default_factory=dict)
     missing: tuple[int, ...] = ()
+
+    @property
+    def asked(self) -> Asked:
+        """What the reader is asked."""
+        return self.conditioned.asked
+
+    @property
+    def packed(self) -> tuple[str, ...]:
+        """The passages that it sees, numbered from 1; `hits` are those that they stand for."""
+        return self.conditioned.packed
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer with its markers, the passages the reader saw, what it took, and shards that gave none."""
+    """An answer with its markers, the passages the reader saw, what it took, and shards that gave none.
+
+    `trimmed` of the passages that were found are cut or left out, as they had no room.
+    """
 
     text: str
     citations: tuple[Citation, ...]
     completion: Completion
     seconds: dict[str, float]
     missing: tuple[int, ...] = ()
+    trimmed: int = 0
 
 
 class Answerer:
@@ -85,56 +105,82 @@ class Answerer:
     def prepare(
         self,
         question: str,
-        passages: int = DEFAULT_PASSAGES,
-        budget: int = DEFAULT_BUDGET,
+        how: Conditioning = Conditioning(),
+        sampling: Sampling = ONE_PARAGRAPH,
         history: Sequence[Message] = (),
     ) -> Prepared:
-        """Find passages for a question and write the prompt. `passages` 0 leaves the LM alone.
+        """Find passages for a question and write what the reader is asked.
 
-        Raises RalmError for a question of white space alone.
+        Raises RalmError for a question of white space alone, and for one that the reader cannot hold.
         """
         require_text([question])
+        request = Request(question, tuple(history), sampling.max_tokens)
+        require_room(how, request, self.reader)  # Before a search for nothing.
         started = time.perf_counter()
-        found = Ranking((), False)
+        found, sources = Ranking((), False), []
         retriever = self.retriever  # Once: a new generation may come between two uses of it.
-        if retriever is not None and passages > 0:
-            (found,) = retriever.search([question], Search(passages))
+        if retriever is not None and how.reads:
+            (found,) = retriever.search([question], Search(how.passages))
+            sources = sources_of(found.hits, retriever, how)
         seconds = {"search": time.perf_counter() - started}
-        # Half of what a small reader holds is left for the question, the template and the answer.
-        budget = min(budget, self.reader.context_tokens // 2)
-        packed = pack([source_of(hit) for hit in found.hits], self.reader.count_tokens, budget)
-        prompt = conversation(question, packed, history)
-        return Prepared(prompt, tuple(packed), found.hits[: len(packed)], seconds, found.missing)
+        written = condition(how, request, sources, self.reader)
+        hits = tuple(found.hits[block.rank] for block in written.blocks)
+        sampling = replace(sampling, stop=(*sampling.stop, *how.stops))
+        return Prepared(written, hits, sampling, seconds, found.missing)
 
     def ask(
         self,
         question: str,
-        passages: int = DEFAULT_PASSAGES,
-        budget: int = DEFAULT_BUDGET,
+        how: Conditioning = Conditioning(),
         sampling: Sampling = ONE_PARAGRAPH,
         history: Sequence[Message] = (),
     ) -> Answer:
         """Answer a question, with markers behind the sentences that a passage supports."""
-        prepared = self.prepare(question, passages, budget, history)
+        prepared = self.prepare(question, how, sampling, history)
         started = time.perf_counter()
-        (completion,) = self.reader.generate([prepared.prompt], sampling)
+        (completion,) = self.reader.generate([prepared.asked], prepared.sampling)
         seconds = prepared.seconds | {"generate": time.perf_counter() - started}
         text = cite(completion.text, prepared.packed)
-        return Answer(text, self.citations(prepared, text), completion, seconds, prepared.missing)
+        citations, trimmed = self.citations(prepared, text), prepared.conditioned.trimmed
+        return Answer(text, citations, completion, seconds, prepared.missing, trimmed)
 
-    def stream(self, prepared: Prepared, sampling: Sampling) -> TextStream:
-        """The cited answer to a prepared question, in pieces. A prompt that is too long fails here."""
-        stream = self.reader.stream(prepared.prompt, sampling)
+    def stream(self, prepared: Prepared) -> TextStream:
+        """The cited answer to a prepared question, in pieces."""
+        stream = self.reader.stream(prepared.asked, prepared.sampling)
         stream.pieces = cite_stream(stream.pieces, prepared.packed)
         return stream
 
     def citations(self, prepared: Prepared, text: str) -> tuple[Citation, ...]:
         """The numbered passages behind an answer, and which of them it cites."""
         used = set(cited(text)) if prepared.hits else set()
-        return tuple(Citation(number, number in used, hit) for number, hit in enumerate(prepared.hits, 1))
+        return tuple(
+            Citation(block.number, block.number in used, hit, _unlike(block.text, hit))
+            for block, hit in zip(prepared.conditioned.blocks, prepared.hits, strict=True)
+        )
+
+
+def _unlike(read: str, hit: Hit) -> str | None:
+    return None if read == hit.passage.text else read
 
 
 def source_of(hit: Hit) -> Source:
     """A hit as the reader sees it: the document's title, if its metadata has one, and the text."""
     title = hit.passage.metadata.get("title")
-    return Source(title if isinstance(title, str) else "", hit.passage.text)
+    return Source(title if isinstance(title, str) else "", hit.passage.text, hit.score)
+
+
+def sources_of(
+    hits: Sequence[Hit], retriever: Retriever, how: Conditioning, view: View = View()
+) -> list[Source]:
+    """Hits as a conditioning takes them, with the chunks of the view around them if it widens them."""
+    return [
+        _with_neighbours(hit, retriever, how.neighbours, view) if how.neighbours else source_of(hit)
+        for hit in hits
+    ]
+
+
+def _with_neighbours(hit: Hit, retriever: Retriever, reach: int, view: View) -> Source:
+    passage = hit.passage
+    around = tuple(Chunk(one.chunk, one.start, one.text) for one in retriever.around(hit, reach, view))
+    document = (hit.store, passage.domain, passage.doc_id)
+    return replace(source_of(hit), document=document, chunk=passage.chunk, around=around)

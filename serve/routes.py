@@ -95,19 +95,15 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
         raise HTTPException(404, detail)
     question = body.messages[-1].text
     history = [Message(_role(m.role), m.text) for m in body.messages[:-1]]
-    options = body.retrieval
+    asked = (question, body.retrieval.to_conditioning(), sampling(body), history)
     if body.stream:
-        prepared = await run_in_threadpool(
-            answerer.prepare, question, options.passages, options.budget, history
-        )
-        stream = await run_in_threadpool(answerer.stream, prepared, sampling(body))
+        prepared = await run_in_threadpool(answerer.prepare, *asked)
+        stream = await run_in_threadpool(answerer.stream, prepared)
         events = _events(answerer, prepared, stream, body.model)
         return EventSourceResponse(_as_data(events, stream, request.app.state.reading), sep="\n")
     # Waiting here costs no thread: were all of them held by waiting chats, a search would wait too.
     async with request.app.state.reading:
-        answer = await run_in_threadpool(
-            answerer.ask, question, options.passages, options.budget, sampling(body), history
-        )
+        answer = await run_in_threadpool(answerer.ask, *asked)
     completion = answer.completion
     return _envelope("chat.completion", body.model) | {
         "choices": [
@@ -123,6 +119,7 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
             "total_tokens": completion.prompt_tokens + completion.tokens,
         },
         "citations": _citations_json(answer.citations),
+        "trimmed": answer.trimmed,
         "missing": list(answer.missing),
         "reader": _reader_json(answerer),
         "seconds": answer.seconds,
@@ -172,6 +169,7 @@ def _events(
         | _delta({}, "stop" if stream.finished else "length")
         | {
             "citations": citations,
+            "trimmed": prepared.conditioned.trimmed,
             "missing": list(prepared.missing),
             "reader": _reader_json(answerer),
         }

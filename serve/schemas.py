@@ -19,7 +19,8 @@ from pydantic_core import PydanticCustomError
 from base.invalid import is_unicode
 from datastore.schema import Scalar
 from datastore.view import Condition, View
-from lm.conditioning import DEFAULT_BUDGET, DEFAULT_PASSAGES
+from lm.conditioning import Conditioning
+from lm.conditioning.settings import KindName, PromptName
 from retriever.ranking.fusion import Fusion
 from retriever.refinement import Decontamination, Refinement
 from retriever.request import Effort, Method, MethodName, Search
@@ -32,7 +33,9 @@ MAX_QUERIES = 256
 # Vectors read for one query: beyond, it is a scan of the disk.
 MAX_DEPTH = 100_000
 MAX_CHARACTERS = 100_000
+MAX_NEIGHBOURS = 50
 _USUAL = Search()
+_CONDITIONING = Conditioning()
 
 
 def _unicode(text: str) -> str:
@@ -188,15 +191,19 @@ class _Numbered(BaseModel):
 
     number: int
     cited: bool
+    read: str | None
 
 
 class CitationModel(HitModel, _Numbered):
-    """A passage that was put before the reader under a number, and whether the answer cites it."""
+    """A passage that was put before the reader under a number, and whether the answer cites it.
+
+    `read`: what the reader saw of it, if it was cut or widened.
+    """
 
     @classmethod
     def of_citation(cls, citation: Citation) -> "CitationModel":
         """A citation for others to read."""
-        return cls(number=citation.number, cited=citation.cited, **_of_hit(citation.hit))
+        return cls(number=citation.number, cited=citation.cited, read=citation.read, **_of_hit(citation.hit))
 
 
 def _of_hit(hit: Hit) -> dict[str, Any]:
@@ -288,12 +295,33 @@ class ChatMessage(BaseModel):
 
 
 class RetrievalOptions(Body):
-    """Our addition to the chat API: how many passages to read (0: none), in how many tokens."""
+    """Our addition to the chat API: what of the passages the reader is to see, and how."""
 
     model_config = ConfigDict(extra="forbid")
 
-    passages: int = Field(DEFAULT_PASSAGES, ge=0, le=100)
-    budget: int = Field(DEFAULT_BUDGET, ge=1, le=1_000_000)
+    passages: int = Field(_CONDITIONING.passages, ge=0, le=100, description="0: the LM alone")
+    budget: int = Field(
+        _CONDITIONING.budget, ge=1, le=1_000_000, description="tokens of passages in a prompt"
+    )
+    conditioning: KindName = _CONDITIONING.kind
+    neighbours: int = Field(
+        _CONDITIONING.neighbours, ge=0, le=MAX_NEIGHBOURS, description="chunks around a passage, on each side"
+    )
+    replug_temperature: float = Field(
+        _CONDITIONING.replug_temperature, gt=0, description="of the weights that scores make"
+    )
+    prompt: PromptName = Field(_CONDITIONING.prompt, description="few-shot: for a reader without a template")
+
+    def to_conditioning(self) -> Conditioning:
+        """Raises RalmError for what is no conditioning."""
+        return Conditioning(
+            self.conditioning,
+            self.passages,
+            self.budget,
+            self.neighbours,
+            self.replug_temperature,
+            self.prompt,
+        )
 
 
 class ChatRequest(Body):

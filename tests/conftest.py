@@ -28,7 +28,7 @@ from pipelines.jobs.add import Addition
 from pipelines.jobs.build import Build
 from pipelines.jobs.compact import Compaction
 from pipelines.jobs.delete import Deletion
-from tests.corpus import documents, write_lines
+from tests.corpus import documents, long_documents, write_lines
 from tests.faults import Builder
 from tests.objects import CuttingProxy, ObjectServer, Remote, object_server
 
@@ -111,6 +111,15 @@ def store(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
     """A store of the test corpus with several splits and shards and an exact index. Not to be changed."""
     root = tmp_path_factory.mktemp("stores") / "towns"
     build_store(root, corpus, split_bytes=4096, passages_per_shard=8)
+    return root
+
+
+@pytest.fixture(scope="session")
+def long_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of documents of many chunks, which lie across shards. Not to be changed."""
+    root = tmp_path_factory.mktemp("stores") / "long"
+    lines = write_lines(root.parent / "long.jsonl", long_documents())
+    build_store(root, lines, chunk_tokens=24, passages_per_shard=5, index_key="Flat")
     return root
 
 

@@ -58,3 +58,16 @@ def write_lines(path: Path, records: list) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     return path
+
+
+def long_documents() -> list[dict]:
+    """A chapter about each town's province, of several chunks."""
+    found = []
+    for city, province, place, craft, year in CITIES[:3]:
+        sentences = [
+            aspect.format(city=city, province=province, place=place, craft=craft, year=year + n, n=n)
+            for n in range(3)
+            for aspect in ASPECTS
+        ]
+        found.append({"id": f"book-{city}", "title": city, "domain": "book", "text": " ".join(sentences)})
+    return found

@@ -8,20 +8,27 @@ from base.errors import RalmError
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
 from lm.backends.weights import DEFAULT_READER
-from lm.conditioning import DEFAULT_PASSAGES
+from lm.conditioning import Conditioning
 from pipelines.commands.options import (
     AdapterFolder,
     AllowPickle,
     Also,
     AsJson,
+    Budget,
+    ConditioningName,
     EncoderPlace,
+    Neighbours,
+    PromptKind,
     QuantizationName,
     QueryEncoderPlace,
     ReaderDevice,
     ReaderName,
+    ReplugTemperature,
     Store,
     require_one_text,
 )
+
+_USUAL = Conditioning()
 
 
 def ask(  # noqa: PLR0913
@@ -34,7 +41,12 @@ def ask(  # noqa: PLR0913
     adapter: AdapterFolder = None,
     reader_device: ReaderDevice = "auto",
     allow_pickle: AllowPickle = False,
-    passages: Annotated[int, typer.Option("-k", help="passages the reader sees")] = DEFAULT_PASSAGES,
+    passages: Annotated[int, typer.Option("-k", help="passages the reader sees")] = _USUAL.passages,
+    budget: Budget = _USUAL.budget,
+    conditioning: ConditioningName = _USUAL.kind,
+    neighbours: Neighbours = _USUAL.neighbours,
+    replug_temperature: ReplugTemperature = _USUAL.replug_temperature,
+    prompt: PromptKind = _USUAL.prompt,
     encoder: EncoderPlace = None,
     query_encoder: QueryEncoderPlace = None,
     no_retrieval: Annotated[bool, typer.Option("--no-retrieval", help="ask the LM alone")] = False,
@@ -50,6 +62,8 @@ def ask(  # noqa: PLR0913
             f"-k, the passages the reader sees, must be at least 1, not {passages}: --no-retrieval asks "
             "the LM alone."
         )
+    kind = "none" if no_retrieval else conditioning
+    how = Conditioning(kind, passages, budget, neighbours, replug_temperature, prompt)  # type: ignore[arg-type]
     choice = ReaderChoice(reader, quantization, adapter, reader_device, allow_pickle)
     choice.require()
     from pipelines.commands.stores import open_stores
@@ -58,7 +72,7 @@ def ask(  # noqa: PLR0913
     from serve.answerer import Answerer
 
     opening = Opening(encoder=encoder, query_encoder=query_encoder)
-    retriever = None if no_retrieval else open_stores([store, *(also or [])], opening)
+    retriever = None if not how.reads else open_stores([store, *(also or [])], opening)
     answers.loading(reader)
     answerer = Answerer(retriever, open_reader(choice))
-    answers.answer(question, answerer.ask(question, passages), answerer.reader, as_json)
+    answers.answer(question, answerer.ask(question, how), answerer.reader, as_json)

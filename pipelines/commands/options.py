@@ -86,6 +86,23 @@ EncoderPlace = Annotated[
 QueryEncoderPlace = Annotated[
     str | None, typer.Option("--query-encoder", help="where its tower for queries lies now")
 ]
+ConditioningName = Annotated[
+    str,
+    typer.Option(
+        "--conditioning", help="prepend: passages in one prompt; replug: one prompt for each, mixed; none"
+    ),
+]
+Budget = Annotated[int, typer.Option("--budget", help="tokens of passages in a prompt")]
+Neighbours = Annotated[
+    int,
+    typer.Option("--neighbours", help="chunks that a passage is widened by on each side, within the budget"),
+]
+ReplugTemperature = Annotated[
+    float, typer.Option("--replug-temperature", help="of the weights that scores make")
+]
+PromptKind = Annotated[
+    str, typer.Option("--prompt", help="chat: the reader's template; few-shot: plain text with examples")
+]
 TextFields = Annotated[
     list[str] | None,
     typer.Option(

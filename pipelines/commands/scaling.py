@@ -7,15 +7,23 @@ import typer
 
 from base.errors import RalmError
 from lm.backends.reader_choice import ReaderChoice
+from lm.conditioning import Conditioning
 from pipelines.commands.options import (
     AdapterFolder,
     AllowPickle,
+    Budget,
+    ConditioningName,
     EncoderPlace,
+    Neighbours,
+    PromptKind,
     QuantizationName,
     QueryEncoderPlace,
     ReaderDevice,
+    ReplugTemperature,
     Store,
 )
+
+_USUAL = Conditioning()
 
 
 def scaling(  # noqa: PLR0913
@@ -30,6 +38,12 @@ def scaling(  # noqa: PLR0913
     reader_device: ReaderDevice = "auto",
     allow_pickle: AllowPickle = False,
     reader_questions: Annotated[int, typer.Option(help="questions the LM answers at most")] = 100,
+    passages: Annotated[int, typer.Option("-k", help="passages the LM sees")] = _USUAL.passages,
+    budget: Budget = _USUAL.budget,
+    conditioning: ConditioningName = _USUAL.kind,
+    neighbours: Neighbours = _USUAL.neighbours,
+    replug_temperature: ReplugTemperature = _USUAL.replug_temperature,
+    prompt: PromptKind = _USUAL.prompt,
     limit: Annotated[int | None, typer.Option(help="take only the first questions")] = None,
     method: Annotated[
         str,
@@ -49,6 +63,7 @@ def scaling(  # noqa: PLR0913
         shares = tuple(sorted({float(part) for part in fractions.split(",")}))
     except ValueError:
         raise RalmError(f"--fractions {fractions!r} is not a list of numbers such as 0.01,0.1,1.") from None
+    how = Conditioning(conditioning, passages, budget, neighbours, replug_temperature, prompt)  # type: ignore[arg-type]
     study = Study(
         store=store,
         questions=questions,
@@ -57,6 +72,7 @@ def scaling(  # noqa: PLR0913
         seeds=seeds,
         reader=ReaderChoice(reader, quantization, adapter, reader_device, allow_pickle) if reader else None,
         reader_questions=reader_questions,
+        conditioning=how,
         limit=limit,
         method=Method(method),  # type: ignore[arg-type]
         encoder=encoder,

@@ -1,12 +1,13 @@
 """The reader's part of a scaling curve: every distinct prompt is answered once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lm.conditioning import DEFAULT_BUDGET, conversation, pack
-from lm.prompts import Prompt
+from datastore.view import View
+from lm.conditioning import Request, condition
+from lm.prompts import Asked, prompts_of
 from lm.reader import Reader, Sampling
 from pipelines.evaluate.curve import Basis, Point, Score
 from pipelines.evaluate.metrics import READER
@@ -14,7 +15,8 @@ from pipelines.evaluate.samples import Sample, Searched, by_share
 from pipelines.evaluate.study import Study
 from pipelines.execution.progress import BuildProgress, Silent, shown
 from pipelines.questions import Question
-from serve.answerer import source_of
+from retriever.retriever import Retriever
+from serve.answerer import sources_of
 
 _BATCH = 8
 _SAMPLING = Sampling(max_tokens=32, stop=("\n",))
@@ -40,18 +42,30 @@ class Reply:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Who answers, and where the chunks around what was found lie."""
+
+    reader: Reader
+    retriever: Retriever
+
+
 def reader_replies(
-    study: Study, samples: Sequence[Sample], reader: Reader, progress: BuildProgress
+    study: Study, samples: Sequence[Sample], reading: Reading, progress: BuildProgress
 ) -> list[Reply]:
     """Have the first questions that have answers answered by the LM alone, and from each sample."""
     alone = Sample.alone([one.question for one in samples[0].searched])
-    asked = [
-        (one, sample, _prompt(reader, one, study.reader_passages))
+    wanted = [
+        (one, sample)
         for sample in (alone, *samples)
         for one in sample.of(lambda question: question.answers, study.reader_questions).searched
     ]
-    answers = answer_once(reader, [prompt for _, _, prompt in asked], progress)
-    return [Reply(one.question, sample, answers[prompt]) for one, sample, prompt in asked]
+    asked = [_asked(study, reading, one, sample.view or View()) for one, sample in wanted]
+    answers = answer_once(reading.reader, asked, progress, study.conditioning.stops)
+    return [
+        Reply(one.question, sample, answers[prompt])
+        for (one, sample), prompt in zip(wanted, asked, strict=True)
+    ]
 
 
 def reader_points(replies: Sequence[Reply], passages: int, basis: Basis) -> list[Point]:
@@ -71,28 +85,34 @@ def reader_points(replies: Sequence[Reply], passages: int, basis: Basis) -> list
     return points
 
 
-def _prompt(reader: Reader, searched: Searched, passages: int) -> Prompt:
-    hits = searched.ranking.hits[:passages]
-    packed = pack([source_of(hit) for hit in hits], reader.count_tokens, DEFAULT_BUDGET)
-    return conversation(searched.question.text, packed)
+def _asked(study: Study, reading: Reading, searched: Searched, view: View) -> Asked:
+    how = study.conditioning
+    hits = searched.ranking.hits[: how.passages] if how.reads else ()
+    sources = sources_of(hits, reading.retriever, how, view)
+    request = Request(searched.question.text, answer_tokens=_SAMPLING.max_tokens)
+    return condition(how, request, sources, reading.reader).asked
 
 
 def answer_once(
-    reader: Reader, prompts: Sequence[Prompt], progress: BuildProgress | None = None
-) -> dict[Prompt, str]:
-    """Answers by prompt. Prompts of like length share a batch, so little of it is padding."""
+    reader: Reader, asked: Sequence[Asked], progress: BuildProgress | None = None, stops: Sequence[str] = ()
+) -> dict[Asked, str]:
+    """Answers by what is asked. Prompts of like length share a batch, so little of it is padding."""
     progress = progress or Silent()
-    distinct = sorted(dict.fromkeys(prompts), key=_size, reverse=True)
-    answers: dict[Prompt, str] = {}
+    sampling = replace(_SAMPLING, stop=(*_SAMPLING.stop, *stops))
+    distinct = sorted(dict.fromkeys(asked), key=_size, reverse=True)
+    answers: dict[Asked, str] = {}
     with shown(progress, "answer", "prompts", len(distinct)):
         for at in range(0, len(distinct), _BATCH):
             batch = distinct[at : at + _BATCH]
-            for prompt, completion in zip(batch, reader.generate(batch, _SAMPLING), strict=True):
-                answers[prompt] = completion.text
+            for one, completion in zip(batch, reader.generate(batch, sampling), strict=True):
+                answers[one] = completion.text
             progress.advance(len(batch))
     return answers
 
 
-def _size(prompt: Prompt) -> int:
-    """How long a prompt is, in characters."""
-    return len(prompt.text) + sum(len(turn.content) for turn in prompt.conversation)
+def _size(asked: Asked) -> int:
+    """How long its longest prompt is, in characters."""
+    return max(
+        len(prompt.text) + sum(len(turn.content) for turn in prompt.conversation)
+        for prompt in prompts_of(asked)
+    )

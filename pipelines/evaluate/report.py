@@ -61,11 +61,11 @@ def markdown(curve: Curve) -> str:
         f"- samples at each fraction below 1: {curve.study.seeds}",
     ]
     if answers:
-        basis, passages = answers.basis, curve.study.reader_passages
+        basis, how = answers.basis, curve.study.conditioning
         adapted = f" with {basis.adapter}" if basis.adapter else ""
         lines.append(
             f"- reader: {basis.reader}{adapted}, {basis.quantization}, {_bytes(basis.reader_bytes)}, "
-            f"{passages} passages"
+            f"{how.told()}"
         )
     if few := curve.few():
         lines.append(f"- {few}.")

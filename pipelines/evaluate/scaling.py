@@ -49,9 +49,9 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     points = retrieval_points(samples, basis)
     replies: Sequence[Reply] = ()
     if reader:
-        from pipelines.evaluate.answers import reader_points, reader_replies
+        from pipelines.evaluate.answers import Reading, reader_points, reader_replies
 
-        replies = reader_replies(study, samples, reader, progress)
+        replies = reader_replies(study, samples, Reading(reader, retriever), progress)
         basis = replace(
             basis,
             reader=reader.name,
@@ -59,7 +59,7 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
             adapter=reader.adapter or "",
             reader_bytes=reader.measured_bytes,
         )
-        points += reader_points(replies, study.reader_passages, basis)
+        points += reader_points(replies, study.conditioning.passages, basis)
     asked, short = len(file.questions), short_of_the_deepest(samples)
     curve = Curve(study, tuple(points), asked, (*notes, *unfound), short)
     write(curve, replies)

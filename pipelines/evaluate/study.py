@@ -5,7 +5,7 @@ from pathlib import Path
 
 from datastore.view import View
 from lm.backends.reader_choice import ReaderChoice
-from lm.conditioning import DEFAULT_PASSAGES
+from lm.conditioning import Conditioning
 from retriever.request import DENSE, Method
 
 
@@ -20,7 +20,7 @@ class Study:
     seeds: int = 3
     reader: ReaderChoice | None = None
     reader_questions: int = 100
-    reader_passages: int = DEFAULT_PASSAGES
+    conditioning: Conditioning = Conditioning()
     limit: int | None = None
     method: Method = DENSE
     encoder: str | None = None

@@ -46,6 +46,7 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
                     "answer": found.completion.tokens,
                 },
                 "finished": found.completion.finished,
+                "trimmed": found.trimmed,
                 "seconds": found.seconds,
             }
         )
@@ -60,6 +61,8 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
         _passage(citation.number, citation)
     if read := [str(c.number) for c in citations if c not in shown]:
         console.print(f"[dim]{others}: {', '.join(read)} (`ralm ask --json` shows them).")
+    if found.trimmed:
+        console.print(f"[dim]Passages cut or left out, as they had no room (--budget): {found.trimmed}.")
     console.print(
         f"[dim]{escape(reader.name)}, {reader.quantization}, {_bytes(reader)}; "
         f"search {found.seconds['search']:.2f}s, reading {found.seconds['generate']:.2f}s"

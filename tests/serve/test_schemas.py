@@ -74,7 +74,10 @@ NUMBERS = [
     *((SearchRequest, {"query": "x"}, f"decontaminate.{name}") for name in ("n", "threshold")),
     *((ChatRequest, {"messages": [USER]}, name) for name in ("max_tokens", "max_completion_tokens", "n")),
     *((ChatRequest, {"messages": [USER]}, name) for name in ("temperature", "top_p", "seed")),
-    *((ChatRequest, {"messages": [USER]}, f"retrieval.{name}") for name in ("passages", "budget")),
+    *(
+        (ChatRequest, {"messages": [USER]}, f"retrieval.{name}")
+        for name in ("passages", "budget", "neighbours")
+    ),
 ]
 
 
@@ -181,5 +184,7 @@ def test_a_hit_names_its_passage_for_good_and_a_number_keeps_its_digits():
         "text": found.text,
     }
     cited = CitationModel.of_citation(Citation(1, True, hit)).model_dump()
-    assert cited == {"number": 1, "cited": True} | shown
-    assert list(cited) == ["number", "cited", *shown]
+    assert cited == {"number": 1, "cited": True, "read": None} | shown
+    cut = CitationModel.of_citation(Citation(1, True, hit, "A beginning.")).model_dump()
+    assert cut == cited | {"read": "A beginning."}
+    assert list(cited) == ["number", "cited", "read", *shown]

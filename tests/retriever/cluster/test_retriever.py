@@ -61,6 +61,14 @@ def test_many_searchers_answer_as_one_does(pair, name, monkeypatch):
         assert front.search_many(TEXTS, VIEWS, Search(k, effort=setting, method=Method(name))) == mine
 
 
+def test_the_front_widens_hits_as_one_process_does(pair):
+    local, front = pair
+    (ranking,) = front.search(TEXTS[:1], dense(5))
+    for hit in ranking.hits:
+        assert front.around(hit, 2) == local.around(hit, 2)
+        assert hit.passage in front.around(hit, 2)
+
+
 def test_a_lost_searcher_is_said_and_comes_back(store, ray_cluster, caplog):
     import ray
 
