@@ -1,65 +1,74 @@
 """The next token: from one distribution or the mean of several, the likeliest or drawn by temperature."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
-from lm.prompts import Asked, Ensemble, prompts_of
+from lm.prompts import Asked, Ensemble
 from lm.reader import Sampling
 
 
 class Choice:
-    """Chooses each next token of a batch, as a processor of logits that leaves one token possible.
+    """Chooses the tokens of one text, one after another.
 
-    A row's draw depends on its own seed alone, not on what else is in its batch. The rows of an ensemble
+    A draw depends on the text's own seed alone, not on what else is in its batch. The rows of an ensemble
     get the same token, chosen from the weighted mean of their distributions (REPLUG: Shi et al. 2023).
     """
 
-    def __init__(
-        self, groups: Sequence[Sequence[float]], sampling: Sampling, banned: Sequence[int], width: int
-    ) -> None:
-        """`groups` are the weights of the rows of each request; `banned` tokens begin no text."""
-        self._groups, self._sampling, self._banned, self._width = groups, sampling, list(banned), width
-        self._random = [torch.Generator() for _ in groups]
-        for random in self._random:
-            if sampling.seed is None:
-                random.seed()
-            else:
-                random.manual_seed(sampling.seed)
+    def __init__(self, weights: Sequence[float], sampling: Sampling, banned: Sequence[int] = ()) -> None:
+        """`weights` of its rows; `banned` tokens do not begin the text."""
+        self._weights, self._sampling, self._banned = weights, sampling, list(banned)
+        self._begun = False
+        self._random = torch.Generator()
+        if sampling.seed is None:
+            self._random.seed()
+        else:
+            self._random.manual_seed(sampling.seed)
 
     @classmethod
-    def of(cls, asked: Sequence[Asked], sampling: Sampling, tokenizer: Any, width: int) -> "Choice | None":
-        """None where the likeliest token of each row is what is wanted. `width` [tokens] of the prompts."""
-        ensembles = any(len(prompts_of(one)) > 1 for one in asked)
-        if not (ensembles or sampling.temperature > 0 or sampling.without):
-            return None
-        groups = [one.weights if isinstance(one, Ensemble) else (1.0,) for one in asked]
-        ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in sampling.without]
-        return cls(groups, sampling, [one[0] for one in ids if one], width)
+    def of(cls, asked: Asked, sampling: Sampling, banned: Sequence[int]) -> "Choice":
+        """The choice of what is asked: an ensemble's is made of all its prompts."""
+        weights = asked.weights if isinstance(asked, Ensemble) else (1.0,)
+        return cls(weights, sampling, banned)
 
-    def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Logits [rows, tokens] to ones that leave a single token of each row possible."""
-        logs = scores.float().log_softmax(dim=-1)
-        if self._banned and ids.shape[1] == self._width:
+    @property
+    def rows(self) -> int:
+        return len(self._weights)
+
+    @property
+    def likeliest(self) -> bool:
+        """Whether the next token is just the likeliest of a single row."""
+        return self.rows == 1 and self._sampling.temperature <= 0 and (self._begun or not self._banned)
+
+    def begin(self) -> None:
+        """Note that the text has a first token."""
+        self._begun = True
+
+    def token(self, logits: torch.Tensor) -> int:
+        """The next token by the logits [rows, tokens] of its rows."""
+        logs = logits.float().log_softmax(dim=-1)
+        if self._banned and not self._begun:
             logs[:, self._banned] = -torch.inf
-        chosen, at = [], 0
-        for weights, random in zip(self._groups, self._random, strict=True):
-            rows = logs[at : at + len(weights)]
-            at += len(weights)
-            # Of one row alone this is the row.
-            mixed = torch.logsumexp(rows + rows.new_tensor(weights).log()[:, None], dim=0)
-            chosen += [self._token(mixed, random)] * len(weights)
-        only = torch.full_like(scores, -torch.inf)
-        only[torch.arange(len(chosen)), torch.tensor(chosen, device=scores.device)] = 0
-        return only
+        # Of one row alone this is the row.
+        mixed = torch.logsumexp(logs + logs.new_tensor(self._weights).log()[:, None], dim=0)
+        return self._drawn(mixed) if self._sampling.temperature > 0 else int(mixed.argmax())
 
-    def _token(self, logs: torch.Tensor, random: torch.Generator) -> int:
-        if self._sampling.temperature <= 0:
-            return int(logs.argmax())
+    def _drawn(self, logs: torch.Tensor) -> int:
         probabilities = (logs / self._sampling.temperature).softmax(dim=-1).cpu()
         ordered, tokens = probabilities.sort(descending=True)
         # Nucleus: the fewest tokens that reach top_p together (Holtzman et al. 2020).
         kept = ordered.cumsum(dim=-1) - ordered < self._sampling.top_p
         kept[0] = True
-        return int(tokens[torch.multinomial(ordered * kept, 1, generator=random)])
+        return int(tokens[torch.multinomial(ordered * kept, 1, generator=self._random)])
+
+
+def choose(logits: torch.Tensor, choices: Sequence[Choice]) -> list[int]:
+    """The next token of each text; `logits` [rows, tokens] hold the rows of all, one after another."""
+    likeliest = logits.argmax(dim=-1).tolist()
+    chosen, at = [], 0
+    for choice in choices:
+        rows = logits[at : at + choice.rows]
+        chosen.append(likeliest[at] if choice.likeliest else choice.token(rows))
+        choice.begin()
+        at += choice.rows
+    return chosen

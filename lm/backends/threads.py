@@ -9,10 +9,9 @@ Decisions: docs/decisions/threads.md.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -45,7 +44,7 @@ def _runs(stat: Path) -> bool:
 
 
 class Pace:
-    """A stopping criterion that stops nothing: after each token it sees to the threads of the next."""
+    """Sees to the threads of the next token, after each."""
 
     def __init__(self, threads: int, weights: int) -> None:
         """`threads` read the prompt; `weights` are bytes."""
@@ -53,8 +52,9 @@ class Pace:
         self._weights = weights
         self._seen: tuple[float, float] | None = None
 
-    def __call__(self, ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        self._take(self._most if self._weights * len(ids) >= _LARGE else 1)
+    def __call__(self, rows: int) -> None:
+        """Take the threads that a token of so many texts is worth."""
+        self._take(self._most if self._weights * rows >= _LARGE else 1)
         before, now = self._seen, (time.thread_time(), time.perf_counter())
         if before is not None and self._threads > 1:
             share = (now[0] - before[0]) / max(1e-9, now[1] - before[1])
@@ -62,7 +62,6 @@ class Pace:
                 self._most = 1
                 self._take(1)
         self._seen = now
-        return torch.zeros(ids.shape[0], dtype=torch.bool, device=ids.device)
 
     def _take(self, threads: int) -> None:
         if threads != self._threads:
@@ -71,14 +70,17 @@ class Pace:
 
 
 @contextmanager
-def paced(weights: int) -> Iterator[list[Pace]]:
-    """Generate with a model of so many bytes on the threads that fit; gives the criteria that see to it."""
+def paced(weights: int) -> Iterator[Callable[[int], None]]:
+    """Generate with a model of so many bytes on the threads that fit.
+
+    Gives what is to be told after each token how many texts are being written.
+    """
     if given():
-        yield []
+        yield lambda rows: None
         return
     before, threads = torch.get_num_threads(), free_cores()
     torch.set_num_threads(threads)
     try:
-        yield [Pace(threads, weights)]
+        yield Pace(threads, weights)
     finally:
         torch.set_num_threads(before)

@@ -10,22 +10,22 @@ from contextlib import nullcontext
 from threading import Lock, Thread
 from typing import Any
 
-import torch
 from jinja2 import TemplateError
 
 from base.errors import RalmError
 from lm.backends import scoring
-from lm.backends.choosing import Choice
+from lm.backends.drafts import Draft, Vocabulary
+from lm.backends.generation import Batch, write
 from lm.backends.loading import load, quiet_imports
 from lm.backends.memory import measured_bytes
 from lm.backends.quantizations import DEFAULT_QUANTIZATION
 from lm.backends.reader_choice import ReaderChoice
-from lm.backends.stopping import End, Watch
+from lm.backends.stopping import End
 from lm.backends.threads import paced
 from lm.backends.weights import Weights
+from lm.pending import Pending
 from lm.prompts import Asked, Prompt, prompts_of
 from lm.reader import Completion, Continuation, Likelihood, Sampling, TextStream
-from lm.stop_strings import until_stop
 
 
 class TransformersReader:
@@ -44,14 +44,13 @@ class TransformersReader:
         self.quantization = choice.quantization or DEFAULT_QUANTIZATION
         self._tokenizer, self._model = load(weights, self.quantization, choice.adapter)
         self._adapted = choice.adapter is not None
-        self._tokenizer.padding_side = "left"
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self.measured_bytes = measured_bytes(self._model)
         # Models without a fixed length of context do not say one.
         self.context_tokens = int(getattr(self._model.config, "max_position_embeddings", None) or 2**31)
         end = self._model.generation_config.eos_token_id
-        self._ends = set(end) if isinstance(end, list) else {end}
+        self._vocabulary = Vocabulary(self._tokenizer, {*end} if isinstance(end, list) else {end})
         # Generation is one user's at a time: two at once would share the same cores.
         self._busy = Lock()
         self._end = End()
@@ -96,64 +95,60 @@ class TransformersReader:
 
     def generate(self, asked: Sequence[Asked], sampling: Sampling) -> list[Completion]:
         """Continue several prompts, those of one kind as one batch."""
-        found: dict[int, Completion] = {}
-        for adapted in (False, True):
-            which = [at for at, one in enumerate(asked) if self._wants_adapter(one) == adapted]
-            if which:
-                found |= zip(which, self._batch([asked[at] for at in which], sampling, adapted), strict=True)
-        return [found[at] for at in range(len(asked))]
-
-    def _wants_adapter(self, asked: Asked) -> bool:
-        return self._adapted and any(prompt.passages for prompt in prompts_of(asked))
-
-    def _batch(self, asked: Sequence[Asked], sampling: Sampling, adapted: bool) -> list[Completion]:
-        inputs = self._inputs(asked, sampling)
-        width = inputs["input_ids"].shape[1]
-        with self._busy:
-            out = self._generate(asked, inputs, sampling, adapted)
-        self._end.check()
-        lengths = inputs["attention_mask"].sum(dim=1).tolist()
-        firsts, at = [], 0
-        for one in asked:
-            firsts.append(at)
-            at += len(prompts_of(one))
-        return [
-            self._completion(out[first][width:].tolist(), int(lengths[first]), sampling) for first in firsts
-        ]
+        drafts = [self.draft(Pending(one, sampling)) for one in asked]
+        for kind in (False, True):
+            self.read([draft for draft in drafts if draft.kind == kind])
+        return [draft.pending.completion() for draft in drafts]
 
     def stream(self, asked: Asked, sampling: Sampling) -> TextStream:
         """Continue one prompt, in pieces as they come. A prompt that is too long fails here."""
-        inputs = self._inputs([asked], sampling)
-        streamer = _first_row(self._tokenizer)
-        watch = Watch(inputs["input_ids"].shape[1] + sampling.max_tokens, self._ends)
-        adapted = self._wants_adapter(asked)
-        failures: list[BaseException] = []
+        draft = self.draft(Pending(asked, sampling))
 
         def work() -> None:
             # The model is taken and given back by this thread, which always ends: a generator may
             # be left standing between two pieces for ever, by a client that went away.
             try:
-                with self._busy:
-                    self._generate([asked], inputs, sampling, adapted, watch, streamer=streamer)
+                self.read([draft])
             except BaseException as error:  # noqa: BLE001  (raised again by whoever reads)
-                failures.append(error)
-                streamer.end()
+                draft.pending.end(error)
 
-        def pieces() -> Iterator[str]:
-            thread = Thread(target=work, daemon=True)
-            thread.start()
-            try:
-                yield from until_stop(streamer, sampling.stop)
-            finally:
-                watch.trip()
-            thread.join()
-            self._end.check()
-            stream.finished = not watch.cut_off
-            if failures:
-                raise failures[0]
+        stream = draft.pending.stream()
+        pieces = stream.pieces
 
-        stream = TextStream(pieces(), watch.trip)
+        def begun() -> Iterator[str]:
+            Thread(target=work, daemon=True).start()
+            yield from pieces
+
+        stream.pieces = begun()
         return stream
+
+    def draft(self, pending: Pending) -> Draft:
+        """What is to be read for a request. Raises RalmError for a prompt beyond the context."""
+        rows = [self._ids(prompt) or [scoring.start(self._tokenizer)] for prompt in prompts_of(pending.asked)]
+        found = Draft(pending, rows, self._wants_adapter(pending.asked), self._vocabulary)
+        if found.longest > self.context_tokens:
+            raise RalmError(
+                f"The prompt has {found.prompt_tokens} tokens and the answer may take "
+                f"{pending.sampling.max_tokens}, but {self.name} holds {self.context_tokens}: shorten the "
+                "prompt or lower max_tokens."
+            )
+        return found
+
+    def _wants_adapter(self, asked: Asked) -> bool:
+        return self._adapted and any(prompt.passages for prompt in prompts_of(asked))
+
+    def read(self, drafts: Sequence[Draft]) -> None:
+        """Continue drafts of one kind, as one batch. Each is given its text; an error is raised."""
+        if not drafts:
+            return
+        with self._busy, self._attached(drafts[0].kind), paced(self.measured_bytes) as pace:
+            self._end.check()
+
+            def after(rows: int) -> None:
+                pace(rows)
+                self._end.check()
+
+            write(Batch(self._model, drafts, self._tokenizer.pad_token_id), after)
 
     def loglikelihood(self, continuations: Sequence[Continuation]) -> list[Likelihood]:
         """How likely each text is behind what is asked, from one tokenization of both."""
@@ -181,58 +176,3 @@ class TransformersReader:
     def _attached(self, adapted: bool) -> Any:
         """With the adapter, or as the plain model."""
         return self._model.disable_adapter() if self._adapted and not adapted else nullcontext()
-
-    def _inputs(self, asked: Sequence[Asked], sampling: Sampling) -> Any:
-        ids = [self._ids(prompt) for one in asked for prompt in prompts_of(one)]
-        inputs = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt")
-        longest = inputs["input_ids"].shape[1]
-        if longest + sampling.max_tokens > self.context_tokens:
-            raise RalmError(
-                f"The prompt has {longest} tokens and the answer may take {sampling.max_tokens}, but "
-                f"{self.name} holds {self.context_tokens}: shorten the prompt or lower max_tokens."
-            )
-        return inputs.to(self._model.device)
-
-    def _generate(
-        self,
-        asked: Sequence[Asked],
-        inputs: Any,
-        sampling: Sampling,
-        adapted: bool,
-        watch: Watch | None = None,
-        **extra: Any,
-    ) -> torch.Tensor:
-        self._end.check()
-        if sampling.stop:
-            extra |= {"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer}
-        choice = Choice.of(asked, sampling, self._tokenizer, inputs["input_ids"].shape[1])
-        # Not inference_mode(): batched generation of transformers 5.17 gives empty answers in it.
-        with torch.no_grad(), paced(self.measured_bytes) as pace, self._attached(adapted):
-            found: torch.Tensor = self._model.generate(
-                **inputs,
-                max_new_tokens=sampling.max_tokens,
-                do_sample=False,
-                pad_token_id=self._tokenizer.pad_token_id,
-                stopping_criteria=[*(one for one in (watch, self._end) if one), *pace],
-                logits_processor=[choice] if choice else [],
-                **extra,
-            )
-        return found
-
-    def _completion(self, ids: list[int], prompt_tokens: int, sampling: Sampling) -> Completion:
-        length = next((i for i, token in enumerate(ids) if token in self._ends), len(ids))
-        text = self._tokenizer.decode(ids[:length], skip_special_tokens=True)
-        cut = "".join(until_stop([text], sampling.stop))
-        finished = length < sampling.max_tokens or cut != text
-        return Completion(cut if sampling.verbatim else cut.strip(), prompt_tokens, length, finished)
-
-
-def _first_row(tokenizer: Any) -> Any:
-    """A streamer of the first row alone: all rows of an ensemble are continued by the same tokens."""
-    from transformers import TextIteratorStreamer
-
-    class FirstRow(TextIteratorStreamer):  # type: ignore[misc]
-        def put(self, value: torch.Tensor) -> None:
-            super().put(value[:1])
-
-    return FirstRow(tokenizer, skip_prompt=True, skip_special_tokens=True)

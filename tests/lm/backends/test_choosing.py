@@ -1,6 +1,6 @@
 import torch
 
-from lm.backends.choosing import Choice
+from lm.backends.choosing import Choice, choose
 from lm.prompts import Ensemble, Prompt
 from lm.reader import Sampling
 
@@ -10,28 +10,25 @@ OTHER = Prompt(text="Rome is large. The capital of Italy is")
 
 def test_rows_of_an_ensemble_get_the_token_of_the_mean():
     logits = torch.tensor([[3.0, 0.0, 0.0], [0.0, 2.0, 2.1], [0.0, 0.0, 5.0]])
-    choice = Choice([(0.2, 0.8), (1.0,)], Sampling(), [], 4)
-    chosen = choice(torch.zeros(3, 4, dtype=torch.long), logits).argmax(-1)
+    choices = [Choice((0.2, 0.8), Sampling()), Choice((1.0,), Sampling())]
     mixed = 0.2 * logits[0].softmax(-1) + 0.8 * logits[1].softmax(-1)
-    assert chosen.tolist() == [int(mixed.argmax())] * 2 + [2]
+    assert choose(logits, choices) == [int(mixed.argmax()), 2]
 
 
 def test_a_draw_depends_on_its_seed_and_not_on_the_batch():
     logits = torch.randn(4, 50, generator=torch.Generator().manual_seed(3))
-    ids = torch.zeros(4, 1, dtype=torch.long)
-    sampling = Sampling(temperature=1.3, seed=5)
-    together = Choice([(1.0,)] * 4, sampling, [], 1)(ids, logits).argmax(-1).tolist()
-    alone = [
-        Choice([(1.0,)], sampling, [], 1)(ids[:1], logits[i : i + 1]).argmax(-1).item() for i in range(4)
-    ]
+    samplings = [Sampling(temperature=1.3, seed=seed) for seed in (5, 5, 6, 7)]
+    together = choose(logits, [Choice((1.0,), sampling) for sampling in samplings])
+    alone = [choose(logits[i : i + 1], [Choice((1.0,), one)])[0] for i, one in enumerate(samplings)]
     assert together == alone
+    assert len({*together}) > 1
 
 
 def test_a_forbidden_beginning_is_forbidden_at_the_beginning_alone():
     logits = torch.tensor([[0.0, 5.0, 1.0]])
-    choice = Choice([(1.0,)], Sampling(), [1], 2)
-    assert choice(torch.zeros(1, 2, dtype=torch.long), logits).argmax(-1).item() == 2
-    assert choice(torch.zeros(1, 3, dtype=torch.long), logits).argmax(-1).item() == 1
+    choice = [Choice((1.0,), Sampling(), [1])]
+    assert choose(logits, choice) == [2]
+    assert choose(logits, choice) == [1]
 
 
 def test_an_ensemble_of_one_prompt_twice_is_that_prompt(reader):

@@ -7,6 +7,7 @@ from lm.backends.memory import measured_bytes
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
 from lm.conditioning import conversation
+from lm.pending import Pending
 from lm.prompts import Prompt
 from lm.reader import Sampling
 
@@ -75,8 +76,8 @@ def test_a_prompt_beyond_the_context_is_refused_before_it_is_streamed(reader):
 
 def test_the_chat_template_writes_the_special_tokens_once(reader):
     prompt = FRANCE
-    inputs = reader._inputs([prompt], Sampling())
-    assert reader._tokenizer.decode(inputs["input_ids"][0]) == reader.written(prompt)
+    draft = reader.draft(Pending(prompt, Sampling()))
+    assert reader._tokenizer.decode(draft.rows[0]) == reader.written(prompt)
 
 
 def test_a_turn_goes_on_as_it_is_begun(reader):

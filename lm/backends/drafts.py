@@ -1,0 +1,100 @@
+"""A text while it is being written: tokens come one by one, pieces of text go to whoever asked.
+
+Knows tokens and where a text ends; knows no model.
+"""
+
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import Any
+
+from lm.backends.choosing import Choice
+from lm.pending import Pending
+from lm.reader import Completion
+from lm.stop_strings import Stops
+
+
+class Decoder:
+    """Tokens to the text that each adds; a character that is not whole yet is held back."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        # The tokens of the piece before stand in front of the new ones: they tell how both are joined.
+        self._ids: list[int] = []
+        self._given, self._before = 0, ""
+
+    def _decode(self, ids: list[int]) -> str:
+        found: str = self._tokenizer.decode(ids, skip_special_tokens=True)
+        return found
+
+    def add(self, token: int) -> str:
+        """The text that can be given now that this token has come."""
+        self._ids.append(token)
+        whole = self._decode(self._ids)
+        if whole.endswith("\ufffd"):
+            return ""
+        piece = whole[len(self._before) :]
+        self._ids = self._ids[self._given :]
+        self._given, self._before = len(self._ids), self._decode(self._ids)
+        return piece
+
+    def rest(self) -> str:
+        """What was held back, when no more tokens come."""
+        return self._decode(self._ids)[len(self._before) :]
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """A tokenizer, and the tokens that end a text."""
+
+    tokenizer: Any
+    ends: Set[int]
+
+
+class Draft:
+    """One request's text: the tokens of its prompts, those written so far, and whether it has ended."""
+
+    def __init__(self, pending: Pending, rows: list[list[int]], kind: bool, vocabulary: Vocabulary) -> None:
+        """`rows` [prompts] are token ids; `kind`: only drafts of one kind are written together."""
+        self.pending, self.rows, self.kind = pending, rows, kind
+        self.ended = False
+        self._vocabulary = vocabulary
+        sampling = pending.sampling
+        tokenizer = vocabulary.tokenizer
+        begins = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in sampling.without]
+        self.choice = Choice.of(pending.asked, sampling, [ids[0] for ids in begins if ids])
+        self._tokens: list[int] = []
+        self._decoder, self._stops = Decoder(tokenizer), Stops(sampling.stop)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The length of its longest prompt."""
+        return max(len(row) for row in self.rows)
+
+    @property
+    def longest(self) -> int:
+        """The most tokens that a row of it can come to."""
+        return self.prompt_tokens + self.pending.sampling.max_tokens
+
+    def take(self, token: int) -> None:
+        """Write the next token. At the text's end its completion is given."""
+        if not self.pending.wanted:
+            self._end(finished=False)
+        elif token in self._vocabulary.ends:
+            self._end(finished=True)
+        else:
+            self._tokens.append(token)
+            self.pending.put(self._stops.passed(self._decoder.add(token)))
+            if self._stops.found or len(self._tokens) >= self.pending.sampling.max_tokens:
+                self._end(finished=False)
+
+    def _end(self, finished: bool) -> None:
+        self.ended = True
+        sampling = self.pending.sampling
+        rest = self._stops.passed(self._decoder.rest()) + self._stops.rest()
+        self.pending.put(rest)
+        text = self._vocabulary.tokenizer.decode(self._tokens, skip_special_tokens=True)
+        whole = Stops(sampling.stop)
+        text = whole.passed(text) + whole.rest()
+        text = text if sampling.verbatim else text.strip()
+        finished = finished or self._stops.found or whole.found
+        self.pending.end(Completion(text, len(self.rows[0]), len(self._tokens), finished))

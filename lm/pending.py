@@ -1,0 +1,71 @@
+"""A request on its way: whoever reads puts its text in, piece by piece, and whoever asked takes it out.
+
+The two are different threads. Knows no model.
+"""
+
+from collections.abc import Iterator
+from queue import SimpleQueue
+
+from lm.prompts import Asked
+from lm.reader import Completion, Sampling, TextStream
+
+
+class Pending:
+    """What is asked, how it is to be continued, and the way back for the text."""
+
+    def __init__(self, asked: Asked, sampling: Sampling) -> None:
+        self.asked, self.sampling = asked, sampling
+        # Cleared by whoever asked: nobody waits for the text any more.
+        self.wanted = True
+        # Set once a piece has been given: the text cannot be begun anew.
+        self.begun = False
+        self._pieces: SimpleQueue[str | None] = SimpleQueue()
+        self._end: Completion | BaseException | None = None
+
+    def put(self, piece: str) -> None:
+        """Give a piece of the text."""
+        if piece:
+            self.begun = True
+            self._pieces.put(piece)
+
+    def end(self, found: Completion | BaseException) -> None:
+        """Give the whole text, or what has gone wrong with it. Only the first end counts."""
+        if self._end is None:
+            self._end = found
+            self._pieces.put(None)
+
+    @property
+    def ended(self) -> bool:
+        return self._end is not None
+
+    def leave(self) -> None:
+        """Want the text no more."""
+        self.wanted = False
+
+    def pieces(self) -> Iterator[str]:
+        """The pieces as they come. Raises what has gone wrong."""
+        while (piece := self._pieces.get()) is not None:
+            yield piece
+        if isinstance(self._end, BaseException):
+            raise self._end
+
+    def completion(self) -> Completion:
+        """Wait for the whole text. Raises what has gone wrong."""
+        for _ in self.pieces():
+            pass
+        assert isinstance(self._end, Completion)
+        return self._end
+
+    def stream(self) -> TextStream:
+        """The pieces as a stream; one that is closed, or read no further, is wanted no more."""
+
+        def pieces() -> Iterator[str]:
+            try:
+                yield from self.pieces()
+            finally:
+                self.leave()
+            assert isinstance(self._end, Completion)
+            stream.finished = self._end.finished
+
+        stream = TextStream(pieces(), self.leave)
+        return stream

@@ -1,0 +1,46 @@
+from threading import Thread
+
+import pytest
+
+from base.errors import RalmError
+from lm.pending import Pending
+from lm.prompts import Prompt
+from lm.reader import Completion, Sampling
+
+ASKED = Prompt(text="Who?"), Sampling()
+DONE = Completion("Ansel Mirn", 2, 2, False)
+
+
+def test_pieces_reach_whoever_asked_in_their_order():
+    pending = Pending(*ASKED)
+    stream = pending.stream()
+
+    def read() -> None:
+        for piece in ("Ansel", "", " Mirn"):
+            pending.put(piece)
+        pending.end(DONE)
+
+    reading = Thread(target=read)
+    reading.start()
+    assert list(stream) == ["Ansel", " Mirn"]
+    reading.join()
+    assert not stream.finished
+    assert pending.begun
+
+
+def test_what_goes_wrong_is_raised_where_it_is_waited_for():
+    pending = Pending(*ASKED)
+    pending.end(RalmError("no room"))
+    pending.end(DONE)  # The first end counts.
+    with pytest.raises(RalmError, match="no room"):
+        pending.completion()
+
+
+def test_a_stream_that_is_left_is_wanted_no_more():
+    pending = Pending(*ASKED)
+    pending.put("Ansel")
+    stream = pending.stream()
+    assert next(iter(stream)) == "Ansel"
+    assert pending.wanted
+    stream.close()
+    assert not pending.wanted
