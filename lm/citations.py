@@ -2,92 +2,120 @@
 
 Small models do not cite reliably when asked to, so support is measured: a sentence cites the
 passage that holds most of its content words, if it holds enough of them. The markers say "this
-passage contains these words", no more. Markers that the model writes itself are taken out first: nobody
-has checked them.
+passage contains these words", no more; `lm/support.py` measures what the passage does to the reader. Markers
+that the model writes itself are taken out first.
 
 Decisions: docs/decisions/reader-and-citations.md.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from lm.markers import without_markers
 from lm.sentences import CODE, sentence_end
+from lm.words import abstains, content_words, words
 
 # The share of a sentence's content words that a passage must hold to be cited for it.
 SUPPORT = 0.5
+# And so many of them, if it has so many: half of a name is another name.
+LEAST_WORDS = 2
 
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
-# Not behind a word or a bracket: `items[0]` is code, not a marker.
-_OWN_MARKER = re.compile(r"\s*(?<![\w\])])\[\d+\]")
-# As `_marked` puts it.
-_MARKER = re.compile(r"(?<=\S) \[(\d+)\](?=\s|$)")
-_BLOCK = re.compile(rf"^{CODE}.*?(?:^{CODE}|\Z)", re.DOTALL | re.MULTILINE)
+_HEADING = re.compile(r"\s*#{1,6}[ \t]")
 # What `conditioning.pack` puts before a passage; it would support any sentence that holds the number.
 _NUMBER = re.compile(r"^\[\d+\] ")
-_STOPWORDS = frozenset(
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence of an answer, without markers.
+
+    `shares` [passages]: the share of its content words that each passage holds. `passage` is the number of
+    the one that it cites, from 1; None if none holds enough.
     """
-    a about after all also am an and any are as at be because been before being both but by can could
-    did do does doing for from had has have having he her here him his how i if in into is it its just
-    know me more most my no nor not of on once only or other our out over own passage passages say says
-    she should so some such than that the their them then there these they this those through to too
-    under until up very was we were what when where which while who whom why will with would you your
-    """.split()  # noqa: SIM905  (a hundred lines as a list)
-)
+
+    text: str
+    shares: tuple[float, ...]
+    passage: int | None
 
 
-def content_words(text: str) -> set[str]:
-    """The words of a text that carry its meaning, lower-cased."""
-    return {w for w in map(str.lower, _WORD.findall(text)) if w not in _STOPWORDS}
+class Citer:
+    """Cites one answer, from the passages that it was read from. `claims` are its sentences so far."""
 
+    def __init__(self, passages: Sequence[str]) -> None:
+        self.claims: list[Claim] = []
+        self._texts = [_NUMBER.sub("", passage) for passage in passages]
+        self._passages = [_Passage(text) for text in self._texts]
+        self._in_table = False
 
-def supporting(sentence: str, passages: Sequence[set[str]]) -> int | None:
-    """The number (from 1) of the passage that supports a sentence best, or None if none does.
+    def cite(self, answer: str) -> str:
+        """Put the number of the supporting passage behind each sentence of an answer."""
+        return "".join(self.stream([answer]))
 
-    `passages` are the passages' content words; the first wins a tie.
-    """
-    words = content_words(sentence)
-    if not words or not passages:
-        return None
-    shares = [len(words & passage) / len(words) for passage in passages]
-    best = max(range(len(shares)), key=lambda i: (shares[i], -i))
-    return best + 1 if shares[best] >= SUPPORT else None
-
-
-def cite(answer: str, passages: Sequence[str]) -> str:
-    """Put the number of the supporting passage behind each sentence of an answer."""
-    return "".join(cite_stream([answer], passages))
-
-
-def cite_stream(pieces: Iterable[str], passages: Sequence[str]) -> Iterator[str]:
-    """`cite` for an answer that arrives in pieces: text goes on as soon as its sentence is whole."""
-    if not passages:
-        yield from pieces
-        return
-    words = [content_words(_NUMBER.sub("", passage)) for passage in passages]
-    held = ""
-    for piece in pieces:
-        held += piece
-        while (end := sentence_end(held)) is not None:
-            yield _marked(held[:end], words)
+    def stream(self, pieces: Iterable[str]) -> Iterator[str]:
+        """`cite` for an answer that comes in pieces: text goes on as soon as its sentence is whole."""
+        if not self._passages:
+            yield from pieces
+            return
+        held = ""
+        for piece in pieces:
+            held += piece
+            while (end := sentence_end(held)) is not None:
+                yield self._marked(held[:end])
+                held = held[end:]
+        while (end := sentence_end(held, whole=True)) is not None:
+            yield self._marked(held[:end])
             held = held[end:]
-    while (end := sentence_end(held, whole=True)) is not None:
-        yield _marked(held[:end], words)
-        held = held[end:]
-    if held.strip():
-        yield _marked(held, words)
+        if held.strip():
+            yield self._marked(held)
+
+    def _marked(self, sentence: str) -> str:
+        begun = sentence.lstrip()
+        row, goes_on = begun.startswith("|"), self._in_table
+        self._in_table = row or (self._in_table and not begun)
+        # A heading claims nothing, and in code a marker would be code.
+        if begun.startswith(CODE) or _HEADING.match(sentence):
+            return sentence
+        sentence = without_markers(sentence, self._texts)
+        if row and not goes_on:
+            return sentence  # The first row of a table is its heading.
+        claim = self._claim(sentence)
+        if claim is None:
+            return sentence
+        self.claims.append(claim)
+        if claim.passage is None:
+            return sentence
+        body = sentence.rstrip()
+        if row and body.endswith("|"):
+            body = body[:-1].rstrip()  # Within the last cell: behind it would be another one.
+        return f"{body} [{claim.passage}]{sentence[len(body) :]}"
+
+    def _claim(self, sentence: str) -> Claim | None:
+        """What a sentence claims; None if that is nothing, as of a sentence that says that nobody knows."""
+        content = content_words(sentence)
+        if not content or abstains(sentence):
+            return None
+        shares = tuple(len(content & passage.content) / len(content) for passage in self._passages)
+        run = _run(sentence)
+        # The first that holds it word for word wins a tie.
+        best = max(range(len(shares)), key=lambda i: (shares[i], run in self._passages[i].run, -i))
+        enough = max(SUPPORT * len(content), min(LEAST_WORDS, len(content)))
+        cites = shares[best] * len(content) >= enough
+        return Claim(" ".join(sentence.split()), shares, best + 1 if cites else None)
 
 
-def _marked(sentence: str, passages: Sequence[set[str]]) -> str:
-    if sentence.lstrip().startswith(("#", CODE)):
-        return sentence  # A heading claims nothing, and in code a marker would be code.
-    sentence = _OWN_MARKER.sub("", sentence)
-    number = supporting(sentence, passages)
-    if number is None:
-        return sentence
-    body = sentence.rstrip()
-    return f"{body} [{number}]{sentence[len(body) :]}"
+class _Passage:
+    """A passage's words: those that carry meaning, and all in a row."""
+
+    def __init__(self, text: str) -> None:
+        self.content = content_words(text)
+        self.run = _run(text)
 
 
-def cited(answer: str) -> list[int]:
-    """The numbers that an answer cites, each once, in order of appearance: `items[0]` cites nothing."""
-    return list(dict.fromkeys(int(n) for n in _MARKER.findall(_BLOCK.sub("", answer))))
+def _run(text: str) -> str:
+    return f" {' '.join(words(text))} "
+
+
+def cited(claims: Iterable[Claim]) -> set[int]:
+    """The numbers of the passages that an answer's sentences cite."""
+    return {claim.passage for claim in claims if claim.passage is not None}

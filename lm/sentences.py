@@ -1,36 +1,50 @@
 """Where the sentences of an answer end, found while the answer is still being written.
 
 A line end is none, for models wrap their lines; but a blank line is, and so is a line behind which a list, a
-heading, a table or code begins. A full stop is none behind an abbreviation.
+heading, a table or code begins. A full stop is none behind an abbreviation, nor where a small letter follows.
 """
 
 import re
 
+from lm.markers import ATTACHED
+
 # What stands in front of code, and behind it.
 CODE = "```"
-_STOP = re.compile(r"[.!?]+[\"'”’)\]*_]*(?=\s)|\n")
+_CLOSERS = r"[\"'”’»)\]*_]*"
+_STOP = re.compile(rf"[.!?…]+{_CLOSERS}{ATTACHED}(?=\s)|[。！？]+[」』”’）]*|\n")
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘*_]+$")
 # Longer ones are no abbreviation.
 _LONGEST_WORD = 40
 # A line that begins so is no continuation of the one before.
-_BEGINS = re.compile(r"[ \t\r]*(?:\n|[-*+•–][ \t]|\d{1,3}[.)][ \t]|#{1,6}[ \t]|[>|]|```)")
+_BEGINS = re.compile(
+    r"[ \t\r]*(?:\n|[-*+•–][ \t]|\d{1,3}[.)][ \t]|\[\d{1,3}\][ \t]*[^\W\d_a-z]|#{1,6}[ \t]|[>|]|```)"
+)
 # It may still become such a line.
-_MAY_BEGIN = re.compile(r"[ \t\r]*(?:[-*+•–]|\d{1,3}[.)]?|#{1,6}|`{1,2})?")
+_MAY_BEGIN = re.compile(r"[ \t\r]*(?:[-*+•–]|\d{1,3}[.)]?|\[(?:\d{1,3}(?:\][ \t]*)?)?|#{1,6}|`{1,2})?")
 # These lines end at their end, whatever follows.
 _OWN_LINE = re.compile(r"\s*(?:#{1,6}[ \t]|\|)[^\n]*")
-_LIST_NUMBER = re.compile(r"\s*\d{1,3}")
+# The number or the letter of a list's entry.
+_ENTRY = re.compile(r"\s*(?:\d{1,3}|[^\W\d_])")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 # Something follows them, always.
 _ABBREVIATIONS = frozenset(
     """
-    adm approx apr aug brig ca capt cf col cpl dec dr esp feb gen gov hon jan jul jun lt maj messrs mr mrs ms
-    mt nov oct prof rep rev sen sept sgt sr st supt viz vs
+    adm approx apr aug bp brig ca capt cf col cpl dec dr e.g esp feb fr gen gov hon i.e jan jul jun lt lat lit
+    maj messrs mr mrs ms mt nov oct pres prof rep rev sen sept sgt supt univ ven viz vs
     """.split()  # noqa: SIM905
 )
 # A number follows them; else they are words, as in "no.".
 _OF_NUMBERS = frozenset("art ch col eq eqs fig figs no nos op pp pt sec vol vols".split())  # noqa: SIM905
-# They end a sentence as often as not: the next letter tells.
-_ALSO_LAST = frozenset("a.m al ave bros co corp dept ed eds est etc ft inc jr ltd p.m".split())  # noqa: SIM905
+# A name follows them, or a bracket, or else a sentence begins: its first word tells. So with initials.
+_BEFORE_NAMES = frozenset("al sr st".split())  # noqa: SIM905
+_FIRST_WORD = re.compile(r"[^\W\d_]+")
+_BEGINNERS = frozenset(
+    """
+    After All Although And Another As At Because Before Both But By During Each Following For From He Her His
+    However If In It Its Many Most No On One Other Our She Since So Some That The Their Then There These They
+    This Those Though Through To Today Under Until We What When Where Which While Who Why With You
+    """.split()  # noqa: SIM905
+)
 
 
 def sentence_end(text: str, whole: bool = False) -> int | None:
@@ -72,15 +86,27 @@ def _line_ends(text: str, at: int, whole: bool) -> bool | None:
 
 def _sentence_ends(text: str, stop: re.Match[str], whole: bool) -> bool | None:
     """Whether a full stop, or a sign like it, ends a sentence; None if what follows decides it."""
+    following = text[stop.end() :].lstrip()
+    if not following:
+        return True if whole else None
+    if following[0].islower():
+        return False
     if not stop[0].startswith(".") or stop[0].startswith(".."):
         return True
-    if _LIST_NUMBER.fullmatch(text, 0, stop.start()):
+    if _ENTRY.fullmatch(text, 0, stop.start()):
         return False
     found = _LAST_WORD.search(text, max(0, stop.start() - _LONGEST_WORD), stop.start())
     word = found[0].lower() if found else ""
-    if word in _OF_NUMBERS or word in _ALSO_LAST:
-        following = text[stop.end() :].lstrip()
-        if not following:
-            return True if whole else None
-        return not (following[0].isdigit() if word in _OF_NUMBERS else following[0].islower())
-    return word not in _ABBREVIATIONS and not _INITIALS.fullmatch(word)
+    if word in _OF_NUMBERS:
+        return not following[0].isdigit()
+    if word in _BEFORE_NAMES or (_INITIALS.fullmatch(word) and word not in _ABBREVIATIONS):
+        return _begins_sentence(following, whole)
+    return word not in _ABBREVIATIONS
+
+
+def _begins_sentence(text: str, whole: bool) -> bool | None:
+    """Whether a text begins with a word that begins sentences, but no name; None if the word may go on."""
+    first = _FIRST_WORD.match(text)
+    if first and first.end() == len(text) and not whole:
+        return None
+    return first is not None and first[0] in _BEGINNERS

@@ -4,12 +4,12 @@ Where retriever and reader meet; the server, the command line and the demo ask t
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from datastore.view import View
-from lm.citations import cite, cite_stream, cited
+from lm.citations import Citer, Claim, cited
 from lm.conditioning import Chunk, Conditioned, Conditioning, Request, Source, condition
 from lm.conditioning.fitting import require_room
 from lm.prompts import Asked, Message
@@ -70,6 +70,28 @@ class Answer:
     seconds: dict[str, float]
     missing: tuple[int, ...] = ()
     trimmed: int = 0
+
+
+class CitedStream:
+    """A cited answer in pieces as they come; `claims` are its sentences so far. Else as a TextStream."""
+
+    def __init__(self, stream: TextStream, citer: Citer) -> None:
+        self._stream, self._citer = stream, citer
+
+    def __iter__(self) -> Iterator[str]:
+        return self._citer.stream(self._stream)
+
+    @property
+    def claims(self) -> list[Claim]:
+        return self._citer.claims
+
+    @property
+    def finished(self) -> bool:
+        return self._stream.finished
+
+    def close(self) -> None:
+        """Let the reader stop."""
+        self._stream.close()
 
 
 class Answerer:
@@ -140,19 +162,18 @@ class Answerer:
         started = time.perf_counter()
         (completion,) = self.reader.generate([prepared.asked], prepared.sampling)
         seconds = prepared.seconds | {"generate": time.perf_counter() - started}
-        text = cite(completion.text, prepared.packed)
-        citations, trimmed = self.citations(prepared, text), prepared.conditioned.trimmed
+        citer = Citer(prepared.packed)
+        text = citer.cite(completion.text)
+        citations, trimmed = self.citations(prepared, citer.claims), prepared.conditioned.trimmed
         return Answer(text, citations, completion, seconds, prepared.missing, trimmed)
 
-    def stream(self, prepared: Prepared) -> TextStream:
+    def stream(self, prepared: Prepared) -> CitedStream:
         """The cited answer to a prepared question, in pieces."""
-        stream = self.reader.stream(prepared.asked, prepared.sampling)
-        stream.pieces = cite_stream(stream.pieces, prepared.packed)
-        return stream
+        return CitedStream(self.reader.stream(prepared.asked, prepared.sampling), Citer(prepared.packed))
 
-    def citations(self, prepared: Prepared, text: str) -> tuple[Citation, ...]:
-        """The numbered passages behind an answer, and which of them it cites."""
-        used = set(cited(text)) if prepared.hits else set()
+    def citations(self, prepared: Prepared, claims: Iterable[Claim]) -> tuple[Citation, ...]:
+        """The numbered passages behind an answer, and which of them its sentences cite."""
+        used = cited(claims)
         return tuple(
             Citation(block.number, block.number in used, hit, _unlike(block.text, hit))
             for block, hit in zip(prepared.conditioned.blocks, prepared.hits, strict=True)

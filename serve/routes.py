@@ -12,9 +12,9 @@ from sse_starlette.sse import EventSourceResponse
 
 from base.numbers import dumps
 from lm.prompts import Message
-from lm.reader import ReaderStopped, Sampling, TextStream, card
+from lm.reader import ReaderStopped, Sampling, card
 from retriever.opened import OpenedStore
-from serve.answerer import Answerer, Citation, Prepared
+from serve.answerer import Answerer, Citation, CitedStream, Prepared
 from serve.replies import reply_to
 from serve.schemas import ChatRequest, CitationModel, SearchReply, SearchRequest
 
@@ -154,16 +154,14 @@ def _envelope(kind: str, model: str) -> dict[str, Any]:
 
 
 def _events(
-    answerer: Answerer, prepared: Prepared, stream: TextStream, model: str
+    answerer: Answerer, prepared: Prepared, stream: CitedStream, model: str
 ) -> Iterator[dict[str, Any]]:
     """The chunks of a streamed answer; the last but `[DONE]` carries the citations."""
     envelope = _envelope("chat.completion.chunk", model)
     yield envelope | _delta({"role": "assistant", "content": ""}, None)
-    text = ""
     for piece in stream:
-        text += piece
         yield envelope | _delta({"content": piece}, None)
-    citations = _citations_json(answerer.citations(prepared, text))
+    citations = _citations_json(answerer.citations(prepared, stream.claims))
     yield (
         envelope
         | _delta({}, "stop" if stream.finished else "length")
@@ -181,7 +179,7 @@ def _delta(delta: dict[str, str], finish: str | None) -> dict[str, Any]:
 
 
 async def _as_data(
-    events: Iterator[dict[str, Any]], stream: TextStream, reading: Lock
+    events: Iterator[dict[str, Any]], stream: CitedStream, reading: Lock
 ) -> AsyncIterator[dict[str, str]]:
     try:
         async with reading:

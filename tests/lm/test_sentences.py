@@ -31,6 +31,19 @@ def sentences(text):
         "a range of 5\n-3 degrees",
         "**bold** and\n**bold again**",
         "A dash -\nand on.",
+        "She has a Ph.D. in physics.",
+        "She has approx. five of them, or ca. 6.",
+        "It is ... blue.",
+        "It is… blue.",
+        "Yahoo! was founded in 1994.",
+        '"Is it blue?" he asked, "or red!" and left.',
+        "J. R. R. Tolkien and John F. Kennedy met.",
+        "Smith et al. (2019) and Wu et al. measured it.",
+        "They went to St. Louis in the U.S. Navy.",
+        "B. The mayor",
+        "It stands in the docs.[1][2]",
+        "Milongo",
+        "known for\n[1] and pots.",
     ],
 )
 def test_it_is_one_sentence(text):
@@ -46,6 +59,12 @@ def test_it_is_one_sentence(text):
         ["**It is bold.**", "This is not."],
         ["They sell pots, pans, etc.", "Glass is dear."],
         ["It stands since 1787.", "It is old..."],
+        ["It is old…", "It is blue."],
+        ["They live in the U.S.", "Their glass is blue.", "Nobody lives in D.C.", "But some do."],
+        ["It is vitamin C.", "It is good for you.", "He lives in Main St.", "She does not."],
+        ["It is blue.[1]", "It is glass.[1, 2]", "Is it?[3]", "It is.【1】", "Yes.¹"],
+        ["Pots, says Wu et al.", "They are blue."],
+        ["“It is blue.”", "“It is not.”"],
     ],
 )
 @pytest.mark.parametrize("between", [" ", "\n", "  \n", "\n\n"])
@@ -63,6 +82,7 @@ def test_they_are_several_sentences(parts, between):
         ["# A heading", "its text", "## Another"],
         ["a text", "| a | table |", "| - | - |", "and text"],
         ["a text", "> said by others"],
+        ["Passages:", "[1] Arvenholm", "[2] Dunmarrow"],
         ["code", "```\nx = 1. \n\ny = 2\n```", "and text"],
     ],
 )
@@ -70,7 +90,11 @@ def test_paragraphs_lists_headings_and_code_end_a_sentence(parts):
     assert sentences("\n".join(parts)) == [part.strip() for part in parts]
 
 
-@given(st.text("Ab .!?\n12[]`-#|*)etc \r", max_size=60), st.integers(0, 60))
+def test_chinese_sentences_end_without_a_space():
+    assert sentences("它是蓝色的。“它是玻璃！”是吗？") == ["它是蓝色的。", "“它是玻璃！”", "是吗？"]
+
+
+@given(st.text("Abt .!?…。”\n12[]【】`-#|*)etc \r", max_size=60), st.integers(0, 60))
 def test_what_follows_changes_no_end_that_was_found(text, at):
     end = sentence_end(text[:at])
     assert end is None or sentence_end(text) == end == sentence_end(text, whole=True)

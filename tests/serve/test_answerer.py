@@ -58,9 +58,10 @@ def test_a_stream_is_the_answer_in_pieces(store, reader):
     answerer = Answerer(LocalRetriever.open(store), reader)
     question, sampling = "How is the mayor of Bralgate chosen?", Sampling(40)
     prepared = answerer.prepare(question, sampling=sampling)
-    streamed = "".join(answerer.stream(prepared)).strip()
+    stream = answerer.stream(prepared)
+    streamed = "".join(stream).strip()
     assert streamed == answerer.ask(question, sampling=sampling).text
-    assert any(c.cited for c in answerer.citations(prepared, streamed))
+    assert any(c.cited for c in answerer.citations(prepared, stream.claims))
 
 
 def test_replug_reads_each_passage_by_itself_and_streams_the_same(store, reader):

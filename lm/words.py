@@ -1,0 +1,54 @@
+"""The words of a text that carry its meaning, and whether a sentence says only that nothing is known.
+
+Decisions: docs/decisions/reader-and-citations.md.
+"""
+
+import re
+import unicodedata
+
+# Of scripts without spaces each character is a word.
+_UNSPACED = r"\u3040-\u30ff\u3400-\u9fff"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:'[^\W{_UNSPACED}]+)*")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_STOPWORDS = frozenset(
+    """
+    a about after all also am an and any are aren't as at be because been before being both but by can
+    can't cannot could couldn't did didn't do does doesn't doing don't for from had hadn't has hasn't have
+    haven't having he her here him his how i i'm i've if in into is isn't it its just know me more most my
+    no nor not of on once only or other our out over own passage passages say says she should so some such
+    than that the their them then there these they they're this those through to too under until up very
+    was wasn't we were weren't what when where which while who whom why will with won't would wouldn't yes
+    you your
+    """.split()  # noqa: SIM905  (a hundred lines as a list)
+)
+_NOT = r"(?:do|does|did|could|can|is|are|was|were)(?:\s+not|n['’]t)|cannot"
+_TEXTS = r"(?:passages?|texts?|sources?|documents?|context|information)"
+_ABSTAINS = re.compile(
+    rf"\b(?:i|we)\s+(?:{_NOT})\s+(?:know|say|tell|answer|find|determine)\b"
+    rf"|\b{_TEXTS}(?:\s+\w+){{0,2}}?\s+(?:{_NOT})\s+(?:explicitly\s+|directly\s+)?"
+    r"(?:say|tell|mention|state|specify|provide|contain|give|include|answer|name)"
+    rf"|\b(?:not|n['’]t)\s+(?:mentioned|stated|specified|provided|given|said|known)\s+(?:in|by)\s+(?:the|any)\s+{_TEXTS}"
+    rf"|\bno\s+(?:information|mention|answer)\b.{{0,60}}\b{_TEXTS}\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def words(text: str) -> list[str]:
+    """All words of a text in one spelling: lower case, no genitive's 's, no commas of thousands."""
+    plain = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
+    return [word.removesuffix("'s") for word in _WORD.findall(_THOUSANDS.sub("", plain))]
+
+
+def content_words(text: str) -> set[str]:
+    """The words of a text that carry its meaning; none of a single letter alone, such as a choice's."""
+    found = {word for word in words(text) if word not in _STOPWORDS}
+    return set() if len(found) == 1 and _is_letter(next(iter(found))) else found
+
+
+def _is_letter(word: str) -> bool:
+    return len(word) == 1 and word.isascii() and word.isalpha()
+
+
+def abstains(sentence: str) -> bool:
+    """Whether a sentence claims nothing but that the answer is not known, or not in the passages."""
+    return bool(_ABSTAINS.search(sentence))
