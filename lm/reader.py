@@ -8,9 +8,9 @@ Decisions: docs/decisions/reader-and-citations.md.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from base.errors import Unavailable
+from base.errors import RalmError, Unavailable
 from lm.prompts import Asked, Prompt
 
 
@@ -62,10 +62,47 @@ class TextStream:
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """A text to be scored behind what is asked. Both are tokenized as one text."""
+    """A text to be scored behind what is asked. Both are tokenized as one text.
+
+    Where both together are too long for the reader, that is an error; or, to `shorten`, the oldest tokens of
+    what is asked are left out.
+    """
 
     asked: Asked
     text: str
+    shorten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Tokens to be scored, `text`, behind those of a `context`, which holds so many `passages`."""
+
+    context: tuple[int, ...]
+    text: tuple[int, ...]
+    passages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How a long text is scored: in windows of so many `tokens`, each of which goes on by a `stride`.
+
+    Left out, a window is the reader's context, and a stride is a window: each token behind fewer of the text.
+    """
+
+    tokens: int | None = None
+    stride: int | None = None
+
+    def within(self, longest: int) -> tuple[int, int]:
+        """Tokens of a window and a stride, in a reader of so many. Raises RalmError for what does not fit."""
+        size = longest if self.tokens is None else self.tokens
+        stride = size if self.stride is None else self.stride
+        if not 1 <= size <= longest:
+            raise RalmError(
+                f"A window must have 1 to {longest:,} tokens, which the reader holds, not {size:,}."
+            )
+        if not 1 <= stride <= size:
+            raise RalmError(f"A stride must have 1 to {size:,} tokens, those of its window, not {stride:,}.")
+        return size, stride
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +111,13 @@ class Likelihood:
 
     `tokens` are the natural logarithms of the probability of each of its tokens, given all before it.
     `greedy`: each of them is the most likely token. `size` is the text's length in bytes of UTF-8.
+    `left_out` counts the tokens of what was asked that were left out to shorten it.
     """
 
     tokens: tuple[float, ...]
     greedy: bool
     size: int
+    left_out: int = 0
 
     @property
     def total(self) -> float:
@@ -96,6 +135,10 @@ def bits_per_byte(scored: Sequence[Likelihood]) -> float:
     """Bits that a byte of the texts takes: comparable between tokenizers; NaN if they hold no byte."""
     size = sum(one.size for one in scored)
     return -math.fsum(one.total for one in scored) / math.log(2) / size if size else math.nan
+
+
+# Windows as long as the reader's context, one behind the other.
+WHOLE = Windows()
 
 
 class Reader(Protocol):
@@ -141,8 +184,8 @@ class Reader(Protocol):
         """How likely each text is behind what is asked. Raises RalmError if the reader cannot score."""
         ...
 
-    def loglikelihood_rolling(self, texts: Sequence[str]) -> list[Likelihood]:
-        """How likely each text is from its first token on, in windows of the context (disjoint ones)."""
+    def loglikelihood_rolling(self, texts: Sequence[str], how: Windows = WHOLE) -> list[Likelihood]:
+        """How likely each text is from its first token on, each token scored once."""
         ...
 
     def stop(self) -> None:
@@ -158,3 +201,21 @@ def card(reader: Reader) -> dict[str, str | int | None]:
         "adapter": reader.adapter,
         "bytes": reader.measured_bytes,
     }
+
+
+@runtime_checkable
+class TokenReader(Reader, Protocol):
+    """A reader in whose own tokens contexts can be put together: its tokens are at hand."""
+
+    @property
+    def start(self) -> int:
+        """The token that stands before a text's first one."""
+        ...
+
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text, without special ones."""
+        ...
+
+    def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+        """Of each row the logarithms of the probability of each token of its text, in nats."""
+        ...

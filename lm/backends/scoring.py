@@ -1,93 +1,240 @@
-"""How likely a model finds a text: tokens of context and continuation from one tokenization.
+"""How likely a model finds tokens behind others: in batches, equal to one by one for every architecture.
 
-A text tokenized apart from its context may get a stray first token, or lose a space, and is scored wrongly.
+Padding stands behind a row, where a causal model does not see it, so no mask and no positions are needed.
+Logits are made only where a token is scored, and no more at once than fit.
+
+Decisions: docs/decisions/scoring.md.
 """
 
-from collections.abc import Iterator, Sequence
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from lm.prompts import Ensemble
-from lm.reader import Continuation, Likelihood
+from base.errors import RalmError
+from lm.backends.sharing import Family, batches, families, stem, stretches
+from lm.reader import Row
 
-# The tokens of a context, and those behind them that are scored.
-Row = tuple[list[int], list[int]]
 # Of each scored token: its log-probability, and whether it is the likeliest.
 Scored = tuple[torch.Tensor, torch.Tensor]
 
 
-def parted(tokenizer: Any, context: str, text: str, plain: bool = True) -> Row:
-    """One tokenization of both, parted where the context ends.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one pass may take: `tokens` with their padding, and `logits` (positions times vocabulary)."""
 
-    Spaces at the context's end belong to the text: tokenizers put a space before its word. An empty context
-    is the token that begins a text, or else the one that ends it. `plain`: no chat template wrote the
-    context, so that the tokenizer's own special tokens stand before it.
+    tokens: int = 8192
+    logits: int = 1 << 25
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Contexts that one text is scored behind, and the weight of each one's distribution.
+
+    They hold so many `passages` together.
     """
-    spaces = len(context) - len(context.rstrip(" "))
-    if spaces:
-        context, text = context[:-spaces], context[-spaces:] + text
-    if not context:
-        return [start(tokenizer)], _ids(tokenizer, text)
-    head, whole = _ids(tokenizer, context), _ids(tokenizer, context + text)
-    before = opening(tokenizer, context) if plain else []
-    return before + whole[: len(head)], whole[len(head) :]
+
+    contexts: tuple[tuple[int, ...], ...]
+    weights: tuple[float, ...]
+    text: tuple[int, ...]
+    passages: int = 0
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], weights: tuple[float, ...]) -> "Mixture":
+        """Rows of one text. Raises RalmError if its tokens are not the same behind all contexts."""
+        texts = {row.text for row in rows}
+        if len(texts) > 1:
+            raise RalmError(
+                "The prompts of an ensemble end so differently that a text has other tokens behind some of "
+                "them: end all in the same word."
+            )
+        return cls(
+            tuple(row.context for row in rows), weights, texts.pop(), sum(row.passages for row in rows)
+        )
 
 
-def windows(tokenizer: Any, text: str, longest: int) -> Iterator[Row]:
-    """A text in disjoint windows, each scored behind the last token of the one before."""
-    ids = _ids(tokenizer, text)
-    before = start(tokenizer)
-    for at in range(0, len(ids), longest - 1):
-        part = ids[at : at + longest - 1]
-        yield [before], part
-        before = part[-1]
+DEFAULT_LIMITS = Limits()
 
 
-def opening(tokenizer: Any, text: str) -> list[int]:
-    """The special tokens that a tokenizer puts before a text of its own accord: most often BOS, or none.
+class Scorer:
+    """A model, and how much of it may be computed at once."""
 
-    None if the text begins with BOS as it is written.
-    """
-    if tokenizer.bos_token and text.startswith(tokenizer.bos_token):
-        return []
-    bare, whole = _ids(tokenizer, "x"), tokenizer("x")["input_ids"]
-    return list(whole[: whole.index(bare[0])])
+    def __init__(self, model: Any, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._model, self.limits = model, limits
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._config = base.config.get_text_config()
+        takes = inspect.signature(base.forward).parameters
+        self._cache_name = next((name for name in ("cache", "past_key_values") if name in takes), None)
+        self._keeps = "logits_to_keep" in takes
+        # Positions that are turned by more as a text grows: padding would change what stands before it.
+        self._grows = bool(_rope_types(self._config) & {"dynamic", "longrope"})
+        self._shares = not self._grows and self._cache_name is not None and self._keeps_all()
+        self._vocabulary = int(self._config.vocab_size)
+
+    def _keeps_all(self) -> bool:
+        """Whether the model's cache holds keys and values alone: states that run on cannot be shared so."""
+        from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+        layers = self._cache().layers
+        return all(type(one) in (DynamicLayer, DynamicSlidingWindowLayer) for one in layers)
+
+    def _cache(self) -> Any:
+        from transformers import DynamicCache
+
+        return DynamicCache(config=self._config)
+
+    def score(self, rows: Sequence[Row], check: Callable[[], None] = lambda: None) -> list[Scored]:
+        """Each row's tokens [text], scored. `check` is asked before each pass, and may raise."""
+        wanted = torch.tensor([token for row in rows for token in row.text], device=self._model.device)
+        logs = torch.empty(len(wanted), device=self._model.device)
+        likeliest = torch.empty(len(wanted), dtype=torch.bool, device=self._model.device)
+        for places, logits in self._distributions(rows, check):
+            mine = wanted[places]
+            logs[places] = logits.gather(1, mine[:, None])[:, 0] - logits.logsumexp(dim=-1)
+            likeliest[places] = logits.argmax(dim=-1) == mine
+        sizes = [len(row.text) for row in rows]
+        return list(zip(logs.cpu().split(sizes), likeliest.cpu().split(sizes), strict=True))
+
+    def mixed(self, some: Sequence[Mixture], check: Callable[[], None] = lambda: None) -> list[Scored]:
+        """Each mixture's text, scored by the weighted mean of its contexts' distributions at each token."""
+        found: list[list[Scored]] = [[] for _ in some]
+        for parts in self._parts(some):
+            rows = [Row(context, one.text) for _, one in parts for context in one.contexts]
+            positions = sum(len(row.text) for row in rows)
+            logs = torch.empty(positions, self._vocabulary, device=self._model.device)
+            for places, logits in self._distributions(rows, check):
+                logs[places] = logits.log_softmax(dim=-1)
+            each = iter(logs.split([len(one.text) * len(one.contexts) for _, one in parts]))
+            for at, one in parts:
+                found[at].append(_mean(next(each), one))
+        nothing = torch.empty(0), torch.empty(0, dtype=torch.bool)
+        return [_joined(parts) if parts else nothing for parts in found]
+
+    def _parts(self, some: Sequence[Mixture]) -> Iterator[list[tuple[int, Mixture]]]:
+        """Mixtures, long texts in pieces, as many together as their logits allow."""
+        most = max(1, self.limits.logits // self._vocabulary)
+        parts: list[tuple[int, Mixture]] = []
+        held = 0
+        for at, one in enumerate(some):
+            for part in _pieces(one, max(1, most // len(one.contexts))):
+                size = len(part.text) * len(part.contexts)
+                if parts and held + size > most:
+                    yield parts
+                    parts, held = [], 0
+                parts.append((at, part))
+                held += size
+        if parts:
+            yield parts
+
+    def _distributions(
+        self, rows: Sequence[Row], check: Callable[[], None]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Logits [places, vocabulary] in float32 of tokens to be scored, and which ones [places] these are.
+
+        Places count the tokens of all rows' texts, one row behind the other.
+        """
+        before, firsts = 0, []
+        for row in rows:
+            firsts.append(before)
+            before += len(row.text)
+        some = stretches(rows, merged=not self._grows)
+        shared = stem(some) if self._shares else 0
+        with torch.no_grad():
+            begun = self._read([list(some[0].ids[:shared])], None) if shared else None
+            for batch in self._batches([Family((one,), shared) for one in some], shared):
+                check()
+                asked = [
+                    (line, len(rows[at].context) - 1 + step, firsts[at] + step)
+                    for line, one in enumerate(one for family in batch for one in family.stretches)
+                    for at in one.rows
+                    for step in range(len(rows[at].text))
+                ]
+                lines, columns, places = torch.tensor(asked, device=self._model.device).T
+                for start, logits in self._blocks(batch, begun, shared):
+                    inside = (columns >= start) & (columns < start + logits.shape[1])
+                    yield places[inside], logits[lines[inside], columns[inside] - start].float()
+
+    def _batches(self, singles: list[Family], shared: int) -> Iterator[list[Family]]:
+        if self._grows:
+            return iter([[one] for one in singles])
+        some = [one.stretches[0] for one in singles]
+        grouped = families(some, shared, self.limits.tokens) if self._shares else singles
+        return batches(grouped, shared, self.limits.tokens)
+
+    def _blocks(self, batch: Sequence[Family], begun: Any, shared: int) -> Iterator[tuple[int, torch.Tensor]]:
+        """Logits [rows, positions, vocabulary] of a batch, and the position of the first of them."""
+        rows = [one for family in batch for one in family.stretches]
+        done = min(family.shared for family in batch)
+        cache = self._begun(batch, begun, shared, done)
+        first, width = min(one.first for one in rows), max(len(one.ids) for one in rows)
+        ids = [[*one.ids[done:], *[0] * (width - len(one.ids))] for one in rows]
+        # As a whole, or piece by piece where its logits would be too many.
+        step = max(1, self.limits.logits // (len(rows) * self._vocabulary))
+        if width - first > step and self._shares:
+            cache = cache or self._cache()
+        else:
+            step = width - first
+        for start in range(first, width, step):
+            end = min(start + step, width)
+            part = [line[(0 if start == first else start - done) : end - done] for line in ids]
+            yield start, self._logits(part, cache, end - start)
+
+    def _begun(self, batch: Sequence[Family], begun: Any, shared: int, done: int) -> Any:
+        """The keys and values of the first `done` tokens of a batch, a line for each of its stretches."""
+        sizes = [len(family.stretches) for family in batch]
+        if done == shared:
+            return self._spread(begun, [0] * sum(sizes))
+        heads = [list(family.stretches[0].ids[shared:done]) for family in batch]
+        cache = self._read(heads, self._spread(begun, [0] * len(heads)))
+        return self._spread(cache, [line for line, size in enumerate(sizes) for _ in range(size)])
+
+    def _read(self, ids: Sequence[Sequence[int]], cache: Any) -> Any:
+        """The keys and values of lines of tokens, of one length, behind those of a cache."""
+        cache = cache or self._cache()
+        self._logits(ids, cache, 1)
+        return cache
+
+    def _spread(self, cache: Any, which: Sequence[int]) -> Any:
+        """A cache with a line for each of `which`, the numbers of its lines; the cache itself stays."""
+        if cache is None:
+            return None
+        found = copy.deepcopy(cache)
+        found.batch_select_indices(torch.tensor(which, device=self._model.device))
+        return found
+
+    def _logits(self, ids: Sequence[Sequence[int]], cache: Any, keep: int) -> torch.Tensor:
+        """The last logits [lines, keep, vocabulary] of lines of tokens, of one length, behind a cache."""
+        options: dict[str, Any] = {"logits_to_keep": keep} if self._keeps else {}
+        if self._cache_name is not None:
+            options |= {"use_cache": cache is not None, self._cache_name: cache}
+        found: torch.Tensor = self._model(torch.tensor(ids, device=self._model.device), **options).logits
+        return found[:, -keep:]
 
 
-def start(tokenizer: Any) -> int:
-    """The token that stands before a text's first."""
-    found = tokenizer.bos_token_id
-    return int(tokenizer.eos_token_id if found is None else found)
+def _pieces(one: Mixture, most: int) -> Iterator[Mixture]:
+    """A mixture whose text has at most so many tokens; what follows is scored behind those before it."""
+    for at in range(0, len(one.text), most):
+        contexts = tuple((*context, *one.text[:at]) for context in one.contexts)
+        yield replace(one, contexts=contexts, text=one.text[at : at + most])
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
-    found: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return found
+def _mean(logs: torch.Tensor, one: Mixture) -> Scored:
+    """Of a text's tokens, by the weighted mean of the distributions [contexts * text, vocabulary]."""
+    weights = logs.new_tensor(one.weights).log()[:, None, None]
+    mixed = torch.logsumexp(logs.view(len(one.contexts), len(one.text), -1) + weights, dim=0)
+    wanted = torch.tensor(one.text, device=logs.device)
+    return mixed.gather(1, wanted[:, None])[:, 0].cpu(), (mixed.argmax(dim=-1) == wanted).cpu()
 
 
-def score(model: Any, context: list[int], text: list[int]) -> Scored:
-    """Log-probability [tokens] of each token behind a context, and whether it is the likeliest."""
-    ids = torch.tensor([context + text], device=model.device)
-    with torch.no_grad():
-        logits = model(ids, logits_to_keep=len(text) + 1).logits[0, :-1].float()
-    logs = logits.log_softmax(dim=-1)
-    wanted = ids[0, len(context) :]
-    return logs.gather(1, wanted[:, None])[:, 0].cpu(), (logs.argmax(dim=-1) == wanted).cpu()
+def _joined(parts: Sequence[Scored]) -> Scored:
+    return torch.cat([logs for logs, _ in parts]), torch.cat([likeliest for _, likeliest in parts])
 
 
-def likelihood(one: Continuation, scored: Sequence[Scored]) -> Likelihood:
-    """What its prompts give together: the mean of their distributions at each token, weighted."""
-    size = len(one.text.encode())
-    if not isinstance(one.asked, Ensemble):
-        logs, likeliest = scored[0]
-        return Likelihood(tuple(logs.tolist()), bool(likeliest.all()), size)
-    weights = torch.tensor(one.asked.weights).log()
-    mixed = torch.logsumexp(torch.stack([logs for logs, _ in scored]) + weights[:, None], dim=0)
-    return Likelihood(tuple(mixed.tolist()), False, size)
-
-
-def rolled(text: str, scored: Sequence[Scored]) -> Likelihood:
-    """What the windows of a text give together."""
-    logs = [one for logs, _ in scored for one in logs.tolist()]
-    return Likelihood(tuple(logs), all(bool(likeliest.all()) for _, likeliest in scored), len(text.encode()))
+def _rope_types(config: Any) -> set[str]:
+    """How positions are turned, in one or several kinds of layers; empty if they are not."""
+    told = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    each = [one for one in told.values() if isinstance(one, dict)] or [told]
+    return {str(one.get("rope_type") or one.get("type") or "default") for one in each}

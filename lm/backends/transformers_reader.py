@@ -6,26 +6,37 @@ Decisions: docs/decisions/reader-and-citations.md.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from threading import Lock, Thread
 from typing import Any
 
 from jinja2 import TemplateError
 
 from base.errors import RalmError
-from lm.backends import scoring
 from lm.backends.drafts import Draft, Vocabulary
 from lm.backends.generation import Batch, write
+from lm.backends.likelihoods import Likelihoods
 from lm.backends.loading import load, quiet_imports
 from lm.backends.memory import measured_bytes
 from lm.backends.quantizations import DEFAULT_QUANTIZATION
 from lm.backends.reader_choice import ReaderChoice
+from lm.backends.rows import Tokens
+from lm.backends.scoring import Scorer
 from lm.backends.stopping import End
 from lm.backends.threads import paced
 from lm.backends.weights import Weights
 from lm.pending import Pending
 from lm.prompts import Asked, Prompt, prompts_of
-from lm.reader import Completion, Continuation, Likelihood, Sampling, TextStream
+from lm.reader import (
+    WHOLE,
+    Completion,
+    Continuation,
+    Likelihood,
+    Row,
+    Sampling,
+    TextStream,
+    Windows,
+)
 
 
 class TransformersReader:
@@ -54,6 +65,16 @@ class TransformersReader:
         # Generation is one user's at a time: two at once would share the same cores.
         self._busy = Lock()
         self._end = End()
+        self._likelihoods = Likelihoods(
+            self.name,
+            self.context_tokens,
+            Tokens(self._tokenizer),
+            Scorer(self._model),
+            self.written,
+            self._turn,
+            self._adapted,
+            self._end.check,
+        )
 
     def stop(self) -> None:
         """Let what is being generated end after its next token, and whoever asks for more be refused.
@@ -73,9 +94,9 @@ class TransformersReader:
     def _ids(self, prompt: Prompt) -> list[int]:
         text = self.written(prompt)
         # A chat template has written the special tokens: the tokenizer must not add its own.
-        before = [] if prompt.conversation else scoring.opening(self._tokenizer, text)
-        found: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return before + found
+        tokens = self._likelihoods.tokens
+        before = () if prompt.conversation else tokens.opening(text)
+        return [*before, *tokens.of(text)]
 
     def written(self, prompt: Prompt) -> str:
         """A prompt as text; a conversation as this model's own chat template writes it, up to its turn."""
@@ -124,7 +145,7 @@ class TransformersReader:
 
     def draft(self, pending: Pending) -> Draft:
         """What is to be read for a request. Raises RalmError for a prompt beyond the context."""
-        rows = [self._ids(prompt) or [scoring.start(self._tokenizer)] for prompt in prompts_of(pending.asked)]
+        rows = [self._ids(prompt) or [self.start] for prompt in prompts_of(pending.asked)]
         found = Draft(pending, rows, self._wants_adapter(pending.asked), self._vocabulary)
         if found.longest > self.context_tokens:
             raise RalmError(
@@ -150,28 +171,32 @@ class TransformersReader:
 
             write(Batch(self._model, drafts, self._tokenizer.pad_token_id), after)
 
+    @property
+    def start(self) -> int:
+        """The token that stands before a text's first one."""
+        return self._likelihoods.tokens.start
+
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text, without special ones."""
+        return self._likelihoods.tokens.of(text)
+
     def loglikelihood(self, continuations: Sequence[Continuation]) -> list[Likelihood]:
         """How likely each text is behind what is asked, from one tokenization of both."""
-        return [self._likelihood(one) for one in continuations]
+        return self._likelihoods.behind(continuations)
 
-    def _likelihood(self, one: Continuation) -> Likelihood:
-        rows = [
-            scoring.parted(self._tokenizer, self.written(prompt), one.text, not prompt.conversation)
-            for prompt in prompts_of(one.asked)
-        ]
-        with self._busy, self._attached(self._wants_adapter(one.asked)):
-            scored = [scoring.score(self._model, *row) for row in rows]
-        return scoring.likelihood(one, scored)
+    def loglikelihood_rolling(self, texts: Sequence[str], how: Windows = WHOLE) -> list[Likelihood]:
+        """How likely each text is from its first token on, each token scored once."""
+        return self._likelihoods.rolling(texts, how)
 
-    def loglikelihood_rolling(self, texts: Sequence[str]) -> list[Likelihood]:
-        """How likely each text is from its first token on, in disjoint windows of the context."""
-        found = []
-        for text in texts:
-            windows = scoring.windows(self._tokenizer, text, self.context_tokens)
-            with self._busy, self._attached(False):
-                scored = [scoring.score(self._model, *window) for window in windows]
-            found.append(scoring.rolled(text, scored))
-        return found
+    def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+        """Of each row the logarithms of the probability of each token of its text, in nats."""
+        return [tuple(logs.tolist()) for logs, _ in self._likelihoods.rows(rows)]
+
+    @contextmanager
+    def _turn(self, adapted: bool) -> Iterator[None]:
+        """The model for oneself, with the adapter or as the plain one."""
+        with self._busy, self._attached(adapted), paced(self.measured_bytes):
+            yield
 
     def _attached(self, adapted: bool) -> Any:
         """With the adapter, or as the plain model."""

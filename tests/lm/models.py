@@ -21,6 +21,9 @@ from transformers import (
     Qwen2MoeConfig,
 )
 
+from lm.backends.reader_choice import ReaderChoice
+from lm.backends.transformers_reader import TransformersReader
+
 # The tokens of a context, unless a test asks for another length. Bloom has no such limit.
 CONTEXT = 96
 # Far shorter than a test's texts, so that the window is felt.
@@ -84,6 +87,13 @@ def tiny_model(folder: Path, kind: str = "llama", context: int = CONTEXT, begins
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def tiny_reader(folder: Path, adapter: Path | None = None) -> TransformersReader:
+    """The model of a folder as a reader, in float32 whatever the machine multiplies best."""
+    found = TransformersReader(ReaderChoice(str(folder), "none", str(adapter) if adapter else None))
+    found._model.float()
+    return found
 
 
 def _tokenizer(begins: bool) -> PreTrainedTokenizerFast:

@@ -3,16 +3,15 @@
 import pytest
 import torch
 
-from lm.backends.transformers_reader import TransformersReader
 from lm.conditioning import conversation
 from lm.prompts import Prompt
 from lm.reader import Sampling
-from tests.lm.models import KINDS, tiny_model
+from tests.lm.models import KINDS, tiny_model, tiny_reader
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_tiny_model_is_a_reader_whose_tokens_are_not_all_alike(tmp_path, kind):
-    found = TransformersReader(str(tiny_model(tmp_path / kind, kind)), "none")
+    found = tiny_reader(tiny_model(tmp_path / kind, kind))
     (completion,) = found.generate([Prompt(text="The old bridge")], Sampling(4))
     assert completion.prompt_tokens == found.count_tokens("The old bridge")
     ids = torch.tensor([found._tokenizer("The old bridge")["input_ids"]])
@@ -22,6 +21,6 @@ def test_a_tiny_model_is_a_reader_whose_tokens_are_not_all_alike(tmp_path, kind)
 
 
 def test_it_takes_conversations_and_may_begin_a_text(tmp_path):
-    found = TransformersReader(str(tiny_model(tmp_path / "m", begins=True)), "none")
+    found = tiny_reader(tiny_model(tmp_path / "m", begins=True))
     assert found.written(conversation("Who?", [])).endswith("<user>Who?\n<assistant>")
     assert found._tokenizer("a")["input_ids"][0] == found._tokenizer.bos_token_id
