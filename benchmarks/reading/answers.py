@@ -2,7 +2,8 @@
 
     python benchmarks/reading/answers.py prompts.jsonl.gz --out tuned.jsonl --adapter FOLDER [--batch 64]
 
-Needs neither a store nor what searches one: torch, transformers and, for an adapter, PEFT on a machine with a GPU.
+Needs neither a store nor what searches one: torch, transformers and, for an adapter, PEFT. `--device` is the
+processor or a GPU.
 Answers greedily, in batches of prompts of like length, longest first: what does not fit the memory fails at
 once. With an adapter the prompts of `k=3` are also answered without leave to begin with "I do not know": what
 the reader would have said.
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
 from lm.backends.weights import DEFAULT_READER
 from lm.prompts import Message, Prompt
@@ -84,11 +86,12 @@ def main() -> None:
     parser.add_argument("--everywhere", action="store_true", help="attach it without passages, too")
     parser.add_argument("--label", help="plain, or with an adapter tuned")
     parser.add_argument("--quantization", default="none")
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--conditions", nargs="*", default=[])
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--max-tokens", type=int, default=32)
     args = parser.parse_args()
-    reader = open_reader(args.reader, args.quantization, args.adapter)
+    reader = open_reader(ReaderChoice(args.reader, args.quantization, args.adapter, args.device))
     label = args.label or ("tuned" if args.adapter else "plain")
     about = {"reader": label, "name": reader.name, "quantization": reader.quantization}
     started, count = time.perf_counter(), 0

@@ -22,6 +22,7 @@ import orjson
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
+from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
 from lm.backends.weights import DEFAULT_READER
 from lm.conditioning import DEFAULT_BUDGET, DEFAULT_PASSAGES, conversation, pack
@@ -165,7 +166,7 @@ def main() -> None:
     parser.add_argument("--reader", default=DEFAULT_READER)
     args = parser.parse_args()
     retriever = LocalRetriever.open(args.store)
-    written = Written.by(open_reader(args.reader, "none"))
+    written = Written.by(open_reader(ReaderChoice(args.reader, "none")))
     about = {"store": retriever.hash, "method": str(retriever.settled(Search()).method.name)}
     opened = gzip.open if args.out.suffix == ".gz" else open
     with opened(args.out, "wb") as out:

@@ -129,10 +129,7 @@ def groups(lines: Sequence[Line]) -> list[Group]:
         mine = [line for line in lines if line["dataset"] == name]
         scored = [line for line in mine if line["answers"]]
         found.append(Group.of(name, scored or mine, BY_ANSWERS if scored else BY_DOCUMENTS))
-    # Of groups that are the same questions, the first.
-    return list({frozenset(group.questions): group for group in reversed(found) if group.answered}.values())[
-        ::-1
-    ]
+    return [group for group in found if group.answered]
 
 
 def cell(score: Score, sign: str = "") -> str:
@@ -189,7 +186,7 @@ class Aim:
 
     def row(self) -> list[str]:
         """Its row in the table of aims."""
-        met = self.measured.n and 100 * self.measured.value >= self.least
+        met = self.measured.n and round(100 * self.measured.value, 9) >= self.least
         return [
             self.text,
             f"{self.least:+g}",
@@ -248,10 +245,15 @@ def report(lines: Sequence[Line]) -> str:
         if rows:
             page += ["## Aims", table(["aim", "at least", "measured", "n", ""], rows)]
     page.append(
-        "Per cent of questions, with 95% intervals by bootstrap over clusters of questions. `told`: an answer "
-        "stands in the passages, or one of them is of a gold document."
+        "Per cent of questions, with 95% intervals by bootstrap over clusters of questions. `told`: an "
+        "answer stands in the passages, or one of them is of a gold document."
     )
+    shown: set[frozenset[str]] = set()
     for group in parts:
+        # Of groups that are the same questions, the first.
+        if (asked := frozenset(group.questions)) in shown:
+            continue
+        shown.add(asked)
         page += [f"## {group.name}", f"{heading(group)}.", scores(group), gains(group)]
     return "\n\n".join(page) + "\n"
 

@@ -1,6 +1,8 @@
 """Whether an answer says, instead of answering, that it does not know.
 
 Knows English sentences alone; knows neither questions nor passages.
+
+Decisions: docs/decisions/measuring.md.
 """
 
 import re

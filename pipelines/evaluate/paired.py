@@ -1,6 +1,8 @@
 """What one way of answering gains over another on the same questions, and how sure that is.
 
 Questions about one document are not independent: they are drawn together.
+
+Decisions: docs/decisions/measuring.md.
 """
 
 from collections.abc import Collection, Sequence

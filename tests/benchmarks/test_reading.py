@@ -1,0 +1,241 @@
+"""The three steps of the gain study, on the test store and the packaged reader."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.reading import answers, prompts, report
+from lm.backends.weights import DEFAULT_READER
+from lm.prompts import Message, Prompt
+from lm.reader import Completion, Sampling
+from pipelines.evaluate.metrics import contains
+from pipelines.questions import read_questions
+from retriever.local import LocalRetriever
+from serve.answerer import Answerer
+from tests.corpus import questions, write_lines
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """Questions about the towns: with answers and documents, with answers alone, with documents alone."""
+    folder = tmp_path_factory.mktemp("asked")
+    both = questions()
+    answered = [{k: v for k, v in one.items() if k != "gold_docs"} for one in both]
+    gold = [{k: v for k, v in one.items() if k != "answers"} for one in both]
+    gold[0]["gold_docs"] = ["nowhere"]
+    named = {"qa_both": both, "qa_answered": answered, "qa_gold": gold}
+    return {name: write_lines(folder / f"{name}.jsonl", lines) for name, lines in named.items()}
+
+
+@pytest.fixture(scope="module")
+def retriever(store):
+    return LocalRetriever.open(store)
+
+
+def cases(retriever, path):
+    return list(prompts.cases(retriever, path.stem, read_questions(path).questions, 0))
+
+
+def test_found_passages_are_put_to_the_reader_as_the_server_does_it(retriever, reader, asked):
+    answerer, written = Answerer(retriever, reader), prompts.Written.by(reader)
+    for case in cases(retriever, asked["qa_both"]):
+        passages = dict(case.conditions())
+        assert list(passages) == ["none", "random", "k=1", "k=3", "k=5", "gold", "without"]
+        for name, k in {"none": 0, "k=1": 1, "k=3": 3, "k=5": 5}.items():
+            mine = written.of(case.question, passages[name])
+            assert mine == answerer.prepare(case.question.text, k).prompt
+            assert mine.passages == k
+
+
+def test_what_tells_the_answer_is_taken_out_and_the_next_put_in(retriever, asked):
+    for case in cases(retriever, asked["qa_both"]):
+        passages = dict(case.conditions())
+        assert len(passages["without"]) == 3
+        assert not any(contains(one.text, case.question.answers) for one in passages["without"])
+        rest = [one for one in case.found if not contains(one.text, case.question.answers)]
+        assert list(passages["without"]) == rest[:3]
+        assert [one.doc_id for one in passages["gold"]] == list(case.question.gold_docs)
+
+
+def test_without_answers_the_gold_document_is_taken_out(retriever, asked):
+    nowhere, *rest = cases(retriever, asked["qa_gold"])
+    assert "gold" not in dict(nowhere.conditions())
+    about = nowhere.about()
+    assert (about["in_store"], about["gold_rank"], about["reference"]) == (False, None, "")
+    for case in rest:
+        assert not {one.doc_id for one in dict(case.conditions())["without"]} & case.question.gold_docs
+        about = case.about()
+        assert about["in_store"]
+        assert case.found[about["gold_rank"] - 1].doc_id in case.question.gold_docs
+        assert about["reference"] == case.gold[0].text
+    assert cases(retriever, asked["qa_answered"])[0].about()["in_store"] is None
+
+
+def test_the_same_questions_are_drawn_by_the_same_seed(asked):
+    path = asked["qa_both"]
+    drawn = prompts.chosen(path, 3, 0)
+    assert drawn == prompts.chosen(path, 3, 0) != prompts.chosen(path, 3, 5)
+    assert len(drawn) == 3
+    everything = read_questions(path).questions
+    assert [one for one in everything if one in drawn] == drawn
+    assert prompts.chosen(path, None, 0) == prompts.chosen(path, 99, 0) == list(everything)
+
+
+class Shouting:
+    """Answers with what it is asked in capitals, and remembers its batches."""
+
+    def __init__(self):
+        self.batches = []
+
+    def prompt_tokens(self, prompt):
+        return len(prompt.conversation[-1].content)
+
+    def generate(self, asked, sampling):
+        self.batches.append(asked)
+        return [Completion(one.conversation[-1].content.upper(), 1, 1, True) for one in asked]
+
+
+def line(id, content, condition="k=3", passages=1):
+    turns = [{"role": "user", "content": content}]
+    return {"id": id, "condition": condition, "passages": passages, "conversation": turns}
+
+
+def test_prompts_of_like_length_are_answered_together_and_the_same_one_once():
+    lines = [line("a", "xx"), line("b", "yyyy"), line("c", "xx"), line("d", "z", "none", 0)]
+    reader = Shouting()
+    found = [
+        one for some in answers.Task(tuple(lines), Sampling(), False).answered(reader, 2) for one in some
+    ]
+    assert [[one.conversation[-1].content for one in batch] for batch in reader.batches] == [
+        ["yyyy", "xx"],
+        ["z"],
+    ]
+    assert {one["id"]: one["answer"] for one in found} == {"a": "XX", "b": "YYYY", "c": "XX", "d": "Z"}
+    assert not any("conversation" in one or one["suppressed"] for one in found)
+
+
+def test_an_adapter_is_attached_everywhere_if_asked():
+    turns = (Message("user", "z"),)
+    for everywhere, passages in ((False, 0), (True, 1)):
+        task = answers.Task((), Sampling(), everywhere)
+        assert task.prompt(line("d", "z", "none", 0)) == Prompt(turns, passages=passages)
+        assert task.prompt(line("d", "z", passages=3)) == Prompt(turns, passages=3)
+
+
+def test_answering_needs_no_store_and_nothing_that_searches():
+    heavy = {"pyarrow", "faiss", "ray", "datastore", "retriever", "serve", "pipelines", "xxhash", "zstandard"}
+    code = "import benchmarks.reading.answers, lm.backends.transformers_reader, sys; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {name.partition(".")[0] for name in ran.stdout.split()} & heavy
+
+
+def ran(script, monkeypatch, *args):
+    monkeypatch.setattr(sys, "argv", ["script", *map(str, args)])
+    script.main()
+
+
+def test_the_three_steps_follow_each_other(tmp_path, store, asked, monkeypatch, capsys):
+    written, answered = tmp_path / "p.jsonl.gz", tmp_path / "plain.jsonl"
+    ran(prompts, monkeypatch, store, asked["qa_both"], asked["qa_gold"], "--out", written, "--limit", 1)
+    ran(
+        answers,
+        *(monkeypatch, written, "--out", answered, "--device", "cpu", "--max-tokens", 16),
+        *("--conditions", "none", "k=1", "--quantization", "none"),
+    )
+    capsys.readouterr()
+    ran(report, monkeypatch, answered)
+    page = capsys.readouterr().out
+    assert f"plain: {DEFAULT_READER}, none" in page
+    assert page.count("| plain, k=1 | 1 | 100.0 |") == 2
+    lines = [json.loads(one) for one in answered.read_text().splitlines()]
+    assert len(lines) == 4
+    assert any(contains(one["answer"], one["answers"]) for one in lines if one["condition"] == "k=1")
+
+
+def answer(number, condition, text, **more):
+    """A line of `answers.py`: question n has the answer "n", or none where a gold document is all it has."""
+    about = {
+        **{"id": f"q{number}", "dataset": "made", "question": f"which {number}?", "answers": [str(number)]},
+        **{"gold_docs": [f"d{number // 2}"], "in_store": True, "gold_rank": 1, "reference": ""},
+        **{"reader": "tuned", "name": "lm", "quantization": "none", "store": "hash", "method": "hybrid"},
+    }
+    return about | {
+        **{"condition": condition, "passages": 0, "told": False, "suppressed": False, "answer": text},
+        **more,
+    }
+
+
+def made(rights, **more):
+    """Ten questions in each condition, of which the first so many are answered rightly, the rest wrongly."""
+    return [
+        answer(number, condition, f"It is {number}." if number < right else "It is so.", **more)
+        for condition, right in rights.items()
+        for number in range(10)
+    ]
+
+
+def test_scores_and_gains_are_those_by_hand():
+    group, *_ = report.groups(made({"none": 2, "k=3": 7}))
+    assert group.name == "All questions with answers"
+    assert group.score("tuned", "k=3", "containment").value == 0.7
+    # 2 shared of 2 + 1 words for each right one, "it is n" having three words.
+    assert group.score("tuned", "k=3", "F1").value == pytest.approx(0.7 * 2 / 4)
+    gain = group.gain(("tuned", "k=3"), ("tuned", "none"), "containment")
+    assert (gain.value, gain.n) == (0.5, 10)
+    assert 0 < gain.low < 0.5 < gain.high < 1
+    assert len(set(group.clusters.values())) == 5
+    assert "10 questions in 5 clusters; of 10 the gold document" in report.heading(group)
+
+
+@pytest.mark.parametrize(
+    ("rights", "met"),
+    [
+        ({"none": 2, "random": 2, "k=3": 4}, ["met", "met", "met"]),
+        ({"none": 2, "random": 1, "k=3": 3}, ["missed", "met", "missed"]),
+        ({"none": 1, "random": 3, "k=3": 9}, ["met", "missed", "met"]),
+    ],
+)
+def test_an_aim_is_met_from_its_bound_on(rights, met):
+    page = report.report(made({"none": 2}, reader="plain") + made(rights))
+    rows = [row.strip("| ").split(" | ") for row in page.splitlines() if row.endswith((" met |", "missed |"))]
+    assert [row[0].partition(":")[0] for row in rows] == [
+        "containment, gold document in the store",
+        "containment without passages",
+        "containment",
+    ]
+    assert [row[-1] for row in rows] == met
+
+
+def test_abstention_is_judged_where_the_answer_is_gone_and_where_it_is_known():
+    unsure = "I do not know."
+    lines = [answer(n, "without", unsure if n < 6 else "It is so.") for n in range(10)]
+    lines += [answer(n, "k=3", unsure if n in (0, 9) else f"It is {n}.") for n in range(10)]
+    # Of the five that it would answer rightly it abstains on one.
+    lines += [answer(n, "k=3", f"It is {n if n < 5 else 'so'}.", suppressed=True) for n in range(10)]
+    group, *_ = report.groups(lines)
+    abstained, still = report.aims(group, None)
+    assert (abstained.measured.value, abstained.row()[-1]) == (0.6, "met")
+    assert (still.measured.value, still.measured.n, still.row()[-1]) == (0.8, 5, "missed")
+
+
+def test_without_expected_answers_the_words_of_the_gold_document_count():
+    told = {"answers": [], "reference": "Rest cures it. So does cold water."}
+    for text, score in (
+        ("Cold water and rest.", 1.0),
+        ("Cold beer.", 0.5),
+        ("Which 0?", 0.0),
+        ("I do not know.", 0.0),
+    ):
+        assert report.k_precision(answer(0, "k=3", text, **told)) == score
+    (group,) = report.groups([answer(0, "k=3", "Cold beer.", **told)])
+    assert list(group.metrics) == ["K-precision", "abstention"]
+    assert "## Aims" not in report.report([answer(0, "k=3", "Cold beer.", **told)])
+
+
+def test_sets_are_shown_apart_and_the_same_questions_once():
+    lines = made({"none": 1}) + made({"none": 3}, dataset="other", in_store=False)
+    shown = [row for row in report.report(lines).splitlines() if row.startswith("## ")]
+    # "made" are those whose gold document is in the store.
+    assert shown == ["## All questions with answers", "## Gold document in the store", "## other"]
