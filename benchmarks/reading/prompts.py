@@ -12,7 +12,7 @@ document. All are packed and put to the reader as the server does it, with the r
 
 import argparse
 import gzip
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,8 +25,8 @@ from datastore.view import View
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
 from lm.backends.weights import DEFAULT_READER
-from lm.conditioning import DEFAULT_BUDGET, DEFAULT_PASSAGES, conversation, pack
-from lm.prompts import Prompt
+from lm.conditioning import DEFAULT_PASSAGES, Conditioning, Request, condition
+from lm.prompts import Prompt, prompts_of
 from lm.reader import Reader
 from pipelines.evaluate.metrics import contains
 from pipelines.questions import Question, read_questions
@@ -64,8 +64,10 @@ class Case:
         yield "without", tuple(one for one in self.found if not self._tells(one))[:DEFAULT_PASSAGES]
 
     def _tells(self, passage: Passage) -> bool:
+        """Whether the reader could read the answer in it, be it in the title."""
         if self.question.answers:
-            return contains(passage.text, self.question.answers)
+            seen = source_of(Hit(0, 0.0, passage))
+            return contains(f"{seen.title}\n{seen.text}", self.question.answers)
         return passage.doc_id in self.question.gold_docs
 
     def about(self) -> dict[str, object]:
@@ -85,36 +87,34 @@ class Case:
             "reference": "" if self.question.answers else text[:REFERENCE],
         }
 
-    def lines(self, written: "Written") -> Iterator[dict[str, object]]:
+    def lines(self, reader: Reader) -> Iterator[dict[str, object]]:
         """A line for each condition."""
         about = self.about()
-        for condition, passages in self.conditions():
-            prompt = written.of(self.question, passages)
-            used = passages[: prompt.passages]
+        for name, passages in self.conditions():
+            prompt, packed = written(reader, self.question, passages)
             yield about | {
-                "condition": condition,
+                "condition": name,
                 "passages": prompt.passages,
-                "told": any(self._tells(one) for one in used),
+                "told": self._told(packed, passages),
                 "conversation": [asdict(turn) for turn in prompt.conversation],
             }
 
+    def _told(self, packed: Sequence[str], passages: Sequence[Passage]) -> bool:
+        """Whether what the reader sees of the passages tells the answer."""
+        if self.question.answers:
+            # Without its number, which would pass for the answer to some questions.
+            return any(contains(one.partition("] ")[2], self.question.answers) for one in packed)
+        return any(self._tells(one) for one in passages[: len(packed)])
 
-@dataclass(frozen=True)
-class Written:
-    """How passages are put to the reader: as `serve/answerer.py` does it."""
 
-    count: Callable[[str], int]
-    budget: int
-
-    @classmethod
-    def by(cls, reader: Reader) -> "Written":
-        """By the tokens of a reader."""
-        return cls(reader.count_tokens, min(DEFAULT_BUDGET, reader.context_tokens // 2))
-
-    def of(self, question: Question, passages: Sequence[Passage]) -> Prompt:
-        """The prompt of a question."""
-        sources = [source_of(Hit(0, 0.0, one)) for one in passages]
-        return conversation(question.text, pack(sources, self.count, self.budget))
+def written(
+    reader: Reader, question: Question, passages: Sequence[Passage]
+) -> tuple[Prompt, tuple[str, ...]]:
+    """The prompt of a question, and the passages as they stand in it: as `serve/answerer.py` does it."""
+    sources = [source_of(Hit(0, 0.0, one)) for one in passages]
+    found = condition(Conditioning(passages=len(passages)), Request(question.text), sources, reader)
+    (prompt,) = prompts_of(found.asked)
+    return prompt, found.packed
 
 
 def chosen(path: Path, limit: int | None, seed: int) -> list[Question]:
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--reader", default=DEFAULT_READER)
     args = parser.parse_args()
     retriever = LocalRetriever.open(args.store)
-    written = Written.by(open_reader(ReaderChoice(args.reader, "none")))
+    reader = open_reader(ReaderChoice(args.reader, "none"))
     about = {"store": retriever.hash, "method": str(retriever.settled(Search()).method.name)}
     opened = gzip.open if args.out.suffix == ".gz" else open
     with opened(args.out, "wb") as out:
@@ -174,7 +174,7 @@ def main() -> None:
             questions = chosen(path, args.limit, args.seed)
             dataset = path.name.split(".")[0].removeprefix("qa_")
             for case in cases(retriever, dataset, questions, args.seed):
-                for line in case.lines(written):
+                for line in case.lines(reader):
                     out.write(orjson.dumps(line | about, option=orjson.OPT_APPEND_NEWLINE))
             print(f"{dataset}: {len(questions):,} questions")
 

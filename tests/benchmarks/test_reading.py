@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.reading import answers, prompts, report
 from lm.backends.weights import DEFAULT_READER
+from lm.conditioning import Conditioning
 from lm.prompts import Message, Prompt
 from lm.reader import Completion, Sampling
 from pipelines.evaluate.metrics import contains
@@ -39,14 +41,15 @@ def cases(retriever, path):
 
 
 def test_found_passages_are_put_to_the_reader_as_the_server_does_it(retriever, reader, asked):
-    answerer, written = Answerer(retriever, reader), prompts.Written.by(reader)
+    answerer = Answerer(retriever, reader)
     for case in cases(retriever, asked["qa_both"]):
         passages = dict(case.conditions())
         assert list(passages) == ["none", "random", "k=1", "k=3", "k=5", "gold", "without"]
         for name, k in {"none": 0, "k=1": 1, "k=3": 3, "k=5": 5}.items():
-            mine = written.of(case.question, passages[name])
-            assert mine == answerer.prepare(case.question.text, k).prompt
-            assert mine.passages == k
+            mine, packed = prompts.written(reader, case.question, passages[name])
+            theirs = answerer.prepare(case.question.text, Conditioning(passages=k))
+            assert (mine, packed) == (theirs.asked, theirs.packed)
+            assert mine.passages == len(packed) == k
 
 
 def test_what_tells_the_answer_is_taken_out_and_the_next_put_in(retriever, asked):
@@ -57,6 +60,16 @@ def test_what_tells_the_answer_is_taken_out_and_the_next_put_in(retriever, asked
         rest = [one for one in case.found if not contains(one.text, case.question.answers)]
         assert list(passages["without"]) == rest[:3]
         assert [one.doc_id for one in passages["gold"]] == list(case.question.gold_docs)
+
+
+def test_a_title_tells_and_a_number_before_a_passage_does_not(retriever, reader, asked):
+    case = cases(retriever, asked["qa_both"])[0]
+    (town,) = {one.metadata["title"] for one in case.gold}
+    named = replace(case, question=replace(case.question, answers=(town, "2")))
+    assert all(one.metadata["title"] != town for one in dict(named.conditions())["without"])
+    lines = {line["condition"]: line for line in named.lines(reader)}
+    assert [lines[name]["told"] for name in ("gold", "without", "none")] == [True, False, False]
+    assert "[2] " in lines["without"]["conversation"][-1]["content"]
 
 
 def test_without_answers_the_gold_document_is_taken_out(retriever, asked):
