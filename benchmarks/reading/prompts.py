@@ -1,6 +1,6 @@
 """Does a reader gain from what is found? First of three steps: every question in every condition, as prompts.
 
-    python benchmarks/reading/prompts.py STORE QUESTIONS... --out prompts.jsonl.gz [--limit 300] [--seed 0]
+    python benchmarks/reading/prompts.py STORE QUESTIONS... --out prompts.jsonl.gz [--held-out FILE]
 
 Conditions: `none`; `random`, three passages of the store; `k=1`, `k=3`, `k=5`, the first that the server's
 search finds; `gold`, the passages of the gold documents, in their order; `without`, the first three found of
@@ -117,11 +117,17 @@ def written(
     return prompt, found.packed
 
 
-def chosen(path: Path, limit: int | None, seed: int) -> list[Question]:
-    """The questions of a file, or so many of them, drawn at random and left in their order."""
-    questions = read_questions(path).questions
+def chosen(path: Path, held_out: Path | None, limit: int | None, seed: int) -> list[Question]:
+    """The questions of a file that are held out, or so many of them, drawn at random and left in their order.
+
+    `held_out` is JSON, `{"held_out": [...]}`: beginnings of the ids of those that nothing was tuned on.
+    """
+    questions = list(read_questions(path).questions)
+    if held_out is not None:
+        beginnings = tuple(orjson.loads(held_out.read_bytes())["held_out"])
+        questions = [one for one in questions if one.id.startswith(beginnings)]
     if limit is None or limit >= len(questions):
-        return list(questions)
+        return questions
     drawn = np.random.default_rng(seed).choice(len(questions), limit, replace=False)
     return [questions[at] for at in sorted(drawn.tolist())]
 
@@ -161,6 +167,7 @@ def main() -> None:
     parser.add_argument("store", type=Path)
     parser.add_argument("questions", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--held-out", type=Path, help="a file of what nothing was tuned on: that alone")
     parser.add_argument("--limit", type=int, help="questions of each file, drawn at random")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reader", default=DEFAULT_READER)
@@ -171,7 +178,7 @@ def main() -> None:
     opened = gzip.open if args.out.suffix == ".gz" else open
     with opened(args.out, "wb") as out:
         for path in args.questions:
-            questions = chosen(path, args.limit, args.seed)
+            questions = chosen(path, args.held_out, args.limit, args.seed)
             dataset = path.name.split(".")[0].removeprefix("qa_")
             for case in cases(retriever, dataset, questions, args.seed):
                 for line in case.lines(reader):

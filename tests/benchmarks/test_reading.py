@@ -88,12 +88,20 @@ def test_without_answers_the_gold_document_is_taken_out(retriever, asked):
 
 def test_the_same_questions_are_drawn_by_the_same_seed(asked):
     path = asked["qa_both"]
-    drawn = prompts.chosen(path, 3, 0)
-    assert drawn == prompts.chosen(path, 3, 0) != prompts.chosen(path, 3, 5)
+    drawn = prompts.chosen(path, None, 3, 0)
+    assert drawn == prompts.chosen(path, None, 3, 0) != prompts.chosen(path, None, 3, 5)
     assert len(drawn) == 3
-    everything = read_questions(path).questions
+    everything = list(read_questions(path).questions)
     assert [one for one in everything if one in drawn] == drawn
-    assert prompts.chosen(path, None, 0) == prompts.chosen(path, 99, 0) == list(everything)
+    assert prompts.chosen(path, None, None, 0) == prompts.chosen(path, None, 99, 0) == everything
+
+
+def test_what_is_held_out_is_asked_alone(asked, tmp_path):
+    held_out = tmp_path / "splits.json"
+    held_out.write_text(json.dumps({"held_out": ["q2", "q7", "elsewhere/"]}))
+    for limit, ids in ((None, ["q2", "q7"]), (5, ["q2", "q7"])):
+        assert [one.id for one in prompts.chosen(asked["qa_both"], held_out, limit, 0)] == ids
+    assert len(prompts.chosen(asked["qa_both"], held_out, 1, 0)) == 1
 
 
 class Shouting:
