@@ -66,6 +66,11 @@ class Draft:
         self._decoder, self._stops = Decoder(tokenizer), Stops(sampling.stop)
 
     @property
+    def width(self) -> int:
+        """The rows that it takes in a batch."""
+        return len(self.rows)
+
+    @property
     def prompt_tokens(self) -> int:
         """The length of its longest prompt."""
         return max(len(row) for row in self.rows)

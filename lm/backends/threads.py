@@ -44,7 +44,7 @@ def _runs(stat: Path) -> bool:
 
 
 class Pace:
-    """Sees to the threads of the next token, after each."""
+    """Sees to the threads of the model's next pass, before each."""
 
     def __init__(self, threads: int, weights: int) -> None:
         """`threads` read the prompt; `weights` are bytes."""
@@ -52,9 +52,9 @@ class Pace:
         self._weights = weights
         self._seen: tuple[float, float] | None = None
 
-    def __call__(self, rows: int) -> None:
-        """Take the threads that a token of so many texts is worth."""
-        self._take(self._most if self._weights * rows >= _LARGE else 1)
+    def __call__(self, tokens: int) -> None:
+        """Take the threads that a pass over so many tokens is worth."""
+        self._take(self._most if self._weights * tokens >= _LARGE else 1)
         before, now = self._seen, (time.thread_time(), time.perf_counter())
         if before is not None and self._threads > 1:
             share = (now[0] - before[0]) / max(1e-9, now[1] - before[1])
@@ -73,10 +73,10 @@ class Pace:
 def paced(weights: int) -> Iterator[Callable[[int], None]]:
     """Generate with a model of so many bytes on the threads that fit.
 
-    Gives what is to be told after each token how many texts are being written.
+    Gives what is to be told before each pass how many tokens it reads.
     """
     if given():
-        yield lambda rows: None
+        yield lambda tokens: None
         return
     before, threads = torch.get_num_threads(), free_cores()
     torch.set_num_threads(threads)

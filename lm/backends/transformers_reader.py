@@ -5,7 +5,7 @@ Knows models and tokens; knows no passages.
 Decisions: docs/decisions/reader-and-citations.md.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from threading import Lock, Thread
 from typing import Any
@@ -14,17 +14,19 @@ from jinja2 import TemplateError
 
 from base.errors import RalmError
 from lm.backends.drafts import Draft, Vocabulary
-from lm.backends.generation import Batch, write
+from lm.backends.generation import Forward, Writer
 from lm.backends.likelihoods import Likelihoods
 from lm.backends.loading import load, quiet_imports
 from lm.backends.memory import measured_bytes
 from lm.backends.quantizations import DEFAULT_QUANTIZATION
 from lm.backends.reader_choice import ReaderChoice
+from lm.backends.room import kept_bytes, room_of
 from lm.backends.rows import Tokens
 from lm.backends.scoring import Scorer
 from lm.backends.stopping import End
 from lm.backends.threads import paced
 from lm.backends.weights import Weights
+from lm.batches import by_length
 from lm.pending import Pending
 from lm.prompts import Asked, Prompt, prompts_of
 from lm.reader import (
@@ -62,6 +64,9 @@ class TransformersReader:
         self.context_tokens = int(getattr(self._model.config, "max_position_embeddings", None) or 2**31)
         end = self._model.generation_config.eos_token_id
         self._vocabulary = Vocabulary(self._tokenizer, {*end} if isinstance(end, list) else {end})
+        forward = Forward(self._model, self._tokenizer.pad_token_id)
+        self._writer = Writer(forward, kept_bytes(self._model.device))
+        self.room = room_of(self._model)
         # Generation is one user's at a time: two at once would share the same cores.
         self._busy = Lock()
         self._end = End()
@@ -115,15 +120,15 @@ class TransformersReader:
         return found + prompt.text
 
     def generate(self, asked: Sequence[Asked], sampling: Sampling) -> list[Completion]:
-        """Continue several prompts, those of one kind as one batch."""
-        drafts = [self.draft(Pending(one, sampling)) for one in asked]
-        for kind in (False, True):
-            self.read([draft for draft in drafts if draft.kind == kind])
+        """Continue several prompts, in batches of like length."""
+        drafts = [self.prepare(Pending(one, sampling)) for one in asked]
+        for batch in by_length(drafts, self.room):
+            self.read(batch)
         return [draft.pending.completion() for draft in drafts]
 
     def stream(self, asked: Asked, sampling: Sampling) -> TextStream:
         """Continue one prompt, in pieces as they come. A prompt that is too long fails here."""
-        draft = self.draft(Pending(asked, sampling))
+        draft = self.prepare(Pending(asked, sampling))
 
         def work() -> None:
             # The model is taken and given back by this thread, which always ends: a generator may
@@ -143,7 +148,7 @@ class TransformersReader:
         stream.pieces = begun()
         return stream
 
-    def draft(self, pending: Pending) -> Draft:
+    def prepare(self, pending: Pending) -> Draft:
         """What is to be read for a request. Raises RalmError for a prompt beyond the context."""
         rows = [self._ids(prompt) or [self.start] for prompt in prompts_of(pending.asked)]
         found = Draft(pending, rows, self._wants_adapter(pending.asked), self._vocabulary)
@@ -158,18 +163,22 @@ class TransformersReader:
     def _wants_adapter(self, asked: Asked) -> bool:
         return self._adapted and any(prompt.passages for prompt in prompts_of(asked))
 
-    def read(self, drafts: Sequence[Draft]) -> None:
-        """Continue drafts of one kind, as one batch. Each is given its text; an error is raised."""
-        if not drafts:
-            return
+    def read(
+        self,
+        drafts: Sequence[Draft],
+        more: Callable[[Sequence[Draft]], Sequence[Draft]] = lambda reading: [],
+    ) -> None:
+        """Continue drafts of one kind, as one batch. Each is given its text; an error is raised.
+
+        `more`, told which are being read, gives those that are to join them.
+        """
         with self._busy, self._attached(drafts[0].kind), paced(self.measured_bytes) as pace:
-            self._end.check()
 
-            def after(rows: int) -> None:
-                pace(rows)
+            def before(tokens: int) -> None:
                 self._end.check()
+                pace(tokens)
 
-            write(Batch(self._model, drafts, self._tokenizer.pad_token_id), after)
+            self._writer.write(drafts, before, more)
 
     @property
     def start(self) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from base.memory import available_memory
 from datastore.files.layout import Layout
 from datastore.files.writing import atomic_write
 from datastore.opening import FULL_CHECK_BYTES
@@ -122,21 +123,3 @@ def fits(key: IndexKey, rows: int, dimension: int) -> bool:
     """Whether an index fits into the memory that is at hand; True where nobody can say."""
     free = available_memory()
     return free is None or key.bytes(rows, dimension) <= _SHARE * free
-
-
-def available_memory() -> int | None:
-    """Bytes that this process may still take, by the system and by its control group; None if unknown."""
-    limits = []
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        limits += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-        group = Path("/sys/fs/cgroup")
-        limit = (group / "memory.max").read_text().strip()
-        if limit != "max":
-            counted = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-            # Cached files are counted as used and given up when memory is asked for.
-            cached = int(counted.get("inactive_file", 0)) + int(counted.get("active_file", 0))
-            limits.append(int(limit) - int((group / "memory.current").read_text()) + cached)
-    except (OSError, ValueError):
-        pass
-    return min(limits) if limits else None

@@ -76,7 +76,7 @@ def test_a_prompt_beyond_the_context_is_refused_before_it_is_streamed(reader):
 
 def test_the_chat_template_writes_the_special_tokens_once(reader):
     prompt = FRANCE
-    draft = reader.draft(Pending(prompt, Sampling()))
+    draft = reader.prepare(Pending(prompt, Sampling()))
     assert reader._tokenizer.decode(draft.rows[0]) == reader.written(prompt)
 
 

@@ -1,0 +1,208 @@
+"""A reader for many at once: requests that wait together are read together, each answered for itself.
+
+One thread reads. Whoever asks waits in a line, the oldest at its head; what can join a batch that is being
+read does. Knows no model.
+
+Decisions: docs/decisions/batching.md.
+"""
+
+from collections.abc import Callable, Sequence
+from threading import Condition, Thread
+from typing import Any, Protocol, cast
+
+from base.errors import Unavailable
+from lm import batches
+from lm.batches import Job, Room
+from lm.pending import Pending
+from lm.prompts import Asked, Prompt
+from lm.reader import (
+    WHOLE,
+    Completion,
+    Continuation,
+    Likelihood,
+    Reader,
+    ReaderStopped,
+    Sampling,
+    TextStream,
+    Windows,
+)
+
+# Requests that may wait, unless told: more of them would wait for minutes.
+WAITING = 256
+
+
+class ManyReader(Reader, Protocol):
+    """A reader that can read several requests as one batch."""
+
+    @property
+    def room(self) -> Room:
+        """What one batch may hold."""
+        ...
+
+    def prepare(self, pending: Pending) -> Any:
+        """What is to be read for a request. Raises RalmError for a prompt beyond the context."""
+        ...
+
+    def read(self, drafts: Sequence[Any], more: Callable[[Sequence[Any]], Sequence[Any]] = ...) -> None:
+        """Read requests of one kind as one batch; each is given its text, and an error is raised.
+
+        `more`, told which are being read, gives those that are to join them.
+        """
+        ...
+
+
+class BatchingReader:
+    """A reader around one that can read many: any number of threads may ask it at once."""
+
+    def __init__(self, reader: ManyReader, waiting: int = WAITING) -> None:
+        """`waiting` requests may wait for a batch; whoever asks beyond them is refused (Unavailable)."""
+        self._reader, self._most = reader, waiting
+        self._line: list[Job] = []
+        self._changed = Condition()
+        self._stopped = False
+        # Daemon: a process that ends does not wait for whoever still waits here.
+        self._thread = Thread(target=self._work, name="reader", daemon=True)
+        self._thread.start()
+
+    @property
+    def name(self) -> str:
+        return self._reader.name
+
+    @property
+    def quantization(self) -> str:
+        return self._reader.quantization
+
+    @property
+    def adapter(self) -> str | None:
+        return self._reader.adapter
+
+    @property
+    def measured_bytes(self) -> int | None:
+        return self._reader.measured_bytes
+
+    @property
+    def context_tokens(self) -> int:
+        return self._reader.context_tokens
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text, without special ones."""
+        return self._reader.count_tokens(text)
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        """Tokens of a prompt as the model sees it."""
+        return self._reader.prompt_tokens(prompt)
+
+    def generate(self, asked: Sequence[Asked], sampling: Sampling) -> list[Completion]:
+        """Continue several prompts, together with what others ask meanwhile."""
+        return [one.completion() for one in self._queue([Pending(one, sampling) for one in asked])]
+
+    def stream(self, asked: Asked, sampling: Sampling) -> TextStream:
+        """Continue one prompt, in pieces as they come. A prompt that is too long fails here."""
+        (pending,) = self._queue([Pending(asked, sampling)])
+        return pending.stream()
+
+    def loglikelihood(self, continuations: Sequence[Continuation]) -> list[Likelihood]:
+        """How likely each text is behind what is asked, between two batches."""
+        return self._reader.loglikelihood(continuations)
+
+    def loglikelihood_rolling(self, texts: Sequence[str], how: Windows = WHOLE) -> list[Likelihood]:
+        """How likely each text is from its first token on, between two batches."""
+        return self._reader.loglikelihood_rolling(texts, how)
+
+    def stop(self) -> None:
+        """End what is being read after its next token, and refuse who waits and whoever asks for more."""
+        self._reader.stop()
+        self._stopped = True
+        # A signal's handler calls this, perhaps while this very thread holds the line.
+        Thread(target=self._wake, daemon=True).start()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _queue(self, pending: Sequence[Pending]) -> Sequence[Pending]:
+        # Here, in the thread that asks: an error is its own, and others are read meanwhile.
+        jobs = [self._reader.prepare(one) for one in pending]
+        with self._changed:
+            if self._stopped:
+                raise _stopped()
+            if self._line and len(self._line) + len(jobs) > self._most:
+                raise Unavailable(
+                    f"{len(self._line)} requests wait for the reader already: ask again a little later."
+                )
+            self._line += jobs
+            self._changed.notify_all()
+        return pending
+
+    def _work(self) -> None:
+        while batch := self._next():
+            self._read(batch)
+        with self._changed:
+            self._stopped = True
+            left, self._line = self._line, []
+        for job in left:
+            job.pending.end(_stopped())
+
+    def _next(self) -> list[Job]:
+        """The next batch, once somebody waits; none when the reader stops."""
+        with self._changed:
+            while True:
+                self._forget()
+                if self._stopped or self._line:
+                    return (
+                        []
+                        if self._stopped
+                        else self._taken(batches.oldest_first(self._line, self._reader.room))
+                    )
+                self._changed.wait()
+
+    def _joining(self, reading: Sequence[Job]) -> list[Job]:
+        """Who joins those that are being read."""
+        if not self._line:
+            return []  # Asked after each token: the line is taken only if there is one.
+        with self._changed:
+            self._forget()
+            return self._taken(batches.joining(self._line, reading, self._reader.room))
+
+    def _forget(self) -> None:
+        """Leave out those whose askers have gone."""
+        self._line = [job for job in self._line if job.pending.wanted]
+
+    def _taken(self, jobs: list[Job]) -> list[Job]:
+        taken = {id(job) for job in jobs}
+        self._line = [job for job in self._line if id(job) not in taken]
+        return jobs
+
+    def _read(self, batch: Sequence[Job]) -> None:
+        """Read a batch. If it fails, each that has said nothing yet is read once more, alone."""
+        reading = list(batch)
+
+        def more(now: Sequence[Job]) -> list[Job]:
+            joining = self._joining(now)
+            reading.extend(joining)
+            return joining
+
+        try:
+            self._reader.read(batch, more)
+        except BaseException as error:  # noqa: BLE001  (raised again by whoever asked)
+            for job in reading:
+                if len(reading) > 1 and not job.pending.begun and not isinstance(error, ReaderStopped):
+                    self._alone(job)
+                job.pending.end(error)  # Unless it has ended meanwhile.
+
+    def _alone(self, job: Job) -> None:
+        if job.pending.ended:
+            return
+        try:
+            self._reader.read([self._reader.prepare(job.pending)])
+        except BaseException as error:  # noqa: BLE001  (raised again by whoever asked)
+            job.pending.end(error)
+
+
+def together(reader: Reader) -> Reader:
+    """A reader that many threads may ask at once: their requests are read together, if it can do so."""
+    return BatchingReader(cast(ManyReader, reader)) if hasattr(reader, "room") else reader
+
+
+def _stopped() -> ReaderStopped:
+    return ReaderStopped("The reader is being stopped: ask again when it runs.")
