@@ -93,13 +93,20 @@ class Group:
         numbers = clusters_of([line["gold_docs"] for line in self.questions.values()])
         return dict(zip(self.questions, numbers.tolist(), strict=True))
 
+    @property
+    def ways(self) -> list[tuple[str, str]]:
+        """Readers and conditions, in the order of tables."""
+        readers = dict.fromkeys(reader for reader, _ in self.answered)
+        every = ((reader, condition) for reader in readers for condition in (*CONDITIONS, SUPPRESSED))
+        return [way for way in every if way in self.answered]
+
     def _clusters(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return np.array([self.clusters[one] for one in ids])
 
-    def score(self, reader: str, condition: str, metric: str) -> Score:
-        """A metric's mean over the questions of a condition."""
+    def score(self, reader: str, condition: str, metric: str, told: bool | None = None) -> Score:
+        """A metric's mean over the questions of a condition, or those whose passages (do not) tell."""
         answered = self.answered[reader, condition]
-        ids = list(answered.lines)
+        ids = [one for one, line in answered.lines.items() if told is None or line["told"] == told]
         return Score.of(answered.values(self.metrics[metric], ids)[None], self._clusters(ids))
 
     def gain(self, ours: tuple[str, str], theirs: tuple[str, str], metric: str) -> Score:
@@ -147,21 +154,31 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def scores(group: Group) -> str:
     """Each reader's scores in each condition, and how often the passages tell the answer."""
     rows = []
-    for reader in dict.fromkeys(reader for reader, _ in group.answered):
-        for condition in (*CONDITIONS, SUPPRESSED):
-            if (reader, condition) in group.answered:
-                lines = group.answered[reader, condition].lines.values()
-                told = f"{100 * np.mean([line['told'] for line in lines]):.1f}"
-                cells = [cell(group.score(reader, condition, metric)) for metric in group.metrics]
-                rows.append([f"{reader}, {condition}", f"{len(lines):,}", told, *cells])
+    for reader, condition in group.ways:
+        lines = group.answered[reader, condition].lines.values()
+        told = f"{100 * np.mean([line['told'] for line in lines]):.1f}"
+        cells = [cell(group.score(reader, condition, metric)) for metric in group.metrics]
+        rows.append([f"{reader}, {condition}", f"{len(lines):,}", told, *cells])
     return table(["reader, condition", "n", "told", *group.metrics], rows)
+
+
+def reading(group: Group) -> str:
+    """What each reader makes of passages that tell the answer, and of passages that do not."""
+    first, rows = next(iter(group.metrics)), []
+    for reader, condition in group.ways:
+        if condition in CONDITIONS[1:]:
+            each = [(first, True), ("abstention", True), (first, False), ("abstention", False)]
+            found = [group.score(reader, condition, metric, told) for metric, told in each]
+            rows.append([f"{reader}, {condition}", f"{found[0].n:,}", *map(cell, found)])
+    columns = [f"{metric}, {told}" for told in ("told", "not told") for metric in (first, "abstention")]
+    return table(["reader, condition", "n told", *columns], rows)
 
 
 def gains(group: Group) -> str:
     """Paired differences: each condition less none, and the tuned reader less the plain one."""
     pairs = [
         ((reader, condition), (reader, "none"), f"{reader}: {condition} - none")
-        for reader in dict.fromkeys(reader for reader, _ in group.answered)
+        for reader in dict.fromkeys(reader for reader, _ in group.ways)
         for condition in COMPARED
     ]
     pairs += [
@@ -246,7 +263,8 @@ def report(lines: Sequence[Line]) -> str:
             page += ["## Aims", table(["aim", "at least", "measured", "n", ""], rows)]
     page.append(
         "Per cent of questions, with 95% intervals by bootstrap over clusters of questions. `told`: an "
-        "answer stands in the passages, or one of them is of a gold document."
+        "answer stands in the passages or their titles; of a question without answers: one of them is of a "
+        "gold document."
     )
     shown: set[frozenset[str]] = set()
     for group in parts:
@@ -254,7 +272,7 @@ def report(lines: Sequence[Line]) -> str:
         if (asked := frozenset(group.questions)) in shown:
             continue
         shown.add(asked)
-        page += [f"## {group.name}", f"{heading(group)}.", scores(group), gains(group)]
+        page += [f"## {group.name}", f"{heading(group)}.", scores(group), reading(group), gains(group)]
     return "\n\n".join(page) + "\n"
 
 

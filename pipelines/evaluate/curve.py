@@ -37,10 +37,13 @@ class Score:
 
     @classmethod
     def of(cls, values: NDArray[np.float64], clusters: NDArray[np.int64] | None = None) -> "Score":
-        """The mean of per-question values [seeds, questions]; `clusters` as `confidence` takes them."""
+        """The mean of per-question values [seeds, questions], NaN without any.
+
+        `clusters` as `confidence` takes them.
+        """
         per_question = values.mean(axis=0)
-        interval = confidence(per_question, clusters=clusters)
-        return cls(float(per_question.mean()), *interval, len(per_question))
+        mean = float(per_question.mean()) if len(per_question) else float("nan")
+        return cls(mean, *confidence(per_question, clusters=clusters), len(per_question))
 
 
 @dataclass(frozen=True, slots=True)

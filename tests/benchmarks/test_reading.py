@@ -17,6 +17,7 @@ from pipelines.questions import read_questions
 from retriever.local import LocalRetriever
 from serve.answerer import Answerer
 from tests.corpus import questions, write_lines
+from tests.lm.models import tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -145,16 +146,47 @@ def test_an_adapter_is_attached_everywhere_if_asked():
         assert task.prompt(line("d", "z", passages=3)) == Prompt(turns, passages=3)
 
 
-def test_answering_needs_no_store_and_nothing_that_searches():
-    heavy = {"pyarrow", "faiss", "ray", "datastore", "retriever", "serve", "pipelines", "xxhash", "zstandard"}
-    code = "import benchmarks.reading.answers, lm.backends.transformers_reader, sys; print(*sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {name.partition(".")[0] for name in ran.stdout.split()} & heavy
-
-
 def ran(script, monkeypatch, *args):
     monkeypatch.setattr(sys, "argv", ["script", *map(str, args)])
     script.main()
+
+
+def test_a_tuned_reader_is_also_asked_without_leave_to_abstain(tmp_path, monkeypatch):
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    folder = tiny_model(tmp_path / "m")
+    lora = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(AutoModelForCausalLM.from_pretrained(folder), lora).save_pretrained(tmp_path / "a")
+    asked = write_lines(tmp_path / "p.jsonl", [line("a", "Who built it?"), line("b", "Who?", "none", 0)])
+    shared = (monkeypatch, asked, "--reader", folder, "--quantization", "none", "--max-tokens", 6)
+
+    def answered(name, *args):
+        ran(answers, *shared, "--out", tmp_path / name, "--whole", *args)
+        found = [json.loads(one) for one in (tmp_path / name).read_text().splitlines()]
+        return {(one["id"], one["suppressed"]): one["answer"] for one in found}, {
+            one["reader"] for one in found
+        }
+
+    plain, label = answered("plain.jsonl")
+    assert (set(plain), label) == ({("a", False), ("b", False)}, {"plain"})
+    # Whatever it says, it says as its abstention.
+    monkeypatch.setattr(
+        answers, "UNSURE", (answered("tuned.jsonl", "--adapter", tmp_path / "a")[0]["a", False],)
+    )
+    tuned, label = answered("tuned.jsonl", "--adapter", tmp_path / "a")
+    assert (set(tuned), label) == ({("a", False), ("a", True), ("b", False)}, {"tuned"})
+    assert tuned["b", False] == plain["b", False]
+    assert tuned["a", False] != plain["a", False]
+    assert tuned["a", True][0] != tuned["a", False][0]
+
+
+def test_answering_needs_no_store_and_nothing_that_searches():
+    heavy = {"pyarrow", "faiss", "ray", "datastore", "retriever", "serve", "pipelines", "xxhash", "zstandard"}
+    heavy |= {"orjson", "pydantic", "bitsandbytes", "torchao", "peft"}
+    code = "import benchmarks.reading.answers, lm.backends.transformers_reader, sys; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {name.partition(".")[0] for name in ran.stdout.split()} & heavy
 
 
 def test_the_three_steps_follow_each_other(tmp_path, store, asked, monkeypatch, capsys):
@@ -239,6 +271,22 @@ def test_abstention_is_judged_where_the_answer_is_gone_and_where_it_is_known():
     abstained, still = report.aims(group, None)
     assert (abstained.measured.value, abstained.row()[-1]) == (0.6, "met")
     assert (still.measured.value, still.measured.n, still.row()[-1]) == (0.8, 5, "missed")
+
+
+def test_what_is_told_is_judged_apart():
+    unsure = "I do not know."
+    lines = [answer(n, "k=3", f"It is {n}." if n < 3 else unsure, told=n < 4) for n in range(10)]
+    group, *_ = report.groups(lines)
+    row = report.reading(group).splitlines()[-1].strip("| ").split(" | ")
+    assert [one.partition(" [")[0] for one in row] == ["tuned, k=3", "4", "75.0", "25.0", "0.0", "100.0"]
+    everything = [answer(n, "gold", "It is so.", told=True) for n in range(3)]
+    assert report.reading(report.groups(everything)[0]).count("no questions") == 2
+
+
+def test_no_question_that_is_answered_rightly_is_no_share():
+    lines = [answer(0, "k=3", "It is so.", suppressed=suppressed) for suppressed in (True, False)]
+    (aim,) = report.aims(report.groups(lines)[0], None)
+    assert aim.row()[2:] == ["no questions", "0", "missed"]
 
 
 def test_without_expected_answers_the_words_of_the_gold_document_count():
