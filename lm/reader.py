@@ -216,6 +216,10 @@ class TokenReader(Reader, Protocol):
         """The tokens of a text, without special ones."""
         ...
 
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """The text of some tokens."""
+        ...
+
     def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
         """Of each row the logarithms of the probability of each token of its text, in nats."""
         ...

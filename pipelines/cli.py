@@ -16,6 +16,7 @@ from pipelines.commands import upkeep
 from pipelines.commands.ask import ask
 from pipelines.commands.build import build
 from pipelines.commands.demo import demo
+from pipelines.commands.perplexity import perplexity
 from pipelines.commands.plan import plan
 from pipelines.commands.scaling import scaling
 from pipelines.commands.search import search
@@ -52,6 +53,7 @@ for command in (
     # What ends with a text says itself what becomes of further words.
     app.command(context_settings={"allow_extra_args": command in (search, ask)})(command)
 evaluation.command()(scaling)
+evaluation.command()(perplexity)
 
 
 def _say_version(asked: bool) -> None:

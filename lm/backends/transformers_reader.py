@@ -15,14 +15,14 @@ from jinja2 import TemplateError
 from base.errors import RalmError
 from lm.backends.drafts import Draft, Vocabulary
 from lm.backends.generation import Forward, Writer
-from lm.backends.likelihoods import Likelihoods
 from lm.backends.loading import load, quiet_imports
 from lm.backends.memory import measured_bytes
 from lm.backends.quantizations import DEFAULT_QUANTIZATION
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.room import kept_bytes, room_of
-from lm.backends.rows import Tokens
-from lm.backends.scoring import Scorer
+from lm.backends.scoring.likelihoods import Likelihoods
+from lm.backends.scoring.rows import Tokens
+from lm.backends.scoring.scorer import Scorer
 from lm.backends.stopping import End
 from lm.backends.threads import paced
 from lm.backends.weights import Weights
@@ -115,7 +115,7 @@ class TransformersReader:
         except (ValueError, TemplateError) as error:
             raise RalmError(
                 f"The chat template of {self.name} does not take this conversation ({error}): choose an "
-                "instruction-tuned reader, other roles, or plain text (`--prompt few-shot`)."
+                "instruction-tuned reader, or other roles."
             ) from None
         return found + prompt.text
 
@@ -188,6 +188,10 @@ class TransformersReader:
     def tokens(self, text: str) -> tuple[int, ...]:
         """The tokens of a text, without special ones."""
         return self._likelihoods.tokens.of(text)
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """The text of some tokens."""
+        return self._likelihoods.tokens.text(tokens)
 
     def loglikelihood(self, continuations: Sequence[Continuation]) -> list[Likelihood]:
         """How likely each text is behind what is asked, from one tokenization of both."""

@@ -15,7 +15,16 @@ from fastapi.testclient import TestClient
 
 from datastore.takedown import Takedowns
 from lm.prompts import Prompt
-from lm.reader import Completion, Sampling, TextStream
+from lm.reader import (
+    WHOLE,
+    Completion,
+    Continuation,
+    Likelihood,
+    Row,
+    Sampling,
+    TextStream,
+    Windows,
+)
 from pipelines.config import load_config
 from pipelines.execution.executor import LocalExecutor
 from pipelines.plan.rates import Flags, load_rates
@@ -35,7 +44,6 @@ ELSEWHERE = {
     r"s3://": "a bucket",
     r"hf://|intfloat/|facebook/|cross-encoder/": "the hub",
     r"--encoder \./|--reader \./": "a model of the reader's own",
-    r"--reader \"?http": "a server of language models",
     r"--device cuda": "a GPU",
     r"RAY_ADDRESS=": "a cluster",
     r"^ralm serve": "a server: its routes are asked in this process",
@@ -79,6 +87,23 @@ class Echo:
 
     def stop(self) -> None: ...
 
+    start = 0
+
+    def tokens(self, text: str) -> tuple[int, ...]:
+        return tuple(map(ord, text))
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        return "".join(map(chr, tokens))
+
+    def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+        return [(-1.0,) * len(row.text) for row in rows]
+
+    def loglikelihood(self, continuations: Sequence[Continuation]) -> list[Likelihood]:
+        return [Likelihood((-1.0,), True, len(one.text.encode())) for one in continuations]
+
+    def loglikelihood_rolling(self, texts: Sequence[str], how: Windows = WHOLE) -> list[Likelihood]:
+        return [Likelihood((-1.0,), True, len(one.encode())) for one in texts]
+
 
 def _last(prompt: Prompt) -> str:
     return prompt.conversation[-1].content
@@ -99,6 +124,7 @@ def table(tmp_path_factory) -> Path:
     write_lines(folder / "gone.jsonl", [{"domain": "forum", "id": "DOC-17"}])
     for name in ("questions", "squad", "webq"):
         write_lines(folder / f"{name}.jsonl", questions())
+    write_lines(folder / "held-out.jsonl", documents()[:2])
     (folder / "build.yaml").write_text("sources: [{path: corpus/}]\nfilters: [language]\n")
     (folder / "machines.yaml").write_text("gpus: 16\n")
     build_store(folder / "my-store", folder / "corpus.jsonl.zst", folder / "notes")

@@ -20,16 +20,7 @@ def test_a_table_file_has_a_row_a_point_and_a_column_for_all_it_depends_on():
     columns = as_columns(points)
     assert list(columns) == [
         *("metric", "k", "fraction", "seeds", "passages", "value", "low", "high", "n", "short"),
-        *(
-            "manifest",
-            "encoder",
-            "method",
-            "reader",
-            "quantization",
-            "adapter",
-            "reader_bytes",
-            "conditioning",
-        ),
+        *("manifest", "encoder", "method", "reader", "quantization", "adapter", "reader_bytes"),
     ]
     assert columns["metric"] == ["success", "success"]
     assert columns["k"] == [1, 5]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from base.errors import RalmError
-from lm.backends.sharing import Family, batches, families, stem, stretches
+from lm.backends.scoring.sharing import Family, batches, families, stem, stretches
 from lm.reader import Row
 
 # Of each scored token: its log-probability, and whether it is the likeliest.

@@ -5,7 +5,7 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from transformers import AutoTokenizer
 
 from base.errors import RalmError
-from lm.backends.rows import UNBOUNDED, Tokens, fitted, windows
+from lm.backends.scoring.rows import UNBOUNDED, Tokens, fitted, windows
 from lm.reader import WHOLE, Row, Windows
 from tests.lm.models import tiny_model
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from base.errors import RalmError
-from lm.backends.scoring import Limits, Mixture, Scorer
+from lm.backends.scoring.scorer import Limits, Mixture, Scorer
 from lm.reader import Row
 from tests.lm.models import KINDS, tiny_model, tiny_reader
 

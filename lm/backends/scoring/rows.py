@@ -41,6 +41,11 @@ class Tokens:
         """The tokens of a text, without special ones."""
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text of some tokens; where they begin or end within a character, it stands replaced."""
+        found: str = self._tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False)
+        return found
+
     def opening(self, text: str) -> tuple[int, ...]:
         """What the tokenizer puts before a text: none where that is written in the text."""
         return () if text.startswith(self._start_text) else self._beginning

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm.backends.sharing import Family, Stretch, batches, families, stem, stretches
+from lm.backends.scoring.sharing import Family, Stretch, batches, families, stem, stretches
 from lm.reader import Row
 
 TOKENS = st.lists(st.integers(0, 3), min_size=1, max_size=6).map(tuple)

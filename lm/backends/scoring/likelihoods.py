@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from lm.backends.rows import Tokens, fitted, windows
-from lm.backends.scoring import Mixture, Scored, Scorer
+from lm.backends.scoring.rows import Tokens, fitted, windows
+from lm.backends.scoring.scorer import Mixture, Scored, Scorer
 from lm.prompts import Ensemble, Prompt, prompts_of
 from lm.reader import Continuation, Likelihood, Row, Windows
 

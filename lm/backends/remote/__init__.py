@@ -1,1 +1,0 @@
-"""Readers behind OpenAI-compatible servers: addresses, requests and retries, replies, scoring. No torch."""

@@ -1,0 +1,55 @@
+"""What texts are worth to a reader, with passages and without."""
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from base.amounts import amount
+from pipelines.show.terminal import console
+
+if TYPE_CHECKING:
+    from pipelines.evaluate.perplexity.measuring import Perplexity
+    from pipelines.evaluate.perplexity.nats import Figure
+
+# Of fewer texts an interval says little: it is drawn from them.
+_FEW = 30
+_ARMS = {"alone": "without passages", "with_passages": "with passages", "difference": "difference"}
+
+
+def perplexity(found: "Perplexity") -> None:
+    """Print perplexity and bits per byte with their intervals, and what they depend on."""
+    pace, study, measured = found.pace, found.study, found.measured
+    figures = measured.nats.figures()
+    table = Table(title=_of(found), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("")
+    for name in figures:
+        table.add_column(name.replace("_", " "), justify="right")
+    for arm, name in _ARMS.items():
+        table.add_row(name, *(_cell(arms[arm], arm) for arms in figures.values()))
+    console.print(table)
+    view = f"{study.view.fraction:g} of the store" + (f", seed {study.view.seed}" if study.view.seed else "")
+    held = "bytes unknown" if found.reader["bytes"] is None else amount(int(found.reader["bytes"]), "bytes")
+    lines = [
+        f"windows of {pace.window:,} tokens, strides of {pace.stride:,}, searched by {pace.query:,} before",
+        f"{amount(study.passages, 'passages')} in {measured.passage_tokens:.0f} tokens on average; none for "
+        f"{measured.without:,} of {amount(measured.strides, 'strides')}",
+        f"reader {found.reader['name']}, {found.reader['quantization']}, {held}"
+        + (f", adapter {found.reader['adapter']}" if found.reader["adapter"] else ""),
+        f"manifest {found.manifest}, {view}, {found.method}",
+    ]
+    if len(measured.nats.tokens) < _FEW:
+        lines.append(f"fewer than {_FEW} texts: the intervals look surer than they are")
+    for line in lines:
+        console.print(f"[dim]{escape(line)}", soft_wrap=True)
+
+
+def _of(found: "Perplexity") -> str:
+    nats = found.measured.nats
+    tokens, size = int(nats.tokens.sum()), int(nats.bytes.sum())
+    return f"{amount(len(nats.tokens), 'texts')}, {amount(tokens, 'tokens')}, {size:,} bytes"
+
+
+def _cell(figure: "Figure", arm: str) -> str:
+    sign = "+" if arm == "difference" else ""
+    return f"{figure.value:{sign}.4g} \\[{figure.low:{sign}.4g}, {figure.high:{sign}.4g}]"

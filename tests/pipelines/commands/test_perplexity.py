@@ -1,0 +1,49 @@
+import json
+
+import pytest
+
+from tests.corpus import write_lines
+from tests.lm.models import tiny_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("models") / "m")
+
+
+def test_perplexity_from_the_command_line(tmp_path, store, folder, ralm):
+    texts = write_lines(
+        tmp_path / "t.jsonl", [{"text": "Blue glass is made in Dunmarrow, by the salt flats."}] * 2
+    )
+    asked = ["eval", "perplexity", store, texts, "--reader", folder, "--quantization", "none"]
+    asked += ["--stride", 8, "--fraction", 0.5, "-k", 1]
+    code, out, _ = ralm(*asked)
+    assert code == 0
+    for words in ("without passages", "with passages", "difference", "bits per byte", "2 texts", "manifest "):
+        assert words in out
+    code, out, _ = ralm(*asked, "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert set(told["perplexity"]) == {"alone", "with_passages", "difference"}
+    assert told["window"] == 96
+    assert told["view"]["fraction"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["-k", "0"], "must be at least 1, not 0"),
+        (["--stride", "95"], "leaves no room for a passage"),
+        (["--window", "97"], "A window must have 1 to 96 tokens"),
+        (["--fraction", "2"], "fraction must be"),
+        (["--decontaminate", "all"], "Unknown decontamination 'all'"),
+        (["--limit", "0"], "at least 1, not 0"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_exit_code_2(refusal, folder, options, sentence):
+    asked = ["eval", "perplexity", "{store}", "{corpus}", "--reader", str(folder), "--quantization", "none"]
+    assert sentence in refusal(*asked, *options)
+
+
+def test_a_source_that_is_not_there_is_named(refusal):
+    assert "none.txt" in refusal("eval", "perplexity", "{store}", "{tmp}/none.txt")
