@@ -11,7 +11,7 @@ abstention. Fluent words that are anywhere score, too: only its differences say 
 import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -58,10 +58,14 @@ class Answered:
     """What a reader answered in one condition, by question."""
 
     lines: dict[str, Line]
+    # By metric: each is asked for in several tables.
+    scored: dict[Callable[[Line], float], dict[str, float]] = field(default_factory=dict)
 
     def values(self, metric: Callable[[Line], float], ids: Sequence[str]) -> NDArray[np.float64]:
         """Scores of some questions [n]."""
-        return np.array([float(metric(self.lines[one])) for one in ids])
+        if metric not in self.scored:
+            self.scored[metric] = {one: float(metric(line)) for one, line in self.lines.items()}
+        return np.array([self.scored[metric][one] for one in ids])
 
 
 @dataclass(frozen=True)
