@@ -61,13 +61,14 @@ def write_lines(path: Path, records: list) -> Path:
 
 
 def long_documents() -> list[dict]:
-    """A chapter about each town's province, of several chunks."""
+    """A chapter about each of three towns, of several chunks; each sentence says on which page it stands."""
     found = []
     for city, province, place, craft, year in CITIES[:3]:
-        sentences = [
-            aspect.format(city=city, province=province, place=place, craft=craft, year=year + n, n=n)
+        paragraphs = [
+            aspect.format(city=city, province=province, place=place, craft=craft, year=year, n=n)
             for n in range(3)
             for aspect in ASPECTS
         ]
-        found.append({"id": f"book-{city}", "title": city, "domain": "book", "text": " ".join(sentences)})
+        text = " ".join(one.replace(".", f" ({city}, page {page}).") for page, one in enumerate(paragraphs))
+        found.append({"id": f"book-{city}", "title": city, "domain": "book", "text": text})
     return found

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from base.errors import RalmError
 from lm.backends.quantizations import require_quantization
+from lm.backends.remote.address import Address, is_address
 from lm.backends.weights import DEFAULT_READER, require_reader
 
 
@@ -23,6 +25,22 @@ class ReaderChoice:
 
     def require(self) -> None:
         """Raise RalmError for what plainly names no reader: before anything that takes seconds is loaded."""
+        if is_address(self.name):
+            self._require_remote()
+            return
         if self.quantization is not None:
             require_quantization(self.quantization)
         require_reader(self.name)
+
+    def _require_remote(self) -> None:
+        Address.of(self.name)
+        given = {
+            "--quantization": self.quantization is not None,
+            "--adapter": self.adapter is not None,
+            "--reader-device": self.device != "auto",
+            "--allow-pickle": self.allow_pickle,
+        }
+        if options := [name for name, is_given in given.items() if is_given]:
+            raise RalmError(
+                f"A server loads its reader itself: leave {' and '.join(options)} out for {self.name}."
+            )

@@ -4,15 +4,20 @@ Loads a kind's module as a reader of it is opened: torch and transformers take s
 """
 
 from lm.backends.reader_choice import ReaderChoice
+from lm.backends.remote.address import is_address
 from lm.reader import Reader
 
 
 def open_reader(choice: ReaderChoice) -> Reader:
-    """The reader of a choice: a packaged one, a GGUF file, a folder, or a model of the hub.
+    """The reader of a choice: a packaged one, a GGUF file, a folder, a model of the hub, or a server.
 
     Raises RalmError if there is none.
     """
     choice.require()
+    if is_address(choice.name):
+        from lm.backends.remote.remote_reader import RemoteReader
+
+        return RemoteReader(choice.name)
     from lm.backends.transformers_reader import TransformersReader
 
     return TransformersReader(choice)

@@ -115,7 +115,7 @@ class TransformersReader:
         except (ValueError, TemplateError) as error:
             raise RalmError(
                 f"The chat template of {self.name} does not take this conversation ({error}): choose an "
-                "instruction-tuned reader, or other roles."
+                "instruction-tuned reader, other roles, or plain text (`--prompt few-shot`)."
             ) from None
         return found + prompt.text
 

@@ -51,7 +51,7 @@ def require_room(how: Conditioning, request: Request, reader: Holder) -> None:
         raise RalmError(
             f"Without any passage the prompt takes {taken:,} tokens and its answer may take "
             f"{request.answer_tokens:,}, but {reader.name} holds {reader.context_tokens:,}: shorten the "
-            "question or what was said before it, or lower max_tokens."
+            "prompt or lower max_tokens."
         )
 
 

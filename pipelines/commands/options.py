@@ -58,7 +58,9 @@ Limit = Annotated[int | None, typer.Option(help="read only the first documents")
 IndexKey = Annotated[str | None, typer.Option(help="auto, Flat, IVF1024,PQ96x4fs, ...")]
 IndexMemory = Annotated[str | None, typer.Option(help="memory for the index, 4GiB")]
 IndexRecall = Annotated[float | None, number_option("recall@10 to aim at, 0.95")]
-ReaderName = Annotated[str, typer.Option("--reader", help="packaged name, GGUF, folder or hub name")]
+ReaderName = Annotated[
+    str, typer.Option("--reader", help="packaged name, GGUF, folder, hub name or server URL")
+]
 ExecutorOption = Annotated[
     str, typer.Option(help="ray (RAY_ADDRESS or this machine), local, or auto: ray, but small jobs here")
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from datastore.view import View
-from lm.conditioning import Request, condition
+from lm.conditioning import Conditioned, Request, condition
 from lm.prompts import Asked, prompts_of
 from lm.reader import Reader, Sampling
 from pipelines.evaluate.curve import Basis, Point, Score
@@ -24,11 +24,15 @@ _SAMPLING = Sampling(max_tokens=32, stop=("\n",))
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the reader answers to a question, given what a sample finds for it."""
+    """What the reader answers to a question, given what a sample finds for it.
+
+    `trimmed` of the passages had no room: they are cut or left out.
+    """
 
     question: Question
     sample: Sample
     text: str
+    trimmed: int = 0
 
     def to_json(self) -> dict[str, object]:
         """For whoever doubts a score."""
@@ -39,6 +43,7 @@ class Reply:
             "fraction": self.sample.fraction,
             "seed": self.sample.seed,
             "answer": self.text,
+            "trimmed": self.trimmed,
         }
 
 
@@ -60,12 +65,21 @@ def reader_replies(
         for sample in (alone, *samples)
         for one in sample.of(lambda question: question.answers, study.reader_questions).searched
     ]
-    asked = [_asked(study, reading, one, sample.view or View()) for one, sample in wanted]
+    written = [_written(study, reading, one, sample.view or View()) for one, sample in wanted]
+    asked = [one.asked for one in written]
     answers = answer_once(reading.reader, asked, progress, study.conditioning.stops)
     return [
-        Reply(one.question, sample, answers[prompt])
-        for (one, sample), prompt in zip(wanted, asked, strict=True)
+        Reply(one.question, sample, answers[read.asked], read.trimmed)
+        for (one, sample), read in zip(wanted, written, strict=True)
     ]
+
+
+def trimmed(replies: Sequence[Reply]) -> list[str]:
+    """A note about passages that had no room in their prompts; none if all had."""
+    count = sum(reply.trimmed > 0 for reply in replies)
+    if not count:
+        return []
+    return [f"in {count:,} of {len(replies):,} answers passages were cut or left out, as they had no room"]
 
 
 def reader_points(replies: Sequence[Reply], passages: int, basis: Basis) -> list[Point]:
@@ -85,12 +99,12 @@ def reader_points(replies: Sequence[Reply], passages: int, basis: Basis) -> list
     return points
 
 
-def _asked(study: Study, reading: Reading, searched: Searched, view: View) -> Asked:
+def _written(study: Study, reading: Reading, searched: Searched, view: View) -> Conditioned:
     how = study.conditioning
     hits = searched.ranking.hits[: how.passages] if how.reads else ()
     sources = sources_of(hits, reading.retriever, how, view)
     request = Request(searched.question.text, answer_tokens=_SAMPLING.max_tokens)
-    return condition(how, request, sources, reading.reader).asked
+    return condition(how, request, sources, reading.reader)
 
 
 def answer_once(

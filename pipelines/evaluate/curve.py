@@ -48,7 +48,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What figures rest on: the store's manifest, encoder and method of search, and what reads."""
+    """What figures rest on: manifest, encoder and method of search; what reads, and how passages reach it."""
 
     manifest: str
     encoder: str
@@ -57,6 +57,7 @@ class Basis:
     quantization: str = ""
     adapter: str = ""
     reader_bytes: int | None = 0
+    conditioning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     points = retrieval_points(samples, basis)
     replies: Sequence[Reply] = ()
     if reader:
-        from pipelines.evaluate.answers import Reading, reader_points, reader_replies
+        from pipelines.evaluate.answers import Reading, reader_points, reader_replies, trimmed
 
         replies = reader_replies(study, samples, Reading(reader, retriever), progress)
         basis = replace(
@@ -58,7 +58,9 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
             quantization=reader.quantization,
             adapter=reader.adapter or "",
             reader_bytes=reader.measured_bytes,
+            conditioning=study.conditioning.told(),
         )
+        notes += trimmed(replies)
         points += reader_points(replies, study.conditioning.passages, basis)
     asked, short = len(file.questions), short_of_the_deepest(samples)
     curve = Curve(study, tuple(points), asked, (*notes, *unfound), short)

@@ -44,6 +44,7 @@ ELSEWHERE = {
     r"s3://": "a bucket",
     r"hf://|intfloat/|facebook/|cross-encoder/": "the hub",
     r"--encoder \./|--reader \./": "a model of the reader's own",
+    r"--reader \"?http": "a server of language models",
     r"--device cuda": "a GPU",
     r"RAY_ADDRESS=": "a cluster",
     r"^ralm serve": "a server: its routes are asked in this process",

@@ -133,6 +133,20 @@ def test_openais_client_gets_an_answer(client):
     assert reply.choices[0].finish_reason == "stop"
 
 
+def test_a_chat_says_how_its_passages_are_put_to_the_reader(client):
+    retrieval = {"passages": 4, "budget": 60, "conditioning": "replug", "replug_temperature": 0.5}
+    asked = {"model": "ralm", "messages": [QUESTION], "max_tokens": 2}
+    whole = client.chat.completions.create(**asked, extra_body={"retrieval": retrieval}).model_extra
+    assert (len(whole["citations"]), whole["trimmed"]) == (4, 0)
+    assert [one["read"] for one in whole["citations"]] == [None] * 4
+    together = client.chat.completions.create(
+        **asked, extra_body={"retrieval": retrieval | {"conditioning": "prepend"}}, stream=True
+    )
+    last = list(together)[-1].model_extra
+    assert last["trimmed"] > 0
+    assert len(last["citations"]) < 4
+
+
 def test_openais_client_gets_an_answer_in_pieces(client):
     pieces = list(
         client.chat.completions.create(model="ralm", messages=[QUESTION], max_tokens=4, stream=True)
@@ -170,6 +184,18 @@ def test_openais_client_lists_the_models(client):
         ("/v1/chat/completions", {"messages": []}, 422, "messages must have at least 1 entry"),
         ("/v1/chat/completions", {"messages": [QUESTION], "model": "gpt-9"}, 404, "no model 'gpt-9'"),
         ("/v1/chat/completions", {"messages": [QUESTION], "max_tokens": 100_000}, 400, "shorten the prompt"),
+        (
+            "/v1/chat/completions",
+            {"messages": [QUESTION], "retrieval": {"conditioning": "replugg"}},
+            422,
+            "retrieval.conditioning must be",
+        ),
+        (
+            "/v1/chat/completions",
+            {"messages": [QUESTION], "retrieval": {"neighbors": 1}},
+            422,
+            "retrieval.neighbors is no field of the request: did you mean neighbours?",
+        ),
         (
             "/v1/chat/completions",
             {"messages": [QUESTION], "max_tokens": 100_000, "stream": True},

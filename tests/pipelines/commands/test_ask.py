@@ -15,9 +15,26 @@ def test_ask_with_and_without_retrieval(store, ralm):
     assert "by lot" not in out
 
 
+def test_ask_says_how_passages_are_put_to_the_reader(store, ralm):
+    asked = ["ask", store, "How is the mayor of Bralgate chosen?", "-k", 4, "--budget", 45]
+    code, out, _ = ralm(*asked, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert 0 < len(found["citations"]) < 4
+    assert found["trimmed"] > 0
+    asked[-1] = 30
+    code, out, _ = ralm(*asked, "--conditioning", "replug", "--neighbours", 1, "--prompt", "few-shot")
+    assert code == 0
+    assert "Passages cut or left out, as they had no room (--budget): " in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["ask", "{store}", "x", "--conditioning", "replugg"], "did you mean replug?"),
+        (["ask", "{store}", "x", "--budget", "0"], "budget of a conditioning must be at least 1, not 0"),
+        (["ask", "{store}", "x", "--replug-temperature", "0"], "must be above 0, not 0"),
+        (["ask", "{store}", "x", "--prompt", "text"], "Unknown prompt 'text': valid are chat, few-shot"),
         (["ask", "{store}", " ", "--no-retrieval"], "The query is empty"),
         (["ask", "{store}", "x", "-k", "0"], "at least 1, not 0: --no-retrieval asks the LM alone"),
         (["ask", "{store}", "x", "--reader", "SmolLM2-135M-Instuct"], "did you mean SmolLM2-135M-Instruct?"),

@@ -20,7 +20,16 @@ def test_a_table_file_has_a_row_a_point_and_a_column_for_all_it_depends_on():
     columns = as_columns(points)
     assert list(columns) == [
         *("metric", "k", "fraction", "seeds", "passages", "value", "low", "high", "n", "short"),
-        *("manifest", "encoder", "method", "reader", "quantization", "adapter", "reader_bytes"),
+        *(
+            "manifest",
+            "encoder",
+            "method",
+            "reader",
+            "quantization",
+            "adapter",
+            "reader_bytes",
+            "conditioning",
+        ),
     ]
     assert columns["metric"] == ["success", "success"]
     assert columns["k"] == [1, 5]

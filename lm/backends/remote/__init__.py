@@ -1,0 +1,1 @@
+"""Readers behind OpenAI-compatible servers: addresses, requests and retries, replies, scoring. No torch."""
