@@ -88,15 +88,14 @@ class Scorer:
 
     def score(self, rows: Sequence[Row], check: Callable[[], None] = lambda: None) -> list[Scored]:
         """Each row's tokens [text], scored. `check` is asked before each pass, and may raise."""
-        wanted = torch.tensor([token for row in rows for token in row.text], device=self._model.device)
-        logs = torch.empty(len(wanted), device=self._model.device)
-        likeliest = torch.empty(len(wanted), dtype=torch.bool, device=self._model.device)
+        wanted = torch.tensor([token for row in rows for token in row.text])
+        logs, likeliest = torch.empty(len(wanted)), torch.empty(len(wanted), dtype=torch.bool)
         for places, logits in self._distributions(rows, check):
-            mine = wanted[places]
-            logs[places] = logits.gather(1, mine[:, None])[:, 0] - logits.logsumexp(dim=-1)
-            likeliest[places] = logits.argmax(dim=-1) == mine
+            mine = wanted[places].to(logits.device)
+            found = logits.gather(1, mine[:, None])[:, 0] - logits.logsumexp(dim=-1)
+            logs[places], likeliest[places] = found.cpu(), (logits.argmax(dim=-1) == mine).cpu()
         sizes = [len(row.text) for row in rows]
-        return list(zip(logs.cpu().split(sizes), likeliest.cpu().split(sizes), strict=True))
+        return list(zip(logs.split(sizes), likeliest.split(sizes), strict=True))
 
     def mixed(self, some: Sequence[Mixture], check: Callable[[], None] = lambda: None) -> list[Scored]:
         """Each mixture's text, scored by the weighted mean of its contexts' distributions at each token."""
@@ -106,7 +105,7 @@ class Scorer:
             positions = sum(len(row.text) for row in rows)
             logs = torch.empty(positions, self._vocabulary, device=self._model.device)
             for places, logits in self._distributions(rows, check):
-                logs[places] = logits.log_softmax(dim=-1)
+                logs[places.to(logs.device)] = logits.log_softmax(dim=-1).to(logs.device)
             each = iter(logs.split([len(one.text) * len(one.contexts) for _, one in parts]))
             for at, one in parts:
                 found[at].append(_mean(next(each), one))
@@ -152,10 +151,11 @@ class Scorer:
                     for at in one.rows
                     for step in range(len(rows[at].text))
                 ]
-                lines, columns, places = torch.tensor(asked, device=self._model.device).T
+                lines, columns, places = torch.tensor(asked).T
                 for start, logits in self._blocks(batch, begun, shared):
                     inside = (columns >= start) & (columns < start + logits.shape[1])
-                    yield places[inside], logits[lines[inside], columns[inside] - start].float()
+                    at = lines[inside].to(logits.device), (columns[inside] - start).to(logits.device)
+                    yield places[inside], logits[at].float()
 
     def _batches(self, singles: list[Family], shared: int) -> Iterator[list[Family]]:
         if self._grows:
@@ -202,7 +202,8 @@ class Scorer:
         if cache is None:
             return None
         found = copy.deepcopy(cache)
-        found.batch_select_indices(torch.tensor(which, device=self._model.device))
+        # Of a model on several devices each layer's are on its own: indices in memory fit all of them.
+        found.batch_select_indices(torch.tensor(which))
         return found
 
     def _logits(self, ids: Sequence[Sequence[int]], cache: Any, keep: int) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Batches, shared beginnings and pieces against one plain pass a row, in float32."""
 
+import copy
 from random import Random
 
 import pytest
@@ -134,3 +135,15 @@ def test_positions_that_turn_by_the_length_of_a_text_are_read_alone(tmp_path):
 def test_prompts_behind_which_a_text_has_other_tokens_are_no_mixture():
     with pytest.raises(RalmError, match="end all in the same word"):
         Mixture.of([Row((1,), (2, 3)), Row((1,), (4,))], (0.5, 0.5))
+
+
+@pytest.mark.gpu
+def test_rows_in_batches_are_rows_one_by_one_on_a_gpu(model):
+    moved = copy.deepcopy(model).to("cuda")
+    rows = rows_of_many_shapes()[:-3]
+    for limits in (Limits(), PIECES):
+        for row, (logs, _) in zip(rows, Scorer(moved, limits).score(rows), strict=True):
+            assert torch.allclose(logs, naive(model, row)[0], atol=1e-3)
+    mixture = Mixture(((5, 6, 7), (9, 8)), (0.5, 0.5), (3, 4))
+    ((found, _),), ((wanted, _),) = Scorer(moved).mixed([mixture]), Scorer(model).mixed([mixture])
+    assert torch.allclose(found, wanted, atol=1e-3)
