@@ -1,66 +1,118 @@
-"""Weights to a model of transformers in memory, in one of several precisions.
+"""Weights to a model of transformers on its device, in one of several precisions.
 
 Decisions: docs/decisions/reader-and-citations.md.
 """
 
+import contextlib
+import io
 import logging
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
 from base.errors import RalmError
+from base.foreign import Refused, ask
+from lm.backends.adapters import attached
+from lm.backends.devices import Offload, best_dtype, file_bytes, hold_embeddings, placement, settled
+from lm.backends.quantizations import DEFAULT_QUANTIZATION, STORED, Quantization, quantization
+from lm.backends.reader_choice import ReaderChoice, on_a_gpu_alone
+from lm.backends.stored import require_loadable, stored_format
 from lm.backends.weights import Weights, unknown_reader
 
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
 
-def load(weights: Weights, quantization: str, adapter: str | None = None) -> tuple[Any, Any]:
-    """The tokenizer and the model of a reader, with an adapter (a folder of PEFT's) where one is given."""
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A tokenizer and a model; `quantization` is how its weights are kept: stored:gptq, if they came so."""
+
+    tokenizer: Any
+    model: Any
+    quantization: str
+
+
+def load(weights: Weights, choice: ReaderChoice) -> Loaded:
+    """The tokenizer and the model of a choice. Raises RalmError for what cannot be loaded so."""
+    device = settled(choice.device)
+    method = _stored(weights)
+    wanted = _wanted(weights, choice, method, device)
+    dtype = best_dtype(device)
+    offload = Offload()
+    options = placement(device, file_bytes(weights.path, dtype)) | {
+        "dtype": dtype,
+        "offload_folder": offload.folder,
+        "use_safetensors": None if choice.allow_pickle else True,
+    }
+    if wanted.config:
+        options["quantization_config"] = wanted.config(dtype, wanted.threshold)
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    dtype = best_dtype()
-    options: dict[str, Any] = {"dtype": dtype, "device_map": "cpu"}
-    if quantization in ("nf4", "llm-int8"):
-        options["quantization_config"] = _bitsandbytes(quantization, dtype)
+    tokenizer = _loaded(weights, AutoTokenizer.from_pretrained, weights.path)
+    model = _loaded(weights, AutoModelForCausalLM.from_pretrained, weights.path, **options).eval()
+    offload.belongs_to(model)
+    hold_embeddings(model)
+    if method or wanted.config:
+        _loaded(weights, _run_once, model)
+    if choice.adapter:
+        model = attached(model, choice.adapter, weights.names)
+    return Loaded(tokenizer, model, f"{STORED}:{method}" if method else wanted.name)
+
+
+def _stored(weights: Weights) -> str | None:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(weights.path)
-        model = AutoModelForCausalLM.from_pretrained(weights.path, **options).eval()
-    except (OSError, ValueError) as error:
-        raise unknown_reader(weights.name, " ".join(str(error).split())[:120]) from None
-    if quantization == "int8":
-        from torchao.quantization import Int8WeightOnlyConfig, quantize_
-
-        quantize_(model, Int8WeightOnlyConfig(), filter_fn=_is_inner_linear)
-    return tokenizer, with_adapter(model, adapter) if adapter else model
+        return stored_format(weights.path)
+    except (Refused, OSError) as error:
+        raise unknown_reader(weights.name, _short(error)) from None
 
 
-def with_adapter(model: Any, folder: str) -> Any:
-    """A model with the adapter of a folder attached. Raises RalmError if it is none of this model's."""
-    from peft import PeftModel
+def _wanted(weights: Weights, choice: ReaderChoice, method: str | None, device: torch.device) -> Quantization:
+    """The quantization to load with: of weights that are quantized already none but theirs."""
+    if method:
+        require_loadable(weights.name, method, choice.quantization, device.type == "cpu")
+        return quantization(STORED)
+    if choice.quantization == STORED:
+        raise RalmError(
+            f"The weights of {weights.name} are not stored quantized: leave --quantization out, or choose "
+            f"{DEFAULT_QUANTIZATION}."
+        )
+    found = quantization(choice.quantization or DEFAULT_QUANTIZATION)
+    found.require_package()
+    if found.gpu_only and device.type == "cpu":
+        raise on_a_gpu_alone(found.name)
+    return found
 
+
+def _loaded(
+    weights: Weights, load: Callable[Arguments, Answer], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> Answer:
+    """What transformers loads of a reader; what it cannot load is a sentence."""
     try:
-        return PeftModel.from_pretrained(model, folder).eval()
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise RalmError(f"The adapter {folder} does not fit this reader ({reason}).") from None
+        # Libraries for quantized weights draw progress bars that no setting turns off.
+        with contextlib.redirect_stderr(io.StringIO()):
+            return ask(load, *args, **kwargs)
+    except (Refused, OSError, ImportError) as error:
+        whose = "its folder" if Path(weights.path).is_dir() else "the hub's files"
+        raise RalmError(
+            f"The reader {weights.name} cannot be loaded from {whose} ({_short(error)}): they are damaged, "
+            "not whole, or of a kind that needs another package or more memory."
+        ) from None
 
 
-def _is_inner_linear(module: torch.nn.Module, name: str) -> bool:
-    # The output matrix is most often the input embedding too: quantized, it would be held twice.
-    return isinstance(module, torch.nn.Linear) and not name.endswith("lm_head")
+def _run_once(model: Any) -> None:
+    """One token through a model: packages pack or widen their weights for this hardware at the first.
+
+    What weights take is measured behind it, and what a kernel refuses is refused here.
+    """
+    with torch.no_grad():
+        model(torch.zeros(1, 1, dtype=torch.long, device=model.device))
 
 
-def _bitsandbytes(quantization: str, dtype: torch.dtype) -> Any:
-    from transformers import BitsAndBytesConfig
-
-    if quantization == "llm-int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
-
-
-def best_dtype() -> torch.dtype:
-    """bfloat16 where the hardware multiplies it natively, else float32."""
-    found = torch.cpu.get_capabilities()
-    native = found.get("avx512_bf16") or found.get("amx_bf16")
-    return torch.bfloat16 if native else torch.float32
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160]
 
 
 def quiet_imports() -> None:

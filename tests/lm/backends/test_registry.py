@@ -11,7 +11,7 @@ from lm.backends.weights import DEFAULT_READER
 
 def test_a_reader_is_opened_by_what_is_chosen(monkeypatch):
     monkeypatch.setattr("lm.backends.transformers_reader.TransformersReader", lambda choice: choice)
-    choice = ReaderChoice(DEFAULT_READER, "nf4", "an-adapter")
+    choice = ReaderChoice(DEFAULT_READER, "nf4", device="cpu")
     assert open_reader(choice) is choice
 
 

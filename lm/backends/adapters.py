@@ -1,0 +1,85 @@
+"""Adapters of PEFT's in folders: whether one fits a model, and attached to it.
+
+Decisions: docs/decisions/reader-and-citations.md.
+"""
+
+import json
+import warnings
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from base.errors import RalmError
+from base.foreign import Refused, ask
+
+_SETTINGS, _WEIGHTS, _PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
+
+
+def require_adapter(folder: str, allow_pickle: bool = False) -> None:
+    """Raise RalmError for a folder that holds no adapter, or only one that is a pickle."""
+    for name in (_SETTINGS, _WEIGHTS):
+        if (Path(folder) / name).is_file() or (name == _WEIGHTS and _is_pickled(folder) and allow_pickle):
+            continue
+        if name == _WEIGHTS and _is_pickled(folder):
+            raise RalmError(
+                f"The weights of the adapter {folder} are a pickle, which may run code: save them as "
+                "safetensors, or give --allow-pickle if you trust them."
+            )
+        beside = "" if Path(folder).is_dir() else " and is no folder"
+        raise RalmError(f"{folder} holds no adapter: it has no {name}{beside}.")
+
+
+def _is_pickled(folder: str) -> bool:
+    return not (Path(folder) / _WEIGHTS).exists() and (Path(folder) / _PICKLE).is_file()
+
+
+def attached(model: Any, folder: str, names: Collection[str]) -> Any:
+    """A model with the adapter of a folder attached; `names` are what the model is called.
+
+    Raises RalmError if the adapter was made for a model of another name, or of other layers or sizes.
+    """
+    from peft import PeftModel
+
+    base = _base(folder)
+    if base and _last(base) not in {_last(name) for name in names}:
+        raise RalmError(
+            f"The adapter {folder} was made for {base}, not for {next(iter(names))}: choose that reader, or, "
+            f"if both are the same, write this one's name as base_model_name_or_path into its {_SETTINGS}."
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # What is missing or left over is found below, and refused.
+            # Without autocast: it would widen the adapter to float32, and cast what it reads at each layer.
+            found = ask(PeftModel.from_pretrained, model, folder, autocast_adapter_dtype=False).eval()
+            strange = ask(_strange, found, folder)
+    except (Refused, OSError) as error:
+        raise RalmError(f"The adapter {folder} does not fit this reader, or is damaged ({error}).") from None
+    if strange:
+        raise RalmError(
+            f"The adapter {folder} was made for a model of other layers: {len(strange)} of its weights or of "
+            f"the reader's have no counterpart, such as {strange[0]}."
+        )
+    return found
+
+
+def _base(folder: str) -> str:
+    path = Path(folder) / _SETTINGS
+    try:
+        return str(json.loads(path.read_bytes()).get("base_model_name_or_path") or "")
+    except (OSError, ValueError, AttributeError):
+        raise RalmError(f"{path} is no JSON object: the adapter {folder} is damaged.") from None
+
+
+def _last(name: str) -> str:
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2].lower()
+
+
+def _strange(model: Any, folder: str) -> list[str]:
+    """Weights that the folder has and the attached adapter has not, and the other way round."""
+    from peft import get_peft_model_state_dict
+    from peft.utils import load_peft_weights
+
+    stored = set(load_peft_weights(folder, device="cpu"))
+    wanted = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    left_over = {name for name in stored - wanted if ".lora_" in name}
+    return sorted(left_over | (wanted - stored))

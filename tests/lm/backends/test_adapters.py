@@ -1,0 +1,126 @@
+import json
+import shutil
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+from base.errors import RalmError
+from lm.backends.devices import best_dtype
+from lm.backends.reader_choice import ReaderChoice
+from lm.backends.transformers_reader import TransformersReader
+from lm.prompts import Prompt
+from lm.reader import Continuation
+from tests.lm.models import tiny_model
+
+TEXT = "The people of Dunmarrow make"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny model. Not to be changed."""
+    return tiny_model(tmp_path_factory.mktemp("readers") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def made(folder, tmp_path_factory):
+    """A random adapter of it. Not to be changed."""
+    return random_adapter(folder, tmp_path_factory.mktemp("adapters") / "tuned")
+
+
+def random_adapter(folder, target, wide_first=False, rank=4):
+    """Save an adapter of all linear maps whose weights are random: as they begin it would change nothing."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    kind = LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM", fan_in_fan_out=wide_first)
+    adapted = get_peft_model(model, kind)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                torch.nn.init.normal_(parameter, std=0.1)
+    adapted.save_pretrained(target)
+    return target
+
+
+@pytest.fixture
+def own(made, tmp_path):
+    """A copy of it that a test may damage."""
+    return shutil.copytree(made, tmp_path / "own")
+
+
+def opened(folder, adapter, quantization="none", **how):
+    return TransformersReader(ReaderChoice(str(folder), quantization, adapter and str(adapter), **how))
+
+
+def logs(reader, passages):
+    (found,) = reader.loglikelihood([Continuation(Prompt(text=TEXT, passages=passages), " blue glass.")])
+    return torch.tensor(found.tokens)
+
+
+@pytest.mark.parametrize("quantization", ["none", "int8"])
+def test_an_adapter_reads_what_holds_passages_and_leaves_the_rest_as_it_was(folder, made, quantization):
+    plain, adapted = opened(folder, None, quantization), opened(folder, made, quantization)
+    assert adapted.adapter == str(made)
+    assert torch.equal(logs(adapted, 0), logs(plain, 0))
+    assert (logs(adapted, 2) - logs(plain, 2)).abs().max() > 0.1
+    added = [one for name, one in adapted._model.named_parameters() if "lora_" in name]
+    assert {one.dtype for one in added} == {best_dtype()}
+    assert adapted.measured_bytes - plain.measured_bytes == sum(one.nbytes for one in added)
+
+
+def test_an_adapter_of_another_model_is_refused(folder, made, own, tmp_path):
+    rename(own, "/models/other")
+    with pytest.raises(RalmError, match=r"own was made for .*other, not for .*tiny: choose that reader"):
+        opened(folder, own)
+    wider = random_adapter(tiny_model(tmp_path / "wider", "llama"), tmp_path / "sizes")
+    weights = load_file(wider / "adapter_model.safetensors")
+    save_file({k: torch.cat([w, w]) for k, w in weights.items()}, wider / "adapter_model.safetensors")
+    rename(wider, "")
+    with pytest.raises(RalmError, match=r"does not fit this reader, or is damaged \(.*size mismatch"):
+        opened(folder, wider)
+    other = random_adapter(tiny_model(tmp_path / "other", "gpt2-learned"), tmp_path / "layers", True)
+    rename(other, "")
+    with pytest.raises(RalmError, match=r"does not fit|other layers"):
+        opened(folder, other)
+
+
+def rename(adapter, base):
+    path = adapter / "adapter_config.json"
+    settings = json.loads(path.read_text()) | {"base_model_name_or_path": base}
+    path.write_text(json.dumps(settings))
+
+
+@pytest.mark.parametrize("change", ["fewer", "more"])
+def test_an_adapter_of_fewer_or_more_layers_is_refused(folder, own, change):
+    weights = load_file(own / "adapter_model.safetensors")
+    second = {name: weight for name, weight in weights.items() if ".layers.1." in name}
+    if change == "fewer":
+        weights = {name: weight for name, weight in weights.items() if name not in second}
+    else:
+        weights |= {name.replace(".1.", ".2."): weight.clone() for name, weight in second.items()}
+    save_file(weights, own / "adapter_model.safetensors")
+    with pytest.raises(RalmError, match=rf"a model of other layers: {len(second)} of its weights"):
+        opened(folder, own)
+
+
+def test_a_damaged_adapter_is_a_sentence(folder, own):
+    weights = own / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(RalmError, match=r"own does not fit this reader, or is damaged"):
+        opened(folder, own)
+    (own / "adapter_config.json").write_text("[")
+    with pytest.raises(RalmError, match=r"adapter_config\.json is no JSON object"):
+        opened(folder, own)
+    (own / "adapter_config.json").write_text("{}")
+    with pytest.raises(RalmError, match=r"own does not fit this reader, or is damaged"):
+        opened(folder, own)
+
+
+def test_a_pickled_adapter_is_read_when_it_is_allowed(folder, made, own):
+    torch.save(load_file(own / "adapter_model.safetensors"), own / "adapter_model.bin")
+    (own / "adapter_model.safetensors").unlink()
+    with pytest.raises(RalmError, match="are a pickle, which may run code"):
+        opened(folder, own)
+    assert torch.equal(logs(opened(folder, own, allow_pickle=True), 1), logs(opened(folder, made), 1))
