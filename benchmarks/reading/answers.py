@@ -1,11 +1,11 @@
 """Does a reader gain from what is found? Second of three steps: a reader answers the prompts.
 
-    python benchmarks/reading/answers.py prompts.jsonl.gz --out tuned.jsonl --adapter FOLDER [--batch 64]
+    python benchmarks/reading/answers.py prompts.jsonl.gz --label tuned --out tuned.jsonl [--adapter FOLDER]
 
 Needs neither a store nor what searches one: torch, transformers and, for an adapter, PEFT. `--device` is the
 processor or a GPU.
 Answers greedily, in batches of prompts of like length, longest first: what does not fit the memory fails at
-once. With an adapter the prompts of `k=3` are also answered without leave to begin with "I do not know": what
+once. The prompts of `k=3` are also answered without leave to begin with "I do not know": what
 the reader would have said. An answer ends where its line does, as in the scaling study; the plain reader at
 times begins a new one before it answers ("The answer is:"), so that `--whole` finds more of what it knows.
 """
@@ -73,9 +73,8 @@ def tasks(lines: Sequence[dict[str, Any]], args: argparse.Namespace) -> Iterator
     """What the reader is to answer, and how."""
     stop = () if args.whole else ("\n",)
     yield Task(tuple(lines), Sampling(args.max_tokens, stop=stop), args.everywhere)
-    if args.adapter:
-        some = tuple(line for line in lines if line["condition"] == SUPPRESSED)
-        yield Task(some, Sampling(args.max_tokens, stop=stop, without=UNSURE), args.everywhere)
+    some = tuple(line for line in lines if line["condition"] == SUPPRESSED)
+    yield Task(some, Sampling(args.max_tokens, stop=stop, without=UNSURE), args.everywhere)
 
 
 def main() -> None:
@@ -85,7 +84,7 @@ def main() -> None:
     parser.add_argument("--reader", default=DEFAULT_READER)
     parser.add_argument("--adapter", help="a folder of PEFT's, attached where there are passages")
     parser.add_argument("--everywhere", action="store_true", help="attach it without passages, too")
-    parser.add_argument("--label", help="plain, or with an adapter tuned")
+    parser.add_argument("--label", required=True, help="what the report calls it; plain and tuned have aims")
     parser.add_argument("--quantization", default="none")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--conditions", nargs="*", default=[])
@@ -94,8 +93,7 @@ def main() -> None:
     parser.add_argument("--whole", action="store_true", help="answers run on behind the end of a line")
     args = parser.parse_args()
     reader = open_reader(ReaderChoice(args.reader, args.quantization, args.adapter, args.device))
-    label = args.label or ("tuned" if args.adapter else "plain")
-    about = {"reader": label, "name": reader.name, "quantization": reader.quantization}
+    about = {"reader": args.label, "name": reader.name, "quantization": reader.quantization}
     started, count = time.perf_counter(), 0
     with args.out.open("w") as out:
         for task in tasks(read(args.prompts, args.conditions), args):

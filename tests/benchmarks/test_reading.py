@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import replace
 
 import pytest
@@ -151,7 +152,7 @@ def ran(script, monkeypatch, *args):
     script.main()
 
 
-def test_a_tuned_reader_is_also_asked_without_leave_to_abstain(tmp_path, monkeypatch):
+def test_an_adapter_answers_what_has_passages_alone(tmp_path, monkeypatch):
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
@@ -161,24 +162,29 @@ def test_a_tuned_reader_is_also_asked_without_leave_to_abstain(tmp_path, monkeyp
     asked = write_lines(tmp_path / "p.jsonl", [line("a", "Who built it?"), line("b", "Who?", "none", 0)])
     shared = (monkeypatch, asked, "--reader", folder, "--quantization", "none", "--max-tokens", 6)
 
-    def answered(name, *args):
-        ran(answers, *shared, "--out", tmp_path / name, "--whole", *args)
-        found = [json.loads(one) for one in (tmp_path / name).read_text().splitlines()]
-        return {(one["id"], one["suppressed"]): one["answer"] for one in found}, {
-            one["reader"] for one in found
-        }
+    def answered(label, *args):
+        out = tmp_path / f"{label}.jsonl"
+        ran(answers, *shared, "--label", label, "--out", out, "--whole", *args)
+        found = [json.loads(one) for one in out.read_text().splitlines()]
+        assert {one["reader"] for one in found} == {label}
+        return {(one["id"], one["suppressed"]): one["answer"] for one in found}
 
-    plain, label = answered("plain.jsonl")
-    assert (set(plain), label) == ({("a", False), ("b", False)}, {"plain"})
-    # Whatever it says, it says as its abstention.
-    monkeypatch.setattr(
-        answers, "UNSURE", (answered("tuned.jsonl", "--adapter", tmp_path / "a")[0]["a", False],)
-    )
-    tuned, label = answered("tuned.jsonl", "--adapter", tmp_path / "a")
-    assert (set(tuned), label) == ({("a", False), ("a", True), ("b", False)}, {"tuned"})
-    assert tuned["b", False] == plain["b", False]
-    assert tuned["a", False] != plain["a", False]
-    assert tuned["a", True][0] != tuned["a", False][0]
+    plain, adapted = answered("plain"), answered("tuned", "--adapter", tmp_path / "a")
+    assert set(plain) == set(adapted) == {("a", False), ("a", True), ("b", False)}
+    assert adapted["b", False] == plain["b", False]
+    assert adapted["a", False] != plain["a", False]
+
+
+def test_a_reader_is_also_asked_without_leave_to_abstain():
+    lines = [line("a", "x"), line("b", "y", "none", 0), line("c", "z", "gold")]
+    args = Namespace(max_tokens=7, whole=False, everywhere=False)
+    free, held = answers.tasks(lines, args)
+    assert (free.lines, free.sampling) == (tuple(lines), Sampling(7, stop=("\n",)))
+    assert [one["id"] for one in held.lines] == ["a"]
+    assert held.sampling == replace(free.sampling, without=("I do not know",))
+    found = [one for task in (free, held) for some in task.answered(Shouting(), 2) for one in some]
+    assert [one["id"] for one in found if one["suppressed"]] == ["a"]
+    assert len(found) == 4
 
 
 def test_answering_needs_no_store_and_nothing_that_searches():
@@ -194,7 +200,7 @@ def test_the_three_steps_follow_each_other(tmp_path, store, asked, monkeypatch, 
     ran(prompts, monkeypatch, store, asked["qa_both"], asked["qa_gold"], "--out", written, "--limit", 1)
     ran(
         answers,
-        *(monkeypatch, written, "--out", answered, "--device", "cpu", "--max-tokens", 16),
+        *(monkeypatch, written, "--label", "plain", "--out", answered, "--device", "cpu", "--max-tokens", 16),
         *("--conditions", "none", "k=1", "--quantization", "none"),
     )
     capsys.readouterr()
