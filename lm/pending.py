@@ -39,8 +39,9 @@ class Pending:
         return self._end is not None
 
     def leave(self) -> None:
-        """Want the text no more."""
+        """Want the text no more; a thread that waits for a piece goes on."""
         self.wanted = False
+        self._pieces.put(None)
 
     def pieces(self) -> Iterator[str]:
         """The pieces as they come. Raises what has gone wrong."""
@@ -64,8 +65,7 @@ class Pending:
                 yield from self.pieces()
             finally:
                 self.leave()
-            assert isinstance(self._end, Completion)
-            stream.finished = self._end.finished
+            stream.finished = isinstance(self._end, Completion) and self._end.finished
 
         stream = TextStream(pieces(), self.leave)
         return stream

@@ -158,7 +158,10 @@ class Answerer:
         history: Sequence[Message] = (),
     ) -> Answer:
         """Answer a question, with markers behind the sentences that a passage supports."""
-        prepared = self.prepare(question, how, sampling, history)
+        return self.answer(self.prepare(question, how, sampling, history))
+
+    def answer(self, prepared: Prepared) -> Answer:
+        """The cited answer to a prepared question."""
         started = time.perf_counter()
         (completion,) = self.reader.generate([prepared.asked], prepared.sampling)
         seconds = prepared.seconds | {"generate": time.perf_counter() - started}

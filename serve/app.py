@@ -5,7 +5,6 @@ Decisions: docs/decisions/generations-and-takedowns.md.
 
 import asyncio
 import logging
-from asyncio import Lock
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import get_type_hints
@@ -19,6 +18,7 @@ from starlette.exceptions import HTTPException
 from base.errors import RalmError, Unavailable
 from base.invalid import sentence, written
 from serve.answerer import Answerer
+from serve.reading import Reading
 from serve.routes import router
 
 # Between two looks at whether the store has a new generation, in seconds.
@@ -47,7 +47,7 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
         version="1",
     )
     app.state.answerer = answerer
-    app.state.reading = Lock()
+    app.state.reading = Reading()
     app.state.behind = None  # Why a newer generation than the one served cannot be opened.
     app.include_router(router)
     app.add_exception_handler(RequestValidationError, _invalid)

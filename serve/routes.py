@@ -2,12 +2,11 @@
 
 import time
 import uuid
-from asyncio import Lock
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
+from fastapi.concurrency import run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
 from base.numbers import dumps
@@ -15,6 +14,7 @@ from lm.prompts import Message
 from lm.reader import ReaderStopped, Sampling, card
 from retriever.opened import OpenedStore
 from serve.answerer import Answerer, Citation, CitedStream, Prepared
+from serve.reading import Reading
 from serve.replies import reply_to
 from serve.schemas import ChatRequest, CitationModel, SearchReply, SearchRequest
 
@@ -96,14 +96,12 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
     question = body.messages[-1].text
     history = [Message(_role(m.role), m.text) for m in body.messages[:-1]]
     asked = (question, body.retrieval.to_conditioning(), sampling(body), history)
+    prepared = await run_in_threadpool(answerer.prepare, *asked)
     if body.stream:
-        prepared = await run_in_threadpool(answerer.prepare, *asked)
         stream = await run_in_threadpool(answerer.stream, prepared)
         events = _events(answerer, prepared, stream, body.model)
         return EventSourceResponse(_as_data(events, stream, request.app.state.reading), sep="\n")
-    # Waiting here costs no thread: were all of them held by waiting chats, a search would wait too.
-    async with request.app.state.reading:
-        answer = await run_in_threadpool(answerer.ask, *asked)
+    answer = await request.app.state.reading.run(answerer.answer, prepared)
     completion = answer.completion
     return _envelope("chat.completion", body.model) | {
         "choices": [
@@ -179,12 +177,11 @@ def _delta(delta: dict[str, str], finish: str | None) -> dict[str, Any]:
 
 
 async def _as_data(
-    events: Iterator[dict[str, Any]], stream: CitedStream, reading: Lock
+    events: Iterator[dict[str, Any]], stream: CitedStream, reading: Reading
 ) -> AsyncIterator[dict[str, str]]:
     try:
-        async with reading:
-            async for event in iterate_in_threadpool(events):
-                yield {"data": dumps(event)}
+        async for event in reading.each(events):
+            yield {"data": dumps(event)}
         yield {"data": "[DONE]"}
     except ReaderStopped as stopped:
         # No [DONE]: the client sees that the answer is cut off, and why.

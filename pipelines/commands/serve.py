@@ -48,6 +48,7 @@ def serve(  # noqa: PLR0913
     choice.require()
     if partial and not searchers:
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
+    from lm.batching import together
     from pipelines.commands.stores import open_stores
     from pipelines.show import answers
     from retriever.opened import Opening
@@ -61,7 +62,7 @@ def serve(  # noqa: PLR0913
         opening = Opening(as_device(device), as_place(index_in), encoder, query_encoder)
         retriever = open_stores([store, *(also or [])], opening, searchers, partial)
         answers.loading(reader)
-        answerer = Answerer(retriever, open_reader(choice))
+        answerer = Answerer(retriever, together(open_reader(choice)))
         del retriever  # Under this name the generation of the start would stay open for as long as we serve.
         answers.serving(host, listener.getsockname()[1])
         Server(create_app(answerer), answerer.reader).run(sockets=[listener])

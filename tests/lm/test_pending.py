@@ -44,3 +44,14 @@ def test_a_stream_that_is_left_is_wanted_no_more():
     assert pending.wanted
     stream.close()
     assert not pending.wanted
+
+
+def test_a_thread_that_waits_for_a_piece_goes_on_when_the_stream_is_left():
+    pending = Pending(*ASKED)
+    stream, found = pending.stream(), []
+    waiting = Thread(target=lambda: found.append(list(stream)))
+    waiting.start()
+    stream.close()
+    waiting.join(60)
+    assert found == [[]]
+    assert not stream.finished

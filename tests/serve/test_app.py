@@ -335,6 +335,34 @@ def test_a_client_that_leaves_does_not_hold_up_the_next(url):
     assert reply.status_code == 200
 
 
+def test_chats_that_are_asked_at_once_each_get_the_answer_that_they_get_alone(url):
+    """Whole and streamed ones."""
+
+    def ask(town: str, stream: bool) -> str:
+        body = {
+            "messages": [{"role": "user", "content": f"Where is {town}?"}],
+            "max_tokens": 6,
+            "retrieval": {"passages": 0},
+            "stream": stream,
+        }
+        reply = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=120)
+        assert reply.status_code == 200
+        if not stream:
+            return reply.json()["choices"][0]["message"]["content"]
+        events = [line[6:] for line in reply.text.splitlines() if line.startswith("data: {")]
+        pieces = [json.loads(event)["choices"][0]["delta"].get("content", "") for event in events]
+        return "".join(pieces).strip()
+
+    towns = ["Arvenholm", "Bralgate", "Corrowick", "Dunmarrow"]
+    alone = [ask(town, stream=False) for town in towns]
+    with ThreadPoolExecutor(16) as pool:
+        found = [pool.submit(ask, town, stream) for stream in (False, True) for town in 2 * towns]
+        texts = [one.result() for one in found]
+    assert len({*alone}) > 1
+    # In bfloat16 two tokens may be as likely: of the texts nearly all are the same.
+    assert sum(text == one for text, one in zip(texts, 4 * alone, strict=True)) >= 12
+
+
 def test_new_generations_are_taken_up_and_no_request_is_dropped(own_store, tmp_path):
     done, body = Event(), {"query": "which town makes blue glass?", "k": 40, "method": "dense"}
     record = {
