@@ -13,12 +13,13 @@ from typing import Any
 from jinja2 import TemplateError
 
 from base.errors import RalmError
-from lm.backends.drafts import Draft, Vocabulary
-from lm.backends.generation import Forward, Writer
+from lm.backends.generation.drafts import Draft, Vocabulary
+from lm.backends.generation.room import kept_bytes, room_of
+from lm.backends.generation.rows import Forward
+from lm.backends.generation.writing import Writer
 from lm.backends.loading import load, quiet_imports
 from lm.backends.memory import measured_bytes
 from lm.backends.reader_choice import ReaderChoice
-from lm.backends.room import kept_bytes, room_of
 from lm.backends.scoring.likelihoods import Likelihoods
 from lm.backends.scoring.rows import Tokens
 from lm.backends.scoring.scorer import Scorer

@@ -7,7 +7,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
-from lm.backends.choosing import Choice
+from lm.backends.generation.choosing import Choice
 from lm.pending import Pending
 from lm.reader import Completion
 from lm.stop_strings import Stops

@@ -1,6 +1,6 @@
 import torch
 
-from lm.backends.choosing import Choice, choose
+from lm.backends.generation.choosing import Choice, choose
 from lm.prompts import Ensemble, Prompt
 from lm.reader import Sampling
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lm.backends.prefixes import Prefixes, reusable, shared
+from lm.backends.generation.prefixes import Prefixes, reusable, shared
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
 from lm.pending import Pending
