@@ -22,6 +22,7 @@ from pipelines.commands.scaling import scaling
 from pipelines.commands.search import search
 from pipelines.commands.serve import serve
 from pipelines.commands.stopping import Stoppable
+from pipelines.commands.tasks import tasks
 
 # Torch, FAISS and Ray take seconds to import: each command imports what it needs.
 app = typer.Typer(
@@ -54,6 +55,7 @@ for command in (
     app.command(context_settings={"allow_extra_args": command in (search, ask)})(command)
 evaluation.command()(scaling)
 evaluation.command()(perplexity)
+evaluation.command()(tasks)
 
 
 def _say_version(asked: bool) -> None:

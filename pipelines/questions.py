@@ -18,12 +18,17 @@ _NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question; either `answers` (any of them counts) or `gold_docs` (document ids) may be empty."""
+    """A question; either `answers` (any of them counts) or `gold_docs` (document ids) may be empty.
+
+    One of several `choices` is `chosen`, by its number from 0.
+    """
 
     id: str
     text: str
     answers: tuple[str, ...]
     gold_docs: frozenset[str]
+    choices: tuple[str, ...] = ()
+    chosen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,16 @@ def _question(number: int, line: bytes | None, scored: bool) -> Question | NoQue
         return NoQuestion(number, "`question` is empty: a question needs at least one word")
     if scored and not answers and not gold:
         return NoQuestion(number, "a question needs `answers` or `gold_docs` to be scored by")
-    return Question(str(fields.get("id", number)), text, tuple(answers), frozenset(gold))
+    choices, chosen = _choices(fields)
+    return Question(str(fields.get("id", number)), text, tuple(answers), frozenset(gold), choices, chosen)
+
+
+def _choices(fields: dict[str, object]) -> tuple[tuple[str, ...], int | None]:
+    """The choices of a question and the right one's number; none if it has not both."""
+    choices, chosen = fields.get("choices"), fields.get("answer_index")
+    if not isinstance(choices, list) or not _texts(choices) or type(chosen) is not int:
+        return (), None
+    return (tuple(choices), chosen) if 0 <= chosen < len(choices) else ((), None)
 
 
 def _texts(value: object) -> bool:

@@ -107,7 +107,7 @@ class Echo:
 
 
 def _last(prompt: Prompt) -> str:
-    return prompt.conversation[-1].content
+    return prompt.conversation[-1].content if prompt.conversation else prompt.text
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,70 @@
+"""A study of tasks from beginning to end: load, search, ask, compare."""
+
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from lm.reader import Reader, card
+from pipelines.execution.progress import BuildProgress, Silent
+from pipelines.tasks import harness
+from pipelines.tasks.finding import Finder
+from pipelines.tasks.queries import Queries
+from pipelines.tasks.results import TaskResults, gains, write
+from pipelines.tasks.study import TaskStudy
+from retriever.retriever import Retriever
+
+
+def run(
+    study: TaskStudy, retriever: Retriever | None, reader: Reader, progress: BuildProgress | None = None
+) -> TaskResults:
+    """Ask the tasks and write the results. `retriever` is needed where the study searches.
+
+    Raises RalmError for what cannot be asked.
+    """
+    harness.require()
+    from pipelines.tasks.grounded import GroundedLM, Passages
+    from pipelines.tasks.model import ReaderLM
+
+    progress = progress or Silent()
+    loaded = harness.load(study)
+    model: Any = ReaderLM(reader, progress, study.seed)
+    if study.cache is not None:
+        from pipelines.tasks.answers import kept
+
+        model = kept(model, reader, study.cache, study.seed)
+    passages = None
+    if study.search is not None:
+        assert retriever is not None  # Whoever searches has opened a store.
+        finder = Finder(retriever, study.search, progress)
+        passages = Passages(finder, Queries(loaded.tasks, study.queries), study.budget)
+    found = harness.evaluate(GroundedLM(model, reader, passages), loaded, study)
+    alone = harness.evaluate(GroundedLM(model, reader), loaded, study) if study.against_alone else None
+    basis = _basis(study, reader) | (_retrieval(passages.finder) if passages else {"k": 0})
+    if passages:
+        basis["instances"] = {task: asdict(tally) for task, tally in passages.tallies.items()}
+    results = TaskResults(found, basis, alone, gains(found, alone) if alone else ())
+    write(results, study.output)
+    return results
+
+
+def _basis(study: TaskStudy, reader: Reader) -> dict[str, Any]:
+    """What figures depend on, whatever is searched."""
+    return {
+        "version": version("ralm"),
+        "reader": card(reader) | {"context_tokens": reader.context_tokens},
+        "chat": study.chat,
+        "questions": str(study.questions) if study.questions else None,
+        "queries": dict(study.queries),
+    }
+
+
+def _retrieval(finder: Finder) -> dict[str, Any]:
+    """What passages depend on."""
+    search = finder.search
+    return {
+        "k": search.k,
+        "manifest": finder.retriever.hash,
+        "encoder": [one.store.manifest.encoder.for_queries.name for one in finder.retriever.stores.values()],
+        "method": asdict(search.method),
+        "view": asdict(search.view),
+    }

@@ -1,0 +1,109 @@
+"""Studies of tasks, from a store and a question file to results.json."""
+
+import json
+
+import pytest
+
+from base.errors import RalmError
+from datastore.view import View
+from lm.backends.reader_choice import ReaderChoice
+from lm.backends.transformers_reader import TransformersReader
+from pipelines.tasks.evaluation import run
+from pipelines.tasks.study import TaskStudy
+from retriever.local import LocalRetriever
+from retriever.request import Method, Search
+from tests.lm.models import tiny_model
+
+OURS = ("ralm_qa", "ralm_choices")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    folder = tiny_model(tmp_path_factory.mktemp("tiny") / "model", context=1000)
+    return TransformersReader(ReaderChoice(str(folder), "none"))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """lm-eval describes the machine each time, which takes seconds."""
+    monkeypatch.setattr("torch.utils.collect_env.get_pretty_env_info", lambda: "a machine")
+
+
+def study(tmp_path, question_file, **more):
+    return TaskStudy(**({"tasks": OURS, "output": tmp_path / "out", "questions": question_file} | more))
+
+
+def test_results_are_those_of_lm_eval_and_say_what_they_depend_on(tmp_path, question_file, store, tiny):
+    search = Search(2, View(0.5, 3), method=Method("bm25"))
+    retriever = LocalRetriever.open(store)
+    found = run(study(tmp_path, question_file, search=search, against_alone=True), retriever, tiny)
+    written = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert set(written["results"]) == set(written["alone"]["results"]) == set(OURS)
+    assert written["results"] == found.found["results"]
+    basis = written["ralm"]
+    assert (basis["k"], basis["manifest"], basis["method"]["name"]) == (2, retriever.hash, "bm25")
+    assert basis["view"] == {"fraction": 0.5, "seed": 3, "domains": [], "where": []}
+    assert basis["reader"] == {
+        "name": tiny.name, "quantization": "none", "adapter": None,
+        "bytes": tiny.measured_bytes, "context_tokens": 1000,
+    }  # fmt: skip
+    assert basis["instances"]["ralm_qa"]["instances"] == 2
+    assert written["lm_eval_version"].startswith("0.4.")
+    ours, alone = (
+        [json.loads(line)["arguments"] for line in (tmp_path / "out" / name).read_text().splitlines()]
+        for name in ("samples-ralm_choices.jsonl", "samples-alone-ralm_choices.jsonl")
+    )
+    for grounded, bare in zip(ours, alone, strict=True):
+        assert grounded[0][0].endswith(f"\n\n{bare[0][0]}")
+        assert [one[1] for one in grounded] == [one[1] for one in bare]
+    for gain in found.gains:
+        ours, alone = (one["results"][gain.task][gain.metric] for one in (written, written["alone"]))
+        assert gain.score.value == pytest.approx(ours - alone)
+        assert gain.score.low <= gain.score.value <= gain.score.high
+        assert gain.score.n == 2
+
+
+def test_a_folder_holds_the_samples_of_its_last_study_alone(tmp_path, question_file, tiny):
+    run(study(tmp_path, question_file), None, tiny)
+    (tmp_path / "out" / "notes.jsonl").write_text("mine")
+    run(study(tmp_path, question_file, tasks=("ralm_qa",)), None, tiny)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"results.json", "samples-ralm_qa.jsonl", "notes.jsonl"}
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["ralm"]["k"] == 0
+
+
+def test_answers_are_taken_again_only_for_the_same_passages_and_the_same_reader(
+    tmp_path, question_file, store, tiny, monkeypatch
+):
+    retriever = LocalRetriever.open(store)
+    asked = []
+
+    def counted(inner):
+        return lambda self, some, *more: asked.append(len(some)) or inner(self, some, *more)
+
+    for name in ("generate", "loglikelihood"):
+        monkeypatch.setattr(TransformersReader, name, counted(getattr(TransformersReader, name)))
+
+    def read(reader=tiny, **more):
+        asked.clear()
+        given = {"cache": tmp_path / "cache", "search": Search(2)} | more
+        found = run(study(tmp_path, question_file, **given), retriever, reader)
+        # The reader is asked for its fingerprint each time: two texts.
+        return sum(asked) - 2, found.found["results"]
+
+    whole, first = read()
+    assert whole == 2 + 2 * 3
+    assert read() == (0, first)
+    assert read(search=Search(1))[0] == whole
+    assert read(search=None)[0] == whole
+    assert read(search=Search(2, View(0.3)))[0] > 0
+    folder = tiny_model(tmp_path / "other", "llama-tied", context=1000)
+    assert read(TransformersReader(ReaderChoice(str(folder), "none")))[0] == whole
+    assert read(chat=True)[0] == whole
+    assert read() == (0, first)
+
+
+def test_what_cannot_be_asked_writes_nothing(tmp_path, question_file, tiny):
+    with pytest.raises(RalmError, match="name it, --questions"):
+        run(study(tmp_path, question_file, questions=None), None, tiny)
+    assert not (tmp_path / "out").exists()
