@@ -56,6 +56,10 @@ class Conditioning:
         ):
             if number < least:
                 raise RalmError(f"The {what} of a conditioning must be at least {least}, not {number}.")
+        if self.prompt == "chat" and self.shots != SHOTS:
+            raise RalmError(
+                "Examples stand in a few-shot prompt alone: choose that prompt, or leave them out."
+            )
         if not (math.isfinite(self.replug_temperature) and self.replug_temperature > 0):
             raise RalmError(
                 f"The temperature of REPLUG's weights must be above 0, not {self.replug_temperature:g}: near "

@@ -24,7 +24,9 @@ from pipelines.commands.options import (
     ReaderDevice,
     ReaderName,
     ReplugTemperature,
+    Shots,
     Store,
+    as_shots,
     require_one_text,
 )
 
@@ -47,6 +49,7 @@ def ask(  # noqa: PLR0913
     neighbours: Neighbours = _USUAL.neighbours,
     replug_temperature: ReplugTemperature = _USUAL.replug_temperature,
     prompt: PromptKind = _USUAL.prompt,
+    shots: Shots = None,
     encoder: EncoderPlace = None,
     query_encoder: QueryEncoderPlace = None,
     no_retrieval: Annotated[bool, typer.Option("--no-retrieval", help="ask the LM alone")] = False,
@@ -63,7 +66,8 @@ def ask(  # noqa: PLR0913
             "the LM alone."
         )
     kind = "none" if no_retrieval else conditioning
-    how = Conditioning(kind, passages, budget, neighbours, replug_temperature, prompt)  # type: ignore[arg-type]
+    examples = as_shots(shots)
+    how = Conditioning(kind, passages, budget, neighbours, replug_temperature, prompt, examples)  # type: ignore[arg-type]
     choice = ReaderChoice(reader, quantization, adapter, reader_device, allow_pickle)
     choice.require()
     from pipelines.commands.stores import open_stores

@@ -14,6 +14,7 @@ from pipelines.readers.formats import READABLE
 
 if TYPE_CHECKING:
     from datastore.generations.manifest import Device
+    from lm.conditioning.shots import Shot
     from pipelines.config import SourceConfig
     from pipelines.execution.executor import ExecutorName
     from retriever.index.loading import Place
@@ -99,11 +100,12 @@ Neighbours = Annotated[
     int,
     typer.Option("--neighbours", help="chunks that a passage is widened by on each side, within the budget"),
 ]
-ReplugTemperature = Annotated[
-    float, typer.Option("--replug-temperature", help="of the weights that scores make")
-]
+ReplugTemperature = Annotated[float, number_option("of the weights that scores make")]
 PromptKind = Annotated[
     str, typer.Option("--prompt", help="chat: the reader's template; few-shot: plain text with examples")
+]
+Shots = Annotated[
+    Path | None, typer.Option(help="question file with answers: the examples of a few-shot prompt")
 ]
 TextFields = Annotated[
     list[str] | None,
@@ -142,6 +144,19 @@ def as_place(name: str) -> "Place":
     return _one_of(
         ("memory", "disk", "auto"), name, f"An index lies in memory, disk or auto, not in {name!r}"
     )
+
+
+def as_shots(path: Path | None) -> "tuple[Shot, ...]":
+    """The examples of a question file, each with its first answer; ralm's own without a file."""
+    from lm.conditioning.shots import SHOTS, Shot
+    from pipelines.questions import read_questions
+
+    if path is None:
+        return SHOTS
+    questions = read_questions(path).questions
+    if lacking := [one.id for one in questions if not one.answers]:
+        raise RalmError(f"Question {lacking[0]} of {path.name} has no `answers`: an example needs one.")
+    return tuple(Shot(one.text, one.answers[0]) for one in questions)
 
 
 def require_one_text(what: str, text: str, context: typer.Context) -> None:

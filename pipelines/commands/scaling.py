@@ -20,7 +20,9 @@ from pipelines.commands.options import (
     QueryEncoderPlace,
     ReaderDevice,
     ReplugTemperature,
+    Shots,
     Store,
+    as_shots,
 )
 
 _USUAL = Conditioning()
@@ -44,6 +46,7 @@ def scaling(  # noqa: PLR0913
     neighbours: Neighbours = _USUAL.neighbours,
     replug_temperature: ReplugTemperature = _USUAL.replug_temperature,
     prompt: PromptKind = _USUAL.prompt,
+    shots: Shots = None,
     limit: Annotated[int | None, typer.Option(help="take only the first questions")] = None,
     method: Annotated[
         str,
@@ -63,7 +66,8 @@ def scaling(  # noqa: PLR0913
         shares = tuple(sorted({float(part) for part in fractions.split(",")}))
     except ValueError:
         raise RalmError(f"--fractions {fractions!r} is not a list of numbers such as 0.01,0.1,1.") from None
-    how = Conditioning(conditioning, passages, budget, neighbours, replug_temperature, prompt)  # type: ignore[arg-type]
+    examples = as_shots(shots)
+    how = Conditioning(conditioning, passages, budget, neighbours, replug_temperature, prompt, examples)  # type: ignore[arg-type]
     study = Study(
         store=store,
         questions=questions,

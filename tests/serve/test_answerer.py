@@ -2,13 +2,15 @@ import math
 from dataclasses import replace
 
 import pytest
+import torch
 
 from base.errors import RalmError
 from lm.conditioning import ALONE, Conditioning
-from lm.prompts import Ensemble, Message
-from lm.reader import Sampling
+from lm.prompts import Ensemble, Message, prompts_of
+from lm.reader import Continuation, Sampling
 from retriever.local import LocalRetriever
 from serve.answerer import Answerer
+from tests.lm.models import tiny_model, tiny_reader
 from tests.vectors import dense
 
 
@@ -131,3 +133,79 @@ def test_passages_give_way_to_a_long_question_and_one_too_long_is_not_searched_f
     history[0] = Message("user", " so" * (filler + 300))
     with pytest.raises(RalmError, match=r"Without any passage the prompt takes [\d,]+ tokens .* holds 8,192"):
         answerer.prepare(question, Conditioning(), sampling, history)
+
+
+# Answers of a tiny random model: its figures are exact, in float32.
+QUESTION = "How is the mayor of Bralgate chosen?"
+REPLUG = Conditioning("replug", passages=3, replug_temperature=0.3)
+
+
+@pytest.fixture(scope="module")
+def tiny(store, tmp_path_factory):
+    folder = tiny_model(tmp_path_factory.mktemp("tiny") / "chat", context=1200)
+    return Answerer(LocalRetriever.open(store), tiny_reader(folder))
+
+
+def mixed(reader, asked, tokens):
+    """The distribution of the next token by REPLUG's formula, written down plainly."""
+    found = torch.zeros(())
+    for weight, prompt in zip(asked.weights, prompts_of(asked), strict=True):
+        ids = torch.tensor([reader._ids(prompt) + tokens])
+        with torch.no_grad():
+            found = found + weight * reader._model(ids).logits[0, -1].softmax(dim=-1)
+    return found
+
+
+def test_replug_continues_and_scores_by_its_formula(tiny):
+    reader = tiny.reader
+    asked = tiny.prepare(QUESTION, REPLUG, Sampling(6)).asked
+    scores = torch.tensor([hit.score for hit in tiny.prepare(QUESTION, REPLUG).hits])
+    assert asked.weights == pytest.approx((scores / 0.3).softmax(dim=0).tolist(), abs=1e-6)
+    tokens: list[int] = []
+    for _ in range(6):
+        tokens.append(int(mixed(reader, asked, tokens).argmax()))
+    (completion,) = reader.generate([asked], Sampling(6))
+    assert completion.text == reader._tokenizer.decode(tokens, skip_special_tokens=True).strip()
+    text = "by lot, on the old bridge"
+    ids = reader._tokenizer(text, add_special_tokens=False)["input_ids"]
+    expected = [float(mixed(reader, asked, ids[:at]).log()[ids[at]]) for at in range(len(ids))]
+    (found,) = reader.loglikelihood([Continuation(asked, text)])
+    assert found.tokens == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_very_low_temperature_reads_the_best_passage_alone(tiny):
+    cold = Conditioning("replug", passages=3, replug_temperature=1e-6)
+    best = Conditioning(passages=1)
+    sampling = Sampling(8)
+    assert tiny.ask(QUESTION, cold, sampling).completion.text == (
+        tiny.ask(QUESTION, best, sampling).completion.text
+    )
+
+
+def test_passages_are_trimmed_for_a_small_context_and_all_fits(store, tmp_path):
+    folder = tiny_model(tmp_path / "small", context=400)
+    answerer = Answerer(LocalRetriever.open(store), tiny_reader(folder))
+    for how in (Conditioning(), Conditioning("replug"), Conditioning(neighbours=2)):
+        answer = answerer.ask(QUESTION, how, Sampling(16))
+        prepared = answerer.prepare(QUESTION, how, Sampling(16))
+        sizes = [answerer.reader.prompt_tokens(one) for one in prompts_of(prepared.asked)]
+        assert max(sizes) + 16 <= 400
+        assert answer.trimmed == prepared.conditioned.trimmed
+        assert len(answer.citations) == len(prepared.hits)
+    assert answerer.ask(QUESTION, Conditioning(), Sampling(16)).trimmed > 0
+    with pytest.raises(RalmError, match=r"and its answer may take 390, but .* holds 400: shorten the prompt"):
+        answerer.prepare(QUESTION, Conditioning(), Sampling(390))
+
+
+def test_a_reader_without_a_chat_template_takes_plain_text_alone(store, tmp_path):
+    folder = tiny_model(tmp_path / "base", context=1200, begins=True)
+    (folder / "chat_template.jinja").unlink()
+    answerer = Answerer(LocalRetriever.open(store), tiny_reader(folder))
+    with pytest.raises(RalmError, match=r"choose an instruction-tuned .* plain text \(`--prompt few-shot`\)"):
+        answerer.prepare(QUESTION)
+    for kind in ("none", "prepend", "replug"):
+        prepared = answerer.prepare(QUESTION, Conditioning(kind, passages=2, prompt="few-shot"), Sampling(4))
+        assert bool(prepared.hits) == (kind != "none")
+        for prompt in prompts_of(prepared.asked):
+            assert prompt.text.endswith(f"Question: {QUESTION}\nAnswer:")
+        assert answerer.reader.generate([prepared.asked], prepared.sampling)[0].tokens <= 4

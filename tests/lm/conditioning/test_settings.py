@@ -12,6 +12,7 @@ from lm.conditioning import Conditioning
         ({"passages": -1}, "passages of a conditioning must be at least 0, not -1"),
         ({"budget": 0}, "budget of a conditioning must be at least 1, not 0"),
         ({"neighbours": -2}, "neighbours of a conditioning must be at least 0"),
+        ({"shots": ()}, "Examples stand in a few-shot prompt alone"),
         ({"replug_temperature": 0.0}, "must be above 0, not 0"),
         ({"replug_temperature": float("nan")}, "must be above 0, not nan"),
         ({"replug_temperature": float("inf")}, "must be above 0, not inf"),

@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from tests.corpus import write_lines
+
 
 def test_ask_with_and_without_retrieval(store, ralm):
     code, out, _ = ralm("ask", store, "How is the mayor of Bralgate chosen?", "--json")
@@ -15,7 +17,7 @@ def test_ask_with_and_without_retrieval(store, ralm):
     assert "by lot" not in out
 
 
-def test_ask_says_how_passages_are_put_to_the_reader(store, ralm):
+def test_ask_says_how_passages_are_put_to_the_reader(store, ralm, tmp_path):
     asked = ["ask", store, "How is the mayor of Bralgate chosen?", "-k", 4, "--budget", 45]
     code, out, _ = ralm(*asked, "--json")
     assert code == 0
@@ -23,7 +25,9 @@ def test_ask_says_how_passages_are_put_to_the_reader(store, ralm):
     assert 0 < len(found["citations"]) < 4
     assert found["trimmed"] > 0
     asked[-1] = 30
-    code, out, _ = ralm(*asked, "--conditioning", "replug", "--neighbours", 1, "--prompt", "few-shot")
+    shots = write_lines(tmp_path / "shots.jsonl", [{"question": "Who?", "answers": ["Ann.", "Anne."]}])
+    few = ["--prompt", "few-shot", "--shots", shots]
+    code, out, _ = ralm(*asked, "--conditioning", "replug", "--neighbours", 1, *few)
     assert code == 0
     assert "Passages cut or left out, as they had no room (--budget): " in out
 
@@ -32,6 +36,10 @@ def test_ask_says_how_passages_are_put_to_the_reader(store, ralm):
     ("arguments", "sentence"),
     [
         (["ask", "{store}", "x", "--conditioning", "replugg"], "did you mean replug?"),
+        (
+            ["ask", "{store}", "x", "--prompt", "few-shot", "--shots", "{tmp}/none"],
+            "There is no question file",
+        ),
         (["ask", "{store}", "x", "--budget", "0"], "budget of a conditioning must be at least 1, not 0"),
         (["ask", "{store}", "x", "--replug-temperature", "0"], "must be above 0, not 0"),
         (["ask", "{store}", "x", "--prompt", "text"], "Unknown prompt 'text': valid are chat, few-shot"),
