@@ -111,7 +111,7 @@ class TransformersReader:
         if not self._tokenizer.chat_template:
             raise RalmError(
                 f"The reader {self.name} has no chat template, so it takes no conversation: choose an "
-                "instruction-tuned reader, or a plain prompt."
+                "instruction-tuned reader, or a plain prompt (`--prompt few-shot`)."
             )
         turns = [{"role": turn.role, "content": turn.content} for turn in prompt.conversation]
         try:

@@ -201,7 +201,7 @@ def test_a_reader_without_a_chat_template_takes_plain_text_alone(store, tmp_path
     folder = tiny_model(tmp_path / "base", context=1200, begins=True)
     (folder / "chat_template.jinja").unlink()
     answerer = Answerer(LocalRetriever.open(store), tiny_reader(folder))
-    with pytest.raises(RalmError, match=r"choose an instruction-tuned .* plain text \(`--prompt few-shot`\)"):
+    with pytest.raises(RalmError, match=r"has no chat template.* or a plain prompt \(`--prompt few-shot`\)"):
         answerer.prepare(QUESTION)
     for kind in ("none", "prepend", "replug"):
         prepared = answerer.prepare(QUESTION, Conditioning(kind, passages=2, prompt="few-shot"), Sampling(4))
