@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from lm.abstention import abstains
 from lm.markers import without_markers
 from lm.sentences import CODE, sentence_end
-from lm.words import abstains, content_words, words
+from lm.words import content_words, words
 
 # The share of a sentence's content words that a passage must hold to be cited for it.
 SUPPORT = 0.5
@@ -28,21 +29,27 @@ _NUMBER = re.compile(r"^\[\d+\] ")
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A sentence of an answer, without markers.
+    """A sentence of an answer, without markers. `start` and `end` are its characters as the LM wrote it.
 
     `shares` [passages]: the share of its content words that each passage holds. `passage` is the number of
     the one that it cites, from 1; None if none holds enough.
     """
 
     text: str
+    start: int
+    end: int
     shares: tuple[float, ...]
     passage: int | None
 
 
 class Citer:
-    """Cites one answer, from the passages that it was read from. `claims` are its sentences so far."""
+    """Cites one answer, from the passages that it was read from.
+
+    `answer` is what the LM has written so far, `claims` are the sentences of it that claim something.
+    """
 
     def __init__(self, passages: Sequence[str]) -> None:
+        self.answer = ""
         self.claims: list[Claim] = []
         self._texts = [_NUMBER.sub("", passage) for passage in passages]
         self._passages = [_Passage(text) for text in self._texts]
@@ -70,6 +77,7 @@ class Citer:
             yield self._marked(held)
 
     def _marked(self, sentence: str) -> str:
+        start, self.answer = len(self.answer), self.answer + sentence
         begun = sentence.lstrip()
         row, goes_on = begun.startswith("|"), self._in_table
         self._in_table = row or (self._in_table and not begun)
@@ -79,7 +87,7 @@ class Citer:
         sentence = without_markers(sentence, self._texts)
         if row and not goes_on:
             return sentence  # The first row of a table is its heading.
-        claim = self._claim(sentence)
+        claim = self._claim(sentence, start)
         if claim is None:
             return sentence
         self.claims.append(claim)
@@ -90,7 +98,7 @@ class Citer:
             body = body[:-1].rstrip()  # Within the last cell: behind it would be another one.
         return f"{body} [{claim.passage}]{sentence[len(body) :]}"
 
-    def _claim(self, sentence: str) -> Claim | None:
+    def _claim(self, sentence: str, start: int) -> Claim | None:
         """What a sentence claims; None if that is nothing, as of a sentence that says that nobody knows."""
         content = content_words(sentence)
         if not content or abstains(sentence):
@@ -101,7 +109,8 @@ class Citer:
         best = max(range(len(shares)), key=lambda i: (shares[i], run in self._passages[i].run, -i))
         enough = max(SUPPORT * len(content), min(LEAST_WORDS, len(content)))
         cites = shares[best] * len(content) >= enough
-        return Claim(" ".join(sentence.split()), shares, best + 1 if cites else None)
+        number = best + 1 if cites else None
+        return Claim(" ".join(sentence.split()), start, len(self.answer), shares, number)
 
 
 class _Passage:

@@ -1,4 +1,4 @@
-"""The words of a text that carry its meaning, and whether a sentence says only that nothing is known.
+"""The words of a text that carry its meaning, each in one spelling.
 
 Decisions: docs/decisions/reader-and-citations.md.
 """
@@ -21,16 +21,6 @@ _STOPWORDS = frozenset(
     you your
     """.split()  # noqa: SIM905  (a hundred lines as a list)
 )
-_NOT = r"(?:do|does|did|could|can|is|are|was|were)(?:\s+not|n['’]t)|cannot"
-_TEXTS = r"(?:passages?|texts?|sources?|documents?|context|information)"
-_ABSTAINS = re.compile(
-    rf"\b(?:i|we)\s+(?:{_NOT})\s+(?:know|say|tell|answer|find|determine)\b"
-    rf"|\b{_TEXTS}(?:\s+\w+){{0,2}}?\s+(?:{_NOT})\s+(?:explicitly\s+|directly\s+)?"
-    r"(?:say|tell|mention|state|specify|provide|contain|give|include|answer|name)"
-    rf"|\b(?:not|n['’]t)\s+(?:mentioned|stated|specified|provided|given|said|known)\s+(?:in|by)\s+(?:the|any)\s+{_TEXTS}"
-    rf"|\bno\s+(?:information|mention|answer)\b.{{0,60}}\b{_TEXTS}\b",
-    re.IGNORECASE | re.DOTALL,
-)
 
 
 def words(text: str) -> list[str]:
@@ -47,8 +37,3 @@ def content_words(text: str) -> set[str]:
 
 def _is_letter(word: str) -> bool:
     return len(word) == 1 and word.isascii() and word.isalpha()
-
-
-def abstains(sentence: str) -> bool:
-    """Whether a sentence claims nothing but that the answer is not known, or not in the passages."""
-    return bool(_ABSTAINS.search(sentence))

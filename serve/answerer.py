@@ -4,16 +4,19 @@ Where retriever and reader meet; the server, the command line and the demo ask t
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Lock
 
 from datastore.view import View
-from lm.citations import Citer, Claim, cited
+from lm.citations import Citer, cited
 from lm.conditioning import Chunk, Conditioned, Conditioning, Request, Source, condition
 from lm.conditioning.fitting import require_room
+from lm.conditioning.wording import write
 from lm.prompts import Asked, Message
 from lm.reader import Completion, Reader, Sampling, TextStream
+from lm.support import Support, Write, support_of
 from retriever.refusals import require_text
 from retriever.request import Search
 from retriever.results import Hit, Ranking
@@ -28,20 +31,26 @@ class Citation:
     """A passage that was put before the reader under a number; `cited` if the answer cites it.
 
     `read` is what the reader saw of it, where that is more or less than its text: it was widened, or cut.
+    `support`, where it was measured, is how far it supports each sentence of the answer.
     """
 
     number: int
     cited: bool
     hit: Hit
     read: str | None = None
+    support: tuple[Support, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A question with its passages found and its prompt written: what is left is to read."""
+    """A question with its passages found and its prompt written: what is left is to read.
+
+    `write` writes the prompt of the same question and other passages.
+    """
 
     conditioned: Conditioned
     hits: tuple[Hit, ...]
+    write: Write
     sampling: Sampling = ONE_PARAGRAPH
     seconds: dict[str, float] = field(default_factory=dict)
     missing: tuple[int, ...] = ()
@@ -73,17 +82,13 @@ class Answer:
 
 
 class CitedStream:
-    """A cited answer in pieces as they come; `claims` are its sentences so far. Else as a TextStream."""
+    """A cited answer in pieces as they come; `citer` knows its sentences so far. Else as a TextStream."""
 
     def __init__(self, stream: TextStream, citer: Citer) -> None:
-        self._stream, self._citer = stream, citer
+        self._stream, self.citer = stream, citer
 
     def __iter__(self) -> Iterator[str]:
-        return self._citer.stream(self._stream)
-
-    @property
-    def claims(self) -> list[Claim]:
-        return self._citer.claims
+        return self.citer.stream(self._stream)
 
     @property
     def finished(self) -> bool:
@@ -148,7 +153,7 @@ class Answerer:
         written = condition(how, request, sources, self.reader)
         hits = tuple(found.hits[block.rank] for block in written.blocks)
         sampling = replace(sampling, stop=(*sampling.stop, *how.stops))
-        return Prepared(written, hits, sampling, seconds, found.missing)
+        return Prepared(written, hits, partial(write, how, request), sampling, seconds, found.missing)
 
     def ask(
         self,
@@ -156,30 +161,43 @@ class Answerer:
         how: Conditioning = Conditioning(),
         sampling: Sampling = ONE_PARAGRAPH,
         history: Sequence[Message] = (),
+        support: bool = False,
     ) -> Answer:
-        """Answer a question, with markers behind the sentences that a passage supports."""
-        return self.answer(self.prepare(question, how, sampling, history))
+        """Answer a question, with markers behind the sentences that a passage supports.
 
-    def answer(self, prepared: Prepared) -> Answer:
+        `support`: how far each passage does is measured.
+        """
+        return self.answer(self.prepare(question, how, sampling, history), support)
+
+    def answer(self, prepared: Prepared, support: bool = False) -> Answer:
         """The cited answer to a prepared question."""
         started = time.perf_counter()
         (completion,) = self.reader.generate([prepared.asked], prepared.sampling)
         seconds = prepared.seconds | {"generate": time.perf_counter() - started}
         citer = Citer(prepared.packed)
         text = citer.cite(completion.text)
-        citations, trimmed = self.citations(prepared, citer.claims), prepared.conditioned.trimmed
+        citations, trimmed = self.citations(prepared, citer, support), prepared.conditioned.trimmed
+        if support:
+            seconds["support"] = time.perf_counter() - started - seconds["generate"]
         return Answer(text, citations, completion, seconds, prepared.missing, trimmed)
 
     def stream(self, prepared: Prepared) -> CitedStream:
         """The cited answer to a prepared question, in pieces."""
         return CitedStream(self.reader.stream(prepared.asked, prepared.sampling), Citer(prepared.packed))
 
-    def citations(self, prepared: Prepared, claims: Iterable[Claim]) -> tuple[Citation, ...]:
-        """The numbered passages behind an answer, and which of them its sentences cite."""
-        used = cited(claims)
+    def citations(self, prepared: Prepared, citer: Citer, support: bool = False) -> tuple[Citation, ...]:
+        """The numbered passages behind a cited answer, and which of them its sentences cite.
+
+        `support`: how far each supports them is measured, which takes the reader a pass over each.
+        """
+        used = cited(citer.claims)
+        blocks, hits = prepared.conditioned.blocks, prepared.hits
+        measured: Sequence[tuple[Support, ...] | None] = [None] * len(hits)
+        if support and hits:
+            measured = support_of(citer, prepared.packed, prepared.write, self.reader)
         return tuple(
-            Citation(block.number, block.number in used, hit, _unlike(block.text, hit))
-            for block, hit in zip(prepared.conditioned.blocks, prepared.hits, strict=True)
+            Citation(block.number, block.number in used, hit, _unlike(block.text, hit), one)
+            for block, hit, one in zip(blocks, hits, measured, strict=True)
         )
 
 

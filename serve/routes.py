@@ -99,9 +99,9 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
     prepared = await run_in_threadpool(answerer.prepare, *asked)
     if body.stream:
         stream = await run_in_threadpool(answerer.stream, prepared)
-        events = _events(answerer, prepared, stream, body.model)
+        events = _events(answerer, prepared, stream, body)
         return EventSourceResponse(_as_data(events, stream, request.app.state.reading), sep="\n")
-    answer = await request.app.state.reading.run(answerer.answer, prepared)
+    answer = await request.app.state.reading.run(answerer.answer, prepared, body.retrieval.support)
     completion = answer.completion
     return _envelope("chat.completion", body.model) | {
         "choices": [
@@ -152,14 +152,17 @@ def _envelope(kind: str, model: str) -> dict[str, Any]:
 
 
 def _events(
-    answerer: Answerer, prepared: Prepared, stream: CitedStream, model: str
+    answerer: Answerer, prepared: Prepared, stream: CitedStream, body: ChatRequest
 ) -> Iterator[dict[str, Any]]:
-    """The chunks of a streamed answer; the last but `[DONE]` carries the citations."""
-    envelope = _envelope("chat.completion.chunk", model)
+    """The chunks of a streamed answer; the last but `[DONE]` carries the citations.
+
+    Their support is measured behind the last chunk of text, which does not wait for it.
+    """
+    envelope = _envelope("chat.completion.chunk", body.model)
     yield envelope | _delta({"role": "assistant", "content": ""}, None)
     for piece in stream:
         yield envelope | _delta({"content": piece}, None)
-    citations = _citations_json(answerer.citations(prepared, stream.claims))
+    citations = _citations_json(answerer.citations(prepared, stream.citer, body.retrieval.support))
     yield (
         envelope
         | _delta({}, "stop" if stream.finished else "length")

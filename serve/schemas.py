@@ -1,5 +1,6 @@
 """What requests and replies look like. The chat part follows OpenAI's chat completions API."""
 
+from dataclasses import asdict
 from decimal import Decimal
 from itertools import product
 from typing import Annotated, Any, Literal, get_args
@@ -166,13 +167,16 @@ def _rounded(score: float) -> float:
     return round(score, 6)
 
 
+Rounded = Annotated[float, PlainSerializer(_rounded, return_type=float)]
+
+
 class HitModel(BaseModel):
     """A retrieved passage. Store (nameless if it is the only one), generation and row name it."""
 
     store: str
     row: int
     generation: int
-    score: Annotated[float, PlainSerializer(_rounded, return_type=float)]
+    score: Rounded
     domain: str
     doc_id: str
     chunk: int
@@ -186,24 +190,44 @@ class HitModel(BaseModel):
         return cls(**_of_hit(hit))
 
 
+class SupportModel(BaseModel):
+    """How far a passage supports a sentence of an answer.
+
+    `words`: the share of its content words that the passage holds. `gain`: by how many bits a token the
+    passage makes it likelier to the reader; null for one that cannot score.
+    """
+
+    sentence: str
+    words: Rounded
+    gain: Rounded | None
+
+
 class _Numbered(BaseModel):
     """What is said of a citation before its passage: JSON keeps the order."""
 
     number: int
     cited: bool
     read: str | None
+    support: list[SupportModel] | None
 
 
 class CitationModel(HitModel, _Numbered):
     """A passage that was put before the reader under a number, and whether the answer cites it.
 
-    `read`: what the reader saw of it, if it was cut or widened.
+    `read`: what the reader saw of it, if it was cut or widened. `support`: of each sentence, if asked for.
     """
 
     @classmethod
     def of_citation(cls, citation: Citation) -> "CitationModel":
         """A citation for others to read."""
-        return cls(number=citation.number, cited=citation.cited, read=citation.read, **_of_hit(citation.hit))
+        support = citation.support
+        return cls(
+            number=citation.number,
+            cited=citation.cited,
+            read=citation.read,
+            support=None if support is None else [SupportModel(**asdict(one)) for one in support],
+            **_of_hit(citation.hit),
+        )
 
 
 def _of_hit(hit: Hit) -> dict[str, Any]:
@@ -311,6 +335,7 @@ class RetrievalOptions(Body):
         _CONDITIONING.replug_temperature, gt=0, description="of the weights that scores make"
     )
     prompt: PromptName = Field(_CONDITIONING.prompt, description="few-shot: for a reader without a template")
+    support: bool = Field(False, description="measure how far each passage supports each sentence")
 
     def to_conditioning(self) -> Conditioning:
         """Raises RalmError for what is no conditioning."""

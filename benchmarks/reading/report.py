@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.evaluate.abstention import abstains
+from lm.abstention import abstains
 from pipelines.evaluate.curve import Score
 from pipelines.evaluate.metrics import contains, exact_match, f1
 from pipelines.evaluate.paired import clusters_of, difference

@@ -53,6 +53,9 @@ def ask(  # noqa: PLR0913
     encoder: EncoderPlace = None,
     query_encoder: QueryEncoderPlace = None,
     no_retrieval: Annotated[bool, typer.Option("--no-retrieval", help="ask the LM alone")] = False,
+    support: Annotated[
+        bool, typer.Option("--support", help="measure how far each passage supports the answer")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question from the store, with citations."""
@@ -79,4 +82,4 @@ def ask(  # noqa: PLR0913
     retriever = None if not how.reads else open_stores([store, *(also or [])], opening)
     answers.loading(reader)
     answerer = Answerer(retriever, open_reader(choice))
-    answers.answer(question, answerer.ask(question, how), answerer.reader, as_json)
+    answers.answer(question, answerer.ask(question, how, support=support), answerer.reader, as_json)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datastore.schema import Passage
-from pipelines.evaluate.abstention import abstains
+from lm.abstention import abstains
 from pipelines.questions import Question
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")

@@ -15,7 +15,7 @@ from pipelines.show.terminal import console, print_json
 if TYPE_CHECKING:
     from lm.reader import Reader
     from serve.answerer import Answer
-    from serve.schemas import HitModel
+    from serve.schemas import CitationModel, HitModel
 
 _SHOWN_CHARACTERS = 600
 _TITLE_CHARACTERS, _VALUE_CHARACTERS = 60, 40
@@ -59,6 +59,7 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
         shown, others = citations[:1], "Read too"
     for citation in shown:
         _passage(citation.number, citation)
+        _supports(citation)
     if read := [str(c.number) for c in citations if c not in shown]:
         console.print(f"[dim]{others}: {', '.join(read)} (`ralm ask --json` shows them).")
     if found.trimmed:
@@ -66,7 +67,17 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
     console.print(
         f"[dim]{escape(reader.name)}, {reader.quantization}, {_bytes(reader)}; "
         f"search {found.seconds['search']:.2f}s, reading {found.seconds['generate']:.2f}s"
+        + (f", measuring support {found.seconds['support']:.2f}s" if "support" in found.seconds else "")
     )
+
+
+def _supports(citation: "CitationModel") -> None:
+    """Print how far a passage supports each sentence of the answer, where that was measured."""
+    for one in citation.support or ():
+        gain = "" if one.gain is None else f", {one.gain:+.1f} bits a token by reading it"
+        console.print(
+            f"    “{escape(_short(one.sentence, _TITLE_CHARACTERS))}”: {one.words:.0%} of its words{gain}"
+        )
 
 
 def _bytes(reader: "Reader") -> str:

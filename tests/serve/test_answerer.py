@@ -63,7 +63,24 @@ def test_a_stream_is_the_answer_in_pieces(store, reader):
     stream = answerer.stream(prepared)
     streamed = "".join(stream).strip()
     assert streamed == answerer.ask(question, sampling=sampling).text
-    assert any(c.cited for c in answerer.citations(prepared, stream.claims))
+    assert any(c.cited for c in answerer.citations(prepared, stream.citer))
+
+
+def test_support_is_measured_where_it_is_asked_for_streamed_or_not(store, reader):
+    answerer = Answerer(LocalRetriever.open(store), reader)
+    question, sampling = "How is the mayor of Bralgate chosen?", Sampling(24, stop=("\n",))
+    assert all(c.support is None for c in answerer.ask(question, sampling=sampling).citations)
+    answer = answerer.ask(question, sampling=sampling, support=True)
+    assert answer.seconds["support"] > 0
+    best = max(answer.citations, key=lambda c: c.support[0].gain)
+    assert best.cited
+    assert best.hit.passage.doc_id == "Bralgate-4"
+    assert best.support[0].sentence in answer.text
+    prepared = answerer.prepare(question, sampling=sampling)
+    stream = answerer.stream(prepared)
+    assert "".join(stream).strip() == answer.text
+    for one, other in zip(answerer.citations(prepared, stream.citer, True), answer.citations, strict=True):
+        assert one.support[0].gain == pytest.approx(other.support[0].gain, abs=0.1)
 
 
 def test_replug_reads_each_passage_by_itself_and_streams_the_same(store, reader):

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from base.errors import RalmError
 from base.invalid import sentence
 from datastore.view import Condition, View
+from lm.support import Support
 from retriever.refinement import Decontamination, Refinement
 from retriever.request import Effort, Method, Search
 from retriever.results import Hit, Ranking
@@ -184,7 +185,13 @@ def test_a_hit_names_its_passage_for_good_and_a_number_keeps_its_digits():
         "text": found.text,
     }
     cited = CitationModel.of_citation(Citation(1, True, hit)).model_dump()
-    assert cited == {"number": 1, "cited": True, "read": None} | shown
+    assert cited == {"number": 1, "cited": True, "read": None, "support": None} | shown
     cut = CitationModel.of_citation(Citation(1, True, hit, "A beginning.")).model_dump()
     assert cut == cited | {"read": "A beginning."}
-    assert list(cited) == ["number", "cited", "read", *shown]
+    support = (Support("It is blue.", 2 / 3, None), Support("It is glass.", 1.0, -1.25))
+    measured = CitationModel.of_citation(Citation(1, True, hit, support=support)).model_dump()["support"]
+    assert measured == [
+        {"sentence": "It is blue.", "words": 0.666667, "gain": None},
+        {"sentence": "It is glass.", "words": 1.0, "gain": -1.25},
+    ]
+    assert list(cited) == ["number", "cited", "read", "support", *shown]

@@ -6,11 +6,13 @@ from tests.corpus import write_lines
 
 
 def test_ask_with_and_without_retrieval(store, ralm):
-    code, out, _ = ralm("ask", store, "How is the mayor of Bralgate chosen?", "--json")
+    code, out, _ = ralm("ask", store, "How is the mayor of Bralgate chosen?", "--json", "--support")
     assert code == 0
     found = json.loads(out)
     assert "by lot" in found["answer"]
     assert any(c["cited"] and f"[{c['number']}]" in found["answer"] for c in found["citations"])
+    assert all(one["gain"] is not None for c in found["citations"] for one in c["support"])
+    assert found["seconds"]["support"] > 0
     assert found["reader"]["bytes"] > 1e8
     code, out, _ = ralm("ask", store, "How is the mayor of Bralgate chosen?", "--no-retrieval")
     assert code == 0

@@ -1,10 +1,12 @@
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 from rich.console import Console
 
 from datastore.schema import Passage
 from lm.reader import Completion
+from lm.support import Support
 from pipelines.show.answers import answer, hits, loading, serving
 from retriever.results import Hit
 from serve.answerer import Answer, Citation
@@ -52,6 +54,23 @@ def test_a_hit_is_shown_with_title_and_metadata_on_a_line(capsys, monkeypatch):
     _, about, *_ = capsys.readouterr().out.splitlines()
     assert len(about) <= 40
     assert about.endswith("…")
+
+
+def test_an_answer_shows_how_far_a_passage_supports_it(capsys):
+    found = answered(True, False)
+    first, second = found.citations
+    first = replace(first, support=(Support("By [lot].", 0.75, 2.34), Support("Yearly " * 20, 1.0, None)))
+    found = replace(found, citations=(first, second), seconds={**found.seconds, "support": 1.25})
+    answer("How?", found, READER, as_json=False)
+    out = capsys.readouterr().out
+    assert "“By [lot].”: 75% of its words, +2.3 bits a token by reading it\n" in out
+    assert "…”: 100% of its words\n" in out
+    assert "measuring support 1.25s" in out
+    answer("How?", found, READER, as_json=True)
+    one, other = json.loads(capsys.readouterr().out)["citations"]
+    assert one["support"][0] == {"sentence": "By [lot].", "words": 0.75, "gain": 2.34}
+    assert one["support"][1]["gain"] is None
+    assert other["support"] is None
 
 
 def test_an_answer_shows_what_it_cites_else_what_it_should_have(capsys):

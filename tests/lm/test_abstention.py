@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.evaluate.abstention import abstains
+from lm.abstention import abstains
 
 _SAY_SO = [
     "I do not know.",
