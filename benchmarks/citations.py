@@ -5,7 +5,8 @@
 Each question is answered rightly and read with three passages of one article, in an order drawn by seed: its
 own and two others. Those are once the two likest to the question, and once two that hold the answer's words,
 too, but do not answer the question. By each measure the passage of the highest value is picked; of equals the
-first. `AUC`: how often a passage that answers has a higher value than one that does not.
+first. `both` goes by words, and of equals by the gain. `AUC`: how often a passage that answers has a higher
+value than one that does not.
 
 QUESTIONS (JSON lines: question, answers, gold_docs) and CORPUS (id, title, text) may be compressed by zstd.
 """
@@ -35,7 +36,9 @@ from lm.support import support_of
 from lm.words import content_words
 
 OTHERS = 2
-MEASURES = ("words", "gain", "loss")
+MEASURES = ("words", "gain", "both", "loss")
+# Far less than one word of an answer more.
+_TIES = 1e-4
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def values(reader: Reader, case: Case, losses: bool) -> dict[str, list[float]]:
     citer.cite(case.answer)
     found = support_of(citer, case.packed, prompt, reader)
     rows = {"words": [one[0].words for one in found], "gain": [one[0].gain or 0.0 for one in found]}
+    rows["both"] = [words + gain * _TIES for words, gain in zip(rows["words"], rows["gain"], strict=True)]
     if losses:
         rows["loss"] = loss(reader, case)
     return rows

@@ -2,7 +2,7 @@
 
 Knows English sentences alone; knows neither questions nor passages.
 
-Decisions: docs/decisions/measuring.md.
+Decisions: docs/decisions/measuring.md, docs/decisions/reader-and-citations.md.
 """
 
 import re

@@ -32,7 +32,7 @@ from pipelines.questions import read_questions
 from retriever.local import LocalRetriever
 from serve.answerer import Answerer
 from serve.app import create_app
-from serve.schemas import ChatRequest, RetrievalOptions, SearchReply, SearchRequest
+from serve.schemas import ChatRequest, RetrievalOptions, SearchReply, SearchRequest, SupportModel
 from tests.conftest import build_store
 from tests.corpus import documents, questions, write_lines
 from tests.documents.commands import require_options
@@ -242,6 +242,8 @@ def test_bodies_and_replies_are_those_of_the_api(block, client):
         assert shown["results"][0]["shortfall"] == body["results"][0]["shortfall"]
         assert (list(shown), list(shown["seconds"])) == (list(body), list(body["seconds"]))
         assert list(shown["results"][0]["hits"][0]) == list(body["results"][0]["hits"][0])
+    elif "sentence" in body:
+        assert SupportModel.model_validate(body).model_dump() == body
     else:
         assert client.post("/search", json={"query": "old bridge", "k": 0}).json() == body
 
