@@ -35,6 +35,8 @@ MAX_QUERIES = 256
 MAX_DEPTH = 100_000
 MAX_CHARACTERS = 100_000
 MAX_NEIGHBOURS = 50
+# Each is a prompt of its own, read at once.
+MAX_REPLUG = 16
 _USUAL = Search()
 _CONDITIONING = Conditioning()
 
@@ -336,6 +338,12 @@ class RetrievalOptions(Body):
     )
     prompt: PromptName = Field(_CONDITIONING.prompt, description="few-shot: for a reader without a template")
     support: bool = Field(False, description="measure how far each passage supports each sentence")
+
+    @model_validator(mode="after")
+    def _few_prompts(self) -> "RetrievalOptions":
+        if self.conditioning == "replug" and self.passages > MAX_REPLUG:
+            raise ValueError(f"replug reads each passage in a prompt of its own: at most {MAX_REPLUG}")
+        return self
 
     def to_conditioning(self) -> Conditioning:
         """Raises RalmError for what is no conditioning."""

@@ -35,7 +35,7 @@ def condition(how: Conditioning, request: Request, sources: Sequence[Source], re
     require_room(how, request, reader)
     room = reader.context_tokens - request.answer_tokens
     kind, count = KINDS[how.kind](how), cache(reader.count_tokens)
-    budget = how.budget
+    budget = min(how.budget, room)  # Nothing is packed that cannot fit.
     while True:
         found = kind.write(request, sources[: how.passages], count, budget)
         over = _longest(found.asked, reader) - room

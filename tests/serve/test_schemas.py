@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from base.errors import RalmError
 from base.invalid import sentence
 from datastore.view import Condition, View
+from lm.conditioning import Conditioning
 from lm.support import Support
 from retriever.refinement import Decontamination, Refinement
 from retriever.request import Effort, Method, Search
@@ -61,6 +62,10 @@ def test_malformed_searches_are_refused(body):
         {"messages": [USER], "stop": ["a", "b", "c", "d", "e"]},
         {"messages": [USER], "stop": ""},
         {"messages": [USER], "retrieval": {"passages": -1}},
+        {"messages": [USER], "retrieval": {"passages": 17, "conditioning": "replug"}},
+        {"messages": [USER], "retrieval": {"neighbours": 51}},
+        {"messages": [USER], "retrieval": {"replug_temperature": 0}},
+        {"messages": [USER], "retrieval": {"prompt": "text"}},
     ],
 )
 def test_malformed_chats_are_refused(body):
@@ -195,3 +200,11 @@ def test_a_hit_names_its_passage_for_good_and_a_number_keeps_its_digits():
         {"sentence": "It is glass.", "words": 1.0, "gain": -1.25},
     ]
     assert list(cited) == ["number", "cited", "read", "support", *shown]
+
+
+def test_a_chat_says_how_passages_are_put_to_the_reader():
+    assert ChatRequest(messages=[USER]).retrieval.to_conditioning() == Conditioning()
+    options = {"passages": 16, "budget": 9, "conditioning": "replug", "neighbours": 2}
+    options |= {"replug_temperature": 0.5, "prompt": "few-shot"}
+    body = ChatRequest.model_validate({"messages": [USER], "retrieval": options})
+    assert body.retrieval.to_conditioning() == Conditioning("replug", 16, 9, 2, 0.5, "few-shot")
