@@ -7,44 +7,19 @@ Imports lm-eval: import it where it is used.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from lm_eval.api.model import LM
 
 from base.errors import RalmError
-from lm.conditioning import DEFAULT_BUDGET, Source, pack
+from lm.conditioning import Source, pack
 from lm.reader import Reader
 from pipelines.tasks.context import Context, behind
-from pipelines.tasks.finding import Finder
 from pipelines.tasks.model import asked_prompt, reserved
-from pipelines.tasks.queries import Queries
+from pipelines.tasks.passages import Passages, Tally
+from pipelines.tasks.rolling import Rolling
 
 _UNBOUNDED = 2**31
-
-
-@dataclass
-class Tally:
-    """What became of the passages, in instances.
-
-    `bare`: without a question, or nothing was found. `shortened`: fewer or shorter passages than were found,
-    by the budget; `squeezed`: even fewer, since the reader's context holds no more beside the prompt.
-    """
-
-    instances: int = 0
-    bare: int = 0
-    shortened: int = 0
-    squeezed: int = 0
-
-
-@dataclass
-class Passages:
-    """Where passages come from and how many tokens they may take."""
-
-    finder: Finder
-    queries: Queries
-    budget: int = DEFAULT_BUDGET
-    tallies: dict[str, Tally] = field(default_factory=dict)
 
 
 class GroundedLM(LM):  # type: ignore[misc]
@@ -53,9 +28,12 @@ class GroundedLM(LM):  # type: ignore[misc]
     Raises RalmError for a prompt that the reader's context does not hold even without passages.
     """
 
-    def __init__(self, inner: Any, reader: Reader, passages: Passages | None = None) -> None:
+    def __init__(
+        self, inner: Any, reader: Reader, passages: Passages | None = None, rolling: Rolling | None = None
+    ) -> None:
+        """With `rolling` whole texts are scored in its strides, behind `passages` if there are some."""
         super().__init__()
-        self._inner, self._reader, self._passages = inner, reader, passages
+        self._inner, self._reader, self._passages, self._rolling = inner, reader, passages, rolling
 
     @property
     def tokenizer_name(self) -> str:
@@ -81,13 +59,16 @@ class GroundedLM(LM):  # type: ignore[misc]
         return found
 
     def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
-        if self._passages is not None:
-            raise RalmError(
-                f"The task {requests[0].task_name} scores whole texts, which no passages are found for: "
-                "score it alone, with -k 0."
-            )
-        found: list[float] = self._inner.loglikelihood_rolling(requests)
-        return found
+        if self._rolling is None:
+            found: list[float] = self._inner.loglikelihood_rolling(requests)
+            return found
+        totals = self._rolling.totals([request.args[0] for request in requests], self._passages is not None)
+        for request, one in zip(requests, totals, strict=True):
+            if self._passages is not None:
+                tally = self._passages.tallies.setdefault(request.task_name, Tally())
+                tally.instances += one.strides
+                tally.bare += one.bare
+        return [one.nats for one in totals]
 
     def _prepare(self, requests: Sequence[Any]) -> None:
         """Rewrite the arguments of all requests, those of one instance alike."""

@@ -26,6 +26,7 @@ from retriever.opened import Opening
 from retriever.refinement import Decontamination, Refinement
 from retriever.request import Method, Search
 from retriever.results import Hit
+from retriever.retriever import Retriever
 from serve.answerer import source_of
 
 WINDOW = 1024
@@ -172,7 +173,7 @@ def require_token_reader(reader: Reader) -> TokenReader:
 class Fronts:
     """Finds what stands in front of strides: passages of a store, by the text before each."""
 
-    retriever: LocalRetriever
+    retriever: Retriever
     search: Search
     reader: TokenReader
     pace: Pace

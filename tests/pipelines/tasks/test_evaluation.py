@@ -103,6 +103,36 @@ def test_answers_are_taken_again_only_for_the_same_passages_and_the_same_reader(
     assert read() == (0, first)
 
 
+TEXTS = """
+task: texts
+dataset_path: json
+dataset_kwargs: {{data_files: {file}}}
+test_split: train
+output_type: loglikelihood_rolling
+doc_to_text: ""
+doc_to_target: "{{{{question}}}}"
+metric_list: [{{metric: bits_per_byte, aggregation: bits_per_byte, higher_is_better: false}}]
+"""
+
+
+def test_whole_texts_are_scored_in_the_same_windows_with_passages_and_alone(tmp_path, store, tiny):
+    (tmp_path / "tasks").mkdir()
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text(json.dumps({"question": "In Dunmarrow they make blue glass. " * 9}) + "\n")
+    (tmp_path / "tasks" / "texts.yaml").write_text(TEXTS.format(file=lines))
+    texts = {"tasks": ("texts",), "include": tmp_path / "tasks"}
+    asked = study(tmp_path, None, search=Search(1), against_alone=True, **texts)
+    found = run(asked, LocalRetriever.open(store), tiny)
+    assert found.basis["strides"] == {"window": 1000, "stride": 64, "query": 32}
+    assert 1 == found.basis["instances"]["texts"]["bare"] < found.basis["instances"]["texts"]["instances"]
+    bits = [one["results"]["texts"]["bits_per_byte,none"] for one in (found.found, found.alone)]
+    assert bits[0] != bits[1]
+    # A sum over texts is no mean of what each instance has.
+    assert found.gains == []
+    whole = run(study(tmp_path, None, **texts), None, tiny)
+    assert whole.found["results"]["texts"]["bits_per_byte,none"] == pytest.approx(bits[1], rel=0.02)
+
+
 def test_what_cannot_be_asked_writes_nothing(tmp_path, question_file, tiny):
     with pytest.raises(RalmError, match="name it, --questions"):
         run(study(tmp_path, question_file, questions=None), None, tiny)

@@ -7,8 +7,10 @@ from lm.backends.transformers_reader import TransformersReader
 from lm.prompts import Message, Prompt
 from pipelines.tasks.context import Context, prompt_of
 from pipelines.tasks.finding import Finder
-from pipelines.tasks.grounded import GroundedLM, Passages, Tally
+from pipelines.tasks.grounded import GroundedLM
+from pipelines.tasks.passages import Passages, Tally
 from pipelines.tasks.queries import Queries
+from pipelines.tasks.rolling import Rolling
 from retriever.local import LocalRetriever
 from retriever.request import Search
 from tests.lm.models import tiny_model
@@ -144,8 +146,14 @@ def test_a_prompt_that_does_not_fit_is_refused_with_passages_or_without(open_tin
         asked(small, passages if retrieved else None, one)
 
 
-def test_whole_texts_are_scored_alone(wide, passages):
-    one = Instance("loglikelihood_rolling", {"page": "Glass."}, ("Glass.",), 0, ("t", 0, 1))
-    with pytest.raises(RalmError, match=r"task t scores whole texts.*with -k 0"):
-        asked(wide, passages, one)
-    assert asked(wide, None, one) == [("Glass.",)]
+def test_whole_texts_are_scored_by_strides_where_there_are_passages_and_counted(wide, passages):
+    texts = ["Blue glass.", "Salt."]
+    requests = [Instance("loglikelihood_rolling", {}, (text,), 0, ("t", 0, 1)) for text in texts]
+    finder = passages.finder
+    rolling = Rolling(finder.retriever, finder.search, wide)
+    model = GroundedLM(Kept(), wide, passages, rolling)
+    alone = GroundedLM(Kept(), wide, rolling=rolling)
+    assert model.loglikelihood_rolling(requests) == [one.nats for one in rolling.totals(texts, True)]
+    assert alone.loglikelihood_rolling(requests) == [one.nats for one in rolling.totals(texts, False)]
+    assert passages.tallies["t"] == Tally(instances=2, bare=2)
+    assert asked(wide, None, *requests) == [("Blue glass.",), ("Salt.",)]
