@@ -9,9 +9,10 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
+from base.errors import Unavailable
 from base.numbers import dumps
 from lm.prompts import Message
-from lm.reader import ReaderStopped, Sampling, card
+from lm.reader import Sampling, card
 from retriever.opened import OpenedStore
 from serve.answerer import Answerer, Citation, CitedStream, Prepared
 from serve.reading import Reading
@@ -186,9 +187,9 @@ async def _as_data(
         async for event in reading.each(events):
             yield {"data": dumps(event)}
         yield {"data": "[DONE]"}
-    except ReaderStopped as stopped:
+    except Unavailable as unavailable:
         # No [DONE]: the client sees that the answer is cut off, and why.
-        error = {"message": str(stopped), "type": "server_error", "code": 503}
+        error = {"message": str(unavailable), "type": "server_error", "code": 503}
         yield {"data": dumps({"error": error})}
     finally:
         # Also when the client has gone: the model must not go on for nobody.

@@ -25,20 +25,27 @@ Text = str | Sequence[int]
 
 @dataclass(frozen=True, slots=True)
 class Echoed:
-    """The tokens of a text: the log-probability [tokens] of each, and whether it is the likeliest one.
+    """The tokens of a text: how each is written, its log-probability, and whether it is the likeliest one.
 
     `ends` [tokens] are the characters of the text behind each, 0 for special tokens before it. It is None if
     the tokens as the server writes them do not add up to the text, as where a character takes several tokens.
     """
 
+    tokens: tuple[str, ...]
     logs: tuple[float | None, ...]
     likeliest: tuple[bool, ...]
     ends: tuple[int, ...] | None
 
-    def behind(self, border: int) -> int | None:
-        """The first token that holds something behind a character of the text; None if nobody can tell."""
+    def behind(self, border: int, name: str) -> int:
+        """The first token that holds something behind a character of the text.
+
+        Raises RalmError if nobody can tell: `name` is the model's.
+        """
         if self.ends is None:
-            return None
+            raise RalmError(
+                f"The server of {name} writes tokens of a text that do not add up to it, nor does it "
+                "tokenize: it cannot score this text."
+            )
         return next((at for at, end in enumerate(self.ends) if end > border), len(self.ends))
 
 
@@ -58,22 +65,36 @@ class Echo:
             lambda answer: echoed(answer, text, self.more),
         )
 
+    def takes_ids(self, ids: Sequence[int]) -> bool:
+        """Whether the server scores the known text's token ids as it scored the text."""
+        known = self.of(KNOWN)
+        try:
+            found = self._exchange.ask_optional(
+                self._route, self._body(ids, self.more), lambda answer: echoed(answer, ids, self.more)
+            )
+        except Unavailable:
+            return False
+        pairs = zip(known.logs, found.logs if found else (), strict=False)
+        return found is not None and len(known.logs) == len(found.logs) and all(map(_near, pairs))
+
     def _probed(self) -> int:
-        came = ""
+        came = error = ""
         for more in (0, 1):
             try:
-                came = self._exchange.ask(self._route, self._body(KNOWN, more), partial(_lack, more), tries=2)
+                lack = self._exchange.ask(self._route, self._body(KNOWN, more), partial(_lack, more), tries=2)
             except Refused as refused:
-                came = f"an error: {refused}"
+                error = f"an error: {refused}"
             except Unavailable:
                 # Some servers fail where they are to add no token.
                 if more:
                     raise
-            if not came:
-                return more
+            else:
+                if not lack:
+                    return more
+                came = came or lack
         raise RalmError(
             f"The server of {self._model} cannot score: asked to repeat a known text with the "
-            f"log-probabilities of its tokens (`echo` and `logprobs`), it gave {came}."
+            f"log-probabilities of its tokens (`echo` and `logprobs`), it gave {came or error}."
         )
 
     @staticmethod
@@ -121,8 +142,11 @@ def echoed(answer: Any, text: Text, more: int) -> Echoed:
         probabilities[0] is None or _is_log(probabilities[0])
     ):
         raise Malformed("tokens without a log-probability")
+    tops = logs["top_logprobs"][:count]
+    if not all(isinstance(one, dict) and one for one in tops[1:]):
+        raise Malformed("no likeliest tokens")
     ends = _ends(tokens[:count], text, logs["text_offset"]) if isinstance(text, str) else None
-    return Echoed(probabilities, tuple(map(_is_likeliest, probabilities, logs["top_logprobs"])), ends)
+    return Echoed(tuple(tokens[:count]), probabilities, tuple(map(_is_likeliest, probabilities, tops)), ends)
 
 
 def _choice(answer: Any) -> tuple[dict[str, Any], list[str], dict[str, list[Any]]]:
@@ -162,9 +186,13 @@ def _is_log(found: Any) -> bool:
     return isinstance(found, int | float) and math.isfinite(found) and found < 1e-3
 
 
-def _is_likeliest(log: float | None, top: Any) -> bool:
-    if log is None:
-        return False
-    if not isinstance(top, dict) or not top:
-        raise Malformed("no likeliest tokens")
-    return log >= float(max(top.values()))
+def _is_likeliest(log: float | None, top: dict[str, float] | None) -> bool:
+    return log is not None and bool(top) and log >= max((top or {}).values())
+
+
+def _near(pair: tuple[float | None, float | None]) -> bool:
+    """Whether two scores of a token are the same, as far as models in 16 bits repeat themselves."""
+    one, other = pair
+    return one == other or (
+        one is not None and other is not None and abs(one - other) < 0.05 + 0.02 * abs(one)
+    )

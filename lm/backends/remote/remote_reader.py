@@ -15,10 +15,10 @@ from lm.backends.remote.address import Address
 from lm.backends.remote.completions import Written, pieces, reply, sampled
 from lm.backends.remote.exchange import Exchange
 from lm.backends.remote.replicas import Timing
-from lm.backends.remote.scorer import Scorer, likelihood
+from lm.backends.remote.scorer import Scorer, likelihood, mixed
 from lm.backends.remote.server import Server, estimate
 from lm.prompts import Asked, Ensemble, Prompt, prompts_of
-from lm.reader import WHOLE, Completion, Continuation, Likelihood, Sampling, TextStream, Windows
+from lm.reader import WHOLE, Completion, Continuation, Likelihood, Row, Sampling, TextStream, Windows
 from lm.stop_strings import until_stop
 
 KEY = "RALM_READER_KEY"
@@ -54,8 +54,7 @@ class RemoteReader:
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without special ones; more than it has, if the server does not tokenize."""
-        ids = self._server.tokens(text)
-        return estimate(text) if ids is None else len(ids)
+        return len(self._server.tokens(text)) if self._server.tokenizes else estimate(text)
 
     def prompt_tokens(self, prompt: Prompt) -> int:
         """Tokens of a prompt as the model sees it; more, if the server does not write its template."""
@@ -98,15 +97,30 @@ class RemoteReader:
         return self._each(self._likelihood, continuations)
 
     def loglikelihood_rolling(self, texts: Sequence[str], how: Windows = WHOLE) -> list[Likelihood]:
-        """How likely each text is from its first token on, in windows as long as the context."""
-        if how != WHOLE:
-            raise RalmError(f"The server of {self.name} scores texts in windows of its context alone.")
-        return self._each(lambda text: likelihood([self._scorer.rolling(text)], [1.0], text), texts)
+        """How likely each text is from its first token on, in windows (Raises RalmError as above)."""
+        return self._each(lambda text: likelihood(text, self._scorer.rolling(text, how)), texts)
+
+    @property
+    def start(self) -> int:
+        """The token that stands before a text's first one. Raises RalmError if tokens are not at hand."""
+        return self._scorer.tokens.start
+
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text, without special ones. Raises RalmError if they are not at hand."""
+        return self._scorer.tokens.of(text)
+
+    def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+        """Of each row the logarithms of the probability of each token of its text, in nats."""
+        return self._each(lambda row: self._scorer.row(row).logs, rows)
 
     def _likelihood(self, one: Continuation) -> Likelihood:
-        weights = one.asked.weights if isinstance(one.asked, Ensemble) else (1.0,)
-        contexts = [self._as_text(prompt) for prompt in prompts_of(one.asked)]
-        return likelihood([self._scorer.behind(context, one.text) for context in contexts], weights, one.text)
+        scored = [
+            self._scorer.behind(self._as_text(prompt), one.text, one.shorten)
+            for prompt in prompts_of(one.asked)
+        ]
+        if isinstance(one.asked, Ensemble) and len(scored) > 1:
+            return mixed(one.text, scored, one.asked.weights)
+        return likelihood(one.text, scored)
 
     def _completion(self, prompt: Prompt, sampling: Sampling) -> Completion:
         written = self._writable(prompt, sampling)

@@ -1,107 +1,161 @@
 """How likely a server's model finds texts: the tokens behind a context, found in one tokenization of both.
 
+Where the server tokenizes and takes token ids, texts are parted as those of a reader in this process are;
+elsewhere by the characters at which the server says that tokens end.
+
 Decisions: docs/decisions/remote-readers.md.
 """
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import dataclass, replace
 from threading import Lock
 
 from base.errors import RalmError
 from lm.backends.remote.completions import Written
-from lm.backends.remote.echo import SPECIAL, Echo, Echoed
+from lm.backends.remote.echo import KNOWN, Echo, Echoed
 from lm.backends.remote.exchange import Exchange
 from lm.backends.remote.server import Server
-from lm.reader import Likelihood
+from lm.backends.scoring.rows import Tokens, fitted, windows
+from lm.reader import WHOLE, Likelihood, Row, Windows
 
-# Of each scored token: its log-probability, and whether it is the likeliest.
-Scored = list[tuple[float, bool]]
+# The id of a start token that nobody knows.
+_UNKNOWN = -1
+_NAME_IT = "name the token that stands before a text, as in http://localhost:8000/v1?start=<|endoftext|>."
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """`tokens` behind a context, each one's log-probability, whether it is the likeliest; those left out."""
+
+    tokens: tuple[str, ...] = ()
+    logs: tuple[float, ...] = ()
+    likeliest: tuple[bool, ...] = ()
+    left_out: int = 0
+
+
+class ServedTokenizer:
+    """A server's tokenizer, as `rows.Tokens` takes one."""
+
+    eos_token_id = None
+
+    def __init__(self, server: Server, start: str) -> None:
+        self._server = server
+        whole, bare = self("a")["input_ids"], self("a", False)["input_ids"]
+        before = whole[: -len(bare)] if whole[-len(bare) :] == bare else []
+        found = self(start, False)["input_ids"] if start else before[-1:]
+        if start and len(found) != 1:
+            raise RalmError(
+                f"The setting start of {server.model} must be one token, but {start!r} is {len(found)}."
+            )
+        self.bos_token_id = found[0] if found else _UNKNOWN
+        # Text in which nobody writes a token that has no name here.
+        self._start = start or "\ufffe"
+
+    def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+        return {"input_ids": list(self._server.tokens(text, add_special_tokens))}
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self._start
 
 
 class Scorer:
-    """Scores texts behind contexts. The server is tried with a known text first, once."""
+    """Scores texts. The server is tried with a known text first, once: RalmError if it cannot score."""
 
     def __init__(self, exchange: Exchange, server: Server) -> None:
         self._exchange, self._server = exchange, server
-        self._start = exchange.address.start
+        # A server may be about to add a token, and reads the last one too.
+        self._longest = server.context_tokens - 2
         self._opening = Lock()
-
-    @cached_property
-    def _known(self) -> Echo:
-        return Echo(self._exchange, self._server.model)
+        self._opened: tuple[Echo, Tokens | None] | None = None
 
     @property
-    def _echo(self) -> Echo:
+    def _parts(self) -> tuple[Echo, Tokens | None]:
         with self._opening:
-            return self._known
+            if self._opened is None:
+                echo = Echo(self._exchange, self._server.model)
+                has_ids = self._server.tokenizes and echo.takes_ids(self._server.tokens(KNOWN, True))
+                start = self._exchange.address.start
+                self._opened = echo, Tokens(ServedTokenizer(self._server, start)) if has_ids else None
+            return self._opened
 
-    def behind(self, context: Written, text: str) -> Scored:
-        """The tokens of a text behind a context, from one tokenization of both.
+    @property
+    def tokens(self) -> Tokens:
+        """The model's tokens. Raises RalmError if they are not at hand."""
+        _, tokens = self._parts
+        if tokens is None:
+            raise RalmError(
+                f"The server of {self._server.model} does not show its tokens: it scores no windows of "
+                "texts, and shortens none."
+            )
+        return tokens
 
-        Spaces at the context's end belong to the text: tokenizers put a space before its word.
+    def row(self, row: Row) -> Scored:
+        """A text of tokens behind others. Raises RalmError for one that is too long."""
+        if not row.text:
+            return Scored()
+        row, _ = fitted(row, self._longest, False, self._server.model)
+        if _UNKNOWN in row.context:
+            raise RalmError(f"The server of {self._server.model} does not say how texts begin: {_NAME_IT}")
+        echo, _ = self._parts
+        return self._behind(echo.of((*row.context, *row.text)), len(row.context))
+
+    def behind(self, context: Written, text: str, shorten: bool = False) -> Scored:
+        """A text behind a context. White space at a plain context's end belongs to the text.
+
+        Raises RalmError for what is too long, unless the oldest tokens may be left out to `shorten` it.
         """
-        before = context.text.rstrip(" ")
+        echo, tokens = self._parts
+        if tokens is not None:
+            row = tokens.behind(context.text, text, template=context.templated)
+            row, left_out = fitted(row, self._longest, shorten, self._server.model)
+            return replace(self.row(row), left_out=left_out)
+        before = context.text if context.templated else context.text.rstrip()
         text = context.text[len(before) :] + text
         if not text:
-            return []
-        before = before or self._start
-        found = self._echo.of(before + text, context.templated)
-        first = found.behind(len(before))
-        return self._scored(found, self._counted(before, text, found) if first is None else first)
+            return Scored()
+        before = before or self._exchange.address.start
+        found = echo.of(before + text, context.templated)
+        return self._behind(found, found.behind(len(before), self._server.model))
 
-    def rolling(self, text: str) -> Scored:
-        """The tokens of a text in disjoint windows of the context, each behind the last token before it."""
-        if not text:
-            return []
-        longest = self._server.context_tokens - self._echo.more
-        ids = self._server.tokens(text) if self._start else None
-        if ids is None or len(ids) < longest:
-            return self.behind(Written(), text)
-        found: Scored = []
-        before = (self._server.tokens(self._start) or ())[-1:]
-        for at in range(0, len(ids), longest - 1):
-            part = ids[at : at + longest - 1]
-            found += self._scored(self._echo.of((*before, *part)), len(before))
-            before = part[-1:]
-        return found
+    def rolling(self, text: str, how: Windows) -> list[Scored]:
+        """A text from its first token on, in windows."""
+        _, tokens = self._parts
+        if tokens is None and how == WHOLE:
+            return [self.behind(Written(), text)]
+        tokens = self.tokens
+        return [self.row(row) for row in windows(tokens.of(text), tokens.start, self._longest, how)]
 
-    def _counted(self, before: str, text: str, found: Echoed) -> int:
-        """The first token of a text, by the tokens that the server counts in what stands before it."""
-        head, whole = self._server.tokens(before), self._server.tokens(before + text)
-        special = len(found.logs) - len(whole or ())
-        if head is None or whole is None or not 0 <= special <= SPECIAL:
+    def _behind(self, found: Echoed, first: int) -> Scored:
+        logs = tuple(log for log in found.logs[first:] if log is not None)
+        if len(logs) < len(found.logs) - first:
             raise RalmError(
-                f"The server of {self._server.model} does not say where in {text[:40]!r} each token stands, "
-                "nor does it tokenize: it cannot score this text."
+                f"The server of {self._server.model} does not score a text's first token: {_NAME_IT}"
             )
-        return special + len(head)
-
-    def _scored(self, found: Echoed, first: int) -> Scored:
-        scored = list(zip(found.logs[first:], found.likeliest[first:], strict=True))
-        if any(log is None for log, _ in scored):
-            raise RalmError(
-                f"The server of {self._server.model} does not score a text's first token: name the token "
-                "that stands before a text, as in http://localhost:8000/v1?start=<|endoftext|>."
-            )
-        return [(log, likeliest) for log, likeliest in scored if log is not None]
+        return Scored(found.tokens[first:], logs, found.likeliest[first:])
 
 
-def likelihood(scored: Sequence[Scored], weights: Sequence[float], text: str) -> Likelihood:
-    """What a text's tokens give behind one context, or behind several: the mean of what these give.
+def likelihood(text: str, parts: Sequence[Scored]) -> Likelihood:
+    """A text whose tokens were scored in parts."""
+    logs = tuple(log for one in parts for log in one.logs)
+    greedy = all(best for one in parts for best in one.likeliest)
+    return Likelihood(logs, greedy, len(text.encode()), sum(one.left_out for one in parts))
 
-    The likeliest token of a mean is not known. Raises RalmError if the contexts part the text differently.
+
+def mixed(text: str, behind: Sequence[Scored], weights: Sequence[float]) -> Likelihood:
+    """A text behind several contexts: the weighted mean of their distributions at each token.
+
+    The likeliest token of a mean is not known: it is never greedy. Raises RalmError if the contexts part the
+    text differently.
     """
-    size = len(text.encode())
-    if len(scored) == 1:
-        return Likelihood(tuple(log for log, _ in scored[0]), all(best for _, best in scored[0]), size)
-    if len({len(one) for one in scored}) != 1:
+    if len({one.tokens for one in behind}) > 1:
         raise RalmError(
-            f"The contexts of an ensemble part {text[:40]!r} into different tokens: score them apart."
+            "The prompts of an ensemble end so differently that a text has other tokens behind some of them: "
+            "end all in the same word."
         )
-    mixed = []
-    for column in zip(*scored, strict=True):
-        most = max(log for log, _ in column)
-        mean = sum(weight * math.exp(log - most) for weight, (log, _) in zip(weights, column, strict=True))
-        mixed.append(most + math.log(mean))
-    return Likelihood(tuple(mixed), False, size)
+    means = []
+    for logs in zip(*(one.logs for one in behind), strict=True):
+        most = max(logs)
+        total = math.fsum(weight * math.exp(log - most) for weight, log in zip(weights, logs, strict=True))
+        means.append(most + math.log(total))
+    return Likelihood(tuple(means), False, len(text.encode()), sum(one.left_out for one in behind))

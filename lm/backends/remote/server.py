@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from base.errors import RalmError
+from base.errors import RalmError, Unavailable
 from lm.backends.remote.address import root
 from lm.backends.remote.exchange import Exchange
 from lm.backends.remote.failures import Malformed, Refused
@@ -31,18 +31,22 @@ class Server:
         entry = listed.get(self.model, {})
         self.context_tokens = exchange.address.context or self._context(entry) or DEFAULT_CONTEXT
         self._style = next((one for one in _STYLES if self._tokenized(one, _PROBE)), None)
-        self.tokens = lru_cache(4096)(self._tokens)
+        # The ids of a text's tokens, without those that stand before it unless `special`. (A method's cache
+        # would keep the server for good.)
+        self.tokens = lru_cache(512)(self._tokens)
 
     @property
     def tokenizes(self) -> bool:
         """Whether it gives a text's tokens."""
         return self._style is not None
 
-    def _tokens(self, text: str) -> tuple[int, ...] | None:
-        """The ids of a text's tokens, without special ones before it; None where the server gives none."""
-        if self._style is None:
-            return None
-        return self._tokenized(self._style, text) if text else ()
+    def _tokens(self, text: str, special: bool = False) -> tuple[int, ...]:
+        if not text:
+            return ()
+        found = self._tokenized(self._style, text, special) if self._style else None
+        if found is None:
+            raise Unavailable(f"The server of {self.model} does not tokenize {text[:40]!r}: ask again.")
+        return found
 
     def written(self, turns: Sequence[Message]) -> str | None:
         """A conversation up to the reader's turn, as text; None where the server does not write it."""
@@ -84,16 +88,16 @@ class Server:
         slot = self._exchange.ask_optional(lambda url: f"{root(url)}/props", None, _slot)
         return slot or (int(trained["n_ctx_train"]) if _positive(trained.get("n_ctx_train")) else None)
 
-    def _tokenized(self, style: str, text: str) -> tuple[int, ...] | None:
-        body = {"model": self.model, style: text} | _STYLES[style]
+    def _tokenized(self, style: str, text: str, special: bool = False) -> tuple[int, ...] | None:
+        body = {"model": self.model, style: text, _STYLES[style]: special}
+        if style == "content":
+            body["parse_special"] = True
         return self._exchange.ask_optional(lambda url: f"{root(url)}/tokenize", body, _ids)
 
 
-# How servers take a text to tokenize, and without special tokens: vLLM and SGLang; llama.cpp.
-_STYLES: dict[str, dict[str, Any]] = {
-    "prompt": {"add_special_tokens": False},
-    "content": {"add_special": False, "parse_special": True},
-}
+# How servers take a text to tokenize, and whether special tokens are to stand before it: vLLM and SGLang;
+# llama.cpp.
+_STYLES = {"prompt": "add_special_tokens", "content": "add_special"}
 
 
 def estimate(text: str) -> int:
