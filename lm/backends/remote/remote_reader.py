@@ -109,6 +109,10 @@ class RemoteReader:
         """The tokens of a text, without special ones. Raises RalmError if they are not at hand."""
         return self._scorer.tokens.of(text)
 
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """The text of some tokens. Raises RalmError if the server does not write it."""
+        return self._server.text_of(tokens) if tokens else ""
+
     def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
         """Of each row the logarithms of the probability of each token of its text, in nats."""
         return self._each(lambda row: self._scorer.row(row).logs, rows)

@@ -61,12 +61,20 @@ class Server:
             return None
         body = {"model": self.model, "messages": messages, "add_generation_prompt": True}
         ids = self._exchange.ask_optional(lambda url: f"{root(url)}/tokenize", body, _ids)
-        if not ids:
-            return None
+        return self._detokenized(ids) if ids else None
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text of some tokens. Raises RalmError if the server does not write it."""
+        found = self._detokenized(ids)
+        if found is None:
+            raise RalmError(f"The server of {self.model} does not write the text of tokens (`/detokenize`).")
+        return found
+
+    def _detokenized(self, ids: Sequence[int]) -> str | None:
+        body = {"model": self.model, "tokens": list(ids)}
+        name = "content" if self._style == "content" else "prompt"
         return self._exchange.ask_optional(
-            lambda url: f"{root(url)}/detokenize",
-            {"model": self.model, "tokens": list(ids)},
-            lambda got: _str(got, "prompt"),
+            lambda url: f"{root(url)}/detokenize", body, lambda got: _str(got, name)
         )
 
     def _listed(self) -> dict[str, dict[str, Any]]:

@@ -129,6 +129,9 @@ def test_what_is_too_long_is_refused_or_shortened_from_the_left(local, remote):
 def test_its_tokens_are_at_hand_where_the_server_shows_them(local, remote, bare):
     assert isinstance(remote, TokenReader)
     assert (remote.start, remote.tokens(BRIDGE)) == (local.start, local.tokens(BRIDGE))
+    assert remote.text_of(local.tokens(BRIDGE)) == BRIDGE
+    with pytest.raises(RalmError, match="/detokenize"):
+        bare.text_of([5])
     rows = [Row(local.tokens("The river"), local.tokens(" runs by")), Row((local.start,), ())]
     for found, wanted in zip(remote.score(rows), local.score(rows), strict=True):
         assert found == pytest.approx(wanted, abs=1e-4)

@@ -69,6 +69,7 @@ def as_llama_cpp(server) -> None:
         "/props": reply({"default_generation_settings": {"n_ctx": 1024}}),
         "/tokenize": tokenized,
         "/apply-template": written,
+        "/detokenize": reply({"content": "two tokens"}),
     }
 
 
@@ -79,6 +80,7 @@ def test_llama_cpp_says_its_slots_tokens_and_template(server, time):
     assert found.tokens("one two three") == (5, 5, 5)
     assert found.tokens("one", True) == (1, 5)
     assert found.written(TURNS) == "<user>Hi"
+    assert found.text_of([5, 5]) == "two tokens"
     del server.routes["/props"]
     assert opened(server, time).context_tokens == 8192
 
