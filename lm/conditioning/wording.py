@@ -5,9 +5,10 @@ Decisions: docs/decisions/reader-and-citations.md.
 
 from collections.abc import Sequence
 
+from lm.abstention import abstains
 from lm.conditioning.packing import Block
 from lm.conditioning.settings import Conditioning
-from lm.conditioning.shots import DO_NOT_KNOW, Shot
+from lm.conditioning.shots import Shot
 from lm.conditioning.sources import Request
 from lm.prompts import Message, Prompt
 
@@ -34,8 +35,11 @@ def conversation(question: str, packed: Sequence[str], history: Sequence[Message
 
 
 def few_shot(request: Request, packed: Sequence[str], shots: Sequence[Shot]) -> Prompt:
-    """The same as a plain text, behind examples: with passages, if there are some to be read."""
-    examples = [_example(shot, bool(packed)) for shot in shots if packed or shot.answer != DO_NOT_KNOW]
+    """The same as a plain text, behind examples: with passages, if there are some to be read.
+
+    Without any, those are left out that do not know the answer: it is the passages that lack it.
+    """
+    examples = [_example(shot, bool(packed)) for shot in shots if packed or not abstains(shot.answer)]
     turns = [_turn(message) for message in request.history]
     asked = f"{_context(packed)}Question: {request.question}\nAnswer:"
     text = "\n\n".join([WITH_PASSAGES if packed else ALONE, *examples, *turns, asked])

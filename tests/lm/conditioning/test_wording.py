@@ -1,5 +1,5 @@
 from lm.conditioning import ALONE, WITH_PASSAGES, Conditioning, Request, Source, conversation
-from lm.conditioning.shots import DO_NOT_KNOW, SHOTS, Shot
+from lm.conditioning.shots import SHOTS, Shot
 from lm.conditioning.wording import few_shot, write
 from lm.prompts import Message
 
@@ -18,12 +18,12 @@ def test_the_best_passage_stands_next_to_the_question_and_alone_it_comes_bare():
 def test_plain_text_writes_examples_as_it_writes_the_question():
     shots = (
         Shot("Who?", "Ann.", (Source("T", "Ann did."), Source("", "Bo slept."))),
-        Shot("When?", DO_NOT_KNOW, (Source("", "Bo slept."),)),
+        Shot("When?", "I don't know.", (Source("", "Bo slept."),)),
     )
     read = few_shot(Request("Why?", (Message("user", "Hi"), Message("assistant", "Ho"))), ["[1] a"], shots)
     assert read.text == (
         f"{WITH_PASSAGES}\n\n[2] Bo slept.\n\n[1] T: Ann did.\n\nQuestion: Who?\nAnswer: Ann.\n\n"
-        f"[1] Bo slept.\n\nQuestion: When?\nAnswer: {DO_NOT_KNOW}\n\n"
+        f"[1] Bo slept.\n\nQuestion: When?\nAnswer: I don't know.\n\n"
         "Question: Hi\n\nAnswer: Ho\n\n[1] a\n\nQuestion: Why?\nAnswer:"
     )
     assert (read.conversation, read.passages) == ((), 1)
