@@ -197,7 +197,8 @@ def main() -> None:
         f"{reader.name}, {reader.quantization}, {reader._model.dtype}, {reader._model.device}, {reader.room}"
     )
     print(
-        f"{'':>14} {'questions':>9} {'seconds':>8} {'CPU s/answer':>12} {'answers/s':>10} {'tokens/s':>9} {'ratio':>7}"
+        f"{'':>14} {'questions':>9} {'seconds':>8} {'CPU s/answer':>12} {'answers/s':>10} {'tokens/s':>9} "
+        f"{'ratio':>7}"
     )
     reader.generate([one.prompt for one in work.questions(2)], Sampling(2))  # Kernels are prepared.
     base = measure("one at a time", work, args.alone or max(1, args.questions // 4), None)
