@@ -4,6 +4,8 @@ lm-eval's cache goes by a request's arguments, which hold the passages here. Wha
 in the name of the file: an answer of another reader would be taken for this one's.
 
 Imports lm-eval: import it where it is used.
+
+Decisions: docs/decisions/measuring.md.
 """
 
 from importlib.metadata import version

@@ -4,6 +4,8 @@ It rewrites the arguments of requests: what is logged, and what a cache goes by,
 Passages are shortened where the reader's context is too short, so that nothing else ever is.
 
 Imports lm-eval: import it where it is used.
+
+Decisions: docs/decisions/measuring.md.
 """
 
 from collections.abc import Sequence
