@@ -21,6 +21,9 @@ def measured_bytes(model: torch.nn.Module) -> int:
 def _held(model: torch.nn.Module) -> Iterator[tuple[Hashable, int]]:
     """What holds the weights of a model, and its bytes."""
     for module in model.modules():
+        # bitsandbytes moves int8's scales from the weight to the module as it first multiplies.
+        for one in _scales(getattr(module, "state", None)):
+            yield from _storages(one)
         for name, tensor in (*module._parameters.items(), *module._buffers.items()):
             if tensor is None:
                 continue
@@ -33,11 +36,15 @@ def _held(model: torch.nn.Module) -> Iterator[tuple[Hashable, int]]:
 
 def _constants(tensor: Any) -> Iterator[torch.Tensor]:
     """What bitsandbytes keeps beside a weight: scales of int8; of 4 bits a state, which may hold another."""
-    yield from (one for name in ("CB", "SCB") if isinstance(one := getattr(tensor, name, None), torch.Tensor))
+    yield from _scales(tensor)
     state = getattr(tensor, "quant_state", None)
     while state is not None:
         yield from (one for one in vars(state).values() if isinstance(one, torch.Tensor))
         state = getattr(state, "state2", None)
+
+
+def _scales(holder: Any) -> Iterator[torch.Tensor]:
+    yield from (one for name in ("CB", "SCB") if isinstance(one := getattr(holder, name, None), torch.Tensor))
 
 
 def _storages(tensor: torch.Tensor) -> Iterator[tuple[Hashable, int]]:

@@ -56,7 +56,7 @@ def linear_bits(reader):
     ("quantization", "bits", "off"),
     [
         ("int8", 8.6, 0.5),
-        ("llm-int8:4.0", 9.1, 0.5),
+        ("llm-int8:4.0", 8.9, 0.5),
         ("nf4", 4.6, 3),
         ("nf4-double", 4.6, 3),
         ("fp4", 4.6, 4),
@@ -66,7 +66,7 @@ def test_a_quantized_reader_says_nearly_the_same_in_fewer_bits(folder, quantizat
     plain, found = opened(folder, "none"), opened(folder, quantization)
     assert found.quantization == quantization
     assert 0 < (logs(found) - logs(plain)).abs().mean() < off
-    assert linear_bits(found) <= bits
+    assert bits - 0.5 <= linear_bits(found) <= bits
     assert found._model.lm_head.weight.dtype == plain._model.lm_head.weight.dtype
 
 
