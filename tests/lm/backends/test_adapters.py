@@ -51,7 +51,8 @@ def own(made, tmp_path):
 
 
 def opened(folder, adapter, quantization="none", **how):
-    return TransformersReader(ReaderChoice(str(folder), quantization, adapter and str(adapter), **how))
+    chosen = ReaderChoice(str(folder), quantization, adapter and str(adapter), device="cpu", **how)
+    return TransformersReader(chosen)
 
 
 def logs(reader, passages):

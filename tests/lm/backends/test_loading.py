@@ -33,7 +33,7 @@ def own(folder, tmp_path):
 
 
 def opened(folder, quantization=None, **how):
-    return TransformersReader(ReaderChoice(str(folder), quantization, **how))
+    return TransformersReader(ReaderChoice(str(folder), quantization, **({"device": "cpu"} | how)))
 
 
 def logs(reader):
@@ -68,6 +68,14 @@ def test_a_quantized_reader_says_nearly_the_same_in_fewer_bits(folder, quantizat
     assert 0 < (logs(found) - logs(plain)).abs().mean() < off
     assert bits - 0.5 <= linear_bits(found) <= bits
     assert found._model.lm_head.weight.dtype == plain._model.lm_head.weight.dtype
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("quantization", ["int8", "llm-int8", "nf4-double", "fp8", "int4"])
+def test_a_gpu_has_kernels_for_each(folder, quantization):
+    plain, found = opened(folder, "none", device="cuda"), opened(folder, quantization, device="cuda")
+    assert found._model.device.type == "cuda"
+    assert 0 < (logs(found) - logs(plain)).abs().mean() < 3
 
 
 def test_what_is_not_quantized_is_not_stored_so(folder):
