@@ -31,7 +31,7 @@ from serve.answerer import source_of
 
 WINDOW = 1024
 # Steps that are searched and scored together.
-_TOGETHER = 128
+_TOGETHER = 32
 
 
 @dataclass(frozen=True)
