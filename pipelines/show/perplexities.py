@@ -28,7 +28,7 @@ def perplexity(found: "Perplexity") -> None:
     for arm, name in _ARMS.items():
         table.add_row(name, *(_cell(arms[arm], arm) for arms in figures.values()))
     console.print(table)
-    view = f"{study.view.fraction:g} of the store" + (f", seed {study.view.seed}" if study.view.seed else "")
+    view = _part(study.view.fraction, study.view.seed)
     held = "bytes unknown" if found.reader["bytes"] is None else amount(int(found.reader["bytes"]), "bytes")
     lines = [
         f"windows of {pace.window:,} tokens, strides of {pace.stride:,}, searched by {pace.query:,} before",
@@ -53,3 +53,7 @@ def _of(found: "Perplexity") -> str:
 def _cell(figure: "Figure", arm: str) -> str:
     sign = "+" if arm == "difference" else ""
     return f"{figure.value:{sign}.4g} \\[{figure.low:{sign}.4g}, {figure.high:{sign}.4g}]"
+
+
+def _part(fraction: float, seed: int) -> str:
+    return f"{fraction:g} of the store (seed {seed})" if fraction < 1 else "the whole store"

@@ -12,8 +12,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import (
     AutoModelForCausalLM,
     BloomConfig,
+    Gemma2Config,
     GPT2Config,
     LlamaConfig,
+    MambaConfig,
     MistralConfig,
     MixtralConfig,
     PretrainedConfig,
@@ -62,6 +64,19 @@ KINDS: dict[str, Callable[..., PretrainedConfig]] = {
     ),
 }
 
+# Those that read otherwise than by keys and values alone, or change logits behind the output matrix.
+OTHER_KINDS: dict[str, Callable[..., PretrainedConfig]] = {
+    "mamba-state": lambda **more: MambaConfig(hidden_size=32, num_hidden_layers=2, state_size=4, **more),
+    "gemma2-soft-cap": lambda **more: Gemma2Config(
+        **_GROUPED,
+        head_dim=8,
+        query_pre_attn_scalar=8,
+        sliding_window=SLIDING,
+        attn_implementation="eager",
+        **more,
+    ),
+}
+
 
 def tiny_model(folder: Path, kind: str = "llama", context: int = CONTEXT, begins: bool = False) -> Path:
     """Save a random float32 model of a kind with its tokenizer, and return the folder.
@@ -70,7 +85,7 @@ def tiny_model(folder: Path, kind: str = "llama", context: int = CONTEXT, begins
     does. The same arguments give the same weights.
     """
     tokenizer = _tokenizer(begins)
-    config = KINDS[kind](
+    config = (KINDS | OTHER_KINDS)[kind](
         vocab_size=len(tokenizer),
         max_position_embeddings=context,
         bos_token_id=tokenizer.bos_token_id,

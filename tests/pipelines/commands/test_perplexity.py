@@ -19,7 +19,14 @@ def test_perplexity_from_the_command_line(tmp_path, store, folder, ralm):
     asked += ["--stride", 8, "--fraction", 0.5, "-k", 1]
     code, out, _ = ralm(*asked)
     assert code == 0
-    for words in ("without passages", "with passages", "difference", "bits per byte", "2 texts", "manifest "):
+    for words in (
+        "without passages",
+        "with passages",
+        "difference",
+        "bits per byte",
+        "2 texts",
+        "0.5 of the store (seed 0)",
+    ):
         assert words in out
     code, out, _ = ralm(*asked, "--json")
     told = json.loads(out)

@@ -5,20 +5,30 @@ from random import Random
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from base.errors import RalmError
 from lm.backends.scoring.scorer import Limits, Mixture, Scorer
 from lm.reader import Row
-from tests.lm.models import KINDS, tiny_model, tiny_reader
+from tests.lm.models import KINDS, OTHER_KINDS, tiny_model, tiny_reader
 
 # Few logits at once (the vocabulary has about 300 tokens): rows are cut into pieces.
 PIECES = Limits(tokens=256, logits=2048)
 
 
+def loaded(kind: str, factory: pytest.TempPathFactory) -> PreTrainedModel:
+    folder = tiny_model(factory.mktemp("models") / kind, kind)
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
 @pytest.fixture(scope="module", params=KINDS)
-def model(request, tmp_path_factory):
-    folder = tiny_model(tmp_path_factory.mktemp("models") / request.param, request.param)
-    return tiny_reader(folder)._model
+def model(request, tmp_path_factory) -> PreTrainedModel:
+    return loaded(request.param, tmp_path_factory)
+
+
+@pytest.fixture(scope="module", params=[*KINDS, *OTHER_KINDS])
+def any_model(request, tmp_path_factory) -> PreTrainedModel:
+    return loaded(request.param, tmp_path_factory)
 
 
 def rows_of_many_shapes() -> list[Row]:
@@ -48,13 +58,13 @@ def naive(model, row: Row) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("limits", [Limits(), PIECES, Limits(tokens=1, logits=1)])
 @pytest.mark.parametrize("stemmed", [True, False])
-def test_rows_in_batches_are_rows_one_by_one(model, limits, stemmed):
+def test_rows_in_batches_are_rows_one_by_one(any_model, limits, stemmed):
     rows = rows_of_many_shapes()
     rows = rows[:-3] if stemmed else rows
-    found = Scorer(model, limits).score(rows)
+    found = Scorer(any_model, limits).score(rows)
     for row, (logs, likeliest) in zip(rows, found, strict=True):
         if row.text:
-            wanted, top = naive(model, row)
+            wanted, top = naive(any_model, row)
             assert torch.allclose(logs, wanted, atol=2e-5), row
             assert likeliest.tolist() == top.tolist()
         else:
@@ -62,17 +72,17 @@ def test_rows_in_batches_are_rows_one_by_one(model, limits, stemmed):
 
 
 @pytest.mark.parametrize("limits", [Limits(), PIECES])
-def test_a_mixture_is_the_weighted_mean_of_distributions(model, limits):
+def test_a_mixture_is_the_weighted_mean_of_distributions(any_model, limits):
     random = Random(1)
     contexts = tuple(tuple(random.randrange(2, 250) for _ in range(n)) for n in (3, 40, 17))
     weights = (0.5, 0.2, 0.3)
     texts = [tuple(random.randrange(2, 250) for _ in range(n)) for n in (1, 7, 20)]
-    found = Scorer(model, limits).mixed([Mixture(contexts, weights, text) for text in texts])
+    found = Scorer(any_model, limits).mixed([Mixture(contexts, weights, text) for text in texts])
     for text, (logs, likeliest) in zip(texts, found, strict=True):
-        mean = torch.zeros(len(text), model.config.vocab_size)
+        mean = torch.zeros(len(text), any_model.config.vocab_size)
         for context, weight in zip(contexts, weights, strict=True):
             with torch.no_grad():
-                logits = model(torch.tensor([context + text])).logits[0, len(context) - 1 : -1]
+                logits = any_model(torch.tensor([context + text])).logits[0, len(context) - 1 : -1]
             mean += weight * logits.softmax(-1)
         wanted = torch.tensor(text)
         assert torch.allclose(logs, mean.gather(1, wanted[:, None])[:, 0].log(), atol=2e-5)
