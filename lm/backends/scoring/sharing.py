@@ -15,7 +15,7 @@ from lm.reader import Row
 # Fewer shared tokens are computed again: that is quicker than a pass of their own.
 _LEAST = 32
 # A row joins a batch whose longest it has at least this share of.
-_LIKE = 0.75
+_LIKE = 0.9
 # Of rows shorter than this, padding costs less than another pass.
 _SHORT = 32
 
