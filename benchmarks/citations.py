@@ -135,14 +135,14 @@ def report(name: str, rows: Sequence[dict[str, list[float]]], gold: Sequence[int
         )
 
 
-def cost(reader: Reader, some: Sequence[Case]) -> None:
-    """Print what measuring support takes, against writing the answers."""
+def cost(reader: Reader, some: Sequence[Case], longest: int) -> None:
+    """Print what measuring support takes, against writing the answers, of `longest` tokens at most."""
     writing = measuring = 0.0
     tokens = 0
     for case in some:
         prompt = partial(write, Conditioning(), case.request)
         started = time.perf_counter()
-        (found,) = reader.generate([prompt(case.packed)], Sampling(stop=("\n\n",)))
+        (found,) = reader.generate([prompt(case.packed)], Sampling(longest, stop=("\n\n",)))
         writing += time.perf_counter() - started
         tokens += found.tokens
         citer = Citer(case.packed)
@@ -174,7 +174,8 @@ def main() -> None:
         found = cases(asked, corpus, holding, reader)
         some = [case for case, _ in zip(found, range(args.questions), strict=False)]
         report(name, [values(reader, case, args.losses) for case in some], [case.gold for case in some])
-    cost(reader, some[: args.timed])
+    for longest in (4, Sampling().max_tokens):
+        cost(reader, some[: args.timed], longest)
 
 
 if __name__ == "__main__":

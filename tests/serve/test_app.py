@@ -115,7 +115,9 @@ def test_curl_gets_an_answer_with_citations(url):
 
 def test_curl_gets_an_answer_in_pieces(url):
     body = {"messages": [QUESTION], "stream": True, "max_tokens": 40}
-    lines = [line for line in curl(f"{url}/v1/chat/completions", body, "-N").splitlines() if line]
+    reply = curl(f"{url}/v1/chat/completions", body, "-N")
+    # A comment keeps a connection open through which nothing has come for long.
+    lines = [line for line in reply.splitlines() if line and not line.startswith(": ping")]
     assert all(line.startswith("data: ") for line in lines)
     assert lines[-1] == "data: [DONE]"
     *pieces, last = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
@@ -145,6 +147,17 @@ def test_a_chat_says_how_its_passages_are_put_to_the_reader(client):
     last = list(together)[-1].model_extra
     assert last["trimmed"] > 0
     assert len(last["citations"]) < 4
+
+
+def test_a_chat_measures_support_if_it_is_asked_to_in_a_stream_too(client):
+    asked = {"model": "ralm", "messages": [QUESTION], "max_tokens": 24}
+    asked["extra_body"] = {"retrieval": {"support": True}}
+    whole = client.chat.completions.create(**asked).model_extra
+    last = list(client.chat.completions.create(**asked, stream=True))[-1].model_extra
+    for found in (whole, last):
+        best = max(found["citations"], key=lambda one: one["support"][0]["gain"])
+        assert (best["doc_id"], best["cited"]) == ("Bralgate-4", True)
+    assert whole["seconds"]["support"] > 0
 
 
 def test_openais_client_gets_an_answer_in_pieces(client):
