@@ -23,6 +23,7 @@ from pipelines.commands.search import search
 from pipelines.commands.serve import serve
 from pipelines.commands.stopping import Stoppable
 from pipelines.commands.tasks import tasks
+from pipelines.commands.tune import tune
 
 # Torch, FAISS and Ray take seconds to import: each command imports what it needs.
 app = typer.Typer(
@@ -49,6 +50,7 @@ for command in (
     upkeep.card,
     ask,
     serve,
+    tune,
     demo,
 ):
     # What ends with a text says itself what becomes of further words.

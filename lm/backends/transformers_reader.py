@@ -10,7 +10,6 @@ from contextlib import contextmanager, nullcontext
 from threading import Lock, Thread
 from typing import Any
 
-from jinja2 import TemplateError
 
 from base.errors import RalmError
 from lm.backends.generation.drafts import Draft, Vocabulary
@@ -24,6 +23,7 @@ from lm.backends.scoring.likelihoods import Likelihoods
 from lm.backends.scoring.rows import Tokens
 from lm.backends.scoring.scorer import Scorer
 from lm.backends.stopping import End
+from lm.backends.template import written
 from lm.backends.threads import paced
 from lm.backends.weights import Weights
 from lm.batches import by_length
@@ -106,24 +106,7 @@ class TransformersReader:
 
     def written(self, prompt: Prompt) -> str:
         """A prompt as text; a conversation as this model's own chat template writes it, up to its turn."""
-        if not prompt.conversation:
-            return prompt.text
-        if not self._tokenizer.chat_template:
-            raise RalmError(
-                f"The reader {self.name} has no chat template, so it takes no conversation: choose an "
-                "instruction-tuned reader, or a plain prompt (`--prompt few-shot`)."
-            )
-        turns = [{"role": turn.role, "content": turn.content} for turn in prompt.conversation]
-        try:
-            found: str = self._tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=True
-            )
-        except (ValueError, TemplateError) as error:
-            raise RalmError(
-                f"The chat template of {self.name} does not take this conversation ({error}): choose an "
-                "instruction-tuned reader, other roles, or plain text (`--prompt few-shot`)."
-            ) from None
-        return found + prompt.text
+        return written(self._tokenizer, prompt)
 
     def generate(self, asked: Sequence[Asked], sampling: Sampling) -> list[Completion]:
         """Continue several prompts, in batches of like length."""

@@ -1,0 +1,1 @@
+"""Teaching a reader: examples to packed rows to an adapter. Knows no datastore."""
