@@ -29,3 +29,15 @@ def written(tokenizer: Any, prompt: Prompt) -> str:
             "instruction-tuned reader, other roles, or plain text (`--prompt few-shot`)."
         ) from None
     return found + prompt.text
+
+
+def ending(tokenizer: Any) -> str:
+    """What a chat template puts behind a reader's turn, and a reader ends its answers with."""
+    said = "\N{PILCROW SIGN}"
+    turns = [{"role": "user", "content": "."}, {"role": "assistant", "content": said}]
+    try:
+        behind = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition(said)[2].strip()
+    except (ValueError, TemplateError):
+        behind = ""
+    # Some templates put nothing there.
+    return behind or str(tokenizer.eos_token)

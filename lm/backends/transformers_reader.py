@@ -10,7 +10,6 @@ from contextlib import contextmanager, nullcontext
 from threading import Lock, Thread
 from typing import Any
 
-
 from base.errors import RalmError
 from lm.backends.generation.drafts import Draft, Vocabulary
 from lm.backends.generation.room import kept_bytes, room_of

@@ -13,20 +13,26 @@ import orjson
 from base.errors import RalmError
 from base.foreign import Refused, ask
 from lm.conditioning import DEFAULT_BUDGET, Source, conversation, pack
+from lm.conditioning.shots import DO_NOT_KNOW
 from lm.prompts import Prompt
 
 # What a reader says of a question that its passages do not answer.
-ABSTENTION = "I do not know."
+ABSTENTION = DO_NOT_KNOW
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question with its passages, best first, and the answer to learn. `kind` is for counting alone."""
+    """A question with its passages, best first, and the answer to learn. `kind` is for counting alone.
+
+    `expected` are answers that the passages have nothing to do with: a reader that gives one of them by
+    itself is to keep it, whatever it is shown.
+    """
 
     question: str
     sources: tuple[Source, ...]
     answer: str
     kind: str = ""
+    expected: tuple[str, ...] = ()
 
     def prompt(self, count: Callable[[str], int], budget: int = DEFAULT_BUDGET) -> Prompt:
         """The prompt that a server would give to the reader: `count` tells a text's tokens."""
@@ -47,6 +53,7 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
                 "passages": [numbers[source] for source in one.sources],
                 "answer": one.answer,
                 "kind": one.kind,
+                "expected": one.expected,
             }
             file.write(orjson.dumps(line) + b"\n")
 
@@ -84,4 +91,5 @@ def _read(fields: dict[str, Any], sources: Sequence[Source]) -> Source | Example
     if "passages" not in fields:
         return Source(str(fields["title"]), str(fields["text"]))
     passages = tuple(sources[number] for number in fields["passages"])
-    return Example(str(fields["question"]), passages, str(fields["answer"]), str(fields["kind"]))
+    expected = tuple(map(str, fields["expected"]))
+    return Example(str(fields["question"]), passages, str(fields["answer"]), str(fields["kind"]), expected)

@@ -13,7 +13,7 @@ from typing import Any
 from base.numbers import dumps
 from lm.backends.loading import load, quiet_imports
 from lm.backends.reader_choice import ReaderChoice
-from lm.backends.template import written
+from lm.backends.template import ending, written
 from lm.backends.weights import Weights
 from lm.tuning.example import Example
 from lm.tuning.packing import Text
@@ -80,7 +80,8 @@ def as_texts(tokenizer: Any, examples: Sequence[Example]) -> list[Text]:
         return len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     heads = [written(tokenizer, one.prompt(count)) for one in examples]
-    wholes = [f"{head}{one.answer}{tokenizer.eos_token}" for head, one in zip(heads, examples, strict=True)]
+    end = ending(tokenizer)
+    wholes = [f"{head}{one.answer}{end}" for head, one in zip(heads, examples, strict=True)]
     # Head and whole are tokenized apart, but a template ends a turn with a token of its own: none spans both.
     before = tokenizer(heads, add_special_tokens=False)["input_ids"]
     ids = tokenizer(wholes, add_special_tokens=False)["input_ids"]

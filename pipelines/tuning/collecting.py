@@ -10,7 +10,7 @@ from lm.tuning.example import Example
 from pipelines.execution.progress import BuildProgress, shown
 from pipelines.questions import Question, read_questions
 from pipelines.tuning.held_out import HeldOut
-from pipelines.tuning.lessons import Asked, lessons, title_lesson
+from pipelines.tuning.lessons import Asked, balanced, lessons, title_lesson
 from retriever.local import LocalRetriever
 from retriever.request import Method, Search
 from retriever.results import Hit
@@ -20,6 +20,8 @@ _FOUND = 30
 _TOGETHER = 128
 # Whose passages are taken as foreign to a question.
 _OTHERS = 2000
+# The share of a file's lessons that are of passages without the answer, at most.
+_ABSTENTIONS = 0.3
 _TITLES = ("What is {}?", "Who or what is {}?", "What does {} mean?", "Tell me about {}.", "{}")
 
 
@@ -48,19 +50,24 @@ class Collected:
 
 def collect(corpus: Corpus, files: Sequence[Path], titles: int, progress: BuildProgress) -> Collected:
     """Lessons of question files, and of so many `titles`."""
-    questions: list[Question] = []
+    asked: list[list[Asked]] = []
+    held_out = 0
     for file in files:
         found = read_questions(file, scored=False)
         if found.warning:
             progress.say(found.warning)
-        questions += found.questions
-    learnt = [one for one in questions if one.id not in corpus.held_out]
-    asked = list(_search(corpus, learnt, progress, "questions"))
-    others = corpus.random("others").sample(asked, min(_OTHERS, len(asked)))
-    examples = [one for each in asked for one in lessons(each, others, corpus.random(each.question.id))]
+        learnt = [one for one in found.questions if one.id not in corpus.held_out]
+        held_out += len(found.questions) - len(learnt)
+        asked.append(list(_search(corpus, learnt, progress, "questions")))
+    together = [one for some in asked for one in some]
+    others = corpus.random("others").sample(together, min(_OTHERS, len(together)))
+    examples: list[Example] = []
+    for some in asked:
+        each = [lessons(one, others, corpus.random(one.question.id)) for one in some]
+        examples += balanced([one for few in each for one in few], _ABSTENTIONS, corpus.random("balance"))
     examples += _of_titles(corpus, titles, progress)
     kinds = Counter(one.kind for one in examples)
-    return Collected(tuple(examples), dict(sorted(kinds.items())), len(questions) - len(learnt))
+    return Collected(tuple(examples), dict(sorted(kinds.items())), held_out)
 
 
 def _search(

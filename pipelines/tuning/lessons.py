@@ -5,7 +5,7 @@ as found; with one that holds the answer at any rank; without such ones, whateve
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from lm.sentences import sentence_end
@@ -49,8 +49,19 @@ def lessons(asked: Asked, others: Sequence[Asked], random: Random) -> list[Examp
     if others and random.random() < _FOREIGN:
         foreign = [hit for other in random.sample(others, min(5, len(others))) for hit in other.hits[:1]]
         some = [hit for hit in foreign if not _holds(asked.question, hit)][: random.choice(_COUNTS)]
-        found.append(_lesson("foreign", asked.question, some, random))
+        foreign_one = _lesson("foreign", asked.question, some, random)
+        found.append(replace(foreign_one, expected=asked.question.answers))
     return [one for one in found if one.sources]
+
+
+def balanced(examples: Sequence[Example], share: float, random: Random) -> list[Example]:
+    """As many abstentions at most as are a `share` of all, drawn at random: else a reader learns to abstain
+    whenever a question looks like those that a store seldom answers.
+    """
+    abstaining = [at for at, one in enumerate(examples) if one.answer == ABSTENTION]
+    most = round(share / (1 - share) * (len(examples) - len(abstaining)))
+    left_out = set(random.sample(abstaining, max(0, len(abstaining) - most)))
+    return [one for at, one in enumerate(examples) if at not in left_out]
 
 
 def _placed(holding: Hit, lacking: Sequence[Hit], random: Random) -> list[Hit]:

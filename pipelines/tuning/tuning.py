@@ -32,7 +32,7 @@ def prepare(corpus: Corpus, of: Lessons, folder: Path, progress: BuildProgress) 
     found = collect(corpus, of.files, of.titles, progress)
     if not found.examples:
         raise RalmError(
-            "Nothing can be learnt from these questions: they need `answers`, passages found for them and ids "
+            "Nothing can be learnt from these questions: they need `answers`, passages that are found, and ids "
             "that are not held out."
         )
     folder.mkdir(parents=True, exist_ok=True)
