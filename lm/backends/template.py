@@ -17,8 +17,8 @@ def written(tokenizer: Any, prompt: Prompt) -> str:
         return prompt.text
     if not tokenizer.chat_template:
         raise RalmError(
-            "The reader has no chat template, so it takes no conversation: choose an instruction-tuned reader, "
-            "or a plain prompt (`--prompt few-shot`)."
+            "The reader has no chat template, so it takes no conversation: choose an instruction-tuned "
+            "reader, or a plain prompt (`--prompt few-shot`)."
         )
     turns = [{"role": turn.role, "content": turn.content} for turn in prompt.conversation]
     try:

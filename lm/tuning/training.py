@@ -211,5 +211,9 @@ def _save_halved(model: Any, folder: Path) -> None:
     """Write the adapter in bfloat16: half the bytes, and as exact as the weights that it is added to."""
     from peft import get_peft_model_state_dict
 
-    state = {name: value.to(torch.bfloat16) for name, value in get_peft_model_state_dict(model).items()}
-    model.save_pretrained(folder, state_dict=state)
+    state = {
+        name: value.to(torch.bfloat16)
+        for name, value in get_peft_model_state_dict(model, save_embedding_layers=False).items()
+    }
+    # PEFT would look for the base on a hub, to see whether its vocabulary grew: it has not.
+    model.save_pretrained(folder, state_dict=state, save_embedding_layers=False)

@@ -5,32 +5,19 @@ Knows readers and examples; knows no store.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from base.numbers import dumps
 from lm.backends.loading import load, quiet_imports
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.template import ending, written
 from lm.backends.weights import Weights
 from lm.tuning.example import Example
+from lm.tuning.model_card import Tuned, write_card
 from lm.tuning.packing import Text
 from lm.tuning.training import Recipe, Step, Training
-
-MADE_OF = "made_of.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """What a tuning learnt from: so many examples and tokens; how many examples no row could hold."""
-
-    folder: Path
-    examples: int
-    left_out: int
-    tokens: int
-    steps: int
 
 
 def tune(
@@ -46,29 +33,29 @@ def tune(
     """
     quiet_imports()
     weights = Weights.find(reader.name)
-    quantization = reader.quantization or "none"
-    tokenizer, model = load(weights, quantization)
+    reader = replace(reader, quantization=reader.quantization or "none", adapter=None)
+    loaded = load(weights, reader)
+    tokenizer, model = loaded.tokenizer, loaded.model
     texts = as_texts(tokenizer, examples)
-    if quantization != "none":
+    if reader.quantization != "none":
         from peft import prepare_model_for_kbit_training
 
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     padding = tokenizer.pad_token_id
     training = Training(model, texts, recipe, tokenizer.eos_token_id if padding is None else padding)
+    training.model.peft_config["default"].base_model_name_or_path = weights.name
     training.run(folder, told)
+    kinds = Counter(one.kind for one in examples)
     found = Tuned(
-        folder, len(examples), training.left_out, sum(len(one.ids) for one in texts), training.steps
+        weights.name,
+        loaded.quantization,
+        recipe,
+        dict(sorted(kinds.items())),
+        training.left_out,
+        sum(len(one.ids) for one in texts),
+        training.steps,
     )
-    made_of = {
-        "reader": weights.name,
-        "quantization": quantization,
-        "recipe": asdict(recipe),
-        "kinds": dict(sorted(Counter(one.kind for one in examples).items())),
-        "examples": found.examples,
-        "left_out": found.left_out,
-        "tokens": found.tokens,
-    }
-    (folder / MADE_OF).write_text(dumps(made_of))
+    write_card(folder, found)
     return found
 
 

@@ -69,7 +69,7 @@ def tune(  # noqa: PLR0913
     elif there:
         progress.say(f"{output / EXAMPLES} is there already: these lessons are learnt.")
     if not prepare:
-        tunings.tuned(learn(choice, recipe, output, progress))
+        tunings.tuned(learn(choice, recipe, output, progress), output)
 
 
 def _corpus(store: Path, held_out: Path | None, encoder: str | None, query_encoder: str | None) -> "Corpus":

@@ -10,7 +10,7 @@ from base.amounts import amount
 from pipelines.show.terminal import console
 
 if TYPE_CHECKING:
-    from lm.tuning.tuned import Tuned
+    from lm.tuning.model_card import Tuned
     from pipelines.tuning.collecting import Collected
 
 
@@ -25,11 +25,11 @@ def collected(found: "Collected", folder: Path) -> None:
     console.print(f"{amount(found.held_out, 'questions')} held out. Lessons: {escape(str(folder))}")
 
 
-def tuned(found: "Tuned") -> None:
+def tuned(found: "Tuned", folder: Path) -> None:
     """Print what was learnt, and how to use it."""
-    without = f" ({amount(found.left_out, 'examples')} longer than a row left out)" if found.left_out else ""
+    without = f" ({amount(found.left_out, 'lessons')} longer than a row left out)" if found.left_out else ""
     console.print(
-        f"Learnt {amount(found.examples, 'lessons')}{without}, {amount(found.tokens, 'tokens')}, "
+        f"Learnt {amount(found.lessons, 'lessons')}{without}, {amount(found.tokens, 'tokens')}, "
         f"in {amount(found.steps, 'steps')}."
     )
-    console.print(f"To read with it: ralm ask STORE QUESTION --adapter {escape(str(found.folder))}")
+    console.print(f"To read with it: ralm ask STORE QUESTION --adapter {escape(str(folder))}")

@@ -4,19 +4,24 @@ The lessons are written first, so a run that is stopped goes on with the same on
 a machine with a GPU that has no store.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from base.errors import RalmError
 from lm.backends.reader_choice import ReaderChoice
+from lm.backends.registry import open_reader
 from lm.tuning.example import Example, read_examples, write_examples
+from lm.tuning.model_card import Tuned
 from lm.tuning.training import Recipe, Step
-from lm.tuning.tuned import Tuned, tune
+from lm.tuning.tuned import tune
 from pipelines.execution.progress import BuildProgress
 from pipelines.tuning.collecting import Collected, Corpus, collect
+from pipelines.tuning.knowing import with_what_is_known
 
-EXAMPLES = "examples.jsonl"
+EXAMPLES = "lessons.jsonl"
+# The same with what the reader knows by itself.
+_LEARNT = "lessons.learnt.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +37,40 @@ def prepare(corpus: Corpus, of: Lessons, folder: Path, progress: BuildProgress) 
     found = collect(corpus, of.files, of.titles, progress)
     if not found.examples:
         raise RalmError(
-            "Nothing can be learnt from these questions: they need `answers`, passages that are found, and ids "
-            "that are not held out."
+            "Nothing can be learnt from these questions: they need `answers`, passages that are found, and "
+            "ids that are not held out."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    half = folder / f"{EXAMPLES}.tmp"
-    write_examples(half, found.examples)
-    half.replace(folder / EXAMPLES)
+    _write(folder / EXAMPLES, found.examples)
     return found
 
 
-def learn(reader: ReaderChoice, recipe: Recipe, folder: Path, progress: BuildProgress) -> Tuned:
+def learn(choice: ReaderChoice, recipe: Recipe, folder: Path, progress: BuildProgress) -> Tuned:
     """Learn the lessons of a folder; the adapter is written beside them. Goes on where it was stopped."""
-    examples = read_examples(folder / EXAMPLES)
-    started: list[int] = []
+    choice = replace(choice, quantization=choice.quantization or "none", adapter=None)
+    if not (folder / _LEARNT).exists():
+        known = with_what_is_known(read_examples(folder / EXAMPLES), open_reader(choice), progress)
+        _write(folder / _LEARNT, known)
+    examples = read_examples(folder / _LEARNT)
+    shown = False
 
     def told(step: Step) -> None:
-        if not started:
+        nonlocal shown
+        if not shown:
             progress.start("tune", "steps", step.of, step.done - 1)
-        started.append(step.done)
+        shown = True
         progress.advance(1)
         if step.done == step.of:
             progress.finish()
 
-    return tune(reader, examples, recipe, folder, told)
+    try:
+        return tune(choice, examples, recipe, folder, told)
+    except BaseException:
+        progress.stop()
+        raise
 
 
-def examples_of(folder: Path) -> Sequence[Example]:
-    """The lessons that a folder holds."""
-    return read_examples(folder / EXAMPLES)
+def _write(path: Path, examples: Iterable[Example]) -> None:
+    half = path.with_name(f"{path.name}.tmp")
+    write_examples(half, examples)
+    half.replace(path)
