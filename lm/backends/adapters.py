@@ -1,6 +1,6 @@
 """Adapters of PEFT's in folders: whether one fits a model, and attached to it.
 
-Decisions: docs/decisions/reader-and-citations.md.
+Decisions: docs/decisions/reader-and-citations.md, tuning.md.
 """
 
 import json
@@ -12,6 +12,8 @@ from typing import Any
 from base.errors import RalmError
 from base.foreign import Refused, ask
 
+# What `ralm tune` leaves beside its adapters.
+MADE_OF = "made_of.json"
 _SETTINGS, _WEIGHTS, _PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 
 
@@ -83,3 +85,12 @@ def _strange(model: Any, folder: str) -> list[str]:
     wanted = set(get_peft_model_state_dict(model, save_embedding_layers=False))
     left_over = {name for name in stored - wanted if ".lora_" in name}
     return sorted(left_over | (wanted - stored))
+
+
+def abstention(folder: str) -> str | None:
+    """What a reader with this adapter says when passages tell nothing; None if nobody taught it that."""
+    try:
+        found = json.loads((Path(folder) / MADE_OF).read_bytes()).get("abstention")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) and found else None

@@ -55,10 +55,11 @@ def load(weights: Weights, choice: ReaderChoice) -> Loaded:
     model = _loaded(weights, AutoModelForCausalLM.from_pretrained, weights.path, **options).eval()
     offload.belongs_to(model)
     hold_embeddings(model)
-    if method or wanted.config:
-        _loaded(weights, _run_once, model)
+    # Before the first token: PEFT reads the state of the weights, which undoes how a CPU packs 4 bits.
     if adapter := choice.adapter or weights.adapter:
         model = attached(model, adapter, weights.names)
+    if method or wanted.config:
+        _loaded(weights, _run_once, model)
     return Loaded(tokenizer, model, f"{STORED}:{method}" if method else wanted.name)
 
 

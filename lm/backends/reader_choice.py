@@ -1,4 +1,7 @@
-"""Which reader is wanted, and how it is loaded: one value, handed on whole by all who open readers."""
+"""Which reader is wanted, and how it is loaded: one value, handed on whole by all who open readers.
+
+Decisions: docs/decisions/reader-and-citations.md.
+"""
 
 import re
 from dataclasses import dataclass

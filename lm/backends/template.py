@@ -1,4 +1,7 @@
-"""A prompt as text: a conversation as a tokenizer's own chat template writes it, up to the reader's turn."""
+"""A prompt as text: a conversation as a tokenizer's own chat template writes it, up to the reader's turn.
+
+Decisions: docs/decisions/tuning.md.
+"""
 
 from typing import Any
 

@@ -11,6 +11,7 @@ from threading import Lock, Thread
 from typing import Any
 
 from base.errors import RalmError
+from lm.backends.adapters import abstention
 from lm.backends.generation.drafts import Draft, Vocabulary
 from lm.backends.generation.room import kept_bytes, room_of
 from lm.backends.generation.rows import Forward
@@ -55,7 +56,8 @@ class TransformersReader:
         self.adapter = choice.adapter
         loaded = load(weights, choice)
         self.quantization, self._tokenizer, self._model = loaded.quantization, loaded.tokenizer, loaded.model
-        self._adapted = bool(choice.adapter or weights.adapter)
+        adapter = choice.adapter or weights.adapter
+        self._adapted = adapter is not None
         if self._tokenizer.pad_token is None:
             # What stands there is masked: any token will do.
             self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.convert_ids_to_tokens(0)
@@ -63,7 +65,12 @@ class TransformersReader:
         # Models without a fixed length of context do not say one.
         self.context_tokens = int(getattr(self._model.config, "max_position_embeddings", None) or 2**31)
         end = self._model.generation_config.eos_token_id
-        self._vocabulary = Vocabulary(self._tokenizer, {*end} if isinstance(end, list) else {end})
+        said = abstention(adapter) if adapter else None
+        self._vocabulary = Vocabulary(
+            self._tokenizer,
+            {*end} if isinstance(end, list) else {end},
+            self._tokenizer(said, add_special_tokens=False)["input_ids"][0] if said else None,
+        )
         forward = Forward(self._model, self._tokenizer.pad_token_id)
         self._writer = Writer(forward, kept_bytes(self._model.device))
         self.room = room_of(self._model)

@@ -4,9 +4,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from base.numbers import dumps
+from lm.backends.adapters import MADE_OF
+from lm.tuning.example import ABSTENTION
 from lm.tuning.training import Recipe
 
-MADE_OF, CARD = "made_of.json", "README.md"
+CARD = "README.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Tuned:
     left_out: int
     tokens: int
     steps: int
+    abstention: str = ABSTENTION
 
     @property
     def lessons(self) -> int:

@@ -2,6 +2,8 @@
 
 Each text keeps its own positions, from 0: by where these begin anew the model knows that a text does not
 see the one before it in its row (Krell et al. 2021, packing without cross-contamination).
+
+Decisions: docs/decisions/tuning.md.
 """
 
 from collections.abc import Iterator, Sequence

@@ -2,6 +2,8 @@
 
 The base stays as it is loaded, in bfloat16 or quantized (QLoRA: Dettmers et al. 2023). A run that is stopped
 goes on from its last checkpoint, with the same rows in the same order.
+
+Decisions: docs/decisions/tuning.md.
 """
 
 import math

@@ -1,6 +1,8 @@
 """A reader and examples to an adapter folder: what PEFT writes, and beside it what it was made of.
 
 Knows readers and examples; knows no store.
+
+Decisions: docs/decisions/tuning.md.
 """
 
 from collections import Counter

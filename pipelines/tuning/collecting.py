@@ -1,4 +1,7 @@
-"""Questions, and titles of a store's documents, to lessons. Each is searched for once, as the server does."""
+"""Questions, and titles of a store's documents, to lessons. Each is searched for once, as the server does.
+
+Decisions: docs/decisions/tuning.md.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

@@ -2,6 +2,8 @@
 
 The passages stand as the server puts them before a reader. Lessons of one question differ in their passages:
 as found; with one that holds the answer at any rank; without such ones, whatever is near; of other questions.
+
+Decisions: docs/decisions/tuning.md.
 """
 
 from collections.abc import Sequence

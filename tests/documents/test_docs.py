@@ -47,6 +47,7 @@ ELSEWHERE = {
     r"--reader \"?http": "a server of language models",
     r"--device cuda": "a GPU",
     r"RAY_ADDRESS=": "a cluster",
+    r"^ralm tune|--adapter my-adapter": "minutes of learning",
     r"^ralm serve": "a server: its routes are asked in this process",
 }
 FORUM = [

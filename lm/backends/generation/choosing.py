@@ -1,11 +1,17 @@
-"""The next token: from one distribution or the mean of several, the likeliest or drawn by temperature."""
+"""The next token: from one distribution or the mean of several, the likeliest or drawn by temperature.
 
+Decisions: docs/decisions/tuning.md.
+"""
+
+import math
 from collections.abc import Sequence
 
 import torch
 
 from lm.prompts import Asked, Ensemble
 from lm.reader import Sampling
+
+_HALF = math.log(0.5)
 
 
 class Choice:
@@ -15,9 +21,20 @@ class Choice:
     get the same token, chosen from the weighted mean of their distributions (REPLUG: Shi et al. 2023).
     """
 
-    def __init__(self, weights: Sequence[float], sampling: Sampling, banned: Sequence[int] = ()) -> None:
-        """`weights` of its rows; `banned` tokens do not begin the text."""
+    def __init__(
+        self,
+        weights: Sequence[float],
+        sampling: Sampling,
+        banned: Sequence[int] = (),
+        doubted: int | None = None,
+    ) -> None:
+        """`weights` of its rows; `banned` tokens do not begin the text.
+
+        Nor does the `doubted` one where that is less likely than all others together: what begins an
+        abstention is often likelier than each answer, though less likely than all answers.
+        """
         self._weights, self._sampling, self._banned = weights, sampling, list(banned)
+        self._doubted = doubted if sampling.temperature <= 0 else None
         self._begun = False
         self._random = torch.Generator()
         if sampling.seed is None:
@@ -26,10 +43,12 @@ class Choice:
             self._random.manual_seed(sampling.seed)
 
     @classmethod
-    def of(cls, asked: Asked, sampling: Sampling, banned: Sequence[int]) -> "Choice":
+    def of(
+        cls, asked: Asked, sampling: Sampling, banned: Sequence[int], doubted: int | None = None
+    ) -> "Choice":
         """The choice of what is asked: an ensemble's is made of all its prompts."""
         weights = asked.weights if isinstance(asked, Ensemble) else (1.0,)
-        return cls(weights, sampling, banned)
+        return cls(weights, sampling, banned, doubted)
 
     @property
     def rows(self) -> int:
@@ -38,7 +57,8 @@ class Choice:
     @property
     def likeliest(self) -> bool:
         """Whether the next token is just the likeliest of a single row."""
-        return self.rows == 1 and self._sampling.temperature <= 0 and (self._begun or not self._banned)
+        free = self._begun or not (self._banned or self._doubted is not None)
+        return self.rows == 1 and self._sampling.temperature <= 0 and free
 
     def begin(self) -> None:
         """Note that the text has a first token."""
@@ -51,6 +71,8 @@ class Choice:
             logs[:, self._banned] = -torch.inf
         # Of one row alone this is the row.
         mixed = torch.logsumexp(logs + logs.new_tensor(self._weights).log()[:, None], dim=0)
+        if self._doubted is not None and not self._begun and mixed[self._doubted] < _HALF:
+            mixed[self._doubted] = -torch.inf
         return self._drawn(mixed) if self._sampling.temperature > 0 else int(mixed.argmax())
 
     def _drawn(self, logs: torch.Tensor) -> int:

@@ -44,10 +44,11 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """A tokenizer, and the tokens that end a text."""
+    """A tokenizer, the tokens that end a text, and the one that begins an abstention, where that is known."""
 
     tokenizer: Any
     ends: Set[int]
+    abstention: int | None = None
 
 
 class Draft:
@@ -61,7 +62,8 @@ class Draft:
         sampling = pending.sampling
         tokenizer = vocabulary.tokenizer
         begins = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in sampling.without]
-        self.choice = Choice.of(pending.asked, sampling, [ids[0] for ids in begins if ids])
+        banned = [ids[0] for ids in begins if ids]
+        self.choice = Choice.of(pending.asked, sampling, banned, vocabulary.abstention if kind else None)
         self._tokens: list[int] = []
         self._decoder, self._stops = Decoder(tokenizer), Stops(sampling.stop)
 

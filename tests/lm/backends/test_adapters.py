@@ -125,3 +125,12 @@ def test_a_pickled_adapter_is_read_when_it_is_allowed(folder, made, own):
     with pytest.raises(RalmError, match="are a pickle, which may run code"):
         opened(folder, own)
     assert torch.equal(logs(opened(folder, own, allow_pickle=True), 1), logs(opened(folder, made), 1))
+
+
+def test_what_an_adapter_was_taught_to_say_stands_beside_it(tmp_path):
+    assert abstention(str(tmp_path)) is None
+    (tmp_path / "made_of.json").write_text('{"abstention": "I do not know."}')
+    assert abstention(str(tmp_path)) == "I do not know."
+    for wrong in ("[]", "{", '{"abstention": 1}', "{}"):
+        (tmp_path / "made_of.json").write_text(wrong)
+        assert abstention(str(tmp_path)) is None

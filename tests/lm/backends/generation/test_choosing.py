@@ -42,3 +42,15 @@ def test_what_a_text_may_not_begin_with_is_left_out(reader):
     (plain,) = reader.generate([ONE], Sampling(4))
     (other,) = reader.generate([ONE], Sampling(4, without=(f" {plain.text.split()[0]}",)))
     assert not other.text.startswith(plain.text.split()[0])
+
+
+def test_an_abstention_must_be_likelier_than_all_answers_together():
+    answers = torch.tensor([0.30, 0.25, 0.45]).log()[None]
+    sure = torch.tensor([0.30, 0.15, 0.55]).log()[None]
+    for logits, expected in ((answers, 0), (sure, 2)):
+        assert Choice((1.0,), Sampling(), (), 2).token(logits.clone()) == expected
+    # Behind the beginning it is a token as any other, and so it is where nobody taught to abstain.
+    begun = Choice((1.0,), Sampling(), (), 2)
+    begun.begin()
+    assert begun.token(answers.clone()) == 2
+    assert Choice((1.0,), Sampling()).token(answers.clone()) == 2
