@@ -20,7 +20,9 @@ from hypothesis import settings
 from datastore.files.layout import Layout
 from datastore.generations.manifest import Manifest
 from datastore.generations.sweep import Swept
+from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
+from lm.backends.weights import PLAIN_READER
 from pipelines.config import BuildConfig, SourceConfig
 from pipelines.execution.executor import Executor, LocalExecutor, open_executor
 from pipelines.execution.progress import BuildProgress, Silent
@@ -139,8 +141,14 @@ def own_store(tmp_path: Path, store: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> TransformersReader:
-    """The packaged language model at its default quantization."""
+    """The packaged language model at its default quantization, with its adapter."""
     return TransformersReader()
+
+
+@pytest.fixture(scope="session")
+def plain_reader() -> TransformersReader:
+    """The same without an adapter: what a test computes by hand is its model's."""
+    return TransformersReader(ReaderChoice(PLAIN_READER))
 
 
 @pytest.fixture(scope="session")

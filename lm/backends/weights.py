@@ -1,6 +1,6 @@
 """A reader's weights on disk: names to folders, and GGUF files dequantized once into a cache.
 
-Decisions: docs/decisions/reader-and-citations.md, tuning.md.
+Decisions: docs/decisions/tuning.md.
 """
 
 import contextlib

@@ -46,15 +46,15 @@ def by_hand(reader, passage, text, before=""):
     return bits[0] - bits[1]
 
 
-def test_each_sentence_gains_what_it_does_by_hand(reader):
-    blue, lot = support_of(cited(FIRST + SECOND), PASSAGES, asking, reader)
+def test_each_sentence_gains_what_it_does_by_hand(plain_reader):
+    blue, lot = support_of(cited(FIRST + SECOND), PASSAGES, asking, plain_reader)
     assert [one.sentence for one in blue] == [FIRST, SECOND.strip()]
     assert [one.words for one in blue] == [0, 1]
     assert [one.words for one in lot] == [1, 0]
     for passage, found in zip(PASSAGES, (blue, lot), strict=True):
         # In bfloat16 a token more behind a text changes its last digits.
-        assert found[0].gain == pytest.approx(by_hand(reader, passage, FIRST), abs=0.1)
-        assert found[1].gain == pytest.approx(by_hand(reader, passage, SECOND, FIRST), abs=0.1)
+        assert found[0].gain == pytest.approx(by_hand(plain_reader, passage, FIRST), abs=0.1)
+        assert found[1].gain == pytest.approx(by_hand(plain_reader, passage, SECOND, FIRST), abs=0.1)
     assert lot[0].gain > blue[0].gain + 0.5
     assert blue[1].gain > lot[1].gain + 0.5
 
@@ -91,10 +91,10 @@ def test_a_reader_that_stops_says_so(reader):
         support_of(cited(FIRST), PASSAGES, asking, Other(reader, loglikelihood=stop))
 
 
-def test_a_reader_that_counts_tokens_otherwise_measures_a_whole_answer_alone(reader):
-    other = Other(reader, count_tokens=lambda text: len(text.split()))
+def test_a_reader_that_counts_tokens_otherwise_measures_a_whole_answer_alone(plain_reader):
+    other = Other(plain_reader, count_tokens=lambda text: len(text.split()))
     (_, one), (_, two) = (
         support_of(cited(text), PASSAGES, asking, other) for text in (FIRST, FIRST + SECOND)
     )
-    assert one[0].gain == pytest.approx(by_hand(reader, PASSAGES[1], FIRST), abs=0.1)
+    assert one[0].gain == pytest.approx(by_hand(plain_reader, PASSAGES[1], FIRST), abs=0.1)
     assert [found.gain for found in two] == [None, None]

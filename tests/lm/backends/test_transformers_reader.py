@@ -6,6 +6,7 @@ from lm.backends.loading import best_dtype
 from lm.backends.memory import measured_bytes
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
+from lm.backends.weights import PLAIN_READER
 from lm.conditioning import conversation
 from lm.pending import Pending
 from lm.prompts import Prompt
@@ -23,9 +24,11 @@ def test_it_answers(reader):
 
 
 def test_it_reads_what_it_is_given(reader):
-    asked = conversation("Who makes blue glass?", ["[1] The people of Dunmarrow make blue glass."])
+    asked = conversation(
+        "How is the mayor of Bralgate chosen?", ["[1] The mayor of Bralgate is chosen by lot."]
+    )
     (completion,) = reader.generate([asked], Sampling(24))
-    assert "Dunmarrow" in completion.text
+    assert "lot" in completion.text
 
 
 def test_a_stream_gives_the_same_text_in_pieces(reader):
@@ -108,7 +111,7 @@ def test_bytes_are_those_held_not_those_pretended(reader):
 def test_every_quantization_answers_and_tells_its_bytes(quantization, megabytes):
     if FLOAT32:
         megabytes += megabytes if quantization == "none" else UNQUANTIZED / 1e6
-    found = TransformersReader(ReaderChoice(quantization=quantization))
+    found = TransformersReader(ReaderChoice(PLAIN_READER, quantization))
     (completion,) = found.generate([FRANCE], Sampling(24))
     assert "Paris" in completion.text
     assert abs(found.measured_bytes / 1e6 - megabytes) < 0.1 * megabytes

@@ -24,7 +24,7 @@ def tiny(tmp_path_factory) -> TransformersReader:
 @pytest.fixture(scope="module")
 def packaged() -> TransformersReader:
     """The packaged language model in float32: bfloat16 rounds otherwise in every shape of a batch."""
-    found = TransformersReader(ReaderChoice(quantization="none"))
+    found = TransformersReader(ReaderChoice(PLAIN_READER, "none"))
     found._model.float()
     return found
 
