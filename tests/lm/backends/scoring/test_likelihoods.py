@@ -8,6 +8,7 @@ import torch
 from base.errors import RalmError
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
+from lm.backends.weights import PLAIN_READER
 from lm.conditioning import conversation
 from lm.prompts import Ensemble, Prompt
 from lm.reader import Continuation, Windows, bits_per_byte, perplexity
