@@ -147,8 +147,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> TransformersReader:
 
 @pytest.fixture(scope="session")
 def plain_reader() -> TransformersReader:
-    """The same without an adapter: what a test computes by hand is its model's."""
-    return TransformersReader(ReaderChoice(PLAIN_READER))
+    """The same without an adapter, in float32: what a test computes by hand is its model's."""
+    found = TransformersReader(ReaderChoice(PLAIN_READER, "none"))
+    found._model.float()
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What readers say of texts, against a plain loop over the packaged reader and a tiny one."""
+"""What readers say of texts, against a plain loop over the plain_reader reader and a tiny one."""
 
 import math
 
@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from base.errors import RalmError
-from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
-from lm.backends.weights import PLAIN_READER
 from lm.conditioning import conversation
 from lm.prompts import Ensemble, Prompt
 from lm.reader import Continuation, Windows, bits_per_byte, perplexity
@@ -22,14 +20,6 @@ def tiny(tmp_path_factory) -> TransformersReader:
     return tiny_reader(tiny_model(tmp_path_factory.mktemp("m"), "mistral-sliding"))
 
 
-@pytest.fixture(scope="module")
-def packaged() -> TransformersReader:
-    """The packaged language model in float32: bfloat16 rounds otherwise in every shape of a batch."""
-    found = TransformersReader(ReaderChoice(PLAIN_READER, "none"))
-    found._model.float()
-    return found
-
-
 def by_hand(reader, ids, scored) -> list[float]:
     """Log-probabilities of the last tokens, each from a pass of those before it."""
     found = []
@@ -40,17 +30,17 @@ def by_hand(reader, ids, scored) -> list[float]:
     return found
 
 
-def test_the_packaged_reader_scores_as_token_by_token(packaged):
+def test_the_packaged_reader_scores_as_token_by_token(plain_reader):
     asked = [
         Continuation(Prompt(text="The capital of France is"), " Paris, on the Seine."),
         Continuation(Prompt(text="The capital of France is"), " Rome"),
         Continuation(conversation("What is the capital of France?", []), "Paris."),
         Continuation(Prompt(), "Glass is blue."),
     ]
-    for one, found in zip(asked, packaged.loglikelihood(asked), strict=True):
-        head = packaged._tokenizer(packaged.written(one.asked) or "<|im_start|>")["input_ids"]
-        ids = head + packaged._tokenizer(one.text)["input_ids"]
-        assert found.tokens == pytest.approx(by_hand(packaged, ids, len(ids) - len(head)), abs=1e-4)
+    for one, found in zip(asked, plain_reader.loglikelihood(asked), strict=True):
+        head = plain_reader._tokenizer(plain_reader.written(one.asked) or "<|im_start|>")["input_ids"]
+        ids = head + plain_reader._tokenizer(one.text)["input_ids"]
+        assert found.tokens == pytest.approx(by_hand(plain_reader, ids, len(ids) - len(head)), abs=1e-4)
         assert found.size == len(one.text)
 
 
@@ -76,16 +66,16 @@ def test_an_ensemble_is_the_mean_of_distributions_at_each_token(tiny):
     assert found.tokens == pytest.approx(by_hand.tolist(), abs=1e-5)
 
 
-def test_what_the_reader_would_write_is_greedy(packaged):
+def test_what_the_reader_would_write_is_greedy(plain_reader):
     asked = Prompt(text="The capital of France is")
-    ids = torch.tensor([packaged._tokenizer(asked.text)["input_ids"]])
+    ids = torch.tensor([plain_reader._tokenizer(asked.text)["input_ids"]])
     with torch.no_grad():
-        best = packaged._tokenizer.decode(packaged._model(ids).logits[0, -1].argmax())
-    likely, other = packaged.loglikelihood([Continuation(asked, best), Continuation(asked, " zebra")])
+        best = plain_reader._tokenizer.decode(plain_reader._model(ids).logits[0, -1].argmax())
+    likely, other = plain_reader.loglikelihood([Continuation(asked, best), Continuation(asked, " zebra")])
     assert likely.greedy
     assert not other.greedy
     both = Ensemble((asked, asked), (0.5, 0.5))
-    likely, other = packaged.loglikelihood([Continuation(both, best), Continuation(both, " zebra")])
+    likely, other = plain_reader.loglikelihood([Continuation(both, best), Continuation(both, " zebra")])
     assert likely.greedy
     assert not other.greedy
 
