@@ -65,21 +65,31 @@ def _panel(axes: Any, points: Sequence[Point]) -> None:
 
 def _line(axes: Any, points: Sequence[Point], label: str, number: int) -> None:
     """One curve: thinner than those before it and its markers hollow, so it does not hide them."""
-    style = number % len(_COLOURS)
+    colour, line, marker = style(number)
     x, y = [p.share.passages for p in points], [100 * p.score.value for p in points]
     axes.plot(
         x,
         y,
         label=label,
-        color=_COLOURS[style],
-        linestyle=_LINES[style],
+        color=colour,
+        linestyle=line,
         linewidth=max(1.4, 3.2 - 0.4 * number),
-        marker=_MARKERS[style],
+        marker=marker,
         markersize=max(4.0, 11.0 - 1.4 * number),
         markerfacecolor="none",
     )
     low, high = [100 * p.score.low for p in points], [100 * p.score.high for p in points]
-    axes.fill_between(x, low, high, color=_COLOURS[style], alpha=0.1, linewidth=0)
+    axes.fill_between(x, low, high, color=colour, alpha=0.1, linewidth=0)
+
+
+def style(number: int) -> tuple[str, Any, str]:
+    """Colour, line and marker of a panel's curve of a number; no two of 36 curves have the same three."""
+    turn = number // len(_COLOURS)
+    return (
+        _COLOURS[number % len(_COLOURS)],
+        _LINES[(number + turn) % len(_LINES)],
+        _MARKERS[(number + turn) % len(_MARKERS)],
+    )
 
 
 def _alone(axes: Any, points: Sequence[Point], labels: Sequence[str]) -> None:

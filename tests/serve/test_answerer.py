@@ -16,7 +16,7 @@ from tests.vectors import dense
 
 def test_an_answer_cites_the_passage_it_comes_from(store, reader):
     answer = Answerer(LocalRetriever.open(store), reader).ask("How is the mayor of Bralgate chosen?")
-    assert "Bralgate" in answer.text
+    assert "8 years" in answer.text
     cited = [c for c in answer.citations if c.cited]
     assert cited
     assert all(f"[{c.number}]" in answer.text for c in cited)
@@ -95,7 +95,7 @@ def test_replug_reads_each_passage_by_itself_and_streams_the_same(store, reader)
     for prompt, hit in zip(prepared.asked.prompts, prepared.hits, strict=True):
         assert hit.passage.text in prompt.conversation[-1].content
     answer = answerer.ask(question, how, sampling)
-    assert "Bralgate" in answer.text
+    assert "8 years" in answer.text
     assert [c.number for c in answer.citations] == [1, 2]
     assert "".join(answerer.stream(prepared)).strip() == answer.text
 
@@ -122,7 +122,7 @@ def test_a_plain_text_behind_examples_is_answered_and_not_gone_on_with(store, re
     answerer = Answerer(LocalRetriever.open(store), reader)
     how, question = Conditioning(passages=1, prompt="few-shot"), "How is the mayor of Bralgate chosen?"
     answer = answerer.ask(question, how, Sampling(40))
-    assert "Bralgate" in answer.text
+    assert "[1]" in answer.text
     assert "Question" not in answer.text
     prepared = answerer.prepare(question, how, history=[Message("user", "Hi"), Message("assistant", "Ho")])
     assert prepared.asked.text.endswith(f"Question: {question}\nAnswer:")

@@ -5,7 +5,7 @@ import pytest
 
 from pipelines.evaluate.curve import Basis, Curve, Point, Score, StoreShare
 from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS
-from pipelines.evaluate.plot import draw
+from pipelines.evaluate.plot import draw, style
 from pipelines.evaluate.study import Study
 
 SHARES = (0.1, 0.3, 1.0)
@@ -93,3 +93,9 @@ def test_ticks_are_the_sizes_measured(drawn, fractions):
     assert np.allclose(axis.get_ticklocs(), sizes)
     assert [label.get_text() for label in axis.get_ticklabels()] == [f"{size:,}" for size in sizes]
     assert not len(axis.get_ticklocs(minor=True))
+
+
+def test_no_two_curves_of_a_panel_look_the_same():
+    styles = [style(number) for number in range(36)]
+    assert len(set(styles)) == 36
+    assert [marker for *_, marker in styles[:6]] == ["o", "s", "^", "D", "v", "P"]

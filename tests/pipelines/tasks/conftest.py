@@ -6,7 +6,7 @@ import pytest
 
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
-from lm.backends.weights import DEFAULT_READER
+from lm.backends.weights import PLAIN_READER
 from tests.corpus import CITIES, write_lines
 
 
@@ -36,6 +36,6 @@ def question_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exact() -> TransformersReader:
     """The packaged reader with every weight in float32."""
-    found = TransformersReader(ReaderChoice(DEFAULT_READER, "none"))
+    found = TransformersReader(ReaderChoice(PLAIN_READER, "none"))
     found._model.float()
     return found
