@@ -76,7 +76,9 @@ class Choice:
         return self._drawn(mixed) if self._sampling.temperature > 0 else int(mixed.argmax())
 
     def _drawn(self, logs: torch.Tensor) -> int:
-        probabilities = (logs / self._sampling.temperature).softmax(dim=-1).cpu()
+        # From the likeliest down, in float64: a temperature near 0 is 0 in float32, and draws the likeliest.
+        below = (logs - logs.max()).cpu().double()
+        probabilities = (below / self._sampling.temperature).softmax(dim=-1)
         ordered, tokens = probabilities.sort(descending=True)
         # Nucleus: the fewest tokens that reach top_p together (Holtzman et al. 2020).
         kept = ordered.cumsum(dim=-1) - ordered < self._sampling.top_p

@@ -73,6 +73,14 @@ class Draft:
         return len(self.rows)
 
     @property
+    def reuses(self) -> bool:
+        """Whether it may go on from what was read before: in 16 bits the last digits are others then.
+
+        A draw goes by the last digits, so what is drawn, or has a seed, would not come out the same again.
+        """
+        return self.pending.sampling.temperature <= 0 and self.pending.sampling.seed is None
+
+    @property
     def prompt_tokens(self) -> int:
         """The length of its longest prompt."""
         return max(len(row) for row in self.rows)

@@ -76,13 +76,16 @@ class Prefixes:
         while self.bytes > self._most:
             self.bytes -= _bytes(self._kept.pop(next(iter(self._kept))))
 
-    def fill(self, cache: Any, kind: bool, rows: Sequence[Sequence[int]]) -> int:
+    def fill(self, cache: Any, kind: bool, rows: Sequence[Sequence[int]], reuses: Sequence[bool]) -> int:
         """Put what is kept of the rows' beginnings into an empty cache; how many tokens of each are left.
 
+        `reuses` [rows] says which rows may go on from what is kept; the others are read from the first token.
         It is the same number for all, at least one, so that no padding comes to stand within a row: of some
         rows less is reused than is kept, and shorter rows are padded on the left.
         """
-        found = [self.find(kind, row[:-1]) for row in rows]
+        nothing: tuple[int, list[Layer]] = (0, [])
+        each = zip(rows, reuses, strict=True)
+        found = [self.find(kind, row[:-1]) if may else nothing for row, may in each]
         left = max(len(row) - length for row, (length, _) in zip(rows, found, strict=True))
         reused = [max(0, len(row) - left) for row in rows]
         self.tokens += sum(len(row) for row in rows)

@@ -29,27 +29,31 @@ class Batch:
         self.drafts = list(drafts)
         self._forward, self._prefixes, self._kind = forward, prefixes, drafts[0].kind
         texts = [row for draft in drafts for row in draft.rows]
-        if forward.plain and len(texts) > 1:
+        reuses = [draft.reuses for draft in drafts for _ in draft.rows]
+        if forward.plain and len(texts) > 1 and all(reuses):
             self._share(texts)
-        self._rows, logits = self._read(texts)
+        self._rows, logits = self._read(texts, reuses)
         self._write(logits)
 
     def _share(self, texts: list[list[int]]) -> None:
         """Read once what all prompts begin with: it is found among what is kept then."""
         first = shared([text[:-1] for text in texts])
         if len(first) >= _WORTH_SHARING and self._prefixes.find(self._kind, first)[0] < len(first):
-            self._read([first])
+            self._read([first], [True])
 
     @property
     def rows(self) -> int:
         """The rows that are left."""
         return len(self._rows) if self.drafts else 0
 
-    def _read(self, texts: list[list[int]]) -> tuple[Rows, torch.Tensor]:
-        """Prompts as rows that are read, and the logits [rows, vocabulary] of what follows them."""
+    def _read(self, texts: list[list[int]], reuses: list[bool]) -> tuple[Rows, torch.Tensor]:
+        """Prompts as rows that are read, and the logits [rows, vocabulary] of what follows them.
+
+        `reuses` [rows]: which may go on from what is kept.
+        """
         cache, new = self._forward.cache(), max(len(text) for text in texts)
         if self._forward.plain:
-            new = self._prefixes.fill(cache, self._kind, texts)
+            new = self._prefixes.fill(cache, self._kind, texts, reuses)
         rows = Rows(self._forward, texts, cache, new)
         logits = rows.read()
         if self._forward.plain:

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from lm.backends.generation.choosing import Choice, choose
@@ -22,6 +23,13 @@ def test_a_draw_depends_on_its_seed_and_not_on_the_batch():
     alone = [choose(logits[i : i + 1], [Choice((1.0,), one)])[0] for i, one in enumerate(samplings)]
     assert together == alone
     assert len({*together}) > 1
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-30, 1e-300, 5e-324])
+def test_a_temperature_near_0_draws_the_likeliest(temperature):
+    logits = torch.tensor([[0.0, 5.0, 4.0]])
+    assert Choice((1.0,), Sampling(temperature=temperature)).token(logits) == 1
+    assert Choice((1.0,), Sampling(temperature=temperature), [1]).token(logits) == 2
 
 
 def test_a_forbidden_beginning_is_forbidden_at_the_beginning_alone():

@@ -81,6 +81,33 @@ def test_with_and_without_an_adapter_nothing_is_shared(opened):
     assert read(reader, ASKED[:1], kind=True)[1] == len(reader._ids(ASKED[0])) - 1
 
 
+@pytest.mark.parametrize("sampling", [Sampling(12, temperature=1.0, seed=7), Sampling(12, seed=7)])
+def test_what_has_a_seed_comes_out_the_same_again(reader, sampling):
+    prefixes, prompt = reader._writer.prefixes, Prompt(text=f"{sampling}: {BEGINNING} {QUESTIONS[1]}")
+    reused, kept = prefixes.reused, len(prefixes)
+    first, second = (reader.generate([prompt], sampling)[0].text for _ in range(2))
+    assert first == second
+    # The first has filled the cache, which the second has not taken.
+    assert (prefixes.reused, len(prefixes)) == (reused, kept + 1)
+
+
+def test_beside_what_is_drawn_others_go_on_from_what_was_read(opened):
+    reader = opened("llama")
+    read(reader, ASKED)
+    drafts = [
+        reader.prepare(Pending(ASKED[2], Sampling(8))),
+        reader.prepare(Pending(ASKED[0], Sampling(8, temperature=1.0, seed=3))),
+    ]
+    before = reader._writer.prefixes.reused
+    reader._writer.write(drafts, lambda tokens: None, lambda reading: [])
+    longest, drawn = (draft.prompt_tokens for draft in drafts)
+    assert reader._writer.prefixes.reused - before == longest - drawn
+    texts = [draft.pending.completion().text for draft in drafts]
+    alone = opened("llama")
+    assert texts[0] == read(alone, [ASKED[2]])[0][0]
+    assert texts[1] == alone.generate([ASKED[0]], Sampling(8, temperature=1.0, seed=3))[0].text
+
+
 def layers(tokens):
     return [(torch.zeros(1, tokens, 4), torch.ones(1, tokens, 4))] * 2
 
