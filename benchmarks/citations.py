@@ -28,6 +28,7 @@ import zstandard
 
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
+from lm.backends.weights import PLAIN_READER
 from lm.citations import Citer
 from lm.conditioning import Conditioning, Request, Source, pack
 from lm.conditioning.wording import write
@@ -163,7 +164,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=50)
     parser.add_argument("--timed", type=int, default=10)
     parser.add_argument("--losses", action="store_true", help="measure leave-one-out, too: twice the time")
-    parser.add_argument("--reader", default=ReaderChoice().name)
+    parser.add_argument("--reader", default=PLAIN_READER)
     parser.add_argument("--quantization", default="none")
     parser.add_argument("--adapter")
     args = parser.parse_args()

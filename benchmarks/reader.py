@@ -31,7 +31,7 @@ from lm.backends.memory import measured_bytes
 from lm.backends.quantizations import QUANTIZATIONS, STORED, quantization
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
-from lm.backends.weights import DEFAULT_READER
+from lm.backends.weights import PLAIN_READER
 from lm.reader import Windows, bits_per_byte, perplexity
 
 PROMPT, ANSWER, WINDOW, BATCHES = 256, 32, 512, (1, 16)
@@ -195,7 +195,7 @@ def checked(found: list[Measured]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reader", default=DEFAULT_READER)
+    parser.add_argument("--reader", default=PLAIN_READER)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--quantizations", default=",".join(q for q in QUANTIZATIONS if q != STORED))
     parser.add_argument("--tokens", type=int, default=4096, help="of the text, for the perplexity")

@@ -13,6 +13,7 @@ import torch
 
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
+from lm.backends.weights import PLAIN_READER
 from lm.prompts import Prompt
 from lm.reader import Continuation
 from pipelines.readers.bytes.lines import open_stream
@@ -42,7 +43,7 @@ def requests(texts: Sequence[str]) -> dict[str, list[Continuation]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus")
-    parser.add_argument("--reader", default=ReaderChoice().name)
+    parser.add_argument("--reader", default=PLAIN_READER)
     parser.add_argument("--quantization", default="none")
     parser.add_argument("--float32", action="store_true")
     options = parser.parse_args()

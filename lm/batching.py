@@ -6,8 +6,10 @@ read does. Knows no model.
 Decisions: docs/decisions/batching.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Condition, Thread
+from traceback import clear_frames
 from typing import Any, Protocol, cast
 
 from base.errors import Unavailable
@@ -60,6 +62,8 @@ class BatchingReader:
         self._line: list[Job] = []
         self._changed = Condition()
         self._stopped = False
+        # Who scores, or waits to; and how many have been served.
+        self._scorers, self._scored = 0, 0
         # Daemon: a process that ends does not wait for whoever still waits here.
         self._thread = Thread(target=self._work, name="reader", daemon=True)
         self._thread.start()
@@ -103,11 +107,25 @@ class BatchingReader:
 
     def loglikelihood(self, continuations: Sequence[Continuation]) -> list[Likelihood]:
         """How likely each text is behind what is asked, between two batches."""
-        return self._reader.loglikelihood(continuations)
+        with self._scoring():
+            return self._reader.loglikelihood(continuations)
 
     def loglikelihood_rolling(self, texts: Sequence[str], how: Windows = WHOLE) -> list[Likelihood]:
         """How likely each text is from its first token on, between two batches."""
-        return self._reader.loglikelihood_rolling(texts, how)
+        with self._scoring():
+            return self._reader.loglikelihood_rolling(texts, how)
+
+    @contextmanager
+    def _scoring(self) -> Iterator[None]:
+        """Meanwhile nobody joins a batch, so that it ends; and one who scores goes before the next batch."""
+        with self._changed:
+            self._scorers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._scorers, self._scored = self._scorers - 1, self._scored + 1
+                self._changed.notify_all()
 
     def stop(self) -> None:
         """End what is being read after its next token, and refuse who waits and whoever asks for more."""
@@ -125,7 +143,7 @@ class BatchingReader:
         jobs = [self._reader.prepare(one) for one in pending]
         with self._changed:
             if self._stopped:
-                raise _stopped()
+                raise ReaderStopped
             if self._line and len(self._line) + len(jobs) > self._most:
                 raise Unavailable(
                     f"{len(self._line)} requests wait for the reader already: ask again a little later."
@@ -141,11 +159,13 @@ class BatchingReader:
             self._stopped = True
             left, self._line = self._line, []
         for job in left:
-            job.pending.end(_stopped())
+            job.pending.end(ReaderStopped())
 
     def _next(self) -> list[Job]:
         """The next batch, once somebody waits; none when the reader stops."""
         with self._changed:
+            before = self._scored
+            self._changed.wait_for(lambda: self._stopped or not self._scorers or self._scored > before)
             while True:
                 self._forget()
                 if self._stopped or self._line:
@@ -158,7 +178,7 @@ class BatchingReader:
 
     def _joining(self, reading: Sequence[Job]) -> list[Job]:
         """Who joins those that are being read."""
-        if not self._line:
+        if not self._line or self._scorers:
             return []  # Asked after each token: the line is taken only if there is one.
         with self._changed:
             self._forget()
@@ -185,6 +205,8 @@ class BatchingReader:
         try:
             self._reader.read(batch, more)
         except BaseException as error:  # noqa: BLE001  (raised again by whoever asked)
+            # Its frames hold what the batch had computed: memory that those who are read alone may need.
+            clear_frames(error.__traceback__)
             for job in reading:
                 if len(reading) > 1 and not job.pending.begun and not isinstance(error, ReaderStopped):
                     self._alone(job)
@@ -202,7 +224,3 @@ class BatchingReader:
 def together(reader: Reader) -> Reader:
     """A reader that many threads may ask at once: their requests are read together, if it can do so."""
     return BatchingReader(cast(ManyReader, reader)) if hasattr(reader, "room") else reader
-
-
-def _stopped() -> ReaderStopped:
-    return ReaderStopped("The reader is being stopped: ask again when it runs.")

@@ -17,6 +17,9 @@ from lm.prompts import Asked, Prompt
 class ReaderStopped(Unavailable):
     """A reader that has been told to stop, in the middle of an answer or before it."""
 
+    def __init__(self, sentence: str = "The reader is being stopped: ask again when it runs.") -> None:
+        super().__init__(sentence)
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:

@@ -75,7 +75,8 @@ def _spans(reader: Reader, citer: Citer, tokens: int) -> list[tuple[int, int]]:
         return [(0, tokens)]
     if reader.count_tokens(answer) != tokens:
         return []
-    begins = [reader.count_tokens(answer[: claim.start]) for claim in claims]
+    # Of a sentence whose end changes the tokens before it, at least the last token.
+    begins = [min(reader.count_tokens(answer[: claim.start]), tokens - 1) for claim in claims]
     ends = [reader.count_tokens(answer[: claim.end]) for claim in claims]
     return [(begin, max(end, begin + 1)) for begin, end in zip(begins, ends, strict=True)]
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
-from base.errors import Unavailable
+from base.errors import RalmError, Unavailable
 from base.numbers import dumps
 from lm.prompts import Message
 from lm.reader import Sampling, card
@@ -91,6 +91,7 @@ async def search(body: SearchRequest, request: Request) -> SearchReply:
 async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSourceResponse:
     """Answer the last message from the passages found for it; `citations` says which were read."""
     answerer = _answerer(request)
+    reading: Reading = request.app.state.reading
     if body.model not in ("ralm", answerer.reader.name):
         detail = f"There is no model {body.model!r} here: ask for ralm or {answerer.reader.name}."
         raise HTTPException(404, detail)
@@ -99,10 +100,10 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
     asked = (question, body.retrieval.to_conditioning(), sampling(body), history)
     prepared = await run_in_threadpool(answerer.prepare, *asked)
     if body.stream:
-        stream = await run_in_threadpool(answerer.stream, prepared)
+        stream = await reading.run(answerer.stream, prepared)
         events = _events(answerer, prepared, stream, body)
-        return EventSourceResponse(_as_data(events, stream, request.app.state.reading), sep="\n")
-    answer = await request.app.state.reading.run(answerer.answer, prepared, body.retrieval.support)
+        return EventSourceResponse(_as_data(events, stream, reading), sep="\n")
+    answer = await reading.run(answerer.answer, prepared, body.retrieval.support)
     completion = answer.completion
     return _envelope("chat.completion", body.model) | {
         "choices": [
@@ -187,10 +188,11 @@ async def _as_data(
         async for event in reading.each(events):
             yield {"data": dumps(event)}
         yield {"data": "[DONE]"}
-    except Unavailable as unavailable:
+    except RalmError as error:
         # No [DONE]: the client sees that the answer is cut off, and why.
-        error = {"message": str(unavailable), "type": "server_error", "code": 503}
-        yield {"data": dumps({"error": error})}
+        passing = isinstance(error, Unavailable)
+        kind, code = ("server_error", 503) if passing else ("invalid_request_error", 400)
+        yield {"data": dumps({"error": {"message": str(error), "type": kind, "code": code}})}
     finally:
         # Also when the client has gone: the model must not go on for nobody.
         stream.close()

@@ -22,7 +22,7 @@ from typing import Any
 
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
-from lm.backends.weights import DEFAULT_READER
+from lm.backends.weights import PLAIN_READER
 from lm.prompts import Message, Prompt
 from lm.reader import Reader, Sampling
 
@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("prompts", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--reader", default=DEFAULT_READER)
+    parser.add_argument("--reader", default=PLAIN_READER)
     parser.add_argument("--adapter", help="a folder of PEFT's, attached where there are passages")
     parser.add_argument("--everywhere", action="store_true", help="attach it without passages, too")
     parser.add_argument("--label", required=True, help="what the report calls it; plain and tuned have aims")

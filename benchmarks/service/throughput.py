@@ -22,7 +22,7 @@ import torch
 
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
-from lm.backends.weights import DEFAULT_READER
+from lm.backends.weights import PLAIN_READER
 from lm.batching import BatchingReader
 from lm.prompts import Prompt
 from lm.reader import Sampling
@@ -178,7 +178,7 @@ def first_pieces(work: Workload) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default=DEFAULT_READER)
+    parser.add_argument("--model", default=PLAIN_READER)
     parser.add_argument("--quantization", default="none")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--questions", type=int, default=64)

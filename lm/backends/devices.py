@@ -72,9 +72,12 @@ class Offload:
 
     def __init__(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="ralm-offload-")
+        # Where a model cannot be loaded, nobody takes it over.
+        self._unwanted = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     def belongs_to(self, model: Any) -> None:
         """Remove the folder once the model is gone, or the process ends."""
+        self._unwanted.detach()
         weakref.finalize(model, shutil.rmtree, self.folder, ignore_errors=True)
 
 

@@ -15,4 +15,4 @@ class End:
     def check(self) -> None:
         """Raise ReaderStopped if it has come."""
         if self._come:
-            raise ReaderStopped("The reader is being stopped: ask again when it runs.")
+            raise ReaderStopped

@@ -42,8 +42,8 @@ def card(tuned: Tuned) -> str:
     kinds = "\n".join(f"| {kind} | {count:,} |" for kind, count in tuned.kinds.items())
     return f"""# An adapter for {tuned.reader}
 
-It teaches {tuned.reader} to read passages: to answer from them, and to say "I do not know." where they do not
-tell. ralm attaches it to prompts that hold passages alone.
+It teaches {tuned.reader} to read passages: to answer from them, and to say
+"{tuned.abstention}" where they do not tell. ralm attaches it to prompts that hold passages alone.
 
 Learnt by `ralm tune` from {tuned.lessons:,} lessons, {tuned.tokens:,} tokens, in {tuned.steps:,} steps of
 {recipe.rows} rows of {recipe.width:,} tokens: LoRA of rank {recipe.rank} (alpha {recipe.alpha}) on all linear

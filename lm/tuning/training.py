@@ -8,7 +8,7 @@ Decisions: docs/decisions/tuning.md.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from base.errors import RalmError
+from base.foreign import Refused, ask
 from lm.tuning.packing import IGNORED, Batch, Text, batches, rows
 
 # Every linear layer but the output matrix, as in QLoRA.
@@ -159,17 +160,26 @@ class Training:
     def _resume(self, path: Path) -> None:
         if not path.exists():
             return
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["recipe"] != asdict(self.recipe):
+        try:
+            state = ask(torch.load, path, map_location="cpu", weights_only=True)
+        except Refused as error:
+            raise RalmError(f"{path} is damaged ({error}): remove it to learn from the beginning.") from None
+        parameters = {name: one for name, one in self.model.named_parameters() if one.requires_grad}
+        same = _shapes(parameters) == _shapes(state["adapter"])
+        if state["recipe"] != asdict(self.recipe) or not same:
             raise RalmError(
-                f"{path.parent} holds a tuning of another recipe: remove it, or name another folder."
+                f"{path.parent} holds a tuning of another recipe or reader: remove it, or name another "
+                "folder."
             )
-        parameters = dict(self.model.named_parameters())
         with torch.no_grad():
             for name, value in state["adapter"].items():
                 parameters[name].copy_(value)
         self._optimizer.load_state_dict(state["optimizer"])
         self.done = state["done"]
+
+
+def _shapes(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(one.shape) for name, one in tensors.items()}
 
 
 def _schedule(done: int, steps: int, warmup: float) -> float:

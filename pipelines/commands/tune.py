@@ -7,7 +7,8 @@ import typer
 
 from base.errors import RalmError
 from lm.backends.reader_choice import ReaderChoice
-from lm.backends.weights import DEFAULT_READER
+from lm.backends.remote.address import is_address
+from lm.backends.weights import PLAIN_READER
 from pipelines.commands.options import (
     EncoderPlace,
     QuantizationName,
@@ -31,9 +32,9 @@ def tune(  # noqa: PLR0913
     held_out: Annotated[
         Path | None, typer.Option(help='JSON: {"held_out": [beginnings of ids that are not learnt from]}')
     ] = None,
-    titles: Annotated[int, typer.Option(help="also ask what so many documents' titles are")] = 0,
+    titles: Annotated[int, typer.Option(min=0, help="also ask what so many documents' titles are")] = 0,
     prepare: Annotated[bool, typer.Option("--prepare", help="write the lessons, and learn nothing")] = False,
-    reader: ReaderName = DEFAULT_READER,
+    reader: ReaderName = PLAIN_READER,
     quantization: QuantizationName = None,
     reader_device: ReaderDevice = "auto",
     rank: Annotated[int, typer.Option(help="of the adapter's matrices")] = 16,
@@ -50,6 +51,11 @@ def tune(  # noqa: PLR0913
     """
     choice = ReaderChoice(reader, quantization, device=reader_device)
     choice.require()
+    if is_address(reader) and not prepare:
+        raise RalmError(
+            f"{reader} is a server, whose weights cannot be taught: name a folder, a GGUF file or a packaged "
+            "reader."
+        )
     from lm.tuning.training import Recipe
     from pipelines.execution.progress import for_terminal
     from pipelines.show import tunings

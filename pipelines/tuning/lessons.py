@@ -49,7 +49,8 @@ def lessons(asked: Asked, others: Sequence[Asked], random: Random) -> list[Examp
     if random.random() < _NEAR:
         found.append(_lesson("near", asked.question, lacking[: random.choice(_COUNTS)], random))
     if others and random.random() < _FOREIGN:
-        foreign = [hit for other in random.sample(others, min(5, len(others))) for hit in other.hits[:1]]
+        some_others = random.sample(others, min(5, len(others)))
+        foreign = [hit for other in some_others if other is not asked for hit in other.hits[:1]]
         some = [hit for hit in foreign if not _holds(asked.question, hit)][: random.choice(_COUNTS)]
         foreign_one = _lesson("foreign", asked.question, some, random)
         found.append(replace(foreign_one, expected=asked.question.answers))

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.reading import answers, prompts, report
-from lm.backends.weights import DEFAULT_READER
+from lm.backends.weights import PLAIN_READER
 from lm.conditioning import Conditioning
 from lm.prompts import Message, Prompt
 from lm.reader import Completion, Sampling
@@ -220,7 +220,7 @@ def test_the_three_steps_follow_each_other(tmp_path, store, asked, monkeypatch, 
     capsys.readouterr()
     ran(report, monkeypatch, answered)
     page = capsys.readouterr().out
-    assert f"plain: {DEFAULT_READER}, none" in page
+    assert f"plain: {PLAIN_READER}, none" in page
     assert page.count("| plain, k=1 | 1 | 100.0 |") == 2
     lines = [json.loads(one) for one in answered.read_text().splitlines()]
     assert len(lines) == 4

@@ -1,5 +1,6 @@
 """A tiny model asked by many threads at once."""
 
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -152,6 +153,40 @@ def test_a_request_that_fails_does_not_take_the_others_of_its_batch_with_it(fold
                 assert isinstance(one.exception(), MemoryError)
             else:
                 assert one.result() == alone.generate([Prompt(text=text)], Sampling(9))
+
+
+def test_what_a_failed_batch_computed_is_gone_when_its_requests_are_read_alone(inner, reader):
+    computed, there, alone = [], [], inner.read
+
+    def read(drafts, more=lambda reading: []):
+        if len(drafts) > 1:
+            states = Event()
+            computed.append(weakref.ref(states))
+            raise MemoryError("no room for it")
+        there.append(computed[0]() is not None)
+        alone(drafts, more)
+
+    inner.read = read
+    found = reader.generate([Prompt(text=TEXTS[0]), Prompt(text=TEXTS[2])], Sampling(2))
+    assert [one.tokens for one in found] == [2, 2]
+    assert there == [False, False]
+
+
+def test_who_scores_waits_for_the_batch_that_is_read_and_for_no_other(inner, reader):
+    score = inner.loglikelihood
+    inner.loglikelihood = lambda asked: (score(asked), inner.batches.append(0))[0]
+    stream = held(inner, reader)
+    with ThreadPoolExecutor(1) as pool:
+        scored = pool.submit(reader.loglikelihood, [Continuation(Prompt(text=TEXTS[0]), " is old.")])
+        while not reader._scorers:
+            Event().wait(0.001)
+        later = reader.stream(Prompt(text=TEXTS[1]), Sampling(3))
+        inner.go.set()
+        assert "".join(later)
+        assert len(scored.result()) == 1
+    assert "".join(stream)
+    # Who came later has not joined the first batch, nor gone before who scores.
+    assert inner.batches == [1, 0, 1]
 
 
 def test_more_than_may_wait_are_refused(inner):

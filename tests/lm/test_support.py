@@ -74,6 +74,13 @@ def test_a_short_answer_is_measured_and_one_that_claims_nothing_is_not(reader):
     assert scored == []
 
 
+def test_a_sentence_that_adds_no_token_to_those_before_it_takes_the_last(plain_reader):
+    tokens = plain_reader.count_tokens(FIRST + SECOND)
+    other = Other(plain_reader, count_tokens=lambda text: tokens)
+    for passage in support_of(cited(FIRST + SECOND), PASSAGES, asking, other):
+        assert all(math.isfinite(one.gain) for one in passage)
+
+
 def test_a_reader_that_cannot_score_tells_the_words_alone(reader):
     def refuse(_):
         raise RalmError("The server returns no log-probabilities of a prompt.")

@@ -103,7 +103,7 @@ class Exchange:
     def check(self) -> None:
         """Raise ReaderStopped once it has been stopped."""
         if self._stopped.is_set():
-            raise ReaderStopped("The reader is being stopped: ask again when it runs.")
+            raise ReaderStopped
 
     def _tried(self, attempt: Callable[[Replica], T], tries: int) -> T:
         started = self._timing.clock()

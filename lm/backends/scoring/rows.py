@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from base.errors import RalmError
+from lm.backends.scoring.sharing import common
 from lm.reader import Row, Windows
 
 # Windows of a model that says no length of its context.
@@ -67,14 +68,8 @@ class Tokens:
             return Row((self.start,), ids[1:] if ids[:1] == (self.start,) else ids)
         before = () if template else self.opening(context)
         head, whole = self.of(context), self.of(context + text)
-        same = _alike(head, whole)
+        same = common(head, whole)
         return Row((before + whole[:same]) or (self.start,), whole[same:])
-
-
-def _alike(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens two lists begin with alike."""
-    most = min(len(first), len(second))
-    return next((at for at in range(most) if first[at] != second[at]), most)
 
 
 def fitted(row: Row, longest: int, shorten: bool, name: str) -> tuple[Row, int]:

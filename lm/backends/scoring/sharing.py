@@ -68,7 +68,7 @@ def stem(some: Sequence[Stretch]) -> int:
     if len(some) < 2:
         return 0
     # In the order of their tokens the first and the last are the least alike.
-    alike = min(_common(some[0].ids, some[-1].ids), min(one.first for one in some))
+    alike = min(common(some[0].ids, some[-1].ids), min(one.first for one in some))
     return alike if alike >= _LEAST else 0
 
 
@@ -86,7 +86,7 @@ def families(some: Sequence[Stretch], beyond: int, most: int) -> list[Family]:
 
 def _joined(family: Family, one: Stretch, beyond: int) -> Family | None:
     """A family with one more, or None if too little would be shared."""
-    shared = min(_common(family.stretches[0].ids, one.ids), one.first, family.stretches[0].first)
+    shared = min(common(family.stretches[0].ids, one.ids), one.first, family.stretches[0].first)
     if len(family.stretches) > 1:
         shared = min(shared, family.shared)
     widest = max(family.width, len(one.ids)) - beyond
@@ -121,7 +121,7 @@ def _like(first: Family, other: Family, beyond: int) -> bool:
     return near and (narrow >= _LIKE * wide or wide - other.shared <= _SHORT)
 
 
-def _common(first: Sequence[int], second: Sequence[int]) -> int:
+def common(first: Sequence[int], second: Sequence[int]) -> int:
     """How many tokens two lists begin with alike."""
     low, high = 0, min(len(first), len(second))
     if first[:high] == second[:high]:

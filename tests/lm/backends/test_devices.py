@@ -47,7 +47,14 @@ def test_an_offload_goes_with_its_model(tmp_path, monkeypatch):
     model, offload = torch.nn.Linear(1, 1), Offload()
     offload.belongs_to(model)
     assert list(tmp_path.iterdir())
+    del offload
+    assert list(tmp_path.iterdir())
     del model
+    assert not list(tmp_path.iterdir())
+    # Of a model that could not be loaded nothing stays.
+    unwanted = Offload()
+    assert list(tmp_path.iterdir())
+    del unwanted
     assert not list(tmp_path.iterdir())
 
 

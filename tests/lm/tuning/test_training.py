@@ -8,8 +8,8 @@ from lm.tuning.packing import Text
 from lm.tuning.training import Recipe, Training
 
 
-def tiny():
-    """A model of two layers, the same each time."""
+def tiny(layers=2):
+    """A model of so many layers, the same each time."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
@@ -17,7 +17,7 @@ def tiny():
         vocab_size=40,
         hidden_size=32,
         intermediate_size=48,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=128,
@@ -90,6 +90,11 @@ def test_a_folder_of_another_recipe_is_refused(tmp_path):
         )
     with pytest.raises(RalmError, match="another recipe"):
         Training(tiny(), texts(), Recipe(rank=3, rows=2, width=24), 0).run(tmp_path, lambda step: None)
+    with pytest.raises(RalmError, match="another recipe or reader"):
+        Training(tiny(layers=3), texts(), recipe, 0).run(tmp_path, lambda step: None)
+    (tmp_path / "checkpoint.pt").write_bytes(b"half")
+    with pytest.raises(RalmError, match="is damaged"):
+        Training(tiny(), texts(), recipe, 0).run(tmp_path, lambda step: None)
 
 
 def test_texts_longer_than_a_row_are_counted_and_none_that_fits_is_an_error():

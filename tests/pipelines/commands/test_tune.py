@@ -25,7 +25,9 @@ def test_what_is_missing_is_a_sentence(store, tmp_path):
     for args, said in (
         (["-o", tmp_path / "none"], "holds no lessons.jsonl"),
         ([store, "-o", tmp_path / "none"], "needs question files"),
+        ([store, "-o", tmp_path / "none", "--reader", "http://localhost:1/v1"], "cannot be taught"),
     ):
         ended = ralm(*args)
         assert ended.exit_code != 0
         assert said in str(ended.exception)
+    assert ralm(store, "-o", tmp_path / "none", "--titles", -1).exit_code == 2

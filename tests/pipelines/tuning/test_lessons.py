@@ -33,6 +33,11 @@ FOREIGN = [
 ]
 
 
+def test_what_is_found_for_a_question_is_not_foreign_to_it():
+    own = asked([])
+    assert not any(one.expected for seed in range(50) for one in lessons(own, [own], Random(seed)))
+
+
 @given(st.lists(st.integers(0, 11), max_size=2), st.integers())
 def test_a_lesson_answers_exactly_where_its_passages_tell(places, seed):
     found = lessons(asked(places), FOREIGN, Random(seed))
