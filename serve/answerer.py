@@ -86,6 +86,8 @@ class CitedStream:
 
     def __init__(self, stream: TextStream, citer: Citer) -> None:
         self._stream, self.citer = stream, citer
+        # Set by whoever wants no more of it.
+        self.closed = False
 
     def __iter__(self) -> Iterator[str]:
         return self.citer.stream(self._stream)
@@ -96,6 +98,7 @@ class CitedStream:
 
     def close(self) -> None:
         """Let the reader stop."""
+        self.closed = True
         self._stream.close()
 
 

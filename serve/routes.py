@@ -164,6 +164,8 @@ def _events(
     yield envelope | _delta({"role": "assistant", "content": ""}, None)
     for piece in stream:
         yield envelope | _delta({"content": piece}, None)
+    if stream.closed:
+        return  # The client has gone: nothing is measured for nobody.
     citations = _citations_json(answerer.citations(prepared, stream.citer, body.retrieval.support))
     yield (
         envelope

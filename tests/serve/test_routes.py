@@ -5,9 +5,11 @@ import anyio
 import pytest
 
 from base.errors import RalmError, Unavailable
-from lm.reader import Sampling
+from lm.citations import Citer
+from lm.reader import Sampling, TextStream
+from serve.answerer import CitedStream
 from serve.reading import Reading
-from serve.routes import _as_data, sampling
+from serve.routes import _as_data, _events, sampling
 from serve.schemas import ChatRequest
 
 
@@ -48,3 +50,12 @@ def test_a_stream_that_breaks_off_says_why_and_is_closed(error, kind, code):
     assert first == {"choices": []}
     assert last == {"error": {"message": str(error), "type": kind, "code": code}}
     assert closed == [True]
+
+
+def test_nothing_is_measured_for_who_has_left():
+    stream = CitedStream(TextStream(iter(["Glass."]), lambda: None), Citer(()))
+    events = _events(None, None, stream, request())  # type: ignore[arg-type]
+    assert next(events)["choices"][0]["delta"]["role"] == "assistant"
+    assert next(events)["choices"][0]["delta"]["content"] == "Glass."
+    stream.close()
+    assert list(events) == []
