@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import xxhash
+
 from base.errors import RalmError
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
@@ -20,8 +22,6 @@ from pipelines.tuning.collecting import Collected, Corpus, collect
 from pipelines.tuning.knowing import with_what_is_known
 
 EXAMPLES = "lessons.jsonl"
-# The same with what the reader knows by itself.
-_LEARNT = "lessons.learnt.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,7 @@ def prepare(corpus: Corpus, of: Lessons, folder: Path, progress: BuildProgress) 
 def learn(choice: ReaderChoice, recipe: Recipe, folder: Path, progress: BuildProgress) -> Tuned:
     """Learn the lessons of a folder; the adapter is written beside them. Goes on where it was stopped."""
     choice = replace(choice, quantization=choice.quantization or "none", adapter=None)
-    if not (folder / _LEARNT).exists():
-        known = with_what_is_known(read_examples(folder / EXAMPLES), open_reader(choice), progress)
-        _write(folder / _LEARNT, known)
-    examples = read_examples(folder / _LEARNT)
+    examples = _with_what_is_known(choice, folder, progress)
     shown = False
 
     def told(step: Step) -> None:
@@ -68,6 +65,17 @@ def learn(choice: ReaderChoice, recipe: Recipe, folder: Path, progress: BuildPro
     except BaseException:
         progress.stop()
         raise
+
+
+def _with_what_is_known(choice: ReaderChoice, folder: Path, progress: BuildProgress) -> list[Example]:
+    """The lessons of a folder with what the reader knows by itself: it is asked once, and that is kept."""
+    lessons = read_examples(folder / EXAMPLES)
+    # Other lessons, or another reader, are asked anew.
+    of = xxhash.xxh3_64_hexdigest((folder / EXAMPLES).read_bytes() + choice.name.encode())
+    kept = folder / f"lessons.learnt.{of}.jsonl"
+    if not kept.exists():
+        _write(kept, with_what_is_known(lessons, open_reader(choice), progress))
+    return read_examples(kept)
 
 
 def _write(path: Path, examples: Iterable[Example]) -> None:

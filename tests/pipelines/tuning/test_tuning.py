@@ -7,8 +7,10 @@ from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
 from lm.conditioning import conversation
 from lm.reader import Sampling
+from lm.tuning.example import read_examples, write_examples
 from lm.tuning.training import Recipe
 from pipelines.execution.progress import Silent
+from pipelines.tuning import tuning
 from pipelines.tuning.collecting import Corpus
 from pipelines.tuning.held_out import HeldOut
 from pipelines.tuning.tuning import Lessons, learn, prepare
@@ -35,6 +37,25 @@ def test_lessons_are_learnt_into_an_adapter_that_its_reader_takes(prepared, monk
     tuned = open_reader(ReaderChoice(found.reader, "none", str(prepared)))
     (completion,) = tuned.generate([conversation("Where?", ["[1] Here."])], Sampling(2))
     assert completion.tokens
+
+
+def test_a_reader_is_asked_once_what_it_knows_and_anew_of_other_lessons(prepared, monkeypatch):
+    asked = []
+
+    def known(examples, reader, progress):
+        asked.append((reader, len(examples)))
+        return examples
+
+    monkeypatch.setattr(tuning, "open_reader", lambda choice: choice.name)
+    monkeypatch.setattr(tuning, "with_what_is_known", known)
+    monkeypatch.setattr(tuning, "tune", lambda choice, examples, *rest: len(examples))
+    count = learn(ReaderChoice("one"), Recipe(), prepared, Silent())
+    assert learn(ReaderChoice("one"), Recipe(), prepared, Silent()) == count
+    assert learn(ReaderChoice("other"), Recipe(), prepared, Silent()) == count
+    lessons = read_examples(prepared / tuning.EXAMPLES)
+    write_examples(prepared / tuning.EXAMPLES, lessons[1:])
+    assert learn(ReaderChoice("one"), Recipe(), prepared, Silent()) == count - 1
+    assert asked == [("one", count), ("other", count), ("one", count - 1)]
 
 
 def test_questions_that_teach_nothing_are_a_sentence(store, tmp_path):
