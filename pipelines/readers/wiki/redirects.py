@@ -23,7 +23,8 @@ pāradresācija ridrejto wiederleiden viruleedung ömleidung rindirizza elekeza 
 """
 _ANY_WORD = "|".join(normalize("NFC", word).replace("_", "[ _]") for word in _WORDS.split())
 # Editors leave comments and marks of direction in front, and nothing else is on such a page.
-_BEFORE = r"(?:[\s:\u200e\u200f\ufeff]|<!--(?:(?!-->).)*+-->)*+"
+# No possessive group within another: Python 3.11.2's `re` loses its place in them.
+_BEFORE = r"(?:[\s:\u200e\u200f\ufeff]|<!--(?:[^-]|-(?!->))*-->)*"
 _REDIRECT = re.compile(rf"{_BEFORE}[#＃]\s?(?:{_ANY_WORD})\s*:?\s*\[\[", re.IGNORECASE | re.DOTALL)
 # More white space than this stands in front of none.
 _LOOKED_AT = 1000
