@@ -11,7 +11,6 @@ from lm.backends.remote.address import is_address
 from lm.backends.weights import PLAIN_READER
 from pipelines.commands.options import (
     EncoderPlace,
-    QuantizationName,
     QueryEncoderPlace,
     ReaderDevice,
     ReaderName,
@@ -30,12 +29,14 @@ def tune(  # noqa: PLR0913
     store: Annotated[Path | None, _STORE] = None,
     questions: Annotated[list[Path] | None, _QUESTIONS] = None,
     held_out: Annotated[
-        Path | None, typer.Option(help='JSON: {"held_out": [beginnings of ids that are not learnt from]}')
+        Path | None, typer.Option(help="JSON: beginnings of ids that are not learnt from")
     ] = None,
     titles: Annotated[int, typer.Option(min=0, help="also ask what so many documents' titles are")] = 0,
     prepare: Annotated[bool, typer.Option("--prepare", help="write the lessons, and learn nothing")] = False,
     reader: ReaderName = PLAIN_READER,
-    quantization: QuantizationName = None,
+    quantization: Annotated[
+        str | None, typer.Option(help="of the weights below the adapter, as for ask; default: none")
+    ] = None,
     reader_device: ReaderDevice = "auto",
     rank: Annotated[int, typer.Option(help="of the adapter's matrices")] = 16,
     epochs: Annotated[float, typer.Option(help="how often each lesson is learnt")] = 1.0,

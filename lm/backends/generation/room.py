@@ -21,11 +21,16 @@ _UNKNOWN = 1 << 31
 
 
 def token_bytes(config: Any, dtype: torch.dtype) -> int:
-    """Bytes of a token's keys and values in all layers."""
+    """Bytes of a token's keys and values in all layers.
+
+    Where a model says nothing of heads, they are taken to be as wide together as its hidden states: models
+    that keep a state of one size, whatever the text's length, take less.
+    """
     text = config.get_text_config(decoder=True)
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    return int(2 * text.num_hidden_layers * heads * size * dtype.itemsize)
+    heads = getattr(text, "num_attention_heads", None) or 1
+    kept = getattr(text, "num_key_value_heads", None) or heads
+    size = getattr(text, "head_dim", None) or text.hidden_size // heads
+    return int(2 * text.num_hidden_layers * kept * size * dtype.itemsize)
 
 
 def free_bytes(device: torch.device) -> int:
