@@ -5,8 +5,12 @@ Decisions: docs/decisions/command-line.md.
 
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import wraps
 from importlib.metadata import version
-from typing import Annotated
+from inspect import signature
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +39,31 @@ evaluation = typer.Typer(no_args_is_help=True, help="Measure what a larger datas
 app.add_typer(evaluation, name="eval")
 
 
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """A command as Typer takes it: each parameter that is a record of options gives way to its fields.
+
+    A parameter is one if its default is a dataclass, whose values are the defaults of the options.
+    """
+    own = signature(command)
+    taken = own.parameters.items()
+    records: dict[str, type[Any]] = {
+        name: type(one.default) for name, one in taken if is_dataclass(one.default)
+    }
+
+    @wraps(command)
+    def call(**given: Any) -> None:
+        for name, record in records.items():
+            given[name] = record(**{field.name: given.pop(field.name) for field in fields(record)})
+        command(**given)
+
+    options = []
+    for name, one in taken:
+        of_record = signature(records[name]).parameters.values() if name in records else ()
+        options += [field.replace(default=getattr(one.default, field.name)) for field in of_record] or [one]
+    call.__signature__ = own.replace(parameters=options)  # type: ignore[attr-defined]
+    return call
+
+
 # In the order of `ralm --help`.
 for command in (
     build,
@@ -54,10 +83,10 @@ for command in (
     demo,
 ):
     # What ends with a text says itself what becomes of further words.
-    app.command(context_settings={"allow_extra_args": command in (search, ask)})(command)
-evaluation.command()(scaling)
-evaluation.command()(perplexity)
-evaluation.command()(tasks)
+    app.command(context_settings={"allow_extra_args": command in (search, ask)})(spread(command))
+evaluation.command()(spread(scaling))
+evaluation.command()(spread(perplexity))
+evaluation.command()(spread(tasks))
 
 
 def _say_version(asked: bool) -> None:

@@ -1,7 +1,15 @@
-"""Options that several commands share, and the values that stand behind their names."""
+"""Options that several commands share, and the values that stand behind their names.
+
+A record of options (`QueryEncoding`, `Sample`, `Loading`, `Prompting`) is one parameter of a command.
+`cli.py` puts an option for each of its fields in its place. A field that is added here is an option of every
+command that takes the record.
+
+Decisions: docs/decisions/command-line.md.
+"""
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -10,14 +18,18 @@ import typer
 from base.errors import RalmError
 from base.names import did_you_mean
 from lm.backends.quantizations import QUANTIZATIONS
+from lm.backends.reader_choice import ReaderChoice
+from lm.conditioning import Conditioning
 from pipelines.readers.formats import READABLE
 
 if TYPE_CHECKING:
     from datastore.generations.manifest import Device
+    from datastore.view import View
     from lm.conditioning.shots import Shot
     from pipelines.config import SourceConfig
     from pipelines.execution.executor import ExecutorName
     from retriever.index.loading import Place
+    from retriever.opened import Opening
 
 Name = TypeVar("Name", bound=str)
 
@@ -70,43 +82,11 @@ IndexIn = Annotated[str, typer.Option("--index-in", help="memory, disk, or auto:
 Workers = Annotated[
     int | None, typer.Option(min=1, help="default: every CPU with ray, one process with local")
 ]
-_NAMES = f"{', '.join(QUANTIZATIONS[:-1])} or {QUANTIZATIONS[-1]}"
-QuantizationName = Annotated[
-    str | None, typer.Option("--quantization", help=f"{_NAMES}; default: int8, or as the weights are stored")
-]
-AdapterFolder = Annotated[
-    str | None, typer.Option("--adapter", help="folder of a PEFT adapter, for prompts that hold passages")
-]
-ReaderDevice = Annotated[
-    str, typer.Option("--reader-device", help="cpu, cuda, cuda:1, or auto: a GPU if there is one")
-]
-AllowPickle = Annotated[
-    bool, typer.Option("--allow-pickle", help="load weights that are pickles, which may run code")
-]
-EncoderPlace = Annotated[
-    str | None, typer.Option("--encoder", help="where the store's encoder lies now, if it has moved")
-]
-QueryEncoderPlace = Annotated[
-    str | None, typer.Option("--query-encoder", help="where its tower for queries lies now")
-]
-ConditioningName = Annotated[
-    str,
-    typer.Option(
-        "--conditioning", help="prepend: passages in one prompt; replug: one prompt for each, mixed; none"
-    ),
-]
-Budget = Annotated[int, typer.Option("--budget", help="tokens of passages in a prompt")]
-Neighbours = Annotated[
-    int,
-    typer.Option("--neighbours", help="chunks that a passage is widened by on each side, within the budget"),
-]
-ReplugTemperature = Annotated[float, number_option("of the weights that scores make")]
-PromptKind = Annotated[
-    str, typer.Option("--prompt", help="chat: the reader's template; few-shot: plain text with examples")
-]
-Shots = Annotated[
-    Path | None, typer.Option(help="question file with answers: the examples of a few-shot prompt")
-]
+ReaderDevice = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto: a GPU if there is one")]
+Budget = Annotated[int, typer.Option(help="tokens of passages in a prompt")]
+MethodName = Annotated[str | None, typer.Option(help="dense, bm25 or hybrid (default, if it can)")]
+Domains = Annotated[list[str] | None, typer.Option(help="only of this domain (repeatable)")]
+Conditions = Annotated[list[str] | None, typer.Option(help="only what has it so: year>=2010 (repeatable)")]
 TextFields = Annotated[
     list[str] | None,
     typer.Option(
@@ -115,6 +95,97 @@ TextFields = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask: for scripts")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+_QUANTIZATIONS = f"{', '.join(QUANTIZATIONS[:-1])} or {QUANTIZATIONS[-1]}"
+_USUAL = Conditioning()
+
+
+@dataclass(frozen=True, slots=True)
+class QueryEncoding:
+    """Where the encoders of a store lie now."""
+
+    encoder: Annotated[
+        str | None, typer.Option(help="where the store's encoder lies now, if it has moved")
+    ] = None
+    query_encoder: Annotated[str | None, typer.Option(help="where its tower for queries lies now")] = None
+
+    def opening(self, device: str = "cpu", index_in: str = "auto", *, words_only: bool = False) -> "Opening":
+        """How a store is opened with them. Raises RalmError for an unknown device or place."""
+        from retriever.opened import Opening
+
+        place = as_place(index_in)
+        return Opening(as_device(device), place, self.encoder, self.query_encoder, words_only)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The share of a store that is searched."""
+
+    fraction: Annotated[float, number_option("search a sample of the store")] = 1.0
+    seed: Annotated[int, typer.Option(min=0, help="which sample")] = 0
+
+    def view(self, domains: Sequence[str] | None = None, conditions: Sequence[str] | None = None) -> "View":
+        """The view of it. Raises RalmError for a share or a condition that is none."""
+        from datastore.view import Condition, View
+
+        where = tuple(Condition.parse(text) for text in conditions or ())
+        return View(self.fraction, self.seed, tuple(domains or ()), where)
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How a reader is loaded."""
+
+    quantization: Annotated[
+        str | None, typer.Option(help=f"{_QUANTIZATIONS}; default: int8, or as the weights are stored")
+    ] = None
+    adapter: Annotated[
+        str | None, typer.Option(help="folder of a PEFT adapter, for prompts that hold passages")
+    ] = None
+    reader_device: ReaderDevice = "auto"
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="load weights that are pickles, which may run code")
+    ] = False
+
+    def choice(self, reader: str) -> ReaderChoice:
+        """The reader of this name, so loaded. Raises RalmError for what plainly names none."""
+        choice = ReaderChoice(reader, self.quantization, self.adapter, self.reader_device, self.allow_pickle)
+        choice.require()
+        return choice
+
+
+@dataclass(frozen=True, slots=True)
+class Prompting:
+    """How passages are put to a reader."""
+
+    budget: Budget = _USUAL.budget
+    conditioning: Annotated[
+        str, typer.Option(help="prepend: passages in one prompt; replug: one prompt for each, mixed; none")
+    ] = _USUAL.kind
+    neighbours: Annotated[
+        int, typer.Option(help="chunks that a passage is widened by on each side, within the budget")
+    ] = _USUAL.neighbours
+    replug_temperature: Annotated[float, number_option("of the weights that scores make")] = (
+        _USUAL.replug_temperature
+    )
+    prompt: Annotated[
+        str, typer.Option(help="chat: the reader's template; few-shot: plain text with examples")
+    ] = _USUAL.prompt
+    shots: Annotated[
+        Path | None, typer.Option(help="question file with answers: the examples of a few-shot prompt")
+    ] = None
+
+    def of(self, passages: int) -> Conditioning:
+        """The conditioning of so many passages. Raises RalmError for what is none."""
+        return Conditioning(
+            self.conditioning,  # type: ignore[arg-type]
+            passages,
+            self.budget,
+            self.neighbours,
+            self.replug_temperature,
+            self.prompt,  # type: ignore[arg-type]
+            as_shots(self.shots),
+        )
 
 
 def named_sources(

@@ -6,26 +6,8 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
-from lm.backends.reader_choice import ReaderChoice
-from lm.conditioning import Conditioning
-from pipelines.commands.options import (
-    AdapterFolder,
-    AllowPickle,
-    Budget,
-    ConditioningName,
-    EncoderPlace,
-    Neighbours,
-    PromptKind,
-    QuantizationName,
-    QueryEncoderPlace,
-    ReaderDevice,
-    ReplugTemperature,
-    Shots,
-    Store,
-    as_shots,
-)
-
-_USUAL = Conditioning()
+from lm.conditioning import DEFAULT_PASSAGES
+from pipelines.commands.options import Loading, Prompting, QueryEncoding, Store
 
 
 def scaling(  # noqa: PLR0913
@@ -35,25 +17,16 @@ def scaling(  # noqa: PLR0913
     fractions: Annotated[str, typer.Option(help="shares of the store")] = "0.01,0.1,1",
     seeds: Annotated[int, typer.Option(help="samples at each fraction below 1")] = 3,
     reader: Annotated[str | None, typer.Option(help="also have an LM answer")] = None,
-    quantization: QuantizationName = None,
-    adapter: AdapterFolder = None,
-    reader_device: ReaderDevice = "auto",
-    allow_pickle: AllowPickle = False,
+    loading: Loading = Loading(),
     reader_questions: Annotated[int, typer.Option(help="questions the LM answers at most")] = 100,
-    passages: Annotated[int, typer.Option("-k", help="passages the LM sees")] = _USUAL.passages,
-    budget: Budget = _USUAL.budget,
-    conditioning: ConditioningName = _USUAL.kind,
-    neighbours: Neighbours = _USUAL.neighbours,
-    replug_temperature: ReplugTemperature = _USUAL.replug_temperature,
-    prompt: PromptKind = _USUAL.prompt,
-    shots: Shots = None,
+    passages: Annotated[int, typer.Option("-k", help="passages the LM sees")] = DEFAULT_PASSAGES,
+    prompting: Prompting = Prompting(),
     limit: Annotated[int | None, typer.Option(help="take only the first questions")] = None,
     method: Annotated[
         str,
         typer.Option(help="dense, in which a share is searched as if it were the whole store; bm25; hybrid"),
     ] = "dense",
-    encoder: EncoderPlace = None,
-    query_encoder: QueryEncoderPlace = None,
+    encoding: QueryEncoding = QueryEncoding(),
 ) -> None:
     """Draw how retrieval and answers improve as the datastore grows."""
     from pipelines.evaluate.scaling import run
@@ -66,23 +39,20 @@ def scaling(  # noqa: PLR0913
         shares = tuple(sorted({float(part) for part in fractions.split(",")}))
     except ValueError:
         raise RalmError(f"--fractions {fractions!r} is not a list of numbers such as 0.01,0.1,1.") from None
-    examples = as_shots(shots)
-    how = Conditioning(conditioning, passages, budget, neighbours, replug_temperature, prompt, examples)  # type: ignore[arg-type]
     study = Study(
         store=store,
         questions=questions,
         output=output,
         fractions=shares,
         seeds=seeds,
-        reader=ReaderChoice(reader, quantization, adapter, reader_device, allow_pickle) if reader else None,
+        reader=loading.choice(reader) if reader else None,
         reader_questions=reader_questions,
-        conditioning=how,
+        conditioning=prompting.of(passages),
         limit=limit,
         method=Method(method),  # type: ignore[arg-type]
-        encoder=encoder,
-        query_encoder=query_encoder,
+        encoder=encoding.encoder,
+        query_encoder=encoding.query_encoder,
     )
     if study.reader:
-        study.reader.require()
         answers.loading(study.reader.name)
     measurements.curve(run(study, for_terminal()), output)

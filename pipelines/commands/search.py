@@ -7,13 +7,14 @@ import typer
 from pipelines.commands.options import (
     Also,
     AsJson,
-    EncoderPlace,
+    Conditions,
+    Domains,
     IndexIn,
-    QueryEncoderPlace,
+    MethodName,
+    QueryEncoding,
+    Sample,
     SearchDevice,
     Store,
-    as_device,
-    as_place,
     number_option,
     require_one_text,
 )
@@ -25,8 +26,7 @@ def search(  # noqa: PLR0913
     query: Annotated[str, typer.Argument(help="what to look for")],
     also: Also = None,
     k: Annotated[int, typer.Option("-k", help="passages to show")] = 5,
-    encoder: EncoderPlace = None,
-    query_encoder: QueryEncoderPlace = None,
+    encoding: QueryEncoding = QueryEncoding(),
     device: SearchDevice = "cpu",
     index_in: IndexIn = "auto",
     recall: Annotated[
@@ -34,14 +34,11 @@ def search(  # noqa: PLR0913
     ] = None,
     nprobe: Annotated[int | None, typer.Option(help="lists to probe")] = None,
     depth: Annotated[int | None, typer.Option(help="vectors to re-score exactly; 0: none")] = None,
-    method: Annotated[str | None, typer.Option(help="dense, bm25 or hybrid (default, if it can)")] = None,
+    method: MethodName = None,
     fusion: Annotated[str, typer.Option(help="how hybrid joins: rrf or weighted")] = "weighted",
-    domain: Annotated[list[str] | None, typer.Option(help="only of this domain (repeatable)")] = None,
-    where: Annotated[
-        list[str] | None, typer.Option(help="only what has it so: year>=2010 (repeatable)")
-    ] = None,
-    fraction: Annotated[float, number_option("search a sample of the store")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="which sample")] = 0,
+    domain: Domains = None,
+    where: Conditions = None,
+    sample: Sample = Sample(),
     near_duplicates: Annotated[float | None, number_option("drop hits so like a better one, 0.8")] = None,
     decontaminate: Annotated[
         str | None,
@@ -52,11 +49,9 @@ def search(  # noqa: PLR0913
     as_json: AsJson = False,
 ) -> None:
     """Show the passages nearest to a query."""
-    from datastore.view import Condition, View
     from pipelines.commands.stores import open_stores
     from pipelines.show.answers import hits
     from pipelines.show.terminal import print_json
-    from retriever.opened import Opening
     from retriever.refinement import Decontamination, Refinement
     from retriever.refusals import refuse_unopened, require_text
     from retriever.request import Effort, Method, Search
@@ -65,10 +60,9 @@ def search(  # noqa: PLR0913
 
     require_one_text("query", query, context)
     require_text([query])
-    conditions = tuple(Condition.parse(text) for text in where or [])
     asked = Search(
         k,
-        View(fraction, seed, tuple(domain or []), conditions),
+        sample.view(domain, where),
         Effort(recall, nprobe, depth),
         Method(method or None, fusion),  # type: ignore[arg-type]
         Refinement(
@@ -78,7 +72,7 @@ def search(  # noqa: PLR0913
             diversity,
         ),
     )
-    how = Opening(as_device(device), as_place(index_in), encoder, query_encoder, words_only=method == "bm25")
+    how = encoding.opening(device, index_in, words_only=method == "bm25")
     paths = [store, *(also or [])]
     refuse_unopened(asked, paths)
     retriever = open_stores(paths, how)

@@ -5,23 +5,16 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
-from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
 from lm.backends.weights import DEFAULT_READER
 from pipelines.commands.options import (
-    AdapterFolder,
-    AllowPickle,
     Also,
-    EncoderPlace,
     IndexIn,
-    QuantizationName,
-    QueryEncoderPlace,
-    ReaderDevice,
+    Loading,
+    QueryEncoding,
     ReaderName,
     SearchDevice,
     Store,
-    as_device,
-    as_place,
 )
 from pipelines.commands.stopping import end
 
@@ -31,27 +24,21 @@ def serve(  # noqa: PLR0913
     port: Annotated[int, typer.Option(help="TCP port")] = 8000,
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     reader: ReaderName = DEFAULT_READER,
-    quantization: QuantizationName = None,
-    adapter: AdapterFolder = None,
-    reader_device: ReaderDevice = "auto",
-    allow_pickle: AllowPickle = False,
+    loading: Loading = Loading(),
     device: SearchDevice = "cpu",
     index_in: IndexIn = "auto",
-    encoder: EncoderPlace = None,
-    query_encoder: QueryEncoderPlace = None,
+    encoding: QueryEncoding = QueryEncoding(),
     also: Also = None,
     searchers: Annotated[int, typer.Option(min=0, help="Ray searchers for each store; 0: none")] = 0,
     partial: Annotated[bool, typer.Option("--partial", help="answer without a lost searcher")] = False,
 ) -> None:
     """Serve search and chat completions over HTTP (see /docs)."""
-    choice = ReaderChoice(reader, quantization, adapter, reader_device, allow_pickle)
-    choice.require()
+    choice = loading.choice(reader)
     if partial and not searchers:
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
     from lm.batching import together
     from pipelines.commands.stores import open_stores
     from pipelines.show import answers
-    from retriever.opened import Opening
     from serve.answerer import Answerer
     from serve.app import create_app
     from serve.listening import listen
@@ -59,7 +46,7 @@ def serve(  # noqa: PLR0913
 
     # Taken before the models load: a port in use is worth knowing at once.
     with listen(host, port) as listener:
-        opening = Opening(as_device(device), as_place(index_in), encoder, query_encoder)
+        opening = encoding.opening(device, index_in)
         retriever = open_stores([store, *(also or [])], opening, searchers, partial)
         answers.loading(reader)
         answerer = Answerer(retriever, together(open_reader(choice)))

@@ -6,22 +6,20 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
-from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
 from lm.backends.weights import DEFAULT_READER
 from lm.conditioning import DEFAULT_BUDGET, DEFAULT_PASSAGES
 from pipelines.commands.options import (
-    AdapterFolder,
-    AllowPickle,
     Also,
     Budget,
-    EncoderPlace,
-    QuantizationName,
-    QueryEncoderPlace,
-    ReaderDevice,
+    Conditions,
+    Domains,
+    Loading,
+    MethodName,
+    QueryEncoding,
     ReaderName,
+    Sample,
     Store,
-    number_option,
 )
 
 
@@ -32,20 +30,14 @@ def tasks(  # noqa: PLR0913
     also: Also = None,
     questions: Annotated[Path | None, typer.Option(help="JSON Lines that ralm_qa, ralm_choices ask")] = None,
     reader: ReaderName = DEFAULT_READER,
-    quantization: QuantizationName = None,
-    adapter: AdapterFolder = None,
-    reader_device: ReaderDevice = "auto",
-    allow_pickle: AllowPickle = False,
+    loading: Loading = Loading(),
     k: Annotated[int, typer.Option("-k", help="passages in front; 0: the LM alone")] = DEFAULT_PASSAGES,
     budget: Budget = DEFAULT_BUDGET,
     against_alone: Annotated[bool, typer.Option("--against-alone", help="ask the LM alone, too")] = False,
-    method: Annotated[str | None, typer.Option(help="dense, bm25 or hybrid (default, if it can)")] = None,
-    fraction: Annotated[float, number_option("search a sample of the store")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="which sample")] = 0,
-    domain: Annotated[list[str] | None, typer.Option(help="only of this domain (repeatable)")] = None,
-    where: Annotated[
-        list[str] | None, typer.Option(help="only what has it so: year>=2010 (repeatable)")
-    ] = None,
+    method: MethodName = None,
+    sample: Sample = Sample(),
+    domain: Domains = None,
+    where: Conditions = None,
     query: Annotated[
         list[str] | None,
         typer.Option(metavar="TASK=FIELD", help="what is looked for: a field or {{template}} (repeatable)"),
@@ -56,11 +48,9 @@ def tasks(  # noqa: PLR0913
     system: Annotated[str | None, typer.Option("--system-instruction", help="its instruction")] = None,
     include: Annotated[Path | None, typer.Option(help="folder with tasks of your own, as YAML")] = None,
     cache: Annotated[Path | None, typer.Option(help="folder of answers to take again")] = None,
-    encoder: EncoderPlace = None,
-    query_encoder: QueryEncoderPlace = None,
+    encoding: QueryEncoding = QueryEncoding(),
 ) -> None:
     """Ask a reader tasks of lm-eval, with passages in front."""
-    from datastore.view import Condition, View
     from pipelines.tasks import harness, queries
     from pipelines.tasks.study import TaskStudy
     from retriever.request import Method, Search
@@ -68,7 +58,7 @@ def tasks(  # noqa: PLR0913
     harness.require()
     if k < 0:
         raise RalmError(f"-k, the passages in front, must not be negative: {k}.")
-    view = View(fraction, seed, tuple(domain or []), tuple(Condition.parse(text) for text in where or []))
+    view = sample.view(domain, where)
     search = Search(k, view, method=Method(method or None)) if k else None  # type: ignore[arg-type]
     study = TaskStudy(
         tasks=tuple(name for one in names.split(",") if (name := one.strip())),
@@ -85,16 +75,14 @@ def tasks(  # noqa: PLR0913
         cache=cache,
         include=include,
     )
-    choice = ReaderChoice(reader, quantization, adapter, reader_device, allow_pickle)
-    choice.require()
+    choice = loading.choice(reader)
     from pipelines.commands.stores import open_stores
     from pipelines.execution.progress import for_terminal
     from pipelines.show import answers
     from pipelines.show import tasks as shown
     from pipelines.tasks.evaluation import run
-    from retriever.opened import Opening
 
-    opening = Opening(encoder=encoder, query_encoder=query_encoder, words_only=method == "bm25")
+    opening = encoding.opening(words_only=method == "bm25")
     retriever = open_stores([store, *(also or [])], opening) if search else None
     answers.loading(reader)
     shown.results(run(study, retriever, open_reader(choice), for_terminal()), output)

@@ -9,13 +9,7 @@ from base.errors import RalmError
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.remote.address import is_address
 from lm.backends.weights import PLAIN_READER
-from pipelines.commands.options import (
-    EncoderPlace,
-    QueryEncoderPlace,
-    ReaderDevice,
-    ReaderName,
-    locate,
-)
+from pipelines.commands.options import QueryEncoding, ReaderDevice, ReaderName, locate
 
 if TYPE_CHECKING:
     from pipelines.tuning.collecting import Corpus
@@ -43,8 +37,7 @@ def tune(  # noqa: PLR0913
     rate: Annotated[float, typer.Option(help="the highest learning rate")] = 6e-4,
     rows: Annotated[int, typer.Option(help="packed rows of a step")] = 8,
     width: Annotated[int, typer.Option(help="tokens of a row")] = 2048,
-    encoder: EncoderPlace = None,
-    query_encoder: QueryEncoderPlace = None,
+    encoding: QueryEncoding = QueryEncoding(),
 ) -> None:
     """Teach a reader to read passages: lessons of a store and questions, then an adapter learnt from them.
 
@@ -71,7 +64,7 @@ def tune(  # noqa: PLR0913
     if store is not None and not there:
         if not questions and not titles:
             raise RalmError("A tuning needs question files, or --titles: add them behind the store.")
-        corpus = _corpus(store, held_out, encoder, query_encoder)
+        corpus = _corpus(store, held_out, encoding)
         tunings.collected(write(corpus, Lessons(tuple(questions or ()), titles), output, progress), output)
     elif there:
         progress.say(f"{output / EXAMPLES} is there already: these lessons are learnt.")
@@ -79,13 +72,11 @@ def tune(  # noqa: PLR0913
         tunings.tuned(learn(choice, recipe, output, progress), output)
 
 
-def _corpus(store: Path, held_out: Path | None, encoder: str | None, query_encoder: str | None) -> "Corpus":
+def _corpus(store: Path, held_out: Path | None, encoding: QueryEncoding) -> "Corpus":
     from pipelines.tuning.collecting import Corpus
     from pipelines.tuning.held_out import HeldOut
     from retriever.local import LocalRetriever
-    from retriever.opened import Opening
     from retriever.request import Method
 
-    how = Opening(encoder=encoder, query_encoder=query_encoder)
     kept_apart = HeldOut.read(held_out) if held_out else HeldOut()
-    return Corpus(LocalRetriever.open(store, how), Method(), kept_apart)
+    return Corpus(LocalRetriever.open(store, encoding.opening()), Method(), kept_apart)

@@ -10,10 +10,9 @@ import typer
 
 from pipelines.commands.options import (
     Domain,
-    EncoderPlace,
     ExecutorOption,
     Limit,
-    QueryEncoderPlace,
+    QueryEncoding,
     Sources,
     Store,
     TextFields,
@@ -30,8 +29,7 @@ def add(  # noqa: PLR0913
     sources: Sources,
     domain: Domain = None,
     text_field: TextFields = None,
-    encoder: EncoderPlace = None,
-    query_encoder: QueryEncoderPlace = None,
+    encoding: QueryEncoding = QueryEncoding(),
     model: Annotated[
         list[Path] | None, typer.Option(help="a fastText model that the store was filtered by (repeatable)")
     ] = None,
@@ -59,9 +57,9 @@ def add(  # noqa: PLR0913
             running,
             for_terminal(),
             limit=limit,
-            encoder=encoder,
+            encoder=encoding.encoder,
             device=there,
-            query_encoder=query_encoder,
+            query_encoder=encoding.query_encoder,
             models=tuple(model or ()),
         )
         changes.added(store, before, *job.run())
@@ -99,8 +97,7 @@ def delete(  # noqa: PLR0913
 
 def compact(
     store: Store,
-    encoder: EncoderPlace = None,
-    query_encoder: QueryEncoderPlace = None,
+    encoding: QueryEncoding = QueryEncoding(),
     executor: ExecutorOption = "auto",
     workers: Workers = None,
 ) -> None:
@@ -115,7 +112,7 @@ def compact(
     chosen, layout = as_executor(executor), Layout(store.absolute())
     before = current(layout)
     with open_executor(chosen, workers) as running:
-        job = Compaction(layout, running, for_terminal(), encoder, query_encoder)
+        job = Compaction(layout, running, for_terminal(), encoding.encoder, encoding.query_encoder)
         changes.compacted(store, before, *job.run())
 
 
@@ -176,8 +173,7 @@ def card(
     store: Store,
     questions: Annotated[Path | None, typer.Option(help="JSON Lines to measure with")] = None,
     limit: Annotated[int, typer.Option(help="take only the first questions")] = 1000,
-    encoder: EncoderPlace = None,
-    query_encoder: QueryEncoderPlace = None,
+    encoding: QueryEncoding = QueryEncoding(),
 ) -> None:
     """Measure what each setting of a store's index finds and costs; `search --recall` chooses by it."""
     from pipelines.execution.progress import for_terminal
@@ -189,4 +185,4 @@ def card(
     if file and file.warning:
         for_terminal().say(file.warning)
     texts = [question.text for question in file.questions] if file else []
-    measurements.card(measure_again(store, texts, encoder, query_encoder))
+    measurements.card(measure_again(store, texts, encoding.encoder, encoding.query_encoder))

@@ -4,10 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Annotated
 
 import pytest
+import typer
 
+from pipelines.cli import spread
 from tests.corpus import documents
 from tests.pipelines.readers.office import book, pdf, word
 
@@ -143,6 +147,28 @@ def test_a_text_without_quotes_is_told_of_them(ralm, command, what):
     code, out, err = ralm(command, "my-store", "who", "built", "it?", "-k", 2)
     assert (code, out) == (2, "")
     assert err == f'ralm: The {what} is one text: put it in quotes, "who built it?".\n'
+
+
+@dataclass(frozen=True)
+class Colours:
+    hue: Annotated[str, typer.Option(help="of the light")] = "red"
+    light: Annotated[int, typer.Option(help="in lumen")] = 3
+
+
+def test_a_record_of_options_gives_way_to_its_fields_and_comes_to_the_command_whole():
+    came = []
+
+    def shine(place: str, colours: Colours = Colours(hue="blue"), twice: bool = False) -> None:
+        came.append((place, colours, twice))
+
+    app = typer.Typer()
+    app.command()(spread(shine))
+    options = {one.name: one for one in typer.main.get_command(app).params}
+    assert list(options)[:4] == ["place", "hue", "light", "twice"]
+    assert (options["hue"].help, options["hue"].default) == ("of the light", "blue")
+    for arguments in (["here"], ["there", "--light", "7", "--hue", "green", "--twice"]):
+        app(arguments, standalone_mode=False)
+    assert came == [("here", Colours("blue", 3), False), ("there", Colours("green", 7), True)]
 
 
 def test_what_no_command_takes_is_refused(ralm):

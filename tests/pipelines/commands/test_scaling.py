@@ -4,7 +4,8 @@ from inspect import signature
 
 import pytest
 
-from lm.conditioning import Conditioning
+from pipelines.cli import spread
+from pipelines.commands.options import Prompting
 from pipelines.commands.scaling import scaling
 from pipelines.evaluate.study import Study
 from tests.corpus import questions, write_lines
@@ -55,11 +56,9 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(refusal, arguments, sentenc
 
 
 def test_what_is_left_out_is_what_a_study_has_by_itself():
-    options = {name: one.default for name, one in signature(scaling).parameters.items()}
+    options = {name: one.default for name, one in signature(spread(scaling)).parameters.items()}
     settings = {one.name: one.default for one in fields(Study) if one.name in options}
-    usual = settings.pop("conditioning")
-    given = ("conditioning", "passages", "budget", "neighbours", "replug_temperature", "prompt")
-    assert usual == Conditioning(*(options[name] for name in given))
+    assert settings.pop("conditioning") == Prompting().of(options["passages"])
     assert options["fractions"] == ",".join(f"{share:g}" for share in settings.pop("fractions"))
     assert options["method"] == settings.pop("method").name
     assert {name: options[name] for name in settings if settings[name] is not MISSING} == {
