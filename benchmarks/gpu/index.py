@@ -28,7 +28,7 @@ import torch
 from drawn import Corpus, Truth
 from rates import agreement, ceilings, faiss_rates, our_rates, wide_rates
 from report import Report, wait
-from searches import Asked, Codes, search
+from searches import Codes, Queries, search
 
 from retriever.index.codec import TorchCodec, train
 from retriever.index.sizing import IndexKey, list_count
@@ -94,7 +94,7 @@ def main() -> None:
     truth = Truth(queries)
     with tempfile.TemporaryDirectory() as folder:
         shards = build(report, corpus, codec, truth, Path(folder))
-        search(report, Asked(corpus, queries, truth), Codes(trained, key, shards))
+        search(report, Queries(corpus, queries, truth), Codes(trained, key, shards))
     if out := os.environ.get("OUT"):
         report.write(Path(out))
 

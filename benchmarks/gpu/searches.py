@@ -19,7 +19,7 @@ from retriever.index.sizing import IndexKey
 CANDIDATES = 1000
 DEPTHS = (0, 100, 200, 400, 1000)
 PROBES = (16, 64, 256)
-# Searches of each batch size that are timed.
+# Queries of each batch size that are timed.
 REPEATS = {1: 200, 32: 50, 1024: 10}
 # Threads that ask one query after another.
 THREADS = (1, 4, 16)
@@ -36,7 +36,7 @@ class Codes:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Queries:
     """Queries float32 [n, dimension] of a corpus, and the exact best rows of each."""
 
     corpus: Corpus
@@ -44,7 +44,7 @@ class Asked:
     truth: Truth
 
 
-def search(report: Report, asked: Asked, codes: Codes) -> None:
+def search(report: Report, asked: Queries, codes: Codes) -> None:
     """Search the codes on one GPU, then on all there are, or on the CPU."""
     queries, probes = asked.queries.cpu().numpy(), [p for p in PROBES if p <= codes.key.nlist]
     found: list[list[ScoredRows]] = []
@@ -111,7 +111,7 @@ def time_searches(report: Report, index: Any, queries: np.ndarray, k: int, where
                     alone.search(asked, k, params=faiss.SearchParametersIVF(nprobe=nprobe))
 
                 row["faiss_p50_ms"], _ = percentiles(its, queries, batch, repeats)
-            report.add("Searches" if where["gpus"] < 2 else "Searches on several GPUs", **row)
+            report.add("Queries" if where["gpus"] < 2 else "Queries on several GPUs", **row)
 
 
 def ask_from_threads(report: Report, index: Any, queries: np.ndarray, k: int, where: dict[str, int]) -> None:
@@ -167,7 +167,7 @@ def exact_scores(corpus: Corpus, queries: torch.Tensor, rows: np.ndarray) -> np.
     return scores.reshape(rows.shape)
 
 
-def measure_recall(report: Report, asked: Asked, probes: list[int], rows: np.ndarray) -> None:
+def measure_recall(report: Report, asked: Queries, probes: list[int], rows: np.ndarray) -> None:
     """Recall@10 of the codes alone, and of the best of their candidates [settings, queries, n] re-scored."""
     scores, exact = exact_scores(asked.corpus, asked.queries, rows), asked.truth.rows.cpu().numpy()
     for number, nprobe in enumerate(probes):

@@ -25,7 +25,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class PackedBatch:
     """Rows [rows, width] of tokens and of their positions; `labels` are the next tokens, or IGNORED."""
 
     ids: torch.Tensor
@@ -70,13 +70,13 @@ def _filled(texts: Sequence[Text], width: int) -> list[list[Text]]:
     return found
 
 
-def batches(packed: Sequence[Sequence[Text]], size: int, width: int, padding: int) -> Iterator[Batch]:
+def batches(packed: Sequence[Sequence[Text]], size: int, width: int, padding: int) -> Iterator[PackedBatch]:
     """Rows as tensors, `size` of them at a time; what is left of a row is filled with `padding`."""
     for at in range(0, len(packed), size):
         yield _batch(packed[at : at + size], width, padding)
 
 
-def _batch(some: Sequence[Sequence[Text]], width: int, padding: int) -> Batch:
+def _batch(some: Sequence[Sequence[Text]], width: int, padding: int) -> PackedBatch:
     ids = torch.full((len(some), width), padding)
     # Padding is a text of its own: its positions begin anew.
     positions = torch.zeros((len(some), width), dtype=torch.long)
@@ -91,4 +91,4 @@ def _batch(some: Sequence[Sequence[Text]], width: int, padding: int) -> Batch:
             labels[row, at + text.answer - 1 : end - 1] = torch.tensor(text.ids[text.answer :])
             at = end
         positions[row, at:] = torch.arange(width - at)
-    return Batch(ids, positions, labels)
+    return PackedBatch(ids, positions, labels)

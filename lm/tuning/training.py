@@ -18,7 +18,7 @@ import torch
 
 from base.errors import RalmError
 from base.foreign import Refused, ask
-from lm.tuning.packing import IGNORED, Batch, Text, batches, rows
+from lm.tuning.packing import IGNORED, PackedBatch, Text, batches, rows
 
 # Every linear layer but the output matrix, as in QLoRA.
 _TARGETS = "all-linear"
@@ -118,12 +118,12 @@ class Training:
         _save_halved(self.model, folder)
         (folder / _CHECKPOINT).unlink(missing_ok=True)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[PackedBatch]:
         """What is still to be learnt from, a step at a time."""
         left = self._order[self.done * self.recipe.rows :]
         return batches(left, self.recipe.rows, self.recipe.width, self._padding)
 
-    def _step(self, batch: Batch) -> float:
+    def _step(self, batch: PackedBatch) -> float:
         """One step of the optimizer; gives the loss."""
         for group in self._optimizer.param_groups:
             group["lr"] = self.recipe.rate * _schedule(self.done, self.steps, self.recipe.warmup)
@@ -134,7 +134,7 @@ class Training:
         self._optimizer.zero_grad(set_to_none=True)
         return float(loss.detach())
 
-    def loss(self, batch: Batch) -> torch.Tensor:
+    def loss(self, batch: PackedBatch) -> torch.Tensor:
         """Mean nats of the learnt tokens. Logits are computed where a token is learnt, and nowhere else."""
         inner, device = self.model.get_base_model(), self.model.device
         labels = batch.labels.to(device)

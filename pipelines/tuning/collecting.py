@@ -13,7 +13,7 @@ from lm.tuning.example import Example
 from pipelines.execution.progress import BuildProgress, shown
 from pipelines.questions import Question, read_questions
 from pipelines.tuning.held_out import HeldOut
-from pipelines.tuning.lessons import Asked, balanced, lessons, title_lesson
+from pipelines.tuning.lessons import QuestionHits, balanced, lessons, title_lesson
 from retriever.local import LocalRetriever
 from retriever.request import Method, Search
 from retriever.results import Hit
@@ -53,7 +53,7 @@ class Collected:
 
 def collect(corpus: Corpus, files: Sequence[Path], titles: int, progress: BuildProgress) -> Collected:
     """Lessons of question files, and of so many `titles`."""
-    asked: list[list[Asked]] = []
+    asked: list[list[QuestionHits]] = []
     held_out = 0
     for file in files:
         found = read_questions(file, scored=False)
@@ -75,14 +75,14 @@ def collect(corpus: Corpus, files: Sequence[Path], titles: int, progress: BuildP
 
 def _search(
     corpus: Corpus, questions: Sequence[Question], progress: BuildProgress, what: str
-) -> Iterator[Asked]:
+) -> Iterator[QuestionHits]:
     search = Search(min(_FOUND, corpus.retriever.store.rows), method=corpus.method)
     with shown(progress, "search", what, len(questions)):
         for at in range(0, len(questions), _TOGETHER):
             some = questions[at : at + _TOGETHER]
             rankings = corpus.retriever.search([one.text for one in some], search)
             for question, ranking in zip(some, rankings, strict=True):
-                yield Asked(question, tuple(_allowed(corpus, ranking.hits)))
+                yield QuestionHits(question, tuple(_allowed(corpus, ranking.hits)))
             progress.advance(len(some))
 
 

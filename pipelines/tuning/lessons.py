@@ -27,14 +27,14 @@ _SENTENCE = " Answer in a full sentence."
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionHits:
     """A question and what was found for it, best first."""
 
     question: Question
     hits: tuple[Hit, ...]
 
 
-def lessons(asked: Asked, others: Sequence[Asked], random: Random) -> list[Example]:
+def lessons(asked: QuestionHits, others: Sequence[QuestionHits], random: Random) -> list[Example]:
     """Examples of a question. `others` are those whose passages are taken as having nothing to do with it."""
     if asked.question.chosen is not None:
         return [_chosen(asked.question, asked.question.chosen, asked.hits, random)]
@@ -114,7 +114,7 @@ def _chosen(question: Question, chosen: int, hits: Sequence[Hit], random: Random
     return Example(f"{question.text}\n{listed}", sources, question.choices[chosen], "choice")
 
 
-def title_lesson(title: str, asked: Asked, random: Random) -> Example | None:
+def title_lesson(title: str, asked: QuestionHits, random: Random) -> Example | None:
     """What a document's title is, in its own first sentence; None if that says nothing of the title."""
     own = next((hit for hit in asked.hits if hit.passage.chunk == 0 and _titled(hit, title)), None)
     if own is None:

@@ -10,7 +10,7 @@ from lm.reader import Sampling
 
 
 @dataclass
-class Asked:
+class Waiting:
     prompt_tokens: int
     kind: bool = False
     width: int = 1
@@ -22,13 +22,13 @@ class Asked:
         return self.prompt_tokens + self.most
 
 
-asked = st.builds(
-    Asked, st.integers(1, 99), st.booleans(), st.integers(1, 3), st.integers(1, 50), pending=st.none()
+requests = st.builds(
+    Waiting, st.integers(1, 99), st.booleans(), st.integers(1, 3), st.integers(1, 50), pending=st.none()
 )
 rooms = st.builds(Room, st.integers(1, 6), st.integers(1, 400))
 
 
-@given(waiting=st.lists(asked, min_size=1, max_size=12), room=rooms)
+@given(waiting=st.lists(requests, min_size=1, max_size=12), room=rooms)
 def test_a_batch_holds_the_oldest_and_fits_unless_it_is_that_one_alone(waiting, room):
     batch = oldest_first(waiting, room)
     assert batch[0] is waiting[0]
@@ -36,7 +36,7 @@ def test_a_batch_holds_the_oldest_and_fits_unless_it_is_that_one_alone(waiting, 
     assert len(batch) == 1 or room.holds(batch)
 
 
-@given(waiting=st.lists(asked, max_size=12), room=rooms)
+@given(waiting=st.lists(requests, max_size=12), room=rooms)
 def test_all_are_read_once_in_batches_by_length(waiting, room):
     batches = list(by_length(waiting, room))
     assert sorted(id(one) for batch in batches for one in batch) == sorted(map(id, waiting))
@@ -44,17 +44,17 @@ def test_all_are_read_once_in_batches_by_length(waiting, room):
 
 
 def test_the_nearest_in_length_are_read_with_the_oldest():
-    waiting = [Asked(50), Asked(10), Asked(52), Asked(90), Asked(47)]
+    waiting = [Waiting(50), Waiting(10), Waiting(52), Waiting(90), Waiting(47)]
     batch = oldest_first(waiting, Room(3, 1000))
     assert [one.prompt_tokens for one in batch] == [50, 52, 47]
 
 
 def test_padding_counts_as_tokens():
-    assert Room(9, 2 * 60).holds([Asked(50), Asked(5)])
-    assert not Room(9, 2 * 60 - 1).holds([Asked(50), Asked(5)])
+    assert Room(9, 2 * 60).holds([Waiting(50), Waiting(5)])
+    assert not Room(9, 2 * 60 - 1).holds([Waiting(50), Waiting(5)])
 
 
-@given(waiting=st.lists(asked, max_size=8), reading=st.lists(asked, min_size=1, max_size=4), room=rooms)
+@given(waiting=st.lists(requests, max_size=8), reading=st.lists(requests, min_size=1, max_size=4), room=rooms)
 def test_nobody_joins_before_one_who_came_earlier(waiting, reading, room):
     found = joining(waiting, reading, room)
     assert [id(one) for one in found] == [id(one) for one in waiting[: len(found)]]
@@ -64,5 +64,5 @@ def test_nobody_joins_before_one_who_came_earlier(waiting, reading, room):
 
 
 def test_one_of_another_kind_holds_up_those_behind_it():
-    waiting = [Asked(5), Asked(5, kind=True), Asked(5)]
-    assert joining(waiting, [Asked(9)], Room(9, 1000)) == waiting[:1]
+    waiting = [Waiting(5), Waiting(5, kind=True), Waiting(5)]
+    assert joining(waiting, [Waiting(9)], Room(9, 1000)) == waiting[:1]

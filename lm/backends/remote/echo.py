@@ -14,7 +14,7 @@ from typing import Any
 
 from base.errors import RalmError, Unavailable
 from lm.backends.remote.exchange import Exchange
-from lm.backends.remote.failures import Malformed, Refused
+from lm.backends.remote.failures import Malformed, Rejected
 
 KNOWN = "One, two, three and four. The sky is blue by day and black by night."
 # Special tokens that a tokenizer puts before a text at most.
@@ -82,8 +82,8 @@ class Echo:
         for more in (0, 1):
             try:
                 lack = self._exchange.ask(self._route, self._body(KNOWN, more), partial(_lack, more), tries=2)
-            except Refused as refused:
-                error = f"an error: {refused}"
+            except Rejected as rejected:
+                error = f"an error: {rejected}"
             except Unavailable:
                 # Some servers fail where they are to add no token.
                 if more:

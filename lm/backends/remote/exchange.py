@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from base.errors import Unavailable
 from lm.backends.remote.address import Address
-from lm.backends.remote.failures import PASSING, Broken, Malformed, Refused, words
+from lm.backends.remote.failures import PASSING, Broken, Malformed, Rejected, words
 from lm.backends.remote.replicas import Replica, Replicas, Timing
 from lm.backends.remote.wire import Connection, Json, Wire
 from lm.reader import ReaderStopped
@@ -50,7 +50,7 @@ class Exchange:
     ) -> T:
         """What `taken` takes from the JSON of an answer; it raises Malformed for what is none.
 
-        `route` makes the route's URL of a replica's. Raises Refused, Unavailable or ReaderStopped.
+        `route` makes the route's URL of a replica's. Raises Rejected, Unavailable or ReaderStopped.
         """
 
         def attempt(replica: Replica) -> T:
@@ -68,8 +68,8 @@ class Exchange:
                 return taken(self._wire.ask(route(replica.url), body))
             except Malformed:
                 return None
-            except Refused as refused:
-                if refused.status in _NO_ROUTE:
+            except Rejected as rejected:
+                if rejected.status in _NO_ROUTE:
                     return None
                 raise
 
@@ -181,7 +181,7 @@ class Stream:
 
 
 def require_no_error(event: Any) -> Any:
-    """An event of a stream. Raises Refused or Broken for one that holds an error, Malformed for none."""
+    """An event of a stream. Raises Rejected or Broken for one that holds an error, Malformed for none."""
     if not isinstance(event, dict):
         raise Malformed("an event that is no JSON object")
     if not event.get("error"):
@@ -190,5 +190,5 @@ def require_no_error(event: Any) -> Any:
     error = event["error"]
     code = error.get("code") if isinstance(error, dict) else None
     if isinstance(code, int) and 400 <= code < 500 and code not in PASSING:
-        raise Refused(f"The server refuses the request (HTTP {code}: {said})", code)
+        raise Rejected(f"The server refuses the request (HTTP {code}: {said})", code)
     raise Broken(f"an error: {said}")

@@ -30,8 +30,8 @@ class Malformed(Broken):
     """An answer that is not what its route gives."""
 
 
-class Refused(RalmError):
-    """A request that the server refuses for good. `status` is HTTP's."""
+class Rejected(RalmError):
+    """A request that the server rejects for good. `status` is HTTP's."""
 
     def __init__(self, sentence: str, status: int) -> None:
         super().__init__(sentence)
@@ -39,7 +39,7 @@ class Refused(RalmError):
 
 
 def require_ok(url: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
-    """Raise Broken or Refused for an answer that is none."""
+    """Raise Broken or Rejected for an answer that is none."""
     if 200 <= status < 300:
         return
     said = message(body, headers.get("content-type", ""))
@@ -48,11 +48,11 @@ def require_ok(url: str, status: int, headers: Mapping[str, str], body: bytes) -
         raise Broken(came, retry_after(headers.get("retry-after", "")))
     if 300 <= status < 400:
         place = headers.get("location", "")
-        raise Refused(f"{url} sends to another address ({came} {place}): give that one.", status)
+        raise Rejected(f"{url} sends to another address ({came} {place}): give that one.", status)
     if status in (401, 403):
         mend = "put the server's key into the variable RALM_READER_KEY."
-        raise Refused(f"{url} refuses the key, or asks for one ({came}): {mend}", status)
-    raise Refused(f"{url} refuses the request ({came})", status)
+        raise Rejected(f"{url} refuses the key, or asks for one ({came}): {mend}", status)
+    raise Rejected(f"{url} refuses the request ({came})", status)
 
 
 def message(body: bytes, kind: str = "") -> str:

@@ -15,7 +15,7 @@ from lm.backends.remote.address import Address
 from lm.backends.remote.completions import Written, pieces, reply, sampled
 from lm.backends.remote.exchange import Exchange
 from lm.backends.remote.replicas import Timing
-from lm.backends.remote.scorer import Scorer, likelihood, mixed
+from lm.backends.remote.scorer import EchoScorer, likelihood, mixed
 from lm.backends.remote.server import Server, estimate
 from lm.prompts import Asked, Ensemble, Prompt, prompts_of
 from lm.reader import WHOLE, Completion, Continuation, Likelihood, Row, Sampling, TextStream, Windows
@@ -43,7 +43,7 @@ class RemoteReader:
         address = Address.of(name)
         self._exchange = Exchange(address, os.environ.get(KEY, "").strip(), timing)
         self._server = Server(self._exchange)
-        self._scorer = Scorer(self._exchange, self._server)
+        self._scorer = EchoScorer(self._exchange, self._server)
         self._most = CONCURRENT * len(address.urls)
         self.name = self._server.model
         self.context_tokens = self._server.context_tokens

@@ -25,7 +25,7 @@ _NAME_IT = "name the token that stands before a text, as in http://localhost:800
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class Logprobs:
     """`tokens` behind a context, each one's log-probability, whether it is the likeliest; those left out."""
 
     tokens: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class ServedTokenizer:
         return self._start
 
 
-class Scorer:
+class EchoScorer:
     """Scores texts. The server is tried with a known text first, once: RalmError if it cannot score."""
 
     def __init__(self, exchange: Exchange, server: Server) -> None:
@@ -90,17 +90,17 @@ class Scorer:
             )
         return tokens
 
-    def row(self, row: Row) -> Scored:
+    def row(self, row: Row) -> Logprobs:
         """A text of tokens behind others. Raises RalmError for one that is too long."""
         if not row.text:
-            return Scored()
+            return Logprobs()
         row, _ = fitted(row, self._longest, False, self._server.model)
         if _UNKNOWN in row.context:
             raise RalmError(f"The server of {self._server.model} does not say how texts begin: {_NAME_IT}")
         echo, _ = self._parts
         return self._behind(echo.of((*row.context, *row.text)), len(row.context))
 
-    def behind(self, context: Written, text: str, shorten: bool = False) -> Scored:
+    def behind(self, context: Written, text: str, shorten: bool = False) -> Logprobs:
         """A text behind a context. White space at a plain context's end belongs to the text.
 
         Raises RalmError for what is too long, unless the oldest tokens may be left out to `shorten` it.
@@ -113,12 +113,12 @@ class Scorer:
         before = context.text if context.templated else context.text.rstrip()
         text = context.text[len(before) :] + text
         if not text:
-            return Scored()
+            return Logprobs()
         before = before or self._exchange.address.start
         found = echo.of(before + text, context.templated)
         return self._behind(found, found.behind(len(before), self._server.model))
 
-    def rolling(self, text: str, how: Windows) -> list[Scored]:
+    def rolling(self, text: str, how: Windows) -> list[Logprobs]:
         """A text from its first token on, in windows."""
         _, tokens = self._parts
         if tokens is None and how == WHOLE:
@@ -126,23 +126,23 @@ class Scorer:
         tokens = self.tokens
         return [self.row(row) for row in windows(tokens.of(text), tokens.start, self._longest, how)]
 
-    def _behind(self, found: Echoed, first: int) -> Scored:
+    def _behind(self, found: Echoed, first: int) -> Logprobs:
         logs = tuple(log for log in found.logs[first:] if log is not None)
         if len(logs) < len(found.logs) - first:
             raise RalmError(
                 f"The server of {self._server.model} does not score a text's first token: {_NAME_IT}"
             )
-        return Scored(found.tokens[first:], logs, found.likeliest[first:])
+        return Logprobs(found.tokens[first:], logs, found.likeliest[first:])
 
 
-def likelihood(text: str, parts: Sequence[Scored]) -> Likelihood:
+def likelihood(text: str, parts: Sequence[Logprobs]) -> Likelihood:
     """A text whose tokens were scored in parts."""
     logs = tuple(log for one in parts for log in one.logs)
     greedy = all(best for one in parts for best in one.likeliest)
     return Likelihood(logs, greedy, len(text.encode()), sum(one.left_out for one in parts))
 
 
-def mixed(text: str, behind: Sequence[Scored], weights: Sequence[float]) -> Likelihood:
+def mixed(text: str, behind: Sequence[Logprobs], weights: Sequence[float]) -> Likelihood:
     """A text behind several contexts: the weighted mean of their distributions at each token.
 
     The likeliest token of a mean is not known: it is never greedy. Raises RalmError if the contexts part the

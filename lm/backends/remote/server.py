@@ -13,7 +13,7 @@ from typing import Any
 from base.errors import RalmError, Unavailable
 from lm.backends.remote.address import root
 from lm.backends.remote.exchange import Exchange
-from lm.backends.remote.failures import Malformed, Refused
+from lm.backends.remote.failures import Malformed, Rejected
 from lm.prompts import Message
 
 # What a server holds that does not say so.
@@ -80,8 +80,8 @@ class Server:
     def _listed(self) -> dict[str, dict[str, Any]]:
         try:
             return self._exchange.ask(lambda url: f"{url}/models", None, _models, tries=2)
-        except Refused as refused:
-            if refused.status in (404, 405):
+        except Rejected as rejected:
+            if rejected.status in (404, 405):
                 return {}
             raise
 

@@ -88,7 +88,7 @@ class Watch:
 
 
 class Wire:
-    """Sends requests with one key. Raises Broken for what may be tried again, Refused for what may not."""
+    """Sends requests with one key. Raises Broken for what may be tried again, Rejected for what may not."""
 
     def __init__(self, timeout: float, key: str, clock: Callable[[], float] = time.monotonic) -> None:
         """`timeout` in seconds, for a whole answer or the first piece of one."""

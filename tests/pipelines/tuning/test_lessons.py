@@ -7,7 +7,7 @@ from datastore.schema import Passage
 from lm.tuning.example import ABSTENTION
 from pipelines.evaluate.metrics import contains
 from pipelines.questions import Question
-from pipelines.tuning.lessons import Asked, balanced, lessons, sentence_with, title_lesson
+from pipelines.tuning.lessons import QuestionHits, balanced, lessons, sentence_with, title_lesson
 from retriever.results import Hit
 
 QUESTION = Question("q", "Who makes blue glass?", ("Dunmarrow",), frozenset({"a"}))
@@ -25,11 +25,11 @@ def asked(places):
     hits = list(OTHERS)
     for place in places:
         hits.insert(place, TELLING)
-    return Asked(QUESTION, tuple(hits))
+    return QuestionHits(QUESTION, tuple(hits))
 
 
 FOREIGN = [
-    Asked(Question("f", "Why?", ("x",), frozenset()), (hit(40 + n, f"Rivers {n}."),)) for n in range(9)
+    QuestionHits(Question("f", "Why?", ("x",), frozenset()), (hit(40 + n, f"Rivers {n}."),)) for n in range(9)
 ]
 
 
@@ -63,13 +63,13 @@ def test_every_kind_comes_and_a_telling_passage_stands_anywhere():
 
 
 def test_a_question_without_answers_or_passages_teaches_nothing():
-    assert lessons(Asked(Question("q", "Why?", (), frozenset({"a"})), (TELLING,)), [], Random(0)) == []
-    assert lessons(Asked(QUESTION, ()), [], Random(0)) == []
+    assert lessons(QuestionHits(Question("q", "Why?", (), frozenset({"a"})), (TELLING,)), [], Random(0)) == []
+    assert lessons(QuestionHits(QUESTION, ()), [], Random(0)) == []
 
 
 def test_choices_are_listed_and_the_right_one_is_learnt():
     question = Question("q", "What rings?", (), frozenset(), ("a bell", "a fish"), 0)
-    (one,) = lessons(Asked(question, (TELLING,)), [], Random(0))
+    (one,) = lessons(QuestionHits(question, (TELLING,)), [], Random(0))
     assert one.question == "What rings?\nA. a bell\nB. a fish"
     assert one.answer == "a bell"
 
@@ -82,7 +82,7 @@ def test_the_sentence_that_tells_is_whole_or_none():
 
 def test_a_title_is_asked_for_in_its_documents_first_sentence():
     own = hit(3, "Dunmarrow is a town on the salt flats. It is old.", title="Dunmarrow")
-    about = Asked(Question("d3", "What is Dunmarrow?", ("Dunmarrow",), frozenset()), (*OTHERS, own))
+    about = QuestionHits(Question("d3", "What is Dunmarrow?", ("Dunmarrow",), frozenset()), (*OTHERS, own))
     one = title_lesson("Dunmarrow", about, Random(1))
     assert one.answer == "Dunmarrow is a town on the salt flats."
     assert title_lesson("Arvenholm", about, Random(1)) is None

@@ -25,12 +25,12 @@ class Handler(BaseHTTPRequestHandler):
     body: Any = None
 
     def do_GET(self) -> None:
-        self.server.asked.append(Asked(self.path, None, dict(self.headers)))
+        self.server.asked.append(Received(self.path, None, dict(self.headers)))
         self.server.routes.get(self.path, status(404))(self)
 
     def do_POST(self) -> None:
         self.body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append(Asked(self.path, self.body, dict(self.headers)))
+        self.server.asked.append(Received(self.path, self.body, dict(self.headers)))
         route = self.server.routes.get(self.path)
         if route is None and self.path.endswith("/completions"):
             route = self.server.ways.pop(0) if self.server.ways else self.server.usual
@@ -86,7 +86,7 @@ Way = Callable[[Handler], None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class Received:
     """A request as it came."""
 
     path: str
@@ -104,7 +104,7 @@ class FakeServer(ThreadingHTTPServer):
         self.ways: list[Way] = []
         self.usual: Way = answer()
         self.routes: dict[str, Way] = {"/v1/models": reply(MODELS)}
-        self.asked: list[Asked] = []
+        self.asked: list[Received] = []
         # Set when a client has gone, and when all that hang are to end.
         self.left, self.over = Event(), Event()
 
@@ -113,7 +113,7 @@ class FakeServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/v1"
 
     @property
-    def completions(self) -> list[Asked]:
+    def completions(self) -> list[Received]:
         return [one for one in self.asked if one.path.endswith("/completions")]
 
     def handle_error(self, *_: Any) -> None: ...

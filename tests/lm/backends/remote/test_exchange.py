@@ -5,7 +5,7 @@ import pytest
 from base.errors import RalmError, Unavailable
 from lm.backends.remote.address import Address
 from lm.backends.remote.exchange import TRIES, Exchange
-from lm.backends.remote.failures import Malformed, Refused
+from lm.backends.remote.failures import Malformed, Rejected
 from lm.reader import ReaderStopped
 from tests.lm.backends.remote.servers import (
     answer,
@@ -82,7 +82,7 @@ def test_a_server_that_asks_for_hours_is_not_waited_for(server, time):
 
 def test_what_is_refused_is_not_tried_again(server, time):
     server.ways = [status(400, {"error": {"message": "maximum context length is 512"}})]
-    with pytest.raises(Refused, match="maximum context length is 512"):
+    with pytest.raises(Rejected, match="maximum context length is 512"):
         exchange(time, server).ask(route, {}, text)
     assert len(server.completions) == 1
 
@@ -126,7 +126,7 @@ def test_a_stream_is_tried_again_until_its_first_event(server, time):
 
 def test_an_error_that_is_the_first_event_may_refuse(server, time):
     server.ways = [stream([], then=event({"error": {"message": "too long", "code": 400}}))]
-    with pytest.raises(Refused, match="too long"):
+    with pytest.raises(Rejected, match="too long"):
         exchange(time, server).stream(route, {})
 
 

@@ -4,7 +4,7 @@ from email.utils import format_datetime
 import pytest
 
 from base.errors import RalmError
-from lm.backends.remote.failures import Broken, Refused, is_html, message, require_ok, retry_after
+from lm.backends.remote.failures import Broken, Rejected, is_html, message, require_ok, retry_after
 
 URL = "http://a/v1/completions"
 
@@ -45,10 +45,10 @@ def test_what_passes_may_be_tried_again(code):
     ],
 )
 def test_what_does_not_pass_is_refused_in_the_servers_words(code, said):
-    with pytest.raises(Refused, match=said) as refused:
+    with pytest.raises(Rejected, match=said) as rejected:
         require_ok(URL, code, {"location": "http://b"}, b'{"error": "no"}')
-    assert refused.value.status == code
-    assert isinstance(refused.value, RalmError)
+    assert rejected.value.status == code
+    assert isinstance(rejected.value, RalmError)
 
 
 def test_a_right_answer_is_none_of_these():

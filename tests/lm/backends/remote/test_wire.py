@@ -4,7 +4,7 @@ from threading import Event, Thread
 import pytest
 
 from base.errors import RalmError
-from lm.backends.remote.failures import Broken, Malformed, Refused
+from lm.backends.remote.failures import Broken, Malformed, Rejected
 from lm.backends.remote.wire import Connection, Wire
 from tests.lm.backends.remote.servers import (
     Way,
@@ -54,8 +54,8 @@ def test_an_answer_is_its_json_and_the_key_goes_with_the_request(server, wire):
         (raw(b""), Malformed, "no JSON"),
         (raw(b"[" * 100_000), Malformed, "no JSON"),
         (status(429, Retry_After="3"), Broken, "HTTP 429"),
-        (status(400, {"error": {"message": "too long"}}), Refused, "too long"),
-        (status(307, Location="http://b/v1"), Refused, "http://b/v1"),
+        (status(400, {"error": {"message": "too long"}}), Rejected, "too long"),
+        (status(307, Location="http://b/v1"), Rejected, "http://b/v1"),
     ],
 )
 def test_whatever_comes_instead_is_told_apart(server, wire, way, kind, said):
@@ -73,10 +73,10 @@ def test_a_server_that_is_not_there_is_broken(wire):
 
 def test_the_key_is_not_repeated(server, wire):
     server.ways = [status(401, {"error": {"message": "Incorrect key my-key."}})]
-    with pytest.raises(Refused, match=r"RALM_READER_KEY") as refused:
+    with pytest.raises(Rejected, match=r"RALM_READER_KEY") as rejected:
         wire.ask(completion(server), {})
-    assert "my-key" not in str(refused.value)
-    assert "***" in str(refused.value)
+    assert "my-key" not in str(rejected.value)
+    assert "***" in str(rejected.value)
     with pytest.raises(RalmError, match="RALM_READER_KEY"):
         Wire(1, "two\nlines")
 
@@ -104,7 +104,7 @@ def test_a_stream_gives_its_events_up_to_done(server, wire):
         (answer(), Malformed, "application/json instead of a stream"),
         (html(), Malformed, "HTML instead of a stream"),
         (status(503, {"error": "loading"}), Broken, "HTTP 503: loading"),
-        (status(400, {"error": "no"}), Refused, "no"),
+        (status(400, {"error": "no"}), Rejected, "no"),
         (hanging, Broken, "nothing more in time"),
     ],
 )
