@@ -27,7 +27,8 @@ from pipelines.show.answers import answer
 from pipelines.show.builds import built
 from pipelines.show.terminal import console
 from retriever.opening import open_retriever
-from serve.answerer import Answerer
+from serve.answering.answerer import Answerer
+from serve.answering.inquiry import Inquiry
 
 QUESTIONS = (
     "What does textwrap.dedent remove?",
@@ -69,8 +70,8 @@ def run(store: Path, executor: ExecutorName) -> None:
     answerer, alone = Answerer(open_retriever(store), reader), Answerer(None, reader)
     for question in QUESTIONS:
         say()
-        say(f"[dim]Without the datastore:[/] {alone.ask(question).text}", markup=True)
-        answer(question, answerer.ask(question), reader, as_json=False)
+        say(f"[dim]Without the datastore:[/] {alone.ask(Inquiry(question)).text}", markup=True)
+        answer(question, answerer.ask(Inquiry(question)), reader, as_json=False)
     say()
     say(f"Done in {time.perf_counter() - started:.0f} seconds. The datastore lies in {store}. Go on with:")
     say(f'  ralm search {store} "parse command line arguments"')

@@ -33,7 +33,7 @@ from pipelines.questions import Question, read_questions
 from retriever.local import LocalRetriever
 from retriever.request import Search
 from retriever.results import Hit
-from serve.answerer import source_of
+from serve.answering.answerer import source_of
 
 FOUND = (1, 3, 5)
 # So deep that three passages without an answer are among them.

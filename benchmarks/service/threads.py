@@ -40,7 +40,7 @@ def work(store: Path, tokens: int) -> None:
     from lm.reader import Sampling
     from retriever.local import LocalRetriever
     from retriever.request import DENSE, Search
-    from serve.answerer import Answerer
+    from serve.answering.answerer import Answerer
 
     retriever = LocalRetriever.open(store)
     answerer = Answerer(retriever, open_reader(ReaderChoice()))

@@ -53,9 +53,10 @@ def ask(  # noqa: PLR0913
     choice = loading.choice(reader)
     from pipelines.commands.stores import open_stores
     from pipelines.show import answers
-    from serve.answerer import Answerer
+    from serve.answering.answerer import Answerer
+    from serve.answering.inquiry import Inquiry
 
     retriever = None if not how.reads else open_stores([store, *(also or [])], encoding.opening())
     answers.loading(reader)
     answerer = Answerer(retriever, open_reader(choice))
-    answers.answer(question, answerer.ask(question, how, support=support), answerer.reader, as_json)
+    answers.answer(question, answerer.ask(Inquiry(question, how), support), answerer.reader, as_json)

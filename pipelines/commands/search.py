@@ -56,7 +56,7 @@ def search(  # noqa: PLR0913
     from retriever.refusals import refuse_unopened, require_text
     from retriever.request import Effort, Method, Search
     from retriever.shortfall import low_recall
-    from serve.replies import reply_to
+    from serve.schemas.replies import reply_to
 
     require_one_text("query", query, context)
     require_text([query])

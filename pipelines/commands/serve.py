@@ -39,7 +39,7 @@ def serve(  # noqa: PLR0913
     from lm.batching import together
     from pipelines.commands.stores import open_stores
     from pipelines.show import answers
-    from serve.answerer import Answerer
+    from serve.answering.answerer import Answerer
     from serve.app import create_app
     from serve.listening import listen
     from serve.server import Server

@@ -16,7 +16,7 @@ from pipelines.evaluate.study import Study
 from pipelines.execution.progress import BuildProgress, Silent, shown
 from pipelines.questions import Question
 from retriever.retriever import Retriever
-from serve.answerer import sources_of
+from serve.answering.answerer import sources_of
 
 _BATCH = 8
 _SAMPLING = Sampling(max_tokens=32, stop=("\n",))

@@ -14,8 +14,8 @@ from pipelines.show.terminal import console, print_json
 
 if TYPE_CHECKING:
     from lm.reader import Reader
-    from serve.answerer import Answer
-    from serve.schemas import CitationModel, HitModel
+    from serve.answering.answerer import Answer
+    from serve.schemas.hits import CitationModel, HitModel
 
 _SHOWN_CHARACTERS = 600
 _TITLE_CHARACTERS, _VALUE_CHARACTERS = 60, 40
@@ -31,7 +31,7 @@ def hits(found: "Sequence[HitModel]", notes: Sequence[str]) -> None:
 
 def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> None:
     """Print an answer and the passages it was read from."""
-    from serve.schemas import CitationModel
+    from serve.schemas.hits import CitationModel
 
     citations = [CitationModel.of_citation(citation) for citation in found.citations]
     if as_json:

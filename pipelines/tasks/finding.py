@@ -6,7 +6,7 @@ from lm.conditioning import Source
 from pipelines.execution.progress import BuildProgress, Silent, shown
 from retriever.request import Search
 from retriever.retriever import Retriever
-from serve.answerer import source_of
+from serve.answering.answerer import source_of
 
 # Texts that are searched for between two words of how far it has come.
 _TOGETHER = 128

@@ -15,7 +15,7 @@ from lm.tuning.example import ABSTENTION, Example
 from pipelines.evaluate.metrics import contains, normalize
 from pipelines.questions import Question
 from retriever.results import Hit
-from serve.answerer import source_of
+from serve.answering.answerer import source_of
 
 # As `ralm ask` and chat take 3, most lessons do.
 _COUNTS = (1, 2, 3, 3, 3, 3, 4, 5)

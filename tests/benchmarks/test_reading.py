@@ -16,7 +16,7 @@ from lm.reader import Completion, Sampling
 from pipelines.evaluate.metrics import contains
 from pipelines.questions import read_questions
 from retriever.local import LocalRetriever
-from serve.answerer import Answerer
+from serve.answering.answerer import Answerer
 from tests.corpus import questions, write_lines
 from tests.lm.models import tiny_model
 

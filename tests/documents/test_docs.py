@@ -30,9 +30,11 @@ from pipelines.execution.executor import LocalExecutor
 from pipelines.plan.rates import Flags, load_rates
 from pipelines.questions import read_questions
 from retriever.local import LocalRetriever
-from serve.answerer import Answerer
+from serve.answering.answerer import Answerer
 from serve.app import create_app
-from serve.schemas import ChatRequest, RetrievalOptions, SearchReply, SearchRequest, SupportModel
+from serve.schemas.chat import ChatRequest, RetrievalOptions
+from serve.schemas.hits import SupportModel
+from serve.schemas.searching import SearchReply, SearchRequest
 from tests.conftest import build_store
 from tests.corpus import documents, questions, write_lines
 from tests.documents.commands import require_options

@@ -12,7 +12,7 @@ from pipelines.evaluate.metrics import READER, RETRIEVAL
 from pipelines.filters.rule import Rule
 from pipelines.readers.formats import FILE_FORMATS
 from serve import schemas
-from serve.schemas import SearchReply, SearchRequest
+from serve.schemas.searching import SearchReply, SearchRequest
 from tests.documents.commands import names, options, require_options
 from tests.documents.markdown import DOCUMENTS, PAGES, ROOT, anchors, blocks, codes, links, named
 

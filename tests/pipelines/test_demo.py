@@ -4,7 +4,7 @@ from functools import partialmethod
 from lm.backends.reader_choice import ReaderChoice
 from pipelines import demo
 from pipelines.demo import distributions, standard_library
-from serve.answerer import ONE_PARAGRAPH, Answerer
+from serve.answering.answerer import ONE_PARAGRAPH, Answerer
 
 
 def test_the_standard_library_is_documents_of_some_length():

@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 
 from base.errors import RalmError, Unavailable
 from retriever.local import LocalRetriever
-from serve.answerer import Answerer
+from serve.answering.answerer import Answerer
 from serve.app import create_app
 from tests.conftest import add_to, compact, delete, flip
 from tests.corpus import write_lines

@@ -27,7 +27,7 @@ from retriever.refinement import Decontamination, Refinement
 from retriever.request import Method, Search
 from retriever.results import Hit
 from retriever.retriever import Retriever
-from serve.answerer import source_of
+from serve.answering.answerer import source_of
 
 WINDOW = 1024
 # Steps that are searched and scored together.

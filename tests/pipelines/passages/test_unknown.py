@@ -122,7 +122,7 @@ def test_a_query_of_nothing_but_unknown_tokens_is_not_answered_as_if_it_were_one
 
 
 def test_the_command_line_and_the_server_refuse_it_too(tongues, ralm, reader):
-    from serve.answerer import Answerer
+    from serve.answering.answerer import Answerer
     from serve.app import create_app
 
     unheard = "ไม่มีใครเขียน"

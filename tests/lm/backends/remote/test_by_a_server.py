@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
 from retriever.local import LocalRetriever
-from serve.answerer import Answerer
+from serve.answering.answerer import Answerer
 from serve.app import create_app
 from tests.corpus import questions, write_lines
 from tests.lm.backends.remote.servers import answer, dropped, html, status, stream

@@ -7,10 +7,10 @@ import pytest
 from base.errors import RalmError, Unavailable
 from lm.citations import Citer
 from lm.reader import Sampling, TextStream
-from serve.answerer import CitedStream
-from serve.reading import Reading
-from serve.routes import _as_data, _events, sampling
-from serve.schemas import ChatRequest
+from serve.answering.answerer import CitedStream
+from serve.queues.reading import Reading
+from serve.routes.chat import _as_data, _events, sampling
+from serve.schemas.chat import ChatRequest
 
 
 def request(**fields):

@@ -7,7 +7,7 @@ from retriever.request import Search
 from retriever.results import Seconds
 from retriever.retriever import Retriever
 from retriever.shortfall import Shortfall
-from serve.schemas import QueryResult, SearchReply, SettingModel
+from serve.schemas.searching import QueryResult, SearchReply, SettingModel
 
 
 def reply_to(

@@ -13,8 +13,11 @@ from lm.support import Support
 from retriever.refinement import Decontamination, Refinement
 from retriever.request import Effort, Method, Search
 from retriever.results import Hit, Ranking
-from serve.answerer import Citation
-from serve.schemas import Body, ChatMessage, ChatRequest, CitationModel, HitModel, QueryResult, SearchRequest
+from serve.answering.answerer import Citation
+from serve.schemas.chat import ChatMessage, ChatRequest
+from serve.schemas.fields import Body
+from serve.schemas.hits import CitationModel, HitModel
+from serve.schemas.searching import QueryResult, SearchRequest
 from tests.vectors import passage
 
 USER = {"role": "user", "content": "Why?"}

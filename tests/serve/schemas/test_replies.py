@@ -4,7 +4,7 @@ from base.errors import RalmError
 from datastore.view import View
 from retriever.local import LocalRetriever
 from retriever.request import Effort, Method, Search
-from serve.replies import reply_to
+from serve.schemas.replies import reply_to
 
 
 @pytest.fixture(scope="module")

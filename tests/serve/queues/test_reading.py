@@ -6,7 +6,7 @@ from threading import Event
 
 import anyio
 
-from serve.reading import Reading
+from serve.queues.reading import Reading
 
 
 def test_pieces_come_one_after_another_as_they_are_there():

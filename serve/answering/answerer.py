@@ -14,16 +14,13 @@ from lm.citations import Citer, cited
 from lm.conditioning import Chunk, Conditioned, Conditioning, Request, Source, condition
 from lm.conditioning.fitting import require_room
 from lm.conditioning.wording import write
-from lm.prompts import Asked, Message
+from lm.prompts import Asked
 from lm.reader import Completion, Reader, Sampling, TextStream
 from lm.support import Support, Write, support_of
 from retriever.refusals import require_text
-from retriever.request import Search
 from retriever.results import Hit, Ranking
 from retriever.retriever import Retriever
-
-# A small model that has answered goes on to another paragraph, about nothing.
-ONE_PARAGRAPH = Sampling(stop=("\n\n",))
+from serve.answering.inquiry import ONE_PARAGRAPH, Inquiry
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,45 +129,35 @@ class Answerer:
             if self.retriever is before:
                 self.retriever = found
 
-    def prepare(
-        self,
-        question: str,
-        how: Conditioning = Conditioning(),
-        sampling: Sampling = ONE_PARAGRAPH,
-        history: Sequence[Message] = (),
-    ) -> Prepared:
+    def prepare(self, inquiry: Inquiry) -> Prepared:
         """Find passages for a question and write what the reader is asked.
 
         Raises RalmError for a question of white space alone, and for one that the reader cannot hold.
         """
-        require_text([question])
-        request = Request(question, tuple(history), sampling.max_tokens)
+        how, sampling = inquiry.how, inquiry.sampling
+        query = inquiry.question if inquiry.query is None else inquiry.query
+        require_text([inquiry.question, query])
+        request = Request(inquiry.question, tuple(inquiry.history), sampling.max_tokens)
         require_room(how, request, self.reader)  # Before a search for nothing.
         started = time.perf_counter()
         found, sources = Ranking((), False), []
         retriever = self.retriever  # Once: a new generation may come between two uses of it.
         if retriever is not None and how.reads:
-            (found,) = retriever.search([question], Search(how.passages))
-            sources = sources_of(found.hits, retriever, how)
+            search = replace(inquiry.search, k=how.passages)
+            (found,) = retriever.search([query], search)
+            sources = sources_of(found.hits, retriever, how, search.view)
         seconds = {"search": time.perf_counter() - started}
         written = condition(how, request, sources, self.reader)
         hits = tuple(found.hits[block.rank] for block in written.blocks)
         sampling = replace(sampling, stop=(*sampling.stop, *how.stops))
         return Prepared(written, hits, partial(write, how, request), sampling, seconds, found.missing)
 
-    def ask(
-        self,
-        question: str,
-        how: Conditioning = Conditioning(),
-        sampling: Sampling = ONE_PARAGRAPH,
-        history: Sequence[Message] = (),
-        support: bool = False,
-    ) -> Answer:
+    def ask(self, inquiry: Inquiry, support: bool = False) -> Answer:
         """Answer a question, with markers behind the sentences that a passage supports.
 
         `support`: how far each passage does is measured.
         """
-        return self.answer(self.prepare(question, how, sampling, history), support)
+        return self.answer(self.prepare(inquiry), support)
 
     def answer(self, prepared: Prepared, support: bool = False) -> Answer:
         """The cited answer to a prepared question."""

@@ -1,4 +1,4 @@
-"""The routes: each validates, asks the answerer in a worker thread, and shapes the reply."""
+"""`POST /v1/chat/completions`, as OpenAI's clients ask it."""
 
 import time
 import uuid
@@ -13,92 +13,28 @@ from base.errors import RalmError, Unavailable
 from base.numbers import dumps
 from lm.prompts import Message
 from lm.reader import Sampling, card
-from retriever.opened import OpenedStore
-from serve.answerer import Answerer, Citation, CitedStream, Prepared
-from serve.reading import Reading
-from serve.replies import reply_to
-from serve.schemas import ChatRequest, CitationModel, SearchReply, SearchRequest
+from serve.answering.answerer import Answerer, Citation, CitedStream, Prepared
+from serve.answering.inquiry import Inquiry
+from serve.queues.reading import Reading
+from serve.routes.asked import answerer_of, reading_of
+from serve.schemas.chat import ChatRequest
+from serve.schemas.hits import CitationModel
 
 router = APIRouter()
-
-
-def _answerer(request: Request) -> Answerer:
-    found: Answerer = request.app.state.answerer
-    return found
-
-
-@router.get("/health")
-async def health(request: Request) -> dict[str, Any]:
-    """What is being served: store, encoder, index, reader; and what of it is not as it should be.
-
-    That is shards that gave no answer when last asked, and why a newer generation cannot be opened.
-    """
-    answerer = _answerer(request)
-    retriever = answerer.retriever
-    assert retriever is not None  # A server always has a store.
-    stores = [_store_json(name, one) for name, one in retriever.stores.items()]
-    silent = list(retriever.silent())
-    return {
-        "status": "degraded" if silent or request.app.state.behind else "ok",
-        "missing": silent,
-        "behind": request.app.state.behind,
-        "store": stores[0],
-        "stores": stores,
-        "reader": _reader_json(answerer),
-    }
-
-
-def _store_json(name: str, opened: OpenedStore) -> dict[str, Any]:
-    store = opened.store
-    manifest = store.manifest
-    return {
-        "name": name,
-        "manifest": store.hash,
-        "generation": manifest.generation,
-        "passages": store.passages,
-        "index": manifest.index.key,
-        "encoder": manifest.encoder.name,
-    }
-
-
-def _reader_json(answerer: Answerer) -> dict[str, Any]:
-    return card(answerer.reader)
-
-
-def _citations_json(citations: Iterable[Citation]) -> list[dict[str, Any]]:
-    return [CitationModel.of_citation(citation).model_dump() for citation in citations]
-
-
-@router.get("/v1/models")
-async def models(request: Request) -> dict[str, Any]:
-    """The names a chat request may ask for, as OpenAI's API lists them."""
-    names = ("ralm", _answerer(request).reader.name)
-    return {
-        "object": "list",
-        "data": [{"id": n, "object": "model", "created": 0, "owned_by": "ralm"} for n in names],
-    }
-
-
-@router.post("/search")
-async def search(body: SearchRequest, request: Request) -> SearchReply:
-    """The passages nearest to each query."""
-    retriever = _answerer(request).retriever
-    assert retriever is not None  # A server always has a store.
-    return await run_in_threadpool(reply_to, retriever, body.to_search(), body.queries, body.answers)
 
 
 @router.post("/v1/chat/completions", response_model=None)
 async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSourceResponse:
     """Answer the last message from the passages found for it; `citations` says which were read."""
-    answerer = _answerer(request)
-    reading: Reading = request.app.state.reading
+    answerer = answerer_of(request)
+    reading = reading_of(request)
     if body.model not in ("ralm", answerer.reader.name):
         detail = f"There is no model {body.model!r} here: ask for ralm or {answerer.reader.name}."
         raise HTTPException(404, detail)
     question = body.messages[-1].text
     history = [Message(_role(m.role), m.text) for m in body.messages[:-1]]
-    asked = (question, body.retrieval.to_conditioning(), sampling(body), history)
-    prepared = await run_in_threadpool(answerer.prepare, *asked)
+    inquiry = Inquiry(question, body.retrieval.to_conditioning(), sampling(body), history)
+    prepared = await run_in_threadpool(answerer.prepare, inquiry)
     if body.stream:
         stream = await reading.run(answerer.stream, prepared)
         events = _events(answerer, prepared, stream, body)
@@ -121,7 +57,7 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
         "citations": _citations_json(answer.citations),
         "trimmed": answer.trimmed,
         "missing": list(answer.missing),
-        "reader": _reader_json(answerer),
+        "reader": card(answerer.reader),
         "seconds": answer.seconds,
     }
 
@@ -174,7 +110,7 @@ def _events(
             "citations": citations,
             "trimmed": prepared.conditioned.trimmed,
             "missing": list(prepared.missing),
-            "reader": _reader_json(answerer),
+            "reader": card(answerer.reader),
         }
     )
 
@@ -198,3 +134,7 @@ async def _as_data(
     finally:
         # Also when the client has gone: the model must not go on for nobody.
         stream.close()
+
+
+def _citations_json(citations: Iterable[Citation]) -> list[dict[str, Any]]:
+    return [CitationModel.of_citation(citation).model_dump() for citation in citations]

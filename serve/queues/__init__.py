@@ -1,0 +1,1 @@
+"""Where requests wait for what they share. Knows no HTTP."""

@@ -1,0 +1,65 @@
+"""Errors as OpenAI's API shapes them: one sentence each."""
+
+from collections.abc import Mapping
+from typing import get_type_hints
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from base.errors import RalmError, Unavailable
+from base.invalid import sentence, written
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Let an application answer whatever goes wrong with an error of this shape."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RalmError, _wrong_request)
+    app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(Exception, _failed)
+
+
+def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """An error: its HTTP status, a sentence, and headers."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    # A setting's name may be what JSON can write and UTF-8 cannot.
+    message = message.encode(errors="backslashreplace").decode()
+    return JSONResponse({"error": {"message": message, "type": kind, "code": status}}, status, headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    if isinstance(error.body, bytes):  # FastAPI parses no body that is not said to be JSON.
+        return error_reply(
+            422, "The request body is not sent as JSON: add the header Content-Type: application/json."
+        )
+    # Every route that can be asked wrongly takes one body.
+    model = get_type_hints(request.scope["route"].endpoint)["body"]
+    errors = [one | {"loc": one["loc"][1:]} for one in error.errors()]
+    return error_reply(422, sentence(model, errors, "The request body", "field of the request"))
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    headers, path, message = error.headers or {}, written(request.scope["path"]), str(error.detail)
+    if error.status_code == 405:
+        takes = headers.get("Allow", "another method")
+        message = f"{path} takes {takes}, not {request.method}: /docs lists the routes."
+    elif error.status_code == 404 and "route" not in request.scope:
+        message = f"There is no route {path}: /docs lists the routes."
+    return error_reply(error.status_code, message, headers)
+
+
+async def _wrong_request(_: Request, error: Exception) -> JSONResponse:
+    return error_reply(400, str(error))
+
+
+async def _unavailable(_: Request, error: Exception) -> JSONResponse:
+    return error_reply(503, str(error))
+
+
+async def _failed(_: Request, error: Exception) -> JSONResponse:
+    # A defect of ours: uvicorn logs it with its traceback.
+    return error_reply(500, f"The server failed ({type(error).__name__}): its log says at what.")

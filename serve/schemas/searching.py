@@ -1,0 +1,165 @@
+"""`POST /search`: what a search takes over HTTP, and what it gives."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from datastore.view import Condition, View
+from retriever.ranking.fusion import Fusion
+from retriever.refinement import Decontamination, Refinement
+from retriever.request import Effort, Method, MethodName, Search
+from retriever.results import Ranking
+from serve.schemas.fields import Body, Unicode
+from serve.schemas.hits import HitModel
+
+# More hits than this in one reply are a dump, not an answer.
+MAX_K = 1000
+MAX_QUERIES = 256
+# Vectors read for one query: beyond, it is a scan of the disk.
+MAX_DEPTH = 100_000
+MAX_CHARACTERS = 100_000
+_USUAL = Search()
+
+
+class ViewModel(Body):
+    """Which passages count: a sample, domains, and conditions on metadata such as year>=2010."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    fraction: float = Field(_USUAL.view.fraction, gt=0, le=1)
+    seed: int = Field(_USUAL.view.seed, ge=0)
+    domains: list[Unicode] = Field([], max_length=100)
+    where: list[Unicode] = Field([], max_length=20)
+
+    def to_view(self) -> View:
+        """Raises RalmError for what is no condition."""
+        conditions = tuple(Condition.parse(text) for text in self.where)
+        return View(self.fraction, self.seed, tuple(self.domains), conditions)
+
+
+class DecontaminationModel(Body):
+    """Which hits hold the question, or an answer of n words or more, and are dropped.
+
+    "containment" of its n-grams (8 words), "overlap" of n words in a row (32), "jaccard" of n-grams (13).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    method: Literal["containment", "overlap", "jaccard"] = "containment"
+    n: int | None = Field(None, ge=1, le=1000, description="words of an n-gram; default: the method's")
+    threshold: float = Field(0.8, gt=0, le=1, description="of containment and jaccard")
+
+
+class SearchRequest(Body):
+    """`POST /search`: one query or several, the k best passages of each."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: Unicode | list[Unicode] = Field(description=f"a query, or up to {MAX_QUERIES} of them")
+    k: int = Field(_USUAL.k, ge=1, le=MAX_K)
+    recall: float | None = Field(
+        None, gt=0, le=1, description="take the quickest setting of this recall; without nprobe and depth"
+    )
+    nprobe: int | None = Field(None, ge=1, description="lists to probe")
+    depth: int | None = Field(None, ge=0, le=MAX_DEPTH, description="vectors to re-score; 0: none")
+    method: MethodName | None = Field(_USUAL.method.name, description="default: hybrid, if it can")
+    fusion: Fusion = _USUAL.method.fusion
+    weight: float = Field(
+        _USUAL.method.weight, ge=0, le=1, description="of the dense scores in a weighted fusion"
+    )
+    view: ViewModel = Field(default_factory=lambda: ViewModel())
+    near_duplicates: float | None = Field(None, gt=0, le=1, description="drop hits so like a better one")
+    decontaminate: DecontaminationModel | None = Field(None, description="drop hits that hold the question")
+    answers: list[list[Unicode]] | None = Field(
+        None, description="for each query; looked for by `decontaminate` too"
+    )
+    diversity: float = Field(
+        _USUAL.refinement.diversity, ge=0, le=1, description="prefer hits unlike those chosen"
+    )
+
+    @property
+    def queries(self) -> list[str]:
+        """The queries; one, if it was given alone."""
+        return [self.query] if isinstance(self.query, str) else self.query
+
+    @property
+    def refinement(self) -> Refinement:
+        """What is to follow the search."""
+        rule = self.decontaminate
+        drops = None if rule is None else Decontamination.by(rule.method, rule.n, rule.threshold)
+        return Refinement(self.near_duplicates, drops, diversity=self.diversity)
+
+    def to_search(self) -> Search:
+        """What is asked, its queries and their answers aside. Raises RalmError for what is no search."""
+        return Search(
+            self.k,
+            self.view.to_view(),
+            Effort(self.recall, self.nprobe, self.depth),
+            Method(self.method, self.fusion, self.weight),
+            self.refinement,
+        )
+
+    @model_validator(mode="after")
+    def _answered(self) -> "SearchRequest":
+        if self.answers is not None and len(self.answers) != len(self.queries):
+            raise ValueError(f"give a list of answers for each of the {len(self.queries)} queries")
+        if self.answers is not None and self.decontaminate is None:
+            raise ValueError("answers are for `decontaminate`: give both")
+        return self
+
+    @field_validator("query")
+    @classmethod
+    def _some_text(cls, value: str | list[str]) -> str | list[str]:
+        queries = [value] if isinstance(value, str) else value
+        if not 1 <= len(queries) <= MAX_QUERIES:
+            raise ValueError(f"give 1 to {MAX_QUERIES} queries")
+        if any(not q.strip() or len(q) > MAX_CHARACTERS for q in queries):
+            raise ValueError(f"a query must hold text, at most {MAX_CHARACTERS} characters")
+        return value
+
+
+class QueryResult(BaseModel):
+    """The hits of one query, best first.
+
+    `exhausted` says that what was searched holds fewer than k, `shortfall` why there are so few, `missing`
+    which shards gave no answer: what those hold nobody knows, and `exhausted` is false.
+    """
+
+    query: str
+    hits: list[HitModel]
+    exhausted: bool
+    shortfall: str | None
+    missing: list[int]
+
+    @classmethod
+    def of(cls, query: str, ranking: Ranking, shortfall: str | None) -> "QueryResult":
+        """What a query brought. What a missing shard holds, nobody knows."""
+        return cls(
+            query=query,
+            hits=[HitModel.of(hit) for hit in ranking.hits],
+            exhausted=ranking.exhausted and not ranking.missing,
+            shortfall=shortfall,
+            missing=list(ranking.missing),
+        )
+
+
+class SettingModel(BaseModel):
+    """How hard the search tried: lists probed (0: the index has none), vectors re-scored.
+
+    `recall`: what of an exact search's hits that finds at least, as the index's card measured it; null where
+    that tells nothing: in a view, or for a `k` above 100, unless the index is exact.
+    """
+
+    nprobe: int
+    depth: int
+    recall: float | None
+
+
+class SearchReply(BaseModel):
+    """The reply of `POST /search`: a result for each query, in order."""
+
+    manifest: str = Field(description="hash of the datastore's manifest")
+    results: list[QueryResult]
+    left_out: list[str] = Field(description="stores without a domain or column of the view: none is in it")
+    setting: SettingModel | None = Field(description="none for a search by words alone")
+    seconds: dict[str, float] = Field(description="by stage: encode, propose, rescore, words, fuse, passages")
