@@ -37,16 +37,20 @@ def folders() -> set[str]:
     return {str(folder.relative_to(ROOT)) for folder in found}
 
 
-def test_every_folder_of_code_stands_in_the_tree_of_readme():
+def test_every_room_stands_in_the_tree_of_readme():
     (tree,) = [block.text for block in blocks(ROOT / "README.md") if block.text.startswith("base/")]
-    listed, above = [], []
-    for line in tree.splitlines():
-        name = line.split()[0]
-        depth = (len(line) - len(line.lstrip())) // 2
-        above = [*above[:depth], name.rstrip("/")]
-        listed.append("/".join(above))
-    assert len(set(listed)) == len(listed)
-    assert set(listed) == folders() | {"configs", "docs", "tests", "benchmarks"}
+    listed = [line.split()[0].rstrip("/") for line in tree.splitlines()]
+    assert sorted(listed) == sorted([*ROOMS, "configs", "docs", "tests", "benchmarks"])
+
+
+def test_every_folder_of_code_is_in_architectures_table():
+    """As a row, or named in the row of the folder above."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    rows = dict(re.findall(r"^\| `([\w/]+)/` \| (.*) \|$", text, re.MULTILINE))
+    assert set(rows) <= folders()
+    for folder in folders() - set(rows):
+        above, _, name = folder.rpartition("/")
+        assert f"`{name}`" in rows[above], folder
 
 
 def test_readme_is_short():
