@@ -11,7 +11,7 @@ from pipelines.config import BuildConfig, SourceConfig
 from pipelines.evaluate.metrics import READER, RETRIEVAL
 from pipelines.filters.rule import Rule
 from pipelines.readers.formats import FILE_FORMATS
-from serve import schemas
+from serve.schemas import searching
 from serve.schemas.searching import SearchReply, SearchRequest
 from tests.documents.commands import names, options, require_options
 from tests.documents.markdown import DOCUMENTS, PAGES, ROOT, anchors, blocks, codes, links, named
@@ -100,7 +100,7 @@ def test_every_setting_filter_and_field_stands_in_a_table():
 
 def test_the_limits_of_a_request_stand_on_the_page_of_the_api():
     page = (ROOT / "docs/api.md").read_text()
-    limits = (schemas.MAX_K, schemas.MAX_QUERIES, schemas.MAX_DEPTH, schemas.MAX_CHARACTERS)
+    limits = (searching.MAX_K, searching.MAX_QUERIES, searching.MAX_DEPTH, searching.MAX_CHARACTERS)
     assert [
         limit for limit in limits if f"up to {limit:,} " not in page and f"up to {limit:,};" not in page
     ] == []
