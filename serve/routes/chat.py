@@ -2,21 +2,19 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
-from base.errors import RalmError, Unavailable
-from base.numbers import dumps
 from lm.prompts import Message
 from lm.reader import Sampling, card
 from serve.answering.answerer import Answerer, Citation, CitedStream, Prepared
 from serve.answering.inquiry import Inquiry
-from serve.queues.reading import Reading
 from serve.routes.asked import answerer_of, reading_of
+from serve.routes.events import Event, streamed
 from serve.schemas.chat import ChatRequest
 from serve.schemas.hits import CitationModel
 
@@ -37,8 +35,7 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
     prepared = await run_in_threadpool(answerer.prepare, inquiry)
     if body.stream:
         stream = await reading.run(answerer.stream, prepared)
-        events = _events(answerer, prepared, stream, body)
-        return EventSourceResponse(_as_data(events, stream, reading), sep="\n")
+        return streamed(map(Event, _events(answerer, prepared, stream, body)), reading, stream.close)
     answer = await reading.run(answerer.answer, prepared, body.retrieval.support)
     completion = answer.completion
     return _envelope("chat.completion", body.model) | {
@@ -117,23 +114,6 @@ def _events(
 
 def _delta(delta: dict[str, str], finish: str | None) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
-
-
-async def _as_data(
-    events: Iterator[dict[str, Any]], stream: CitedStream, reading: Reading
-) -> AsyncIterator[dict[str, str]]:
-    try:
-        async for event in reading.each(events):
-            yield {"data": dumps(event)}
-        yield {"data": "[DONE]"}
-    except RalmError as error:
-        # No [DONE]: the client sees that the answer is cut off, and why.
-        passing = isinstance(error, Unavailable)
-        kind, code = ("server_error", 503) if passing else ("invalid_request_error", 400)
-        yield {"data": dumps({"error": {"message": str(error), "type": kind, "code": code}})}
-    finally:
-        # Also when the client has gone: the model must not go on for nobody.
-        stream.close()
 
 
 def _citations_json(citations: Iterable[Citation]) -> list[dict[str, Any]]:

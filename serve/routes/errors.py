@@ -1,7 +1,7 @@
 """Errors as OpenAI's API shapes them: one sentence each."""
 
 from collections.abc import Mapping
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -23,10 +23,21 @@ def handle_errors(app: FastAPI) -> None:
 
 def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """An error: its HTTP status, a sentence, and headers."""
+    return JSONResponse({"error": _error(status, message)}, status, headers)
+
+
+def error_of(error: BaseException) -> dict[str, Any]:
+    """An error as it stands in a stream that it breaks off."""
+    if not isinstance(error, RalmError):
+        return _error(500, _failure(error))
+    return _error(503 if isinstance(error, Unavailable) else 400, str(error))
+
+
+def _error(status: int, message: str) -> dict[str, Any]:
     kind = "invalid_request_error" if status < 500 else "server_error"
     # A setting's name may be what JSON can write and UTF-8 cannot.
     message = message.encode(errors="backslashreplace").decode()
-    return JSONResponse({"error": {"message": message, "type": kind, "code": status}}, status, headers)
+    return {"message": message, "type": kind, "code": status}
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -62,4 +73,8 @@ async def _unavailable(_: Request, error: Exception) -> JSONResponse:
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:
     # A defect of ours: uvicorn logs it with its traceback.
-    return error_reply(500, f"The server failed ({type(error).__name__}): its log says at what.")
+    return error_reply(500, _failure(error))
+
+
+def _failure(error: BaseException) -> str:
+    return f"The server failed ({type(error).__name__}): its log says at what."

@@ -1,13 +1,8 @@
 """The server as its users meet it: a process of its own, asked by curl and by OpenAI's client."""
 
 import json
-import os
-import re
 import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from threading import Event
 from types import SimpleNamespace
 
@@ -22,41 +17,9 @@ from serve.answering.answerer import Answerer
 from serve.app import create_app
 from tests.conftest import add_to, compact, delete, flip
 from tests.corpus import write_lines
+from tests.serve.processes import serving
 
 QUESTION = {"role": "user", "content": "How is the mayor of Bralgate chosen?"}
-
-
-@contextmanager
-def serving(store) -> Iterator[str]:
-    command = [sys.executable, "-m", "pipelines.cli", "serve", str(store), "--port", "0"]
-    environment = os.environ | {"COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
-        assert server.stdout is not None
-        found = re.search(r"http://\S+:\d+", server.stdout.readline())
-        assert found
-        for attempt in range(1200):
-            try:
-                httpx.get(f"{found[0]}/health", timeout=1)
-                break
-            except httpx.TransportError:
-                assert server.poll() is None, "the server ended"
-                assert attempt < 1199
-        try:
-            yield found[0]
-        finally:
-            server.terminate()
-
-
-@pytest.fixture(scope="module")
-def url(store) -> Iterator[str]:
-    with serving(store) as found:
-        yield found
-
-
-@pytest.fixture
-def client(url) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as found:
-        yield found
 
 
 def curl(url: str, body: object, *options: str) -> str:

@@ -1,15 +1,7 @@
-import json
-from types import SimpleNamespace
-
-import anyio
-import pytest
-
-from base.errors import RalmError, Unavailable
 from lm.citations import Citer
 from lm.reader import Sampling, TextStream
 from serve.answering.answerer import CitedStream
-from serve.queues.reading import Reading
-from serve.routes.chat import _as_data, _events, sampling
+from serve.routes.chat import _events, sampling
 from serve.schemas.chat import ChatRequest
 
 
@@ -26,30 +18,6 @@ def test_a_request_is_greedy_unless_it_asks_for_a_temperature():
 
 def test_the_newer_name_of_the_token_limit_wins():
     assert sampling(request(max_tokens=5, max_completion_tokens=7)).max_tokens == 7
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "code"),
-    [
-        (Unavailable("The reader is away."), "server_error", 503),
-        (RalmError("The server refuses the request."), "invalid_request_error", 400),
-    ],
-)
-def test_a_stream_that_breaks_off_says_why_and_is_closed(error, kind, code):
-    closed = []
-
-    def events():
-        yield {"choices": []}
-        raise error
-
-    async def all_of():
-        stream = SimpleNamespace(close=lambda: closed.append(True))
-        return [json.loads(one["data"]) async for one in _as_data(events(), stream, Reading())]
-
-    first, last = anyio.run(all_of)
-    assert first == {"choices": []}
-    assert last == {"error": {"message": str(error), "type": kind, "code": code}}
-    assert closed == [True]
 
 
 def test_nothing_is_measured_for_who_has_left():
