@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from base.errors import RalmError
@@ -126,6 +127,16 @@ class Datastore:
         if shard.alive is not None and not shard.alive[local]:
             raise RalmError(f"The passage of row {row} is taken down.")
         return passage_at(shard.passages, local)
+
+    def document_of(self, row: int) -> tuple[str, str] | None:
+        """Domain and id of the document that a row is of, without its text; None if it is taken down.
+
+        Raises IndexError if there is no such row.
+        """
+        shard, local = self._locate(row)
+        if shard.alive is not None and not shard.alive[local]:
+            return None
+        return shard.passages.column("domain")[local].as_py(), shard.passages.column("doc_id")[local].as_py()
 
     def vectors(self, rows: RowIds) -> NDArray[np.float16]:
         """The stored vectors of these rows, in ascending order best: float16 [len(rows), dimension]."""
@@ -255,6 +266,11 @@ class Datastore:
         """The passage keys of all rows, shard by shard, without a copy."""
         for number in range(len(self.manifest.shards)):
             yield shard_keys(self._shard(number).passages)
+
+    def shard_passages(self) -> Iterator[pa.RecordBatch]:
+        """The passages of all rows, taken down or not, shard by shard, memory-mapped."""
+        for number in range(len(self.manifest.shards)):
+            yield self._shard(number).passages
 
     def __iter__(self) -> Iterator[Passage]:
         """Every passage that counts, in row order."""

@@ -58,8 +58,8 @@ def passage(number):
     return Passage(f"text {number}", "abc"[number % 3], f"doc{number}", 0, 0, metadata)
 
 
-def make_store(root, numbers, vectors, key="Flat", per_shard=7):
-    """A store of the passages with these numbers, laid out as a build with this key would."""
+def make_store(root, numbers, vectors, key="Flat", per_shard=7, of=passage):  # noqa: PLR0913
+    """A store of the passages `of` these numbers, laid out as a build with this key would."""
     import faiss
 
     layout, shards = Layout(root), []
@@ -67,7 +67,7 @@ def make_store(root, numbers, vectors, key="Flat", per_shard=7):
     quantizer = faiss.deserialize_index(np.frombuffer(trained(key, vectors.shape[1]), np.uint8))
     for shard, at in enumerate(range(0, len(numbers), per_shard)):
         mine = numbers[at : at + per_shard]
-        batch = passages_to_batch(passage(n) for n in mine)
+        batch = passages_to_batch(of(n) for n in mine)
         files = [
             layout.write(layout.passages(shard), lambda h, b=batch: write_batch(h, b)),
             layout.write(layout.vectors(shard), lambda h, m=mine: np.save(h, vectors[m])),
@@ -84,7 +84,8 @@ def make_store(root, numbers, vectors, key="Flat", per_shard=7):
             )
         )
     info = layout.write(layout.trained(key), lambda h: h.write(to_bytes(quantizer)))
-    passages = [passage(n) for n in numbers]
+    passages = [of(n) for n in numbers]
+    documents = len({(p.domain, p.doc_id) for p in passages})
     manifest = Manifest(
         generation=1,
         next_shard=len(shards),
@@ -104,10 +105,10 @@ def make_store(root, numbers, vectors, key="Flat", per_shard=7):
         domains=dict(Counter(p.domain for p in passages)),
         columns=dict(Counter(c for p in passages for c in p.metadata)),
         counts={
-            "records": len(numbers),
+            "records": documents,
             "unreadable": 0,
-            "documents": len(numbers),
-            "indexed": len(numbers),
+            "documents": documents,
+            "indexed": documents,
             "passages": len(numbers),
         },
         removed=(),
