@@ -4,7 +4,7 @@ An id is a hash of what it names, so it survives `ralm add` and `ralm compact`. 
 domain and id; a passage's is its document's with its number there: `file-4f0c...` and `file-4f0c....3`. A
 store is called by its folder's name. Knows no HTTP.
 
-Decisions: docs/decisions/serving.md.
+Decisions: docs/decisions/identity-and-metadata.md.
 """
 
 import re
