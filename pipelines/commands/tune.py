@@ -26,6 +26,7 @@ def tune(  # noqa: PLR0913
         Path | None, typer.Option(help="JSON: beginnings of ids that are not learnt from")
     ] = None,
     titles: Annotated[int, typer.Option(min=0, help="also ask what so many documents' titles are")] = 0,
+    draws: Annotated[int, typer.Option(min=1, help="how often lessons are drawn of each question")] = 1,
     prepare: Annotated[bool, typer.Option("--prepare", help="write the lessons, and learn nothing")] = False,
     reader: ReaderName = PLAIN_READER,
     quantization: Annotated[
@@ -53,7 +54,8 @@ def tune(  # noqa: PLR0913
     from lm.tuning.training import Recipe
     from pipelines.execution.progress import for_terminal
     from pipelines.show import tunings
-    from pipelines.tuning.tuning import EXAMPLES, Lessons, learn
+    from pipelines.tuning.collecting import Wanted
+    from pipelines.tuning.tuning import EXAMPLES, learn
     from pipelines.tuning.tuning import prepare as write
 
     recipe = Recipe(rank=rank, alpha=2 * rank, epochs=epochs, rate=rate, rows=rows, width=width)
@@ -65,7 +67,8 @@ def tune(  # noqa: PLR0913
         if not questions and not titles:
             raise RalmError("A tuning needs question files, or --titles: add them behind the store.")
         corpus = _corpus(store, held_out, encoding)
-        tunings.collected(write(corpus, Lessons(tuple(questions or ()), titles), output, progress), output)
+        wanted = Wanted(tuple(questions or ()), titles, draws)
+        tunings.collected(write(corpus, wanted, output, progress), output)
     elif there:
         progress.say(f"{output / EXAMPLES} is there already: these lessons are learnt.")
     if not prepare:

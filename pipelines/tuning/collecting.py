@@ -51,11 +51,23 @@ class Collected:
     held_out: int
 
 
-def collect(corpus: Corpus, files: Sequence[Path], titles: int, progress: BuildProgress) -> Collected:
-    """Lessons of question files, and of so many `titles`."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What lessons are made of: question files, and so many titles of the store's documents.
+
+    Lessons of each question are drawn so many times, with other passages, or the same ones otherwise.
+    """
+
+    files: tuple[Path, ...]
+    titles: int = 0
+    draws: int = 1
+
+
+def collect(corpus: Corpus, of: Wanted, progress: BuildProgress) -> Collected:
+    """Lessons of question files, and of titles."""
     asked: list[list[QuestionHits]] = []
     held_out = 0
-    for file in files:
+    for file in of.files:
         found = read_questions(file, scored=False)
         if found.warning:
             progress.say(found.warning)
@@ -66,9 +78,13 @@ def collect(corpus: Corpus, files: Sequence[Path], titles: int, progress: BuildP
     others = corpus.random("others").sample(together, min(_OTHERS, len(together)))
     examples: list[Example] = []
     for some in asked:
-        each = [lessons(one, others, corpus.random(one.question.id)) for one in some]
+        each = (
+            lessons(one, others, corpus.random(f"{one.question.id} {draw}"))
+            for draw in range(of.draws)
+            for one in some
+        )
         examples += balanced([one for few in each for one in few], _ABSTENTIONS, corpus.random("balance"))
-    examples += _of_titles(corpus, titles, progress)
+    examples += _of_titles(corpus, of.titles, progress)
     kinds = Counter(one.kind for one in examples)
     return Collected(tuple(examples), dict(sorted(kinds.items())), held_out)
 

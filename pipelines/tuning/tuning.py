@@ -5,7 +5,7 @@ a machine with a GPU that has no store.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import xxhash
@@ -18,23 +18,15 @@ from lm.tuning.model_card import Tuned
 from lm.tuning.training import Recipe, Step
 from lm.tuning.tuned import tune
 from pipelines.execution.progress import BuildProgress
-from pipelines.tuning.collecting import Collected, Corpus, collect
+from pipelines.tuning.collecting import Collected, Corpus, Wanted, collect
 from pipelines.tuning.knowing import with_what_is_known
 
 EXAMPLES = "lessons.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class Lessons:
-    """What lessons are made of: question files, and so many titles of the store's documents."""
-
-    files: tuple[Path, ...]
-    titles: int = 0
-
-
-def prepare(corpus: Corpus, of: Lessons, folder: Path, progress: BuildProgress) -> Collected:
+def prepare(corpus: Corpus, of: Wanted, folder: Path, progress: BuildProgress) -> Collected:
     """Write the lessons into a folder. Raises RalmError if the questions teach nothing."""
-    found = collect(corpus, of.files, of.titles, progress)
+    found = collect(corpus, of, progress)
     if not found.examples:
         raise RalmError(
             "Nothing can be learnt from these questions: they need `answers`, passages that are found, and "

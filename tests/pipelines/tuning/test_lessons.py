@@ -43,7 +43,7 @@ def test_a_lesson_answers_exactly_where_its_passages_tell(places, seed):
     found = lessons(asked(places), FOREIGN, Random(seed))
     assert found
     for one in found:
-        tells = any(contains(source.text, QUESTION.answers) for source in one.sources)
+        tells = any(contains(f"{source.title} {source.text}", QUESTION.answers) for source in one.sources)
         assert (one.answer == ABSTENTION) == (not tells)
         assert 1 <= len(one.sources) <= 5
         assert bool(one.expected) == one.kind.startswith("foreign")
@@ -60,6 +60,35 @@ def test_every_kind_comes_and_a_telling_passage_stands_anywhere():
         if one.kind.startswith("placed")
     }
     assert {0, 1, 2} <= ranks
+
+
+def test_passages_come_without_titles_and_as_sentences_too_and_questions_as_they_are_typed():
+    found = [one for seed in range(200) for one in lessons(asked([0]), FOREIGN, Random(seed))]
+    telling = {source for one in found for source in one.sources if "Dunmarrow" in source.text}
+    text = TELLING.passage.text
+    assert {(one.title, one.text) for one in telling} == {
+        ("Towns", text),
+        ("", text),
+        ("", "The people of Dunmarrow make blue glass."),
+    }
+    assert {"Who makes blue glass?", "who makes blue glass"} <= {one.question for one in found}
+    # What the reader is asked alone is the question as it stands.
+    assert {one.question for one in found if one.expected} == {"Who makes blue glass?"}
+
+
+def test_a_passage_of_a_gold_document_is_placed_before_one_that_holds_the_answer_in_passing():
+    gold = Question("q", QUESTION.text, QUESTION.answers, frozenset({"d77"}))
+    telling = hit(77, "Blue glass is made in Dunmarrow alone.")
+    about = QuestionHits(gold, (TELLING, *OTHERS, telling))
+    placed = [one for seed in range(60) for one in lessons(about, [], Random(seed)) if "placed" in one.kind]
+    assert placed
+    assert all(any("alone" in source.text for source in one.sources) for one in placed)
+
+
+def test_a_title_may_tell():
+    about = QuestionHits(QUESTION, (hit(1, "Its people make blue glass.", title="Dunmarrow"), *OTHERS))
+    found = [one for seed in range(60) for one in lessons(about, [], Random(seed))]
+    assert {one.answer for one in found if one.sources[0].title == "Dunmarrow"} == {"Dunmarrow"}
 
 
 def test_a_question_without_answers_or_passages_teaches_nothing():
@@ -92,6 +121,9 @@ def test_a_title_is_asked_for_in_its_documents_first_sentence():
 def test_abstentions_are_a_share_at_most_and_answers_all_stay(answered, abstaining):
     telling = lessons(asked([0]), [], Random(0))[:1] * answered
     silent = [one for one in lessons(asked([]), [], Random(3)) if one.answer == ABSTENTION][:1] * abstaining
-    found = balanced([*telling, *silent], 0.25, Random(0))
+    foreign = [one for one in lessons(asked([]), FOREIGN, Random(0)) if one.expected]
+    found = balanced([*telling, *silent, *foreign], 0.25, Random(0))
+    assert found[-1:] == foreign
+    found = found[:-1]
     assert sum(one.answer != ABSTENTION for one in found) == answered
     assert sum(one.answer == ABSTENTION for one in found) == min(abstaining, round(answered / 3))

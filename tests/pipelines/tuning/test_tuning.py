@@ -11,9 +11,9 @@ from lm.tuning.example import read_examples, write_examples
 from lm.tuning.training import Recipe
 from pipelines.execution.progress import Silent
 from pipelines.tuning import tuning
-from pipelines.tuning.collecting import Corpus
+from pipelines.tuning.collecting import Corpus, Wanted
 from pipelines.tuning.held_out import HeldOut
-from pipelines.tuning.tuning import Lessons, learn, prepare
+from pipelines.tuning.tuning import learn, prepare
 from retriever.local import LocalRetriever
 from retriever.request import Method
 from tests.corpus import questions, write_lines
@@ -23,7 +23,7 @@ from tests.corpus import questions, write_lines
 def prepared(store, tmp_path):
     corpus = Corpus(LocalRetriever.open(store), Method(), HeldOut())
     path = write_lines(tmp_path / "q.jsonl", questions()[:2])
-    prepare(corpus, Lessons((path,)), tmp_path / "out", Silent())
+    prepare(corpus, Wanted((path,)), tmp_path / "out", Silent())
     return tmp_path / "out"
 
 
@@ -62,4 +62,4 @@ def test_questions_that_teach_nothing_are_a_sentence(store, tmp_path):
     corpus = Corpus(LocalRetriever.open(store), Method(), HeldOut(("q",)))
     path = write_lines(tmp_path / "q.jsonl", questions())
     with pytest.raises(RalmError, match="Nothing can be learnt"):
-        prepare(corpus, Lessons((path,)), tmp_path / "out", Silent())
+        prepare(corpus, Wanted((path,)), tmp_path / "out", Silent())
