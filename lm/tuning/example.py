@@ -41,16 +41,17 @@ class Example:
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
     """Examples as JSON Lines. Passages that many of them share are written once, in lines of their own."""
-    numbers: dict[Source, int] = {}
+    # Whatever they were found with.
+    numbers: dict[tuple[str, str], int] = {}
     with open(path, "wb") as file:
         for one in examples:
             for source in one.sources:
-                if source not in numbers:
-                    numbers[source] = len(numbers)
+                if (source.title, source.text) not in numbers:
+                    numbers[source.title, source.text] = len(numbers)
                     file.write(orjson.dumps({"title": source.title, "text": source.text}) + b"\n")
             line = {
                 "question": one.question,
-                "passages": [numbers[source] for source in one.sources],
+                "passages": [numbers[source.title, source.text] for source in one.sources],
                 "answer": one.answer,
                 "kind": one.kind,
                 "expected": one.expected,
