@@ -46,7 +46,8 @@ def naive(reader, text, tokens):
     begin = len(ids)
     for _ in range(tokens):
         with torch.no_grad():
-            ids.append(int(reader._model(torch.tensor([ids])).logits[0, -1].argmax()))
+            whole = torch.tensor([ids], device=reader._model.device)
+            ids.append(int(reader._model(whole).logits[0, -1].argmax()))
         if ids[-1] in reader._vocabulary.ends:
             return reader._tokenizer.decode(ids[begin:-1], skip_special_tokens=True).strip()
     return reader._tokenizer.decode(ids[begin:], skip_special_tokens=True).strip()
