@@ -19,7 +19,7 @@ from retriever.index.sizing import IndexKey
 CANDIDATES = 1000
 DEPTHS = (0, 100, 200, 400, 1000)
 PROBES = (16, 64, 256)
-# Queries of each batch size that are timed.
+# Searches of each batch size that are timed.
 REPEATS = {1: 200, 32: 50, 1024: 10}
 # Threads that ask one query after another.
 THREADS = (1, 4, 16)
@@ -111,7 +111,7 @@ def time_searches(report: Report, index: Any, queries: np.ndarray, k: int, where
                     alone.search(asked, k, params=faiss.SearchParametersIVF(nprobe=nprobe))
 
                 row["faiss_p50_ms"], _ = percentiles(its, queries, batch, repeats)
-            report.add("Queries" if where["gpus"] < 2 else "Queries on several GPUs", **row)
+            report.add("Searches" if where["gpus"] < 2 else "Searches on several GPUs", **row)
 
 
 def ask_from_threads(report: Report, index: Any, queries: np.ndarray, k: int, where: dict[str, int]) -> None:
