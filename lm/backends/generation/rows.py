@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import DynamicCache
 
+from lm.backends.generation.growing import GrowingLayer
 from lm.backends.generation.prefixes import Layer, reusable
 
 
@@ -37,7 +38,10 @@ class Forward:
 
     def cache(self) -> Any:
         """An empty cache of keys and values."""
-        return DynamicCache(config=self._model.config)
+        cache = DynamicCache(config=self._model.config)
+        if self.plain:
+            cache.layers = [GrowingLayer() for _ in cache.layers]
+        return cache
 
     def __call__(self, ids: torch.Tensor, mask: torch.Tensor, cache: Any) -> torch.Tensor:
         """Logits [rows, vocabulary] of what follows `ids` [rows, new].

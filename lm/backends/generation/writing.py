@@ -12,11 +12,12 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from lm.backends.generation.choosing import choose
 from lm.backends.generation.drafts import Draft
+from lm.backends.generation.growing import GrowingLayer
 from lm.backends.generation.prefixes import Prefixes, shared
 from lm.backends.generation.rows import Forward, Rows
 
 # Caches whose rows can be chosen: those of other kinds (linear attention) hold states besides.
-_BY_ROW = (DynamicLayer, DynamicSlidingWindowLayer)
+_BY_ROW = (GrowingLayer, DynamicLayer, DynamicSlidingWindowLayer)
 # Tokens that all prompts of a batch begin with are read once, if there are so many.
 _WORTH_SHARING = 32
 
