@@ -17,3 +17,14 @@ class Unavailable(RalmError):
 
     The server answers with 503; on a cluster the task is done again, which another worker may manage.
     """
+
+
+class Busy(Unavailable):
+    """So many wait already that one more is turned away at once.
+
+    The server answers with 429, and `seconds` as Retry-After.
+    """
+
+    def __init__(self, sentence: str, seconds: int = 1) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds

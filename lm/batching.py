@@ -12,7 +12,7 @@ from threading import Condition, Thread
 from traceback import clear_frames
 from typing import Any, Protocol, cast
 
-from base.errors import Unavailable
+from base.errors import Busy
 from lm import batches
 from lm.batches import Job, Room
 from lm.pending import Pending
@@ -31,6 +31,8 @@ from lm.reader import (
 
 # Requests that may wait, unless told: more of them would wait for minutes.
 WAITING = 256
+# Whoever is turned away is told to wait so long: about what a batch takes.
+_RETRY_SECONDS = 10
 
 
 class ManyReader(Reader, Protocol):
@@ -57,7 +59,7 @@ class BatchingReader:
     """A reader around one that can read many: any number of threads may ask it at once."""
 
     def __init__(self, reader: ManyReader, waiting: int = WAITING) -> None:
-        """`waiting` requests may wait for a batch; whoever asks beyond them is refused (Unavailable)."""
+        """`waiting` requests may wait for a batch; whoever asks beyond them is turned away (Busy)."""
         self._reader, self._most = reader, waiting
         self._line: list[Job] = []
         self._changed = Condition()
@@ -145,8 +147,9 @@ class BatchingReader:
             if self._stopped:
                 raise ReaderStopped
             if self._line and len(self._line) + len(jobs) > self._most:
-                raise Unavailable(
-                    f"{len(self._line)} requests wait for the reader already: ask again a little later."
+                raise Busy(
+                    f"{len(self._line)} requests wait for the reader already: ask again a little later.",
+                    _RETRY_SECONDS,
                 )
             self._line += jobs
             self._changed.notify_all()

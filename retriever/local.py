@@ -53,11 +53,6 @@ class LocalRetriever(Retriever):
         return self.opened.store
 
     @property
-    def encoder(self) -> "Encoder":
-        """What encodes queries, loaded when it is first asked for."""
-        return self.opened.encoder
-
-    @property
     def index(self) -> "CodeIndex":
         """The codes that propose candidates, loaded when they are first asked for."""
         return self.opened.index

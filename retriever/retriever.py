@@ -9,7 +9,7 @@ Decisions: docs/decisions/searching.md.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import xxhash
@@ -24,7 +24,10 @@ from retriever.ranking.setting import Setting
 from retriever.refusals import refuse
 from retriever.request import Search
 from retriever.results import Hit, Ranking, Seconds
-from retriever.searching import Searching, Session
+from retriever.searching import QueryEncoder, Searching, Session
+
+if TYPE_CHECKING:
+    from retriever.encoding.encoder import Encoder
 
 
 class Retriever(ABC):
@@ -57,6 +60,11 @@ class Retriever(ABC):
         For where the current generation cannot be opened, or not yet. Raises RalmError if its manifest cannot
         be read, nor a list of takedowns found.
         """
+
+    @property
+    def encoder(self) -> "Encoder":
+        """What encodes queries, loaded when it is first asked for."""
+        return self.session().encoder
 
     @property
     def hash(self) -> str:
@@ -93,13 +101,15 @@ class Retriever(ABC):
         search: Search,
         answers: Sequence[Sequence[str]] | None = None,
         seconds: Seconds | None = None,
+        encoder: QueryEncoder | None = None,
     ) -> list[Ranking]:
         """The best passages of each query, refined.
 
         `answers` [n], where known, are looked for in passages too when these are decontaminated. `seconds`,
-        if given, is told how long each stage took. Raises RalmError for what cannot be answered.
+        if given, is told how long each stage took. `encoder`, if given, encodes in place of this retriever's
+        own: one that keeps that one's vectors. Raises RalmError for what cannot be answered.
         """
-        return self._searching(search, seconds).refined(queries, answers)
+        return self._searching(search, seconds, encoder).refined(queries, answers)
 
     def search_many(
         self,
@@ -123,8 +133,10 @@ class Retriever(ABC):
         """
         return self._searching(search).answerable(queries, views)
 
-    def _searching(self, search: Search, seconds: Seconds | None = None) -> Searching:
-        return Searching(list(self.stores.values()), self.session(), self._named(search), seconds)
+    def _searching(
+        self, search: Search, seconds: Seconds | None = None, encoder: QueryEncoder | None = None
+    ) -> Searching:
+        return Searching(list(self.stores.values()), self.session(), self._named(search), seconds, encoder)
 
     def around(self, hit: Hit, reach: int, view: View = View()) -> tuple[Passage, ...]:
         """A hit with up to `reach` chunks of its document before and behind it: those in the view, in a row.

@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 _FUSED = 100
 
 
+class QueryEncoder(Protocol):
+    """What makes vectors of queries: an encoder, or what keeps vectors that one has made."""
+
+    def knows(self, queries: Sequence[str]) -> NDArray[np.bool_]:
+        """Whether each query [n] holds anything that the encoder knows."""
+        ...
+
+    def encode_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of queries: [n, dimension]."""
+        ...
+
+
 class Session(Protocol):
     """The rows that one search looks through, and what it takes to rank and to show them."""
 
@@ -69,14 +81,28 @@ class Searching:
     """A search of some stores in one session."""
 
     def __init__(
-        self, stores: Sequence[OpenedStore], session: Session, search: Search, seconds: Seconds | None = None
+        self,
+        stores: Sequence[OpenedStore],
+        session: Session,
+        search: Search,
+        seconds: Seconds | None = None,
+        encoder: QueryEncoder | None = None,
     ) -> None:
-        """The search's method has its name. `seconds`, if given, is told how long each stage took."""
+        """The search's method has its name. `seconds`, if given, is told how long each stage took.
+
+        `encoder`, if given, encodes in place of the session's.
+        """
         self._stores = stores
         self._session = session
         self._search = search
         self._seconds = Seconds() if seconds is None else seconds
         self._rows = sum(store.store.rows for store in stores)
+        self._given = encoder
+
+    @property
+    def _encoder(self) -> QueryEncoder:
+        # Asked for when it is needed: a search by words loads none.
+        return self._session.encoder if self._given is None else self._given
 
     def many(self, queries: Sequence[str], views: Sequence[View], k: int) -> list[list[Ranking]]:
         """The k best passages of each query in each view, from one search of the index: [views][queries]."""
@@ -135,7 +161,7 @@ class Searching:
         method, lexical = self._search.method.name, self._session.lexical
         if method == "bm25" or not self._rows:
             return np.ones(len(queries), bool)
-        known = self._session.encoder.knows(queries)
+        known = self._encoder.knows(queries)
         unknown = np.flatnonzero(~known)
         if lexical is not None and method == "hybrid" and len(unknown):
             ranked = lexical.rank([queries[at] for at in unknown.tolist()], views, 1)
@@ -178,10 +204,10 @@ class Searching:
     ) -> tuple[NDArray[np.bool_], list[Ranked]]:
         """Which queries [n] the encoder knows, and the k best rows of each view."""
         with self._seconds.of("encode"):
-            known = self._session.encoder.knows(queries)
+            known = self._encoder.knows(queries)
             if self._search.method.name == "dense":
                 self._require_known(known, words=False)
-            vectors = self._session.encoder.encode_queries(queries)
+            vectors = self._encoder.encode_queries(queries)
         setting = setting_of(self._stores, self._search.effort, k)
         wanted = Wanted(views, k, setting, self._search.reach, self._seconds)
         return known, self._session.rank(vectors, wanted)

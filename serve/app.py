@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from serve.answering.answerer import Answerer
 from serve.queues.reading import Reading
+from serve.queues.searching import SearchQueue
 from serve.routes import chat, health, search
 from serve.routes.errors import handle_errors
 
@@ -42,7 +43,8 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
         version="1",
     )
     app.state.answerer = answerer
-    app.state.reading = Reading()
+    app.state.reading, app.state.searches = Reading(), SearchQueue()
+    answerer.find = app.state.searches.find  # What answers search for waits with other searches.
     app.state.behind = None  # Why a newer generation than the one served cannot be opened.
     for router in (health.router, search.router, chat.router):
         app.include_router(router)

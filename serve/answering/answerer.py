@@ -20,6 +20,7 @@ from lm.support import Support, Write, support_of
 from retriever.refusals import require_text
 from retriever.results import Hit, Ranking
 from retriever.retriever import Retriever
+from serve.answering.finding import Find, Query, find
 from serve.answering.inquiry import ONE_PARAGRAPH, Inquiry
 
 
@@ -102,9 +103,11 @@ class CitedStream:
 class Answerer:
     """A retriever (none: the LM alone) and a reader."""
 
-    def __init__(self, retriever: Retriever | None, reader: Reader) -> None:
+    def __init__(self, retriever: Retriever | None, reader: Reader, find: Find = find) -> None:
+        """`find` searches: at once, or together with what others ask."""
         self.retriever = retriever
         self.reader = reader
+        self.find = find
         self._changing = Lock()
 
     def refresh(self) -> bool:
@@ -144,7 +147,7 @@ class Answerer:
         retriever = self.retriever  # Once: a new generation may come between two uses of it.
         if retriever is not None and how.reads:
             search = replace(inquiry.search, k=how.passages)
-            (found,) = retriever.search([query], search)
+            (found,) = self.find(retriever, [Query(query)], search).rankings
             sources = sources_of(found.hits, retriever, how, search.view)
         seconds = {"search": time.perf_counter() - started}
         written = condition(how, request, sources, self.reader)

@@ -4,6 +4,7 @@ from fastapi import Request
 
 from serve.answering.answerer import Answerer
 from serve.queues.reading import Reading
+from serve.queues.searching import SearchQueue
 
 
 def answerer_of(request: Request) -> Answerer:
@@ -15,4 +16,10 @@ def answerer_of(request: Request) -> Answerer:
 def reading_of(request: Request) -> Reading:
     """Where calls wait for the reader."""
     found: Reading = request.app.state.reading
+    return found
+
+
+def searches_of(request: Request) -> SearchQueue:
+    """Where searches wait for each other."""
+    found: SearchQueue = request.app.state.searches
     return found

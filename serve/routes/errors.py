@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from base.errors import RalmError, Unavailable
+from base.errors import Busy, RalmError, Unavailable
 from base.invalid import sentence, written
 
 
@@ -18,6 +18,7 @@ def handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RalmError, _wrong_request)
     app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(Exception, _failed)
 
 
@@ -69,6 +70,11 @@ async def _wrong_request(_: Request, error: Exception) -> JSONResponse:
 
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     return error_reply(503, str(error))
+
+
+async def _busy(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Busy)
+    return error_reply(429, str(error), {"Retry-After": str(error.seconds)})
 
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:

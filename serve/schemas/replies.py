@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from retriever.ranking.setting import Setting
 from retriever.request import Search
-from retriever.results import Seconds
 from retriever.retriever import Retriever
 from retriever.shortfall import Shortfall
+from serve.answering.finding import Found, Query, find
 from serve.schemas.searching import QueryResult, SearchReply, SettingModel
 
 
@@ -20,18 +20,23 @@ def reply_to(
 
     `answers` [n], where known, are looked for in passages too when these are decontaminated.
     """
-    settled, seconds = retriever.settled(search), Seconds()
-    rankings = retriever.search(queries, settled, answers, seconds)
+    settled = retriever.settled(search)
+    asked = Query.each(queries, answers)
+    return reply_of(retriever, settled, asked, find(retriever, asked, settled))
+
+
+def reply_of(retriever: Retriever, settled: Search, queries: Sequence[Query], found: Found) -> SearchReply:
+    """What a settled search has found, for others to read."""
     shortfall = Shortfall(retriever, settled)
     return SearchReply(
         manifest=retriever.hash,
         results=[
-            QueryResult.of(query, ranking, shortfall.of(query, ranking))
-            for query, ranking in zip(queries, rankings, strict=True)
+            QueryResult.of(query.text, ranking, shortfall.of(query.text, ranking))
+            for query, ranking in zip(queries, found.rankings, strict=True)
         ],
-        left_out=list(retriever.left_out(search.view)),
+        left_out=list(retriever.left_out(settled.view)),
         setting=_setting(retriever, settled),
-        seconds=seconds.stages,
+        seconds=dict(found.seconds),
     )
 
 

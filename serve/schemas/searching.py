@@ -162,4 +162,6 @@ class SearchReply(BaseModel):
     results: list[QueryResult]
     left_out: list[str] = Field(description="stores without a domain or column of the view: none is in it")
     setting: SettingModel | None = Field(description="none for a search by words alone")
-    seconds: dict[str, float] = Field(description="by stage: encode, propose, rescore, words, fuse, passages")
+    seconds: dict[str, float] = Field(
+        description="by stage: queue, encode, propose, rescore, words, fuse, passages"
+    )

@@ -45,7 +45,7 @@ def test_a_search_takes_a_view_and_says_what_it_did(url):
     assert {hit["domain"] for hit in result["hits"]} == {"history"}
     assert result["exhausted"]
     assert reply["setting"] == {"nprobe": 0, "depth": 5, "recall": 1.0}
-    assert list(reply["seconds"]) == ["encode", "propose", "rescore", "words", "fuse", "passages"]
+    assert list(reply["seconds"]) == ["queue", "encode", "propose", "rescore", "words", "fuse", "passages"]
     dense = json.loads(curl(f"{url}/search", {"query": "blue glass", "k": 1, "method": "dense"}))
     assert list(dense["seconds"]) == ["encode", "propose", "rescore", "passages"]
 
