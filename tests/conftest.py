@@ -33,6 +33,7 @@ from pipelines.jobs.delete import Deletion
 from tests.corpus import documents, long_documents, write_lines
 from tests.faults import Builder
 from tests.objects import CuttingProxy, ObjectServer, Remote, object_server
+from tests.parting import Parting, in_order, require_listed
 
 # Thousands of small files are written and synced: in memory that takes no time, and kills and cuts are the
 # same.
@@ -45,9 +46,16 @@ settings.register_profile("ralm", deadline=None)
 settings.load_profile("ralm")
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Parting:
+    return Parting(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     import torch
 
+    require_listed(items)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        in_order(items)
     if not torch.cuda.is_available():
         for item in items:
             # Keywords hold the names of folders, too: a checkout may lie in one called gpu.

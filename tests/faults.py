@@ -6,6 +6,7 @@ takes; nothing but imports happens before the fork.
 """
 
 import fnmatch
+import importlib
 import json
 import os
 import signal
@@ -16,6 +17,22 @@ import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+# All that a build imports, some of it only when it comes to it: once, and not in each child.
+_IMPORTED = (
+    "pipelines.execution.executor",
+    "pipelines.jobs.add",
+    "pipelines.jobs.build",
+    "pipelines.jobs.compact",
+    "pipelines.readers.json.jsonl",
+    "retriever.encoding.bert",
+    "retriever.encoding.packed",
+    "retriever.index.loading",
+    "retriever.index.threads",
+    "retriever.ranking.lexical",
+    "retriever.ranking.measuring",
+    "tests.pipelines.overlap",
+)
 
 
 @dataclass
@@ -137,13 +154,8 @@ def _job(fault: Fault, layout: Any, executor: Any) -> Any:
 
 
 def _serve() -> None:
-    # Everything heavy, imported once.
-    import faiss  # noqa: F401
-    import sentence_transformers  # noqa: F401
-
-    from retriever.encoding.encoder import quiet_imports
-
-    quiet_imports()
+    for module in _IMPORTED:
+        importlib.import_module(module)
     report = Path(os.environ.get("TMPDIR", "/tmp")) / f"faults-{os.getpid()}"
     for line in sys.stdin:
         fault = Fault(**json.loads(line))

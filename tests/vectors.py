@@ -44,7 +44,7 @@ class GivenVectors:
 def trained(key, dimension=DIMENSION):
     """A trained index of a key, as bytes: training is slow and the laws hold for any."""
     sample = (
-        np.random.default_rng(7).standard_normal((max(300, 40 * dimension), dimension)).astype(np.float32)
+        np.random.default_rng(7).standard_normal((max(300, 20 * dimension), dimension)).astype(np.float32)
     )
     return to_bytes(train(IndexKey.parse(key), sample))
 

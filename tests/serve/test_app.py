@@ -17,6 +17,7 @@ from serve.answering.answerer import Answerer
 from serve.app import create_app
 from tests.conftest import add_to, compact, delete, flip
 from tests.corpus import write_lines
+from tests.lm.models import tiny_model
 from tests.serve.processes import serving
 
 QUESTION = {"role": "user", "content": "How is the mayor of Bralgate chosen?"}
@@ -347,8 +348,9 @@ def test_new_generations_are_taken_up_and_no_request_is_dropped(own_store, tmp_p
         "text": "Blue glass is made in the town of Dunmarrow, and sold.",
     }
     more = write_lines(tmp_path / "more.jsonl", [record])
+    reader = ("--reader", str(tiny_model(tmp_path / "tiny")), "--quantization", "none")
 
-    with serving(own_store) as url, ThreadPoolExecutor(4) as pool:
+    with serving(own_store, *reader) as url, ThreadPoolExecutor(4) as pool:
 
         def hammer() -> set[tuple[int, int]]:
             seen = set()

@@ -8,6 +8,7 @@ from datastore.view import View
 from lm.backends.reader_choice import ReaderChoice
 from pipelines.evaluate.curve import Basis
 from pipelines.evaluate.metrics import ReaderMetric, contains
+from pipelines.evaluate.plot import draw
 from pipelines.evaluate.samples import view_size
 from pipelines.evaluate.scaling import run
 from pipelines.evaluate.study import Study
@@ -16,13 +17,22 @@ from pipelines.questions import read_questions
 from retriever.local import LocalRetriever
 from retriever.request import Method
 from tests.corpus import questions, write_lines
+from tests.lm.models import tiny_model, tiny_reader
 from tests.vectors import dense
 
 
 @pytest.fixture
-def study(tmp_path, store):
+def study(tmp_path, store, monkeypatch):
+    """A study whose figure is not drawn, which takes longest."""
+    monkeypatch.setattr("pipelines.evaluate.report.draw", lambda *_: None)
     path = write_lines(tmp_path / "q.jsonl", questions())
     return Study(store=store, questions=path, output=tmp_path / "out", fractions=(0.3, 1.0), seeds=2)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """A small one: these tests are about what it is asked and not about what it says."""
+    return tiny_reader(tiny_model(tmp_path_factory.mktemp("tiny") / "chat", context=1200))
 
 
 def test_every_point_is_what_searching_its_view_gives(study):
@@ -48,7 +58,8 @@ def test_every_point_is_what_searching_its_view_gives(study):
             assert point.score.low <= point.score.value <= point.score.high
 
 
-def test_each_figure_says_what_it_depends_on(study):
+def test_each_figure_says_what_it_depends_on(study, monkeypatch):
+    monkeypatch.setattr("pipelines.evaluate.report.draw", draw)
     curve = run(study)
     manifest = Datastore.open(study.store).manifest
     for point in curve.points:

@@ -1,5 +1,6 @@
 import errno
 import gzip
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -112,6 +113,11 @@ def test_records_are_read_through_frames_of_every_compression(tmp_path, kind, su
         assert doubtful == []
 
 
+@cache
+def framed(kind, cuts, suffix):
+    return Framed(SAMPLES[kind], sizes_cut(SAMPLES[kind])[cuts], suffix)
+
+
 @pytest.mark.parametrize("kind", SAMPLES)
 @settings(max_examples=100, deadline=None)
 @given(
@@ -123,7 +129,7 @@ def test_whatever_bit_is_flipped_nothing_is_altered_unsaid_nor_lost_in_other_fra
     tmp_path_factory, kind, suffix, cuts, bit
 ):
     """Law 4, of every format in every compression."""
-    data, touched = Framed(SAMPLES[kind], sizes_cut(SAMPLES[kind])[cuts], suffix).flipped(bit)
+    data, touched = framed(kind, cuts, suffix).flipped(bit)
     path = tmp_path_factory.mktemp("flips") / f"a.{suffix}"
     path.write_bytes(data)
     may_be_lost = touched if kind in READ_ON else set(range(min(touched), 40))

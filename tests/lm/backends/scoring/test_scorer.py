@@ -1,6 +1,7 @@
 """Batches, shared beginnings and pieces against one plain pass a row, in float32."""
 
 import copy
+from functools import lru_cache
 from random import Random
 
 import pytest
@@ -47,8 +48,9 @@ def rows_of_many_shapes() -> list[Row]:
     return [*rows, Row(stem, ()), Row(stem[:1], some(60, 60)), Row(some(1, 1), some(4, 4))]
 
 
+@lru_cache
 def naive(model, row: Row) -> tuple[torch.Tensor, torch.Tensor]:
-    """One pass of the whole row, by itself."""
+    """One pass of the whole row, by itself, made once for all that is compared with it."""
     ids = torch.tensor([row.context + row.text])
     with torch.no_grad():
         logs = model(ids).logits[0].log_softmax(-1)[len(row.context) - 1 : -1]

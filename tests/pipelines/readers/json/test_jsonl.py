@@ -4,6 +4,7 @@ import json
 import lzma
 import os
 from decimal import Decimal
+from functools import cache
 
 import pyarrow as pa
 import pytest
@@ -143,11 +144,17 @@ def compressed(data: bytes, suffix: str) -> bytes:
     return {"gz": gzip, "bz2": bz2, "xz": lzma}[suffix].compress(data)
 
 
+@cache
+def many_texts(suffix: str) -> tuple[list[str], bytes]:
+    """Texts that hardly compress, and a file of them."""
+    texts = [os.urandom(400).hex() for _ in range(3000)]
+    return texts, compressed(b"".join(json.dumps({"text": t}).encode() + b"\n" for t in texts), suffix)
+
+
 @pytest.mark.parametrize("suffix", ["gz", "zst", "bz2", "xz"])
 @pytest.mark.parametrize("cut", [0.5, 0.95])
 def test_a_truncated_file_gives_what_came_before_and_says_so(tmp_path, suffix, cut):
-    texts = [os.urandom(400).hex() for _ in range(3000)]
-    data = compressed(b"".join(json.dumps({"text": t}).encode() + b"\n" for t in texts), suffix)
+    texts, data = many_texts(suffix)
     path = tmp_path / f"a.jsonl.{suffix}"
     path.write_bytes(data[: int(len(data) * cut)])
     *before, last = read(path)

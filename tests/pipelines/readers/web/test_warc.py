@@ -2,6 +2,7 @@ import bz2
 import gzip
 import lzma
 import zlib
+from functools import partial
 
 import brotli
 import pytest
@@ -23,7 +24,7 @@ PACK = {
     ".gz": gzip.compress,
     ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
     ".bz2": bz2.compress,
-    ".xz": lzma.compress,
+    ".xz": partial(lzma.compress, preset=0),
 }
 
 

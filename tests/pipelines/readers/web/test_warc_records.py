@@ -5,6 +5,7 @@ import hashlib
 import lzma
 import random
 import tracemalloc
+from functools import partial
 
 import pytest
 import zstandard
@@ -21,7 +22,7 @@ PACK = {
     ".gz": gzip.compress,
     ".zst": zstandard.compress,
     ".bz2": bz2.compress,
-    ".xz": lzma.compress,
+    ".xz": partial(lzma.compress, preset=0),
 }
 
 
