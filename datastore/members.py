@@ -29,7 +29,8 @@ def known_views(stores: Sequence[Datastore], views: Sequence[View]) -> list[list
 
 
 def _narrowed(store: Datastore, view: View) -> View | None:
-    """A view without the domains that a store does not have; None if nothing of the store is in it."""
+    """A view without the domains and alternatives that a store does not have; None if nothing is in it."""
     mine = tuple(one for one in view.domains if one in store.manifest.domains)
-    lacks = (view.domains and not mine) or not set(view.columns) <= set(store.manifest.columns)
-    return None if lacks or not store.rows else replace(view, domains=mine)
+    where = tuple(one for clause in view.where if (one := clause.among(store.manifest.columns)) is not None)
+    lacks = (view.domains and not mine) or len(where) < len(view.where)
+    return None if lacks or not store.rows else replace(view, domains=mine, where=where)

@@ -7,7 +7,7 @@ Decisions: docs/decisions/searching.md.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
@@ -37,6 +37,15 @@ class Retriever(ABC):
     @abstractmethod
     def stores(self) -> Mapping[str, OpenedStore]:
         """What is searched, by name; nameless if it is one store."""
+
+    def only(self, names: Collection[str]) -> "Retriever":
+        """A retriever of some of these stores; of all, itself. The same names give the same one again.
+
+        Raises KeyError for a name that none has.
+        """
+        for name in names:
+            _ = self.stores[name]
+        return self
 
     @abstractmethod
     def session(self) -> Session:

@@ -7,9 +7,10 @@ which store it is of and its row there.
 Decisions: docs/decisions/searching.md.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -40,6 +41,8 @@ class SeveralRetriever(Retriever):
 
     def __init__(self, members: Mapping[str, Retriever]) -> None:
         self.members = dict(members)
+        self._parts: dict[tuple[str, ...], SeveralRetriever] = {}
+        self._choosing = Lock()
         self._opened = {name: _only(member) for name, member in members.items()}
         first = next(iter(self._opened.values())).store.manifest.encoder
         for name, opened in self._opened.items():
@@ -54,6 +57,17 @@ class SeveralRetriever(Retriever):
     @property
     def stores(self) -> Mapping[str, OpenedStore]:
         return self._opened
+
+    def only(self, names: Collection[str]) -> "SeveralRetriever":
+        chosen = {name: member for name, member in self.members.items() if name in names}
+        if len(chosen) < len(set(names)):
+            raise KeyError(*set(names) - set(chosen))
+        with self._choosing:
+            # Kept: whoever keeps what a retriever found must meet it again.
+            return self if len(chosen) == len(self.members) else self._kept(chosen)
+
+    def _kept(self, chosen: dict[str, Retriever]) -> "SeveralRetriever":
+        return self._parts.setdefault(tuple(chosen), SeveralRetriever(chosen))
 
     def loaded(self) -> "SeveralRetriever":
         """With every store's index loaded, and one encoder for all."""

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from base.invalid import written
+from datastore.conditions import Condition
 from datastore.members import known_views
 from datastore.schema import Scalar
 from datastore.store import Datastore
-from datastore.view import Condition, View
+from datastore.view import View
 from retriever.ranking.lexical import query_words
 from retriever.ranking.setting import Setting
 from retriever.request import Search
@@ -101,7 +102,9 @@ class Shortfall:
         """What passages of the view's domains hold in a column; empty if that explains nothing."""
         held = self._held(column, View(domains=view.domains))
         for condition in view.where:
-            if condition.column == column and held and all(map(condition.never_meets, held)):
+            if not isinstance(condition, Condition) or condition.column != column:
+                continue
+            if held and all(map(condition.never_meets, held)):
                 return f"{_kind(condition)} and {column} holds {_kinds(held)}, {written(held[0])} for example"
         if view.fraction < 1:
             return ""  # Maybe they are there, and not in this part.

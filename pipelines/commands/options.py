@@ -126,7 +126,8 @@ class Sample:
 
     def view(self, domains: Sequence[str] | None = None, conditions: Sequence[str] | None = None) -> "View":
         """The view of it. Raises RalmError for a share or a condition that is none."""
-        from datastore.view import Condition, View
+        from datastore.conditions import Condition
+        from datastore.view import View
 
         where = tuple(Condition.parse(text) for text in conditions or ())
         return View(self.fraction, self.seed, tuple(domains or ()), where)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from base.errors import RalmError
+from datastore.conditions import Condition
 from datastore.files.layout import Layout
 from datastore.generations.generation import current
 from datastore.generations.manifest import Manifest
@@ -19,7 +20,7 @@ from datastore.schema import load_metadata
 from datastore.shard import open_passages
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, matching, take_down
-from datastore.view import Condition, View
+from datastore.view import View
 
 # Titles are for people, who read no thousand of them.
 _TITLED = 10

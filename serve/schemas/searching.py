@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from datastore.view import Condition, View
+from datastore.conditions import Condition
+from datastore.view import View
 from retriever.ranking.fusion import Fusion
 from retriever.refinement import Decontamination, Refinement
 from retriever.request import Effort, Method, MethodName, Search

@@ -1,8 +1,9 @@
 import pytest
 
 from base.errors import RalmError
+from datastore.conditions import Condition
 from datastore.members import known_views
-from datastore.view import Condition, View
+from datastore.view import View
 from tests.vectors import make_store, random_vectors
 
 VECTORS = random_vectors(1, 20)

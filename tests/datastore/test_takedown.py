@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from base.errors import RalmError
+from datastore.conditions import Condition
 from datastore.files.layout import Layout
 from datastore.generations.generation import current
 from datastore.store import Datastore
 from datastore.takedown import Takedown, Takedowns, matching, take_down
 from datastore.verify import verify
-from datastore.view import Condition, View
+from datastore.view import View
 from tests.corpus import documents
 from tests.vectors import make_store, random_vectors
 

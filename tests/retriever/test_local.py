@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
 from base.errors import RalmError
+from datastore.conditions import AnyOf, Condition
 from datastore.takedown import Takedown, Takedowns, take_down
-from datastore.view import Condition, View
+from datastore.view import View
 from retriever.encoding.checkpoint import Checkpoint
 from retriever.local import LocalRetriever
 from retriever.opened import Opening
@@ -39,6 +40,7 @@ views = st.builds(
             (),
             (Condition("year", ">=", "2004"),),
             (Condition("licence", "=", "CC0"), Condition("year", "<", "2003")),
+            (AnyOf((Condition("title", "!=", ""), Condition("year", "=", "2001"))),),
         ]
     ),
 )

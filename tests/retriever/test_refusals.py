@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from base.errors import RalmError
-from datastore.view import Condition, View
+from datastore.conditions import Condition
+from datastore.view import View
 from retriever.ranking.card import Card, Rung, write_card
 from retriever.refusals import refuse_unopened, require_answers, require_list, require_text
 from retriever.request import DENSE, Effort, Method, Search

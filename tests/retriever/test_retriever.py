@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from base.errors import RalmError
-from datastore.view import Condition, View
+from datastore.conditions import Condition
+from datastore.view import View
 from retriever.local import LocalRetriever
 from retriever.ranking.card import Card, Rung
 from retriever.ranking.setting import Setting, SeveralSettings

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from base.errors import RalmError
-from datastore.view import Condition, View
+from datastore.conditions import AnyOf, Condition
+from datastore.view import View
 from retriever.cluster.actors import Searchers
 from retriever.cluster.retriever import ClusterRetriever
 from retriever.local import LocalRetriever
@@ -94,6 +95,11 @@ def test_a_view_on_what_only_one_store_has_finds_it_there(roots, tmp_path):
             (ranking,) = several.search(["a text"], Search(3, view=view, method=method))
             assert [(h.store, h.passage.doc_id) for h in ranking.hits] == [("c", "x")]
             assert ranking.exhausted
+    either = View(where=(AnyOf((Condition("shelf", "=", "3"), Condition("year", "<", "1300"))),))
+    assert several.left_out(either) == ()
+    (ranking,) = several.search(["a text"], dense(1000, either))
+    found = {(hit.store, hit.passage.metadata.get("year")) for hit in ranking.hits}
+    assert found == {("a", 1288), ("c", None)}
     both = View(domains=("own", "history"))  # Either will do: each store is searched for those it has.
     assert several.left_out(both) == ()
     for method in (DENSE, Method()):
@@ -105,6 +111,21 @@ def test_a_view_on_what_only_one_store_has_finds_it_there(roots, tmp_path):
         several.search(
             ["a text"], dense(3, View(domains=("history",), where=(Condition("shelf", "=", "3"),)))
         )
+
+
+def test_some_of_several_stores_are_searched_as_they_are_among_all(roots):
+    members = {name: LocalRetriever.open(roots / name) for name in ("a", "b", "whole")}
+    several = SeveralRetriever(members).loaded()
+    pair = several.only(["b", "a"])
+    assert list(pair.stores) == ["a", "b"]
+    assert several.only(["a", "b"]) is pair  # Whoever keeps what it found finds it again.
+    assert several.only(["whole", "b", "a"]) is several
+    alone = several.only(["b"])
+    (ranking,), (expected,) = (one.search(TEXTS[:1], dense(4)) for one in (alone, members["b"]))
+    assert [(h.store, h.row) for h in ranking.hits] == [("b", h.row) for h in expected.hits]
+    assert members["a"].only([""]) is members["a"]
+    with pytest.raises(KeyError):
+        several.only(["none"])
 
 
 def test_clusters_and_new_generations_of_each_are_searched_too(roots, own_store, ray_cluster):

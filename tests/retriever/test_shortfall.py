@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from datastore.conditions import Condition
 from datastore.schema import Passage
-from datastore.view import Condition, View
+from datastore.view import View
 from retriever.ranking.card import Card, Rung
 from retriever.ranking.setting import Setting, SeveralSettings
 from retriever.refinement import Decontamination, Refinement

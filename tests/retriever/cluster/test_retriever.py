@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from base.errors import RalmError, Unavailable
+from datastore.conditions import Condition
 from datastore.store import Datastore
-from datastore.view import Condition, View
+from datastore.view import View
 from retriever.cluster.actors import Searchers
 from retriever.cluster.retriever import ClusterRetriever
 from retriever.local import LocalRetriever

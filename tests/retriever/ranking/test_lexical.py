@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from base.errors import RalmError
+from datastore.conditions import Condition
 from datastore.store import Datastore
 from datastore.verify import verify
-from datastore.view import Condition, View
+from datastore.view import View
 from retriever.local import LocalRetriever
 from retriever.opened import Opening
 from retriever.ranking.lexical import (

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from base.errors import RalmError
 from base.invalid import sentence
-from datastore.view import Condition, View
+from datastore.conditions import Condition
+from datastore.view import View
 from lm.conditioning import Conditioning
 from lm.support import Support
 from retriever.refinement import Decontamination, Refinement

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from datastore.conditions import Condition
 from datastore.schema import Document
-from datastore.view import Condition
 from pipelines.readers.metadata import Lost, scalar
 from pipelines.readers.tables.columns import value_of
 from tests.pipelines.readers.reading import read_with
