@@ -6,6 +6,7 @@ Decisions: docs/decisions/reader-and-citations.md, tuning.md.
 import json
 import warnings
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,21 @@ def _strange(model: Any, folder: str) -> list[str]:
     return sorted(left_over | (wanted - stored))
 
 
-def abstention(folder: str) -> str | None:
-    """What a reader with this adapter says when passages tell nothing; None if nobody taught it that."""
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """What a reader says where passages tell nothing, and how likely that must be for it to say so."""
+
+    text: str
+    bound: float = 0.5
+
+
+def abstention(folder: str) -> Abstention | None:
+    """How a reader with this adapter abstains; None if nobody taught it that."""
     try:
-        found = json.loads((Path(folder) / MADE_OF).read_bytes()).get("abstention")
+        found = json.loads((Path(folder) / MADE_OF).read_bytes())
+        text, bound = found.get("abstention"), found.get("abstains_from", 0.5)
     except (OSError, ValueError, AttributeError):
         return None
-    return found if isinstance(found, str) and found else None
+    if not (isinstance(text, str) and text and isinstance(bound, float) and 0 < bound < 1):
+        return None
+    return Abstention(text, bound)

@@ -11,7 +11,8 @@ from threading import Lock, Thread
 from typing import Any
 
 from base.errors import RalmError
-from lm.backends.adapters import abstention
+from lm.backends.adapters import Abstention, abstention
+from lm.backends.generation.choosing import Doubted
 from lm.backends.generation.drafts import Draft, Vocabulary
 from lm.backends.generation.room import kept_bytes, room_of
 from lm.backends.generation.rows import Forward
@@ -69,7 +70,7 @@ class TransformersReader:
         self._vocabulary = Vocabulary(
             self._tokenizer,
             {*end} if isinstance(end, list) else {end},
-            self._tokenizer(said, add_special_tokens=False)["input_ids"][0] if said else None,
+            self._doubted(said) if said else None,
         )
         forward = Forward(self._model, self._tokenizer.pad_token_id)
         self._writer = Writer(forward, kept_bytes(self._model.device))
@@ -87,6 +88,9 @@ class TransformersReader:
             self._adapted,
             self._end.check,
         )
+
+    def _doubted(self, said: Abstention) -> Doubted:
+        return Doubted(self._tokenizer(said.text, add_special_tokens=False)["input_ids"][0], said.bound)
 
     def stop(self) -> None:
         """Let what is being generated end after its next token, and whoever asks for more be refused.

@@ -23,6 +23,8 @@ class Tuned:
     tokens: int
     steps: int
     abstention: str = ABSTENTION
+    # The least probability of that at which a reader says it.
+    abstains_from: float = 0.5
 
     @property
     def lessons(self) -> int:

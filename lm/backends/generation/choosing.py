@@ -5,13 +5,20 @@ Decisions: docs/decisions/tuning.md.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from lm.prompts import Asked, Ensemble
 from lm.reader import Sampling
 
-_HALF = math.log(0.5)
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """A token that begins a text only where its probability is at least a `bound`."""
+
+    token: int
+    bound: float = 0.5
 
 
 class Choice:
@@ -26,12 +33,12 @@ class Choice:
         weights: Sequence[float],
         sampling: Sampling,
         banned: Sequence[int] = (),
-        doubted: int | None = None,
+        doubted: Doubted | None = None,
     ) -> None:
         """`weights` of its rows; `banned` tokens do not begin the text.
 
-        Nor does the `doubted` one where that is less likely than all others together: what begins an
-        abstention is often likelier than each answer, though less likely than all answers.
+        Nor does the `doubted` one below its bound: what begins an abstention is often likelier than each
+        answer, though less likely than all answers.
         """
         self._weights, self._sampling, self._banned = weights, sampling, list(banned)
         self._doubted = doubted if sampling.temperature <= 0 else None
@@ -44,7 +51,7 @@ class Choice:
 
     @classmethod
     def of(
-        cls, asked: Asked, sampling: Sampling, banned: Sequence[int], doubted: int | None = None
+        cls, asked: Asked, sampling: Sampling, banned: Sequence[int], doubted: Doubted | None = None
     ) -> "Choice":
         """The choice of what is asked: an ensemble's is made of all its prompts."""
         weights = asked.weights if isinstance(asked, Ensemble) else (1.0,)
@@ -71,8 +78,9 @@ class Choice:
             logs[:, self._banned] = -torch.inf
         # Of one row alone this is the row.
         mixed = torch.logsumexp(logs + logs.new_tensor(self._weights).log()[:, None], dim=0)
-        if self._doubted is not None and not self._begun and mixed[self._doubted] < _HALF:
-            mixed[self._doubted] = -torch.inf
+        doubted = None if self._begun else self._doubted
+        if doubted is not None and mixed[doubted.token] < math.log(doubted.bound):
+            mixed[doubted.token] = -torch.inf
         return self._drawn(mixed) if self._sampling.temperature > 0 else int(mixed.argmax())
 
     def _drawn(self, logs: torch.Tensor) -> int:

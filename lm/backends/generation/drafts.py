@@ -7,7 +7,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
-from lm.backends.generation.choosing import Choice
+from lm.backends.generation.choosing import Choice, Doubted
 from lm.pending import Pending
 from lm.reader import Completion
 from lm.stop_strings import Stops
@@ -48,7 +48,7 @@ class Vocabulary:
 
     tokenizer: Any
     ends: Set[int]
-    abstention: int | None = None
+    abstention: Doubted | None = None
 
 
 class Draft:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from base.errors import RalmError
-from lm.backends.adapters import abstention
+from lm.backends.adapters import Abstention, abstention
 from lm.backends.devices import best_dtype
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
@@ -131,7 +131,9 @@ def test_a_pickled_adapter_is_read_when_it_is_allowed(folder, made, own):
 def test_what_an_adapter_was_taught_to_say_stands_beside_it(tmp_path):
     assert abstention(str(tmp_path)) is None
     (tmp_path / "made_of.json").write_text('{"abstention": "I do not know."}')
-    assert abstention(str(tmp_path)) == "I do not know."
-    for wrong in ("[]", "{", '{"abstention": 1}', "{}"):
+    assert abstention(str(tmp_path)) == Abstention("I do not know.", 0.5)
+    (tmp_path / "made_of.json").write_text('{"abstention": "No.", "abstains_from": 0.4}')
+    assert abstention(str(tmp_path)) == Abstention("No.", 0.4)
+    for wrong in ("[]", "{", '{"abstention": 1}', "{}", '{"abstention": "No.", "abstains_from": 2.0}'):
         (tmp_path / "made_of.json").write_text(wrong)
         assert abstention(str(tmp_path)) is None

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lm.backends.generation.choosing import Choice, choose
+from lm.backends.generation.choosing import Choice, Doubted, choose
 from lm.prompts import Ensemble, Prompt
 from lm.reader import Sampling
 
@@ -56,9 +56,11 @@ def test_an_abstention_must_be_likelier_than_all_answers_together():
     answers = torch.tensor([0.30, 0.25, 0.45]).log()[None]
     sure = torch.tensor([0.30, 0.15, 0.55]).log()[None]
     for logits, expected in ((answers, 0), (sure, 2)):
-        assert Choice((1.0,), Sampling(), (), 2).token(logits.clone()) == expected
+        assert Choice((1.0,), Sampling(), (), Doubted(2)).token(logits.clone()) == expected
+    assert Choice((1.0,), Sampling(), (), Doubted(2, 0.4)).token(answers.clone()) == 2
+    assert Choice((1.0,), Sampling(), (), Doubted(2, 0.6)).token(sure.clone()) == 0
     # Behind the beginning it is a token as any other, and so it is where nobody taught to abstain.
-    begun = Choice((1.0,), Sampling(), (), 2)
+    begun = Choice((1.0,), Sampling(), (), Doubted(2))
     begun.begin()
     assert begun.token(answers.clone()) == 2
     assert Choice((1.0,), Sampling()).token(answers.clone()) == 2
