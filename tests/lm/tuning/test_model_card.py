@@ -1,6 +1,6 @@
 import json
 
-from lm.backends.adapters import abstention
+from lm.backends.adapters import Abstention, abstention
 from lm.tuning.model_card import Tuned, write_card
 from lm.tuning.training import Recipe
 
@@ -19,4 +19,4 @@ def test_a_card_says_what_an_adapter_was_made_of(tmp_path):
     ):
         assert said in card
     assert json.loads((tmp_path / "made_of.json").read_text())["kinds"] == tuned.kinds
-    assert abstention(str(tmp_path)) == "I do not know."
+    assert abstention(str(tmp_path)) == Abstention("I do not know.")
