@@ -12,10 +12,12 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from serve.answering.answerer import Answerer
+from serve.answering.places import Places
 from serve.queues.reading import Reading
 from serve.queues.searching import SearchQueue
 from serve.routes import chat, health, search
 from serve.routes.errors import handle_errors
+from serve.routes.stores import documents, files, vector_stores
 
 # Between two looks at whether the store has a new generation, in seconds.
 REFRESH = 0.5
@@ -45,9 +47,10 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
     app.state.answerer = answerer
     app.state.reading, app.state.searches = Reading(), SearchQueue()
     answerer.find = app.state.searches.find  # What answers search for waits with other searches.
+    app.state.places = Places()
     app.state.behind = None  # Why a newer generation than the one served cannot be opened.
-    for router in (health.router, search.router, chat.router):
-        app.include_router(router)
+    for dialect in (health, search, chat, vector_stores, files, documents):
+        app.include_router(dialect.router)
     handle_errors(app)
     return app
 

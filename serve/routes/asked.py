@@ -2,7 +2,9 @@
 
 from fastapi import Request
 
+from retriever.retriever import Retriever
 from serve.answering.answerer import Answerer
+from serve.answering.places import Places
 from serve.queues.reading import Reading
 from serve.queues.searching import SearchQueue
 
@@ -23,3 +25,21 @@ def searches_of(request: Request) -> SearchQueue:
     """Where searches wait for each other."""
     found: SearchQueue = request.app.state.searches
     return found
+
+
+def retriever_of(request: Request) -> Retriever:
+    """What is searched now: ask once for each request, for a new generation may come."""
+    found = answerer_of(request).retriever
+    assert found is not None  # A server always has a store.
+    return found
+
+
+def places_of(request: Request) -> Places:
+    """What finds documents by their ids."""
+    found: Places = request.app.state.places
+    return found
+
+
+def base_of(request: Request) -> str:
+    """The address that the service was asked at, without a slash at its end."""
+    return str(request.base_url).rstrip("/")

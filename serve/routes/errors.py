@@ -47,10 +47,14 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         return error_reply(
             422, "The request body is not sent as JSON: add the header Content-Type: application/json."
         )
-    # Every route that can be asked wrongly takes one body.
-    model = get_type_hints(request.scope["route"].endpoint)["body"]
+    where = error.errors()[0]["loc"][0]
+    if where == "path":
+        return error_reply(404, _no_route(request))
+    # Every route that can be asked wrongly takes one model of a body, or one of a query.
+    model = get_type_hints(request.scope["route"].endpoint)[where]
     errors = [one | {"loc": one["loc"][1:]} for one in error.errors()]
-    return error_reply(422, sentence(model, errors, "The request body", "field of the request"))
+    whole = "The request body" if where == "body" else "The query of the URL"
+    return error_reply(422, sentence(model, errors, whole, "field of the request"))
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
@@ -60,8 +64,12 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
         takes = headers.get("Allow", "another method")
         message = f"{path} takes {takes}, not {request.method}: /docs lists the routes."
     elif error.status_code == 404 and "route" not in request.scope:
-        message = f"There is no route {path}: /docs lists the routes."
+        message = _no_route(request)
     return error_reply(error.status_code, message, headers)
+
+
+def _no_route(request: Request) -> str:
+    return f"There is no route {written(request.scope['path'])}: /docs lists the routes."
 
 
 async def _wrong_request(_: Request, error: Exception) -> JSONResponse:

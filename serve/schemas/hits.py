@@ -83,11 +83,11 @@ def _of_hit(hit: Hit) -> dict[str, Any]:
         "doc_id": passage.doc_id,
         "chunk": passage.chunk,
         "start": passage.start,
-        "metadata": {name: _shown(value) for name, value in passage.metadata.items()},
+        "metadata": {name: shown(value) for name, value in passage.metadata.items()},
         "text": passage.text,
     }
 
 
-def _shown(value: Scalar) -> Scalar:
+def shown(value: Scalar) -> Scalar:
     """A value of metadata for others to read: a fraction of more digits than a double's is text to them."""
     return str(value) if isinstance(value, Decimal) else value
