@@ -1,9 +1,9 @@
 """Which passage supports a sentence of an answer, as [1], [2] behind it.
 
 Small models do not cite reliably when asked to, so support is measured: a sentence cites the
-passage that holds most of its content words, if it holds enough of them. The markers say "this
-passage contains these words", no more; `lm/support.py` measures what the passage does to the reader. Markers
-that the model writes itself are taken out first.
+passage that holds most of its content words, if it holds enough of them, and all its numbers and
+names (`lm/facts.py`). The markers say "this passage contains these words", no more; `lm/support.py`
+measures what the passage does to the reader. Markers that the model writes itself are taken out first.
 
 Decisions: docs/decisions/reader-and-citations.md.
 """
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lm.abstention import abstains
+from lm.facts import Facts, Source
 from lm.markers import without_markers
 from lm.sentences import CODE, sentence_end
 from lm.words import content_words, words
@@ -22,6 +23,8 @@ SUPPORT = 0.5
 # And so many of them, if it has so many: half of a name is another name.
 LEAST_WORDS = 2
 
+# What a marker of the LM's own may begin with, and what makes it code.
+_MAY_CHANGE = re.compile(r"[\[【(<`¹²³⁴-⁹]")
 _HEADING = re.compile(r"\s*#{1,6}[ \t]")
 # What `conditioning.pack` puts before a passage; it would support any sentence that holds the number.
 _NUMBER = re.compile(r"^\[\d+\] ")
@@ -32,7 +35,7 @@ class Claim:
     """A sentence of an answer, without markers. `start` and `end` are its characters as the LM wrote it.
 
     `shares` [passages]: the share of its content words that each passage holds. `passage` is the number of
-    the one that it cites, from 1; None if none holds enough.
+    the one that it cites, from 1; None if none holds enough, and its numbers and names.
     """
 
     text: str
@@ -60,21 +63,30 @@ class Citer:
         return "".join(self.stream([answer]))
 
     def stream(self, pieces: Iterable[str]) -> Iterator[str]:
-        """`cite` for an answer that comes in pieces: text goes on as soon as its sentence is whole."""
+        """`cite` for an answer that comes in pieces: text goes on as it comes, its marker when it is whole.
+
+        What may yet be taken out, or moved, waits for the end of its sentence: what looks like a marker, and
+        white space.
+        """
         if not self._passages:
             yield from pieces
             return
-        held = ""
+        held, sent = "", 0
         for piece in pieces:
             held += piece
             while (end := sentence_end(held)) is not None:
-                yield self._marked(held[:end])
-                held = held[end:]
+                if rest := self._marked(held[:end])[sent:]:
+                    yield rest
+                held, sent = held[end:], 0
+            if (ready := _ready(held)) > sent:
+                yield held[sent:ready]
+                sent = ready
         while (end := sentence_end(held, whole=True)) is not None:
-            yield self._marked(held[:end])
-            held = held[end:]
-        if held.strip():
-            yield self._marked(held)
+            if rest := self._marked(held[:end])[sent:]:
+                yield rest
+            held, sent = held[end:], 0
+        if held.strip() and (rest := self._marked(held)[sent:]):
+            yield rest
 
     def _marked(self, sentence: str) -> str:
         start, self.answer = len(self.answer), self.answer + sentence
@@ -105,12 +117,28 @@ class Citer:
             return None
         shares = tuple(len(content & passage.content) / len(content) for passage in self._passages)
         run = _run(sentence)
-        # The first that holds it word for word wins a tie.
-        best = max(range(len(shares)), key=lambda i: (shares[i], run in self._passages[i].run, -i))
         enough = max(SUPPORT * len(content), min(LEAST_WORDS, len(content)))
-        cites = shares[best] * len(content) >= enough
-        number = best + 1 if cites else None
+        facts = Facts(sentence)
+        able = [
+            at
+            for at, (share, passage) in enumerate(zip(shares, self._passages, strict=True))
+            if share * len(content) >= enough and facts.stand_in(passage.source)
+        ]
+        # The first that holds it word for word wins a tie.
+        best = max(able, key=lambda i: (shares[i], run in self._passages[i].run, -i), default=None)
+        number = None if best is None else best + 1
         return Claim(" ".join(sentence.split()), start, len(self.answer), shares, number)
+
+
+def _ready(sentence: str) -> int:
+    """How much of the beginning of a sentence stays as it is, whatever follows."""
+    begun = sentence.lstrip()
+    if begun.startswith(CODE):
+        return len(sentence)
+    if begun.startswith("|"):
+        return 0  # Of a table's row the marker stands within the last cell.
+    changes = _MAY_CHANGE.search(sentence)
+    return len(sentence[: changes.start() if changes else None].rstrip())
 
 
 class _Passage:
@@ -119,6 +147,7 @@ class _Passage:
     def __init__(self, text: str) -> None:
         self.content = content_words(text)
         self.run = _run(text)
+        self.source = Source(text)
 
 
 def _run(text: str) -> str:

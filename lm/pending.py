@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 
 from lm.prompts import Asked
-from lm.reader import Completion, Sampling, TextStream
+from lm.reader import Completion, Position, Sampling, TextStream
 
 
 class Pending:
@@ -19,6 +19,8 @@ class Pending:
         self.wanted = True
         # Set once a piece has been given: the text cannot be begun anew.
         self.begun = False
+        # The tokens so far, if their log-probabilities are asked for.
+        self.positions: list[Position] = []
         self._pieces: SimpleQueue[str | None] = SimpleQueue()
         self._end: Completion | BaseException | None = None
 
@@ -54,6 +56,9 @@ class Pending:
         """Wait for the whole text. Raises what has gone wrong."""
         for _ in self.pieces():
             pass
+        return self._whole()
+
+    def _whole(self) -> Completion:
         assert isinstance(self._end, Completion)
         return self._end
 
@@ -67,5 +72,6 @@ class Pending:
                 self.leave()
             stream.finished = isinstance(self._end, Completion) and self._end.finished
 
-        stream = TextStream(pieces(), self.leave)
+        stream = TextStream(pieces(), self.leave, self._whole)
+        stream.positions = self.positions
         return stream

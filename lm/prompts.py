@@ -3,31 +3,51 @@
 Knows no model: each reader writes a conversation as its own chat template does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from base.errors import RalmError
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What an assistant's turn wants a tool to do: the tool's name, and its arguments as JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """A turn of a conversation. `role` is system, user or assistant."""
+    """A turn of a conversation. `role` is system, user, assistant or tool.
+
+    A tool's turn may say which call it answers. `name` is who speaks, where a role is several people's.
+    """
 
     role: str
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A conversation up to the reader's turn; or, without one, a text that is taken as it stands.
 
-    With a conversation, `text` is how the reader's turn begins: most often it is empty. `passages` is how
-    many passages it holds: an adapter that has learnt to read passages is attached only where there are some.
+    With a conversation, `text` is how the reader's turn begins: most often it is empty; and `tools` are what
+    the reader may call, as OpenAI's API describes them. `passages` is how many passages it holds: an adapter
+    that has learnt to read passages is attached only where there are some. `tokens` are a text that is given
+    as the reader's own tokens: nothing is put before them.
     """
 
     conversation: tuple[Message, ...] = ()
     text: str = ""
     passages: int = 0
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tokens: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, conversation: Sequence[Message], passages: int = 0) -> "Prompt":

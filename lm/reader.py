@@ -27,6 +27,8 @@ class Sampling:
 
     `without` are beginnings that the text may not have, such as "I do not know": a measure of what a reader
     that abstains would have said. White space around the text is dropped, unless it is to be `verbatim`.
+    `schema` is a JSON schema, as JSON, that the text is kept to. `logprobs`: each token's log-probability is
+    told, and those of so many of the likeliest in its place.
     """
 
     max_tokens: int = 96
@@ -36,28 +38,70 @@ class Sampling:
     seed: int | None = None
     without: tuple[str, ...] = ()
     verbatim: bool = False
+    schema: str | None = None
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token, its bytes, and the natural logarithm of its probability; None for a text's first."""
+
+    id: int
+    data: bytes
+    logprob: float | None
+
+    @property
+    def text(self) -> str:
+        """As it is written; where it begins or ends within a character, that stands replaced."""
+        return self.data.decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A token of a text, and the likeliest ones in its place, by the model itself: whatever was drawn by."""
+
+    token: TokenLogprob
+    top: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A continuation. `finished` is false where it was cut off at `max_tokens`."""
+    """A continuation. `finished` is false where it was cut off at `max_tokens`.
+
+    `positions` are its tokens with their log-probabilities, where these were asked for.
+    """
 
     text: str
     prompt_tokens: int
     tokens: int
     finished: bool
+    positions: tuple[Position, ...] = ()
 
 
 class TextStream:
-    """Pieces of a text as they come; once they have, `finished` is false if it was cut off.
+    """Pieces of a text as they come, which are its completion's text together.
 
-    Whoever stops reading early calls `close`: the model then stops too.
+    Once they have come, `finished` is false if it was cut off, and `completion` gives the whole. Whoever
+    stops reading early calls `close`: the model then stops too. `positions` grow as tokens come, if they were
+    asked for.
     """
 
-    def __init__(self, pieces: Iterator[str], close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        pieces: Iterator[str],
+        close: Callable[[], None],
+        completion: Callable[[], Completion] | None = None,
+    ) -> None:
         self.pieces = pieces
         self.finished = True
         self.close = close
+        self._completion = completion
+        self.positions: list[Position] = []
+
+    def completion(self) -> Completion:
+        """The whole text and its tokens, once all pieces have come."""
+        assert self._completion is not None  # Who makes a stream to be counted says how.
+        return self._completion()
 
     def __iter__(self) -> Iterator[str]:
         return self.pieces

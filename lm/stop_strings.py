@@ -1,4 +1,4 @@
-"""Where a text that comes in pieces ends: at the first stop string. Knows no model."""
+"""Where a text that comes in pieces begins and ends: at no white space, at a stop string. Knows no model."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -35,6 +35,31 @@ class Stops:
         begin = _first(self._held, self._stop)
         self.found = begin is not None
         return self._held[:begin]
+
+
+class Trim:
+    """Passes a text on, piece by piece, without the white space around it."""
+
+    def __init__(self) -> None:
+        self._begun, self._held = False, ""
+
+    def passed(self, piece: str) -> str:
+        """What of the text up to this piece can be passed on: white space waits for what follows it."""
+        text = self._held + piece
+        if not self._begun:
+            text = text.lstrip()
+        end = len(text.rstrip())
+        self._begun = self._begun or end > 0
+        self._held = text[end:]
+        return text[:end]
+
+
+def trimmed(pieces: Iterable[str]) -> Iterator[str]:
+    """Pass pieces on without the white space around them all."""
+    trim = Trim()
+    for piece in pieces:
+        if passed := trim.passed(piece):
+            yield passed
 
 
 def until_stop(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import unicodedata
 _UNSPACED = r"\u3040-\u30ff\u3400-\u9fff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:'[^\W{_UNSPACED}]+)*")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_STOPWORDS = frozenset(
+STOPWORDS = frozenset(
     """
     a about after all also am an and any are aren't as at be because been before being both but by can
     can't cannot could couldn't did didn't do does doesn't doing don't for from had hadn't has hasn't have
@@ -31,7 +31,7 @@ def words(text: str) -> list[str]:
 
 def content_words(text: str) -> set[str]:
     """The words of a text that carry its meaning; none of a single letter alone, such as a choice's."""
-    found = {word for word in words(text) if word not in _STOPWORDS}
+    found = {word for word in words(text) if word not in STOPWORDS}
     return set() if len(found) == 1 and _is_letter(next(iter(found))) else found
 
 

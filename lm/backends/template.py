@@ -3,18 +3,20 @@
 Decisions: docs/decisions/tuning.md.
 """
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import TemplateError
 
 from base.errors import RalmError
-from lm.prompts import Prompt
+from lm.prompts import Message, Prompt
 
 
 def written(tokenizer: Any, prompt: Prompt) -> str:
     """A prompt as the model sees it; a plain text stands as it is.
 
-    Raises RalmError for a conversation that the template does not take.
+    Raises RalmError for a conversation that the template does not take, and for tools that it leaves out.
     """
     if not prompt.conversation:
         return prompt.text
@@ -23,15 +25,50 @@ def written(tokenizer: Any, prompt: Prompt) -> str:
             "The reader has no chat template, so it takes no conversation: choose an instruction-tuned "
             "reader, or a plain prompt (`--prompt few-shot`)."
         )
-    turns = [{"role": turn.role, "content": turn.content} for turn in prompt.conversation]
+    turns = [_turn(one) for one in prompt.conversation]
     try:
-        found: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        found = _applied(tokenizer, turns)
+        if prompt.tools:
+            plain, found = found, _applied(tokenizer, turns, [dict(tool) for tool in prompt.tools])
+            if found == plain:
+                raise RalmError(
+                    "The reader's chat template has no place for tools: leave them out, or choose a reader "
+                    "that calls tools."
+                )
     except (ValueError, TemplateError) as error:
         raise RalmError(
             f"The reader's chat template does not take this conversation ({error}): choose an "
             "instruction-tuned reader, other roles, or plain text (`--prompt few-shot`)."
         ) from None
     return found + prompt.text
+
+
+def _applied(tokenizer: Any, turns: Sequence[dict[str, Any]], tools: list[Any] | None = None) -> str:
+    more = {} if tools is None else {"tools": tools}
+    found: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **more)
+    return found
+
+
+def _turn(turn: Message) -> dict[str, Any]:
+    """A turn as templates read it: what it does not have is not there."""
+    calls = [
+        {
+            "id": one.id,
+            "type": "function",
+            "function": {"name": one.name, "arguments": _arguments(one.arguments)},
+        }
+        for one in turn.tool_calls
+    ]
+    more = {"tool_calls": calls, "tool_call_id": turn.tool_call_id, "name": turn.name}
+    return {"role": turn.role, "content": turn.content} | {key: one for key, one in more.items() if one}
+
+
+def _arguments(text: str) -> Any:
+    """The arguments of a call as a mapping, which templates write in their own way; a text that is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def ending(tokenizer: Any) -> str:

@@ -12,10 +12,10 @@ from typing import Any
 
 from base.errors import RalmError
 from lm.backends.adapters import Abstention, abstention
-from lm.backends.generation.choosing import Doubted
-from lm.backends.generation.drafts import Draft, Vocabulary
+from lm.backends.generation.drafts import Draft
 from lm.backends.generation.room import kept_bytes, room_of
 from lm.backends.generation.rows import Forward
+from lm.backends.generation.vocabulary import Doubted, Vocabulary
 from lm.backends.generation.writing import Writer
 from lm.backends.loading import load, quiet_imports
 from lm.backends.memory import measured_bytes
@@ -71,6 +71,7 @@ class TransformersReader:
             self._tokenizer,
             {*end} if isinstance(end, list) else {end},
             self._doubted(said) if said else None,
+            self._model.config.get_text_config().vocab_size,
         )
         forward = Forward(self._model, self._tokenizer.pad_token_id)
         self._writer = Writer(forward, kept_bytes(self._model.device))
@@ -108,6 +109,8 @@ class TransformersReader:
         return len(self._ids(prompt))
 
     def _ids(self, prompt: Prompt) -> list[int]:
+        if prompt.tokens:
+            return list(prompt.tokens)
         text = self.written(prompt)
         # A chat template has written the special tokens: the tokenizer must not add its own.
         tokens = self._likelihoods.tokens

@@ -91,7 +91,7 @@ def test_a_table_is_marked_within_its_cells_and_its_heading_is_not():
 
 
 def test_a_hash_is_no_heading_without_a_space():
-    assert cite("#1 of blue glass is Dunmarrow.", PASSAGES) == "#1 of blue glass is Dunmarrow. [2]"
+    assert cite("#Blue glass is of Dunmarrow.", PASSAGES) == "#Blue glass is of Dunmarrow. [2]"
 
 
 def test_a_sentence_that_is_wrapped_has_one_marker():
@@ -156,3 +156,71 @@ def test_an_index_is_no_citation():
     citer = Citer(["[1] blue glass", "[2] the river"])
     assert citer.cite("Use items[0] and a[1]. The river\n```\nx = y [1]\n```\n").count("[2]") == 1
     assert cited(citer.claims) == {2}
+
+
+def test_text_goes_on_as_it_comes_and_its_marker_when_the_sentence_is_whole():
+    pieces = ["Dunmarrow", " is known", " for blue", " glass.", " The", " river Mirn", " is grey."]
+    assert list(Citer(PASSAGES).stream(pieces)) == [
+        "Dunmarrow",
+        " is known",
+        " for blue",
+        " glass.",
+        " [2]",
+        " The",
+        " river Mirn",
+        " is grey.",
+        " [1]",
+    ]
+
+
+def test_what_may_be_a_marker_waits_for_the_end_of_its_sentence():
+    pieces = ["Blue glass", " [", "7", "] is made", " here.", " So"]
+    assert list(Citer(PASSAGES).stream(pieces)) == ["Blue glass", " is made here. [2]", " So"]
+
+
+SOURCE = (
+    "[1] Sessions: The time limit of a session is 45 minutes, as Ansel Mirn set it on 3 March 1990. "
+    "Every eight years 1,000 people of Dunmarrow draw lots."
+)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The time limit of a session is 45 minutes.",
+        "Ansel Mirn set the time limit of a session on March 3, 1990.",
+        "Mirn's time limit of a session is 45 minutes.",
+        "Every 8 years a thousand people draw lots, 1000 of them.",
+        "1. The time limit of a session is 45 minutes.",
+        "Passage 1 says that the time limit of a session is 45 minutes.",
+        "One time limit of a session is 45 minutes.",
+        "Time limits of a session are 45 minutes.",
+    ],
+)
+def test_a_sentence_is_cited_whose_numbers_and_names_stand_in_the_passage(sentence):
+    assert cite(sentence, [SOURCE]) == f"{sentence} [1]"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The time limit of a session is 10 minutes.",
+        "The time limit of a session is ten minutes.",
+        "The time limit of a session is 4.5 minutes.",
+        "Ansel Morn set the time limit of a session on 3 March 1990.",
+        "Ansel Mirn set the time limit of a session on 3 May 1990.",
+        "Ansel Mirn set the time limit of a session on 3 March 1991.",
+        "Every eight years 10,000 people of Dunmarrow draw lots.",
+        "Every eight years people of Hollinport draw lots.",
+        "Hollin Port has a time limit of 45 minutes a session.",
+    ],
+)
+def test_a_sentence_with_another_number_name_or_date_is_not_vouched_for(sentence):
+    citer = Citer([SOURCE])
+    assert citer.cite(sentence) == sentence
+    assert citer.claims[0].shares[0] >= 0.5
+
+
+def test_another_passage_is_cited_if_it_alone_holds_the_numbers():
+    passages = ["[1] The limit of a session of the council is 45 minutes.", "[2] A limit is 10 minutes."]
+    assert cite("The limit of a session is 10 minutes.", passages).endswith("[2]")

@@ -5,20 +5,12 @@ Decisions: docs/decisions/tuning.md.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
+from lm.backends.generation.vocabulary import Doubted, Grammar
 from lm.prompts import Asked, Ensemble
 from lm.reader import Sampling
-
-
-@dataclass(frozen=True, slots=True)
-class Doubted:
-    """A token that begins a text only where its probability is at least a `bound`."""
-
-    token: int
-    bound: float = 0.5
 
 
 class Choice:
@@ -43,6 +35,10 @@ class Choice:
         self._weights, self._sampling, self._banned = weights, sampling, list(banned)
         self._doubted = doubted if sampling.temperature <= 0 else None
         self._begun = False
+        # What the text must keep to, if anything; and, if it is asked for, how likely each token was by the
+        # model [vocabulary] when the last one was chosen.
+        self.grammar: Grammar | None = None
+        self.logs: torch.Tensor | None = None
         self._random = torch.Generator()
         if sampling.seed is None:
             self._random.seed()
@@ -65,7 +61,8 @@ class Choice:
     def likeliest(self) -> bool:
         """Whether the next token is just the likeliest of a single row."""
         free = self._begun or not (self._banned or self._doubted is not None)
-        return self.rows == 1 and self._sampling.temperature <= 0 and free
+        plain = free and self.grammar is None and self._sampling.logprobs is None
+        return self.rows == 1 and self._sampling.temperature <= 0 and plain
 
     def begin(self) -> None:
         """Note that the text has a first token."""
@@ -74,10 +71,23 @@ class Choice:
     def token(self, logits: torch.Tensor) -> int:
         """The next token by the logits [rows, tokens] of its rows."""
         logs = logits.float().log_softmax(dim=-1)
+        if self._sampling.logprobs is not None:
+            self.logs = self._mixed(logs)
         if self._banned and not self._begun:
             logs[:, self._banned] = -torch.inf
+        mixed = self._mixed(logs)
+        if self.grammar is not None:
+            mixed[~self.grammar.allowed().to(mixed.device)] = -torch.inf
+        token = self._chosen(mixed)
+        if self.grammar is not None:
+            self.grammar.take(token)
+        return token
+
+    def _mixed(self, logs: torch.Tensor) -> torch.Tensor:
         # Of one row alone this is the row.
-        mixed = torch.logsumexp(logs + logs.new_tensor(self._weights).log()[:, None], dim=0)
+        return torch.logsumexp(logs + logs.new_tensor(self._weights).log()[:, None], dim=0)
+
+    def _chosen(self, mixed: torch.Tensor) -> int:
         doubted = None if self._begun else self._doubted
         if doubted is not None and mixed[doubted.token] < math.log(doubted.bound):
             mixed[doubted.token] = -torch.inf

@@ -3,14 +3,13 @@
 Knows tokens and where a text ends; knows no model.
 """
 
-from collections.abc import Set
-from dataclasses import dataclass
 from typing import Any
 
-from lm.backends.generation.choosing import Choice, Doubted
+from lm.backends.generation.choosing import Choice
+from lm.backends.generation.vocabulary import Vocabulary
 from lm.pending import Pending
 from lm.reader import Completion
-from lm.stop_strings import Stops
+from lm.stop_strings import Stops, Trim
 
 
 class Decoder:
@@ -42,15 +41,6 @@ class Decoder:
         return self._decode(self._ids)[len(self._before) :]
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """A tokenizer, the tokens that end a text, and the one that begins an abstention, where that is known."""
-
-    tokenizer: Any
-    ends: Set[int]
-    abstention: Doubted | None = None
-
-
 class Draft:
     """One request's text: the tokens of its prompts, those written so far, and whether it has ended."""
 
@@ -64,8 +54,10 @@ class Draft:
         begins = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in sampling.without]
         banned = [ids[0] for ids in begins if ids]
         self.choice = Choice.of(pending.asked, sampling, banned, vocabulary.abstention if kind else None)
+        if sampling.schema is not None:
+            self.choice.grammar = vocabulary.grammar(sampling.schema)
         self._tokens: list[int] = []
-        self._decoder, self._stops = Decoder(tokenizer), Stops(sampling.stop)
+        self._decoder, self._stops, self._trim = Decoder(tokenizer), Stops(sampling.stop), Trim()
 
     @property
     def width(self) -> int:
@@ -98,18 +90,28 @@ class Draft:
             self._end(finished=True)
         else:
             self._tokens.append(token)
-            self.pending.put(self._stops.passed(self._decoder.add(token)))
+            self._note(token)
+            self._put(self._stops.passed(self._decoder.add(token)))
             if self._stops.found or len(self._tokens) >= self.pending.sampling.max_tokens:
                 self._end(finished=False)
+
+    def _note(self, token: int) -> None:
+        """Tell how likely the token was, if that is asked for."""
+        if self.choice.logs is not None:
+            top = self.pending.sampling.logprobs or 0
+            self.pending.positions.append(self._vocabulary.position(token, self.choice.logs, top))
+
+    def _put(self, text: str) -> None:
+        self.pending.put(text if self.pending.sampling.verbatim else self._trim.passed(text))
 
     def _end(self, finished: bool) -> None:
         self.ended = True
         sampling = self.pending.sampling
-        rest = self._stops.passed(self._decoder.rest()) + self._stops.rest()
-        self.pending.put(rest)
+        self._put(self._stops.passed(self._decoder.rest()) + self._stops.rest())
         text = self._vocabulary.tokenizer.decode(self._tokens, skip_special_tokens=True)
         whole = Stops(sampling.stop)
         text = whole.passed(text) + whole.rest()
         text = text if sampling.verbatim else text.strip()
         finished = finished or self._stops.found or whole.found
-        self.pending.end(Completion(text, len(self.rows[0]), len(self._tokens), finished))
+        positions = tuple(self.pending.positions)
+        self.pending.end(Completion(text, len(self.rows[0]), len(self._tokens), finished, positions))

@@ -3,7 +3,8 @@
 Knows no server: what any of them answers.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +21,16 @@ _LOST = ("abort", "error", "content_filter")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A prompt as a server takes it: turns, or a text. `templated`: it holds its special tokens already."""
+    """A prompt as a server takes it: turns and tools, a text, or tokens.
+
+    `templated`: the text holds its special tokens already.
+    """
 
     turns: tuple[Message, ...] = ()
     text: str = ""
     templated: bool = False
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tokens: tuple[int, ...] = ()
 
     def route(self, url: str) -> str:
         """Where a replica takes it."""
@@ -33,10 +39,21 @@ class Written:
     def body(self, model: str) -> dict[str, Any]:
         """The part of a request that holds it."""
         if self.turns:
-            turns = [{"role": one.role, "content": one.content} for one in self.turns]
-            return {"model": model, "messages": turns}
+            tools = {"tools": [dict(one) for one in self.tools]} if self.tools else {}
+            return {"model": model, "messages": [_turn(one) for one in self.turns]} | tools
+        if self.tokens:
+            return {"model": model, "prompt": list(self.tokens)}
         special = {"add_special_tokens": False} if self.templated else {}
         return {"model": model, "prompt": self.text} | special
+
+
+def _turn(one: Message) -> dict[str, Any]:
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in one.tool_calls
+    ]
+    more = {"tool_calls": calls, "tool_call_id": one.tool_call_id, "name": one.name}
+    return {"role": one.role, "content": one.content} | {key: value for key, value in more.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,9 @@ def sampled(sampling: Sampling) -> dict[str, Any]:
         found["seed"] = sampling.seed
     if sampling.stop:
         found["stop"] = list(sampling.stop[:_MOST_STOPS])
+    if sampling.schema is not None:
+        schema = {"name": "answer", "schema": json.loads(sampling.schema), "strict": True}
+        found["response_format"] = {"type": "json_schema", "json_schema": schema}
     return found
 
 

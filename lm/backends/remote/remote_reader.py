@@ -19,7 +19,7 @@ from lm.backends.remote.scorer import EchoScorer, likelihood, mixed
 from lm.backends.remote.server import Server, estimate
 from lm.prompts import Asked, Ensemble, Prompt, prompts_of
 from lm.reader import WHOLE, Completion, Continuation, Likelihood, Row, Sampling, TextStream, Windows
-from lm.stop_strings import until_stop
+from lm.stop_strings import trimmed, until_stop
 
 KEY = "RALM_READER_KEY"
 # Requests that one call has under way on each replica.
@@ -58,6 +58,8 @@ class RemoteReader:
 
     def prompt_tokens(self, prompt: Prompt) -> int:
         """Tokens of a prompt as the model sees it; more, if the server does not write its template."""
+        if prompt.tokens:
+            return len(prompt.tokens)
         if not prompt.conversation:
             return self.count_tokens(prompt.text)
         written = self._server.written(prompt.conversation)
@@ -83,13 +85,22 @@ class RemoteReader:
                 stream.finished = not cut_off
                 yield piece
 
+        given: list[str] = []
+
         def until() -> Iterator[str]:
             try:
-                yield from until_stop(texts(), sampling.stop)
+                cut = until_stop(texts(), sampling.stop)
+                for piece in cut if sampling.verbatim else trimmed(cut):
+                    given.append(piece)
+                    yield piece
             finally:
                 events.close()
 
-        stream = TextStream(until(), events.close)
+        def whole() -> Completion:
+            text = "".join(given)
+            return Completion(text, self.prompt_tokens(prompt), self.count_tokens(text), stream.finished)
+
+        stream = TextStream(until(), events.close, whole)
         return stream
 
     def loglikelihood(self, continuations: Sequence[Continuation]) -> list[Likelihood]:
@@ -144,11 +155,14 @@ class RemoteReader:
                 f"The server of {self.name} cannot continue an ensemble of prompts, for it does not give the "
                 "whole distribution of the next token: take a reader in this process, or one prompt."
             )
-        if sampling.without:
-            raise RalmError(
-                f"The server of {self.name} cannot leave out beginnings of an answer: take a reader in this "
-                "process."
-            )
+        for asked_for, what in (
+            (bool(sampling.without), "leave out beginnings of an answer"),
+            (sampling.logprobs is not None, "be asked here for log-probabilities of an answer's tokens"),
+        ):
+            if asked_for:
+                raise RalmError(
+                    f"The server of {self.name} cannot {what}: take a reader in this process, or do without."
+                )
         return prompts_of(asked)[0]
 
     def _writable(self, prompt: Prompt, sampling: Sampling) -> Written:
@@ -164,13 +178,15 @@ class RemoteReader:
                     f"The prompt has {tokens} tokens and the answer may take {sampling.max_tokens}, but "
                     f"{self.name} holds {self.context_tokens}: shorten the prompt or lower max_tokens."
                 )
-        return (
-            Written(prompt.conversation) if prompt.conversation and not prompt.text else self._as_text(prompt)
-        )
+        if prompt.conversation and not prompt.text:
+            return Written(prompt.conversation, tools=prompt.tools)
+        if prompt.tools or sampling.schema is not None:
+            raise RalmError(f"The server of {self.name} takes tools and schemas in conversations alone.")
+        return self._as_text(prompt)
 
     def _as_text(self, prompt: Prompt) -> Written:
         if not prompt.conversation:
-            return Written(text=prompt.text)
+            return Written(text=prompt.text, tokens=prompt.tokens)
         written = self._server.written(prompt.conversation)
         if written is None:
             raise RalmError(

@@ -4,7 +4,8 @@ import pytest
 
 from base.errors import RalmError
 from lm.backends.template import ending, written
-from lm.prompts import Message, Prompt
+from lm.prompts import Message, Prompt, ToolCall
+from tests.lm.models import tiny_model, tiny_reader
 
 
 def test_a_conversation_ends_where_the_readers_turn_begins(plain_reader):
@@ -26,3 +27,30 @@ def test_a_tokenizer_without_a_template_takes_no_conversation(plain_reader):
     with pytest.raises(RalmError, match="no chat template"):
         written(tokenizer, Prompt.of([Message("user", "Why?")]))
     assert ending(tokenizer) == tokenizer.eos_token
+
+
+CALLS = (
+    "{% for tool in tools or [] %}<tool>{{ tool.function.name }}{% endfor %}{% for one in messages %}"
+    "<{{ one.role }}>{{ one.content }}{% for call in one.tool_calls or [] %}{{ call.function.name }}("
+    "{{ call.function.arguments.town }}){% endfor %}{{ one.tool_call_id or '' }}{{ one.name or '' }}{% endfor %}"
+)
+TOOL = {"type": "function", "function": {"name": "river_of", "parameters": {"type": "object"}}}
+TURNS = (
+    Message("user", "Which river?", name="ann"),
+    Message("assistant", "", (ToolCall("c1", "river_of", '{"town": "Orl"}'),)),
+    Message("tool", "The Mirn.", tool_call_id="c1"),
+)
+
+
+def test_tools_their_calls_and_what_they_gave_are_the_templates(tmp_path):
+    reader = tiny_reader(tiny_model(tmp_path / "tools"))
+    reader._tokenizer.chat_template = CALLS
+    assert reader.written(Prompt(TURNS, tools=(TOOL,))) == (
+        "<tool>river_of<user>Which river?ann<assistant>river_of(Orl)<tool>The Mirn.c1"
+    )
+
+
+def test_a_template_without_a_place_for_tools_is_said_to_have_none(tmp_path):
+    reader = tiny_reader(tiny_model(tmp_path / "plain"))
+    with pytest.raises(RalmError, match=r"chat template has no place for tools: leave them out, or choose"):
+        reader.written(Prompt(TURNS, tools=(TOOL,)))

@@ -1,7 +1,8 @@
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lm.backends.generation.drafts import Decoder, Draft, Vocabulary
+from lm.backends.generation.drafts import Decoder, Draft
+from lm.backends.generation.vocabulary import Vocabulary
 from lm.pending import Pending
 from lm.prompts import Prompt
 from lm.reader import Sampling
