@@ -27,7 +27,7 @@ _SIGNS = re.compile(r"[\W_]*")
 
 
 def numbers(text: str) -> set[str]:
-    """The numbers of a text in one spelling: "eight" is 8, "1,000" is 1000; "one" is a number of no text."""
+    """The numbers of a text in one spelling: "eight" is 8, "1,000" is 1000."""
     plain = _THOUSANDS.sub("", unicodedata.normalize("NFKC", text))
     spelled = {_SPELLED[word] for word in re.findall(r"[a-z]+", plain.lower()) if word in _SPELLED}
     return set(_NUMBER.findall(plain)) | spelled
@@ -48,9 +48,8 @@ def names(sentence: str) -> set[str]:
 
 def _is_plain(sentence: str, word: re.Match[str]) -> bool:
     """Whether a first word may be none of a name: another one with a capital does not follow it."""
-    return re.match(r"\s[^\W\d_a-z]", sentence[word.end() :]) is None and word.end() < len(
-        sentence.rstrip(" .")
-    )
+    rest = sentence[word.end() :]
+    return re.match(r"\s[^\W\d_a-z]", rest) is None and re.search(r"\w", rest) is not None
 
 
 class Facts:
@@ -58,6 +57,7 @@ class Facts:
 
     def __init__(self, sentence: str) -> None:
         plain = _NUMBERING.sub(" ", sentence)
+        # One is most often no number.
         self.numbers = numbers(re.sub(r"\bone\b", " ", plain, flags=re.IGNORECASE))
         self.names = names(plain)
 

@@ -32,7 +32,8 @@ def test_a_tokenizer_without_a_template_takes_no_conversation(plain_reader):
 CALLS = (
     "{% for tool in tools or [] %}<tool>{{ tool.function.name }}{% endfor %}{% for one in messages %}"
     "<{{ one.role }}>{{ one.content }}{% for call in one.tool_calls or [] %}{{ call.function.name }}("
-    "{{ call.function.arguments.town }}){% endfor %}{{ one.tool_call_id or '' }}{{ one.name or '' }}{% endfor %}"
+    "{{ call.function.arguments.town }}){% endfor %}{{ one.tool_call_id or '' }}"
+    "{{ one.name or '' }}{% endfor %}"
 )
 TOOL = {"type": "function", "function": {"name": "river_of", "parameters": {"type": "object"}}}
 TURNS = (
