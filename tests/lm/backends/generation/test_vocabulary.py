@@ -1,4 +1,4 @@
-"""JSON of a schema, and log-probabilities, from a tiny random model, which by itself writes no JSON at all."""
+"""JSON of a schema, and log-probabilities, from a tiny random model, which by itself writes no JSON."""
 
 import json
 
