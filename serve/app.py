@@ -17,6 +17,7 @@ from serve.queues.reading import Reading
 from serve.queues.searching import SearchQueue
 from serve.routes import chat, health, search
 from serve.routes.errors import handle_errors
+from serve.routes.mcp.http import add_mcp, running_mcp
 from serve.routes.stores import documents, files, vector_stores
 
 # Between two looks at whether the store has a new generation, in seconds.
@@ -35,7 +36,8 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
     @asynccontextmanager
     async def following(app: FastAPI) -> AsyncIterator[None]:
         task = asyncio.create_task(_follow(app, answerer, refresh))
-        yield
+        async with running_mcp(app):
+            yield
         task.cancel()
 
     app = FastAPI(
@@ -51,6 +53,7 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
     app.state.behind = None  # Why a newer generation than the one served cannot be opened.
     for dialect in (health, search, chat, vector_stores, files, documents):
         app.include_router(dialect.router)
+    add_mcp(app)
     handle_errors(app)
     return app
 

@@ -1,4 +1,4 @@
-"""`ralm serve`: search and answers over HTTP."""
+"""`ralm serve`: search and answers over HTTP. `ralm mcp`: a store as a tool of an assistant that starts it."""
 
 from typing import Annotated
 
@@ -53,4 +53,23 @@ def serve(  # noqa: PLR0913
         del retriever  # Under this name the generation of the start would stay open for as long as we serve.
         answers.serving(host, listener.getsockname()[1])
         Server(create_app(answerer), answerer.reader).run(sockets=[listener])
+    end(0)
+
+
+def mcp(  # noqa: PLR0913
+    store: Store,
+    url: Annotated[str, typer.Option(help="address of a `ralm serve` whose pages show passages")] = "",
+    device: SearchDevice = "cpu",
+    index_in: IndexIn = "auto",
+    encoding: QueryEncoding = QueryEncoding(),
+    also: Also = None,
+) -> None:
+    """Offer a store to an assistant: the Model Context Protocol over stdin and stdout."""
+    if url and not url.startswith(("http://", "https://")):
+        raise RalmError(f"--url {url} is no address of a service: write it as http://127.0.0.1:8000.")
+    from pipelines.commands.stores import open_stores
+    from serve.routes.mcp.stdio import run
+
+    # Without a service a passage has no page: `ralm:` names it all the same.
+    run(open_stores([store, *(also or [])], encoding.opening(device, index_in)), url.rstrip("/") or "ralm:")
     end(0)

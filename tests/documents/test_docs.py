@@ -51,6 +51,8 @@ ELSEWHERE = {
     r"RAY_ADDRESS=": "a cluster",
     r"^ralm tune|--adapter my-adapter": "minutes of learning",
     r"^ralm serve": "a server: its routes are asked in this process",
+    r"^ralm mcp": "a tool: it waits for an assistant on its standard input",
+    r"^ralm mcp": "a tool: it waits for an assistant on its standard input",
 }
 FORUM = [
     {
