@@ -1,4 +1,4 @@
-"""`ralm serve`: search and answers over HTTP. `ralm mcp`: a store as a tool of an assistant that starts it."""
+"""`ralm serve`: search and answers over HTTP. `ralm mcp`: a store as an assistant's tool."""
 
 from typing import Annotated
 

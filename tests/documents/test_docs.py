@@ -52,7 +52,6 @@ ELSEWHERE = {
     r"^ralm tune|--adapter my-adapter": "minutes of learning",
     r"^ralm serve": "a server: its routes are asked in this process",
     r"^ralm mcp": "a tool: it waits for an assistant on its standard input",
-    r"^ralm mcp": "a tool: it waits for an assistant on its standard input",
 }
 FORUM = [
     {
