@@ -5,6 +5,7 @@ Knows neither the words around them nor what is asked.
 Decisions: docs/decisions/reader-and-citations.md.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -58,14 +59,8 @@ def _cut(block: Block, count: Count, budget: int) -> list[Block]:
     """A passage cut to the most sentences that fit: none, or one block."""
     ends = _sentence_ends(block.text)
     cuts = [replace(block, text=block.text[:end].rstrip(), whole=False) for end in ends]
-    low, high = 0, len(cuts)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if count(cuts[middle - 1].written) <= budget:
-            low = middle
-        else:
-            high = middle - 1
-    return cuts[low - 1 : low] if low else []
+    fit = bisect_right(cuts, budget, key=lambda cut: count(cut.written))
+    return cuts[fit - 1 : fit] if fit else []
 
 
 def _sentence_ends(text: str) -> list[int]:

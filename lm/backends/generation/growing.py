@@ -31,14 +31,26 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Put new tokens [rows, heads, new, size] behind those that are kept, and give all."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
         start = self.get_seq_length()
         end = start + key_states.shape[2]
-        if self._whole and self.keys is self._given and end <= self._whole[0].shape[2]:
-            for whole, new in zip(self._whole, (key_states, value_states), strict=True):
-                whole[:, :, start:end] = new
-        else:
-            both = super().update(key_states, value_states)
-            self._whole = [torch.nn.functional.pad(one, (0, 0, 0, _ROOM)) for one in both]
+        if not self._whole or self.keys is not self._given or end > self._whole[0].shape[2]:
+            self._whole = [
+                _with_room(kept, new, start)
+                for kept, new in ((self.keys, key_states), (self.values, value_states))
+            ]
+        for whole, new in zip(self._whole, (key_states, value_states), strict=True):
+            whole[:, :, start:end] = new
         keys, values = (whole[:, :, :end] for whole in self._whole)
         self.keys, self.values, self._given = keys, values, keys
         return keys, values
+
+
+def _with_room(kept: torch.Tensor | None, new: torch.Tensor, tokens: int) -> torch.Tensor:
+    """A tensor that begins with the `tokens` that are kept, with room for the new ones and more."""
+    rows, heads, more, size = new.shape
+    whole = new.new_empty(rows, heads, tokens + more + _ROOM, size)
+    if tokens and kept is not None:
+        whole[:, :, :tokens] = kept
+    return whole

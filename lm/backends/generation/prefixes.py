@@ -8,14 +8,14 @@ Decisions: docs/decisions/batching.md.
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicLayer
+
+from lm.backends.architecture import cache_layers, turns_by_length
+from lm.backends.scoring.sharing import common
 
 # The keys and values of one row in one layer, each [heads, tokens, width].
 Layer = tuple[torch.Tensor, torch.Tensor]
-# Rotary places that depend on the length of the whole text: its beginning has other keys in a longer one.
-_BY_LENGTH = ("dynamic", "longrope")
 
 
 def reusable(config: Any) -> bool:
@@ -23,17 +23,14 @@ def reusable(config: Any) -> bool:
 
     Not with sliding windows, which forget, nor with linear attention, which keeps sums.
     """
-    rotary = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
-    if rotary.get("rope_type") in _BY_LENGTH:
-        return False
-    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
+    return not turns_by_length(config) and cache_layers(config) <= {DynamicLayer}
 
 
 def shared(texts: Sequence[list[int]]) -> list[int]:
     """The tokens that all texts begin with."""
     # What the first and the last in order have in common, all between them have, too.
     first, last = min(texts), max(texts)
-    return first[: _shared(np.array(first, np.int32), np.array(last, np.int32))]
+    return first[: common(first, last)]
 
 
 class Prefixes:
@@ -48,17 +45,17 @@ class Prefixes:
         self.tokens, self.reused = 0, 0
         self._most = most_bytes
         # The one used last stands last.
-        self._kept: dict[tuple[bool, bytes], list[Layer]] = {}
+        self._kept: dict[tuple[bool, tuple[int, ...]], list[Layer]] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def find(self, kind: bool, ids: Sequence[int]) -> tuple[int, list[Layer]]:
         """How many of a text's first tokens are kept, and the layers that hold them."""
-        wanted = np.array(ids, np.int32)
+        wanted = tuple(ids)
         best, key = 0, None
         for one in self._kept:
-            length = _shared(wanted, np.frombuffer(one[1], np.int32)) if one[0] == kind else 0
+            length = common(wanted, one[1]) if one[0] == kind else 0
             if length > best:
                 best, key = length, one
         if key is None:
@@ -68,7 +65,7 @@ class Prefixes:
 
     def keep(self, kind: bool, ids: Sequence[int], layers: list[Layer]) -> None:
         """Keep a text's keys and values; those that were used longest ago make room."""
-        key, size = (kind, np.array(ids, np.int32).tobytes()), _bytes(layers)
+        key, size = (kind, tuple(ids)), _bytes(layers)
         if key in self._kept or size > self._most:
             return
         self._kept[key] = [(keys.clone(), values.clone()) for keys, values in layers]
@@ -102,13 +99,6 @@ class Prefixes:
                         whole[row, :, width - count :] = one[:, :count]
             cache.update(*pair, at)
         return left
-
-
-def _shared(one: np.ndarray, other: np.ndarray) -> int:
-    """The number of tokens that two texts have in common from the first one on."""
-    length = min(len(one), len(other))
-    differs = one[:length] != other[:length]
-    return int(differs.argmax()) if differs.any() else length
 
 
 def _bytes(layers: list[Layer]) -> int:

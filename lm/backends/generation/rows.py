@@ -5,13 +5,13 @@ Knows no request. Shorter rows are padded on the left.
 Decisions: docs/decisions/batching.md.
 """
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from transformers.cache_utils import DynamicCache
 
+from lm.backends.architecture import Call
 from lm.backends.generation.growing import GrowingLayer
 from lm.backends.generation.prefixes import Layer, reusable
 
@@ -21,13 +21,7 @@ class Forward:
 
     def __init__(self, model: Any, pad: int) -> None:
         """`pad` is the token that stands where a row has none."""
-        self._model, self.pad = model, pad
-        plain = model.get_base_model() if hasattr(model, "get_base_model") else model
-        takes = inspect.signature(plain.forward).parameters
-        # Newer versions of transformers call so what was past_key_values before.
-        self._cache = "cache" if "cache" in takes else "past_key_values"
-        self._places = "position_ids" in takes
-        self._last = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
+        self._model, self.pad, self._call = model, pad, Call.of(model)
         # Whether keys and values are all that the model keeps.
         self.plain = reusable(model.config)
 
@@ -48,8 +42,10 @@ class Forward:
 
         `mask` [rows, kept + new] is 0 where a row is padded; `cache` holds what is kept, and grows.
         """
-        more: dict[str, Any] = {self._cache: cache} | self._last
-        if self._places:
+        more: dict[str, Any] = {self._call.cache or "past_key_values": cache}
+        if self._call.few_logits:
+            more["logits_to_keep"] = 1
+        if self._call.places:
             places = (mask.cumsum(dim=-1) - 1).clamp(min=0)
             more["position_ids"] = places[:, -ids.shape[1] :]
         out = self._model(input_ids=ids, attention_mask=mask, use_cache=True, return_dict=True, **more)

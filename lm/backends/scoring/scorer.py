@@ -7,19 +7,22 @@ Decisions: docs/decisions/scoring.md.
 """
 
 import copy
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from base.errors import RalmError
+from lm.backends.architecture import Call, cache_layers, turns_by_length
 from lm.backends.scoring.sharing import Family, batches, families, stem, stretches
 from lm.reader import Row
 
 # Of each scored token: its log-probability, and whether it is the likeliest.
 Scored = tuple[torch.Tensor, torch.Tensor]
+# Layers of a cache that rows can share: those of other kinds hold states that run on.
+_KEYS_AND_VALUES = {DynamicLayer, DynamicSlidingWindowLayer}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +67,14 @@ class Scorer:
 
     def __init__(self, model: Any, limits: Limits = DEFAULT_LIMITS) -> None:
         self._model, self.limits = model, limits
-        base = model.get_base_model() if hasattr(model, "get_base_model") else model
-        self._config = base.config.get_text_config()
-        takes = inspect.signature(base.forward).parameters
-        self._cache_name = next((name for name in ("cache", "past_key_values") if name in takes), None)
-        self._keeps = "logits_to_keep" in takes
-        # Positions that are turned by more as a text grows: padding would change what stands before it.
-        self._grows = bool(_rope_types(self._config) & {"dynamic", "longrope"})
-        self._shares = not self._grows and self._cache_name is not None and self._keeps_all()
+        self._config, self._call = model.config.get_text_config(), Call.of(model)
+        # There padding would change what stands before it.
+        self._grows = turns_by_length(self._config)
+        keeps_all = cache_layers(self._config) <= _KEYS_AND_VALUES
+        self._shares = not self._grows and self._call.cache is not None and keeps_all
         self._vocabulary = int(self._config.vocab_size)
 
-    def _keeps_all(self) -> bool:
-        """Whether the model's cache holds keys and values alone: states that run on cannot be shared so."""
-        from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
-
-        layers = self._cache().layers
-        return all(type(one) in (DynamicLayer, DynamicSlidingWindowLayer) for one in layers)
-
     def _cache(self) -> Any:
-        from transformers import DynamicCache
-
         return DynamicCache(config=self._config)
 
     def score(self, rows: Sequence[Row], check: Callable[[], None] = lambda: None) -> list[Scored]:
@@ -208,9 +199,9 @@ class Scorer:
 
     def _logits(self, ids: Sequence[Sequence[int]], cache: Any, keep: int) -> torch.Tensor:
         """The last logits [lines, keep, vocabulary] of lines of tokens, of one length, behind a cache."""
-        options: dict[str, Any] = {"logits_to_keep": keep} if self._keeps else {}
-        if self._cache_name is not None:
-            options |= {"use_cache": cache is not None, self._cache_name: cache}
+        options: dict[str, Any] = {"logits_to_keep": keep} if self._call.few_logits else {}
+        if self._call.cache is not None:
+            options |= {"use_cache": cache is not None, self._call.cache: cache}
         found: torch.Tensor = self._model(torch.tensor(ids, device=self._model.device), **options).logits
         return found[:, -keep:]
 
@@ -232,10 +223,3 @@ def _mean(logs: torch.Tensor, one: Mixture) -> Scored:
 
 def _joined(parts: Sequence[Scored]) -> Scored:
     return torch.cat([logs for logs, _ in parts]), torch.cat([likeliest for _, likeliest in parts])
-
-
-def _rope_types(config: Any) -> set[str]:
-    """How positions are turned, in one or several kinds of layers; empty if they are not."""
-    told = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
-    each = [one for one in told.values() if isinstance(one, dict)] or [told]
-    return {str(one.get("rope_type") or one.get("type") or "default") for one in each}

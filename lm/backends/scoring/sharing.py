@@ -7,6 +7,7 @@ nothing. Knows tokens; knows no model.
 Decisions: docs/decisions/scoring.md.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -123,13 +124,6 @@ def _like(first: Family, other: Family, beyond: int) -> bool:
 
 def common(first: Sequence[int], second: Sequence[int]) -> int:
     """How many tokens two lists begin with alike."""
-    low, high = 0, min(len(first), len(second))
-    if first[:high] == second[:high]:
-        return high
-    while low < high:  # Slices are compared far faster than items.
-        middle = (low + high + 1) // 2
-        if first[:middle] == second[:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    # Slices are compared far faster than items.
+    ends = range(1, min(len(first), len(second)) + 1)
+    return bisect_left(ends, True, key=lambda end: first[:end] != second[:end])

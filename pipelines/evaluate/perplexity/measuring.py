@@ -14,24 +14,20 @@ from base.errors import RalmError
 from datastore.view import View
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
-from lm.reader import Reader, TokenReader, Windows, card
+from lm.reader import Windows, card
 from pipelines.config import SourceConfig
 from pipelines.evaluate.perplexity.nats import Nats
-from pipelines.evaluate.perplexity.strides import NOTHING, Front, Pace, Step, steps
+from pipelines.evaluate.perplexity.strides import Pace
 from pipelines.evaluate.perplexity.texts import read_texts
+from pipelines.evaluate.perplexity.totals import Fronts, require_token_reader, totals
 from pipelines.evaluate.samples import exhaustive
-from pipelines.execution.progress import BuildProgress, Silent, shown
+from pipelines.execution.progress import BuildProgress, Silent
 from retriever.local import LocalRetriever
 from retriever.opened import Opening
 from retriever.refinement import Decontamination, Refinement
 from retriever.request import Method, Search
-from retriever.results import Hit
-from retriever.retriever import Retriever
-from serve.answering.answerer import source_of
 
 WINDOW = 1024
-# Steps that are searched and scored together.
-_TOGETHER = 32
 
 
 @dataclass(frozen=True)
@@ -132,81 +128,16 @@ class Measured:
     passage_tokens: float
 
 
-def _measured(texts: Sequence[str], fronts: "Fronts", progress: BuildProgress) -> Measured:
-    """Score texts behind what stands in front of each of their strides, and without that."""
-    reader, pace = fronts.reader, fronts.pace
-    todo = [(at, one) for at, text in enumerate(texts) for one in steps(reader.tokens(text), pace.stride)]
-    nats, tokens = np.zeros((2, len(texts))), np.zeros(len(texts))
-    before: list[Front] = []
-    with shown(progress, "score", "strides", len(todo)):
-        for first in range(0, len(todo), _TOGETHER):
-            some = todo[first : first + _TOGETHER]
-            passages = fronts.before([one for _, one in some], [texts[at] for at, _ in some])
-            rows = [one.row(pace, reader.start, NOTHING) for _, one in some]
-            rows += [
-                one.row(pace, reader.start, front) for (_, one), front in zip(some, passages, strict=True)
-            ]
-            for place, scored in enumerate(reader.score(rows)):
-                at, one = some[place % len(some)]
-                nats[place // len(some), at] -= sum(scored)
-            for at, one in some:
-                tokens[at] += one.end - one.done
-            before += passages
-            progress.advance(len(some))
-    sizes = np.array([len(text.encode()) for text in texts], float)
-    taken = sum(len(front.ids) for front in before) / len(todo)
-    without = sum(not front.passages for front in before)
-    return Measured(Nats(nats[1], nats[0], tokens, sizes), len(todo), without, taken)
-
-
-def require_token_reader(reader: Reader) -> TokenReader:
-    """A reader in whose tokens texts can be put together. Raises RalmError for another."""
-    if isinstance(reader, TokenReader):
-        return reader
-    raise RalmError(
-        f"{reader.name} does not give its tokens, by which windows are measured: choose a reader that runs "
-        "in this process."
+def _measured(texts: Sequence[str], fronts: Fronts, progress: BuildProgress) -> Measured:
+    """Score texts without passages, and behind those that stand in front of each of their strides."""
+    alone = totals(texts, fronts, progress, passages=False)
+    beside = totals(texts, fronts, progress)
+    strides = sum(one.strides for one in beside)
+    nats = Nats(
+        np.array([-one.nats for one in beside]),
+        np.array([-one.nats for one in alone]),
+        np.array([one.tokens for one in beside], float),
+        np.array([len(text.encode()) for text in texts], float),
     )
-
-
-@dataclass(frozen=True)
-class Fronts:
-    """Finds what stands in front of strides: passages of a store, by the text before each."""
-
-    retriever: Retriever
-    search: Search
-    reader: TokenReader
-    pace: Pace
-
-    def before(self, some: Sequence[Step], texts: Sequence[str]) -> list[Front]:
-        """The passages in front of each step; `texts` are those that it is a step of.
-
-        Passages are found by the text before a step. By the whole text those are left out that hold some of
-        it word for word.
-        """
-        queries = [self.reader.text_of(step.query(self.pace)).strip("\ufffd") for step in some]
-        asked = self._answerable(queries)
-        fronts = [NOTHING] * len(some)
-        if asked:
-            of_each = [[texts[at]] for at in asked]
-            rankings = self.retriever.search([queries[at] for at in asked], self.search, of_each)
-            for at, ranking in zip(asked, rankings, strict=True):
-                fronts[at] = Front.of([self._block(hit) for hit in ranking.hits], self.pace.front)
-        return fronts
-
-    def _answerable(self, queries: Sequence[str]) -> list[int]:
-        """Which queries can be asked: none of white space, nor of what the encoder does not know."""
-        some = [at for at, query in enumerate(queries) if query.strip()]
-        if not some:
-            return []
-        try:
-            known = self.retriever.answerable([queries[at] for at in some], [self.search.view], self.search)
-        except RalmError:
-            return []  # It says so if it would refuse them all.
-        return [at for at, one in zip(some, known.tolist(), strict=True) if one]
-
-    def _block(self, hit: Hit) -> tuple[int, ...]:
-        """A passage as it stands in front of a text."""
-        source = source_of(hit)
-        title = f"{source.title}: " if source.title else ""
-        return self.reader.tokens(f"{title}{source.text}\n\n")
+    taken = sum(one.passage_tokens for one in beside) / strides
+    return Measured(nats, strides, sum(one.bare for one in beside), taken)

@@ -12,8 +12,9 @@ from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
 from lm.reader import Row, Windows
 from pipelines.config import SourceConfig
-from pipelines.evaluate.perplexity.measuring import PerplexityStudy, require_token_reader, run
+from pipelines.evaluate.perplexity.measuring import PerplexityStudy, run
 from pipelines.evaluate.perplexity.strides import NOTHING, Front, steps
+from pipelines.evaluate.perplexity.totals import require_token_reader
 from retriever.local import LocalRetriever
 from tests.conftest import build_store
 from tests.corpus import documents, write_lines
