@@ -174,6 +174,7 @@ def _dequantize(file: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+    target.mkdir(parents=True)  # At first: where nothing can be written is said before the work.
     where: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
     # The conversion draws a progress bar that no setting of transformers turns off.
     with contextlib.redirect_stderr(io.StringIO()):
@@ -184,6 +185,5 @@ def _dequantize(file: Path, target: Path) -> None:
             quantization_config=GgufConfig(dequantize=True),
             **where,
         )
-    target.mkdir(parents=True)
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)

@@ -28,8 +28,11 @@ def test_a_stopped_conversion_leaves_no_half_folder(monkeypatch, tmp_path):
     assert not list((tmp_path / "ralm" / "readers").iterdir())
 
 
-def test_a_cache_that_cannot_be_written_is_a_sentence(monkeypatch, tmp_path):
+def test_a_cache_that_cannot_be_written_is_a_sentence_before_anything_is_converted(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
+    monkeypatch.setattr(
+        "transformers.AutoModelForCausalLM.from_pretrained", lambda *_, **__: pytest.fail("converted")
+    )
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(RalmError, match="cannot be converted into"):
         dequantized(_packaged_file(DEFAULT_READER))

@@ -98,15 +98,15 @@ def test_a_study_reads_each_sample_as_its_conditioning_says(tmp_path, long_store
 def test_a_reader_is_scored_with_the_store_and_alone(tmp_path, store):
     path = write_lines(tmp_path / "q.jsonl", questions())
     study = Study(store=store, questions=path, output=tmp_path / "out", fractions=(0.2, 1.0), seeds=1)
-    curve = run(dataclasses.replace(study, reader=ReaderChoice(), reader_questions=6))
+    curve = run(dataclasses.replace(study, reader=ReaderChoice(), reader_questions=4))
     points = {
         (p.metric.name, p.share.fraction): p for p in curve.points if isinstance(p.metric, ReaderMetric)
     }
     assert {fraction for _, fraction in points} == {0.0, 0.2, 1.0}
     found = points["reader containment", 1.0]
     assert found.score.value > points["reader containment", 0.0].score.value
-    assert (found.score.n, found.basis.reader, found.basis.quantization) == (6, DEFAULT_READER, "int8")
+    assert (found.score.n, found.basis.reader, found.basis.quantization) == (4, DEFAULT_READER, "int8")
     assert found.basis.reader_bytes > 1e8
     lines = [orjson.loads(line) for line in (study.output / "answers.jsonl").read_bytes().splitlines()]
-    assert len(lines) == 18
+    assert len(lines) == 12
     assert "LM alone" in (study.output / "report.md").read_text()
