@@ -156,23 +156,41 @@ def kept(root, begin):
     return {p.doc_id for p in Datastore.open(root) if int(p.doc_id) >= begin}
 
 
+BEGINS = (0, 25, 50)
+
+
+@pytest.fixture(scope="module")
+def thirds(tmp_path_factory):
+    """Three files, whose later ones hold texts nearly those of earlier ones."""
+    folder, texts = tmp_path_factory.mktemp("thirds"), planted()
+    return [
+        write_lines(folder / f"{begin}.jsonl", records_of(texts[begin : begin + 25], begin))
+        for begin in BEGINS
+    ]
+
+
+@pytest.fixture(scope="module")
+def wholes(tmp_path_factory, thirds):
+    """Builds of two of them, and of all."""
+    folder = tmp_path_factory.mktemp("wholes")
+    for number in (1, 2):
+        build_store(folder / str(number), *thirds[: number + 1], **SMALL)
+    return folder
+
+
 @pytest.mark.parametrize("keys_per_range", [16_000_000, 300])
-def test_additions_are_compared_with_all_that_came_before(tmp_path, monkeypatch, keys_per_range):
+def test_additions_are_compared_with_all_that_came_before(
+    tmp_path, monkeypatch, thirds, wholes, keys_per_range
+):
     """Of what is added the same stays as in a build of all. (That may drop earlier documents, too: two that
     are alike only in a later third. What a store has, stays.)"""
     monkeypatch.setattr(near, "_KEYS_PER_RANGE", keys_per_range)
-    texts, begins = planted()[:75], (0, 25, 50)
-    files = [
-        write_lines(tmp_path / f"{begin}.jsonl", records_of(texts[begin : begin + 25], begin))
-        for begin in begins
-    ]
-    build_store(tmp_path / "added", files[0], **SMALL)
+    build_store(tmp_path / "added", thirds[0], **SMALL)
     for number in (1, 2):
-        _, counts = add_to(tmp_path / "added", files[number])
-        build_store(tmp_path / f"all{number}", *files[: number + 1], **SMALL)
+        _, counts = add_to(tmp_path / "added", thirds[number])
         assert counts["removed.near_duplicate"] > 1
-        mine = kept(tmp_path / "added", begins[number])
-        assert mine == kept(tmp_path / f"all{number}", begins[number])
+        mine = kept(tmp_path / "added", BEGINS[number])
+        assert mine == kept(wholes / str(number), BEGINS[number])
         assert len(mine) == counts["indexed"]
     assert verify(tmp_path / "added") == []
     assert any(
