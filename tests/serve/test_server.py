@@ -11,8 +11,6 @@ import httpx
 import psutil
 import pytest
 
-from lm.backends.weights import PLAIN_READER
-
 # The longest answer of the packaged reader takes minutes.
 ASKED = {
     "messages": [{"role": "user", "content": "Tell me all."}],
@@ -23,9 +21,7 @@ ASKED = {
 
 @pytest.fixture
 def server(store):
-    # Of the packaged readers the one that loads soonest.
-    reader = ["--reader", PLAIN_READER, "--quantization", "none"]
-    command = [sys.executable, "-m", "pipelines.cli", "serve", str(store), "--port", "0", *reader]
+    command = [sys.executable, "-m", "pipelines.cli", "serve", str(store), "--port", "0"]
     environment = os.environ | {"COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, process_group=0
