@@ -1,0 +1,289 @@
+"""The service under load, on loopback: searches beside a one-lock server and the bare encoder and index.
+
+    python benchmarks/serve.py STORE [--clients 1,8,32,128] [--seconds 5] [--rounds 1] [--chats 1,4,16]
+
+Three servers of the same store take turns: `ralm serve`; the same encoder and index behind one lock in
+Flask's own server, as services of this field run; and, in one process without HTTP, queries in batches of 32:
+encoded alone, searched alone by their vectors, and both. No two queries are the same, but for the last row,
+where all are. Clients are a process of their own that asks again as soon as it is answered.
+
+CPU seconds count beside wall time: the load generator takes its share of the same cores, and so may others on
+the machine. `of bare`: the CPU time that a query takes the slower of bare encoder and bare index, by what it
+takes the server. `of bare, wall`: the same by queries a second, those of the server as if it had had the
+load generator's share of the cores too.
+
+Chats are streamed, of --tokens tokens behind three passages: time to the first text, tokens a second.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_WORDS = [
+    *(
+        "bridge",
+        "river",
+        "school",
+        "language",
+        "music",
+        "island",
+        "war",
+        "queen",
+        "church",
+        "film",
+        "station",
+    ),
+    *("market", "engine", "computer", "law", "planet", "forest", "painter", "novel", "battle", "harbour"),
+    *(
+        "museum",
+        "railway",
+        "disease",
+        "metal",
+        "poet",
+        "empire",
+        "flower",
+        "army",
+        "disk",
+        "network",
+        "village",
+    ),
+]
+# A script's folder comes first: there this file stands for the package of its name.
+sys.path.remove(str(Path(__file__).resolve().parent))
+_LOAD = Path(__file__).parent / "service" / "load.py"
+CORES = len(os.sched_getaffinity(0))
+K, BATCH = 5, 32
+
+
+def questions(seed: int) -> list[str]:
+    """Questions no two of which are the same."""
+    drawn, found = random.Random(seed), dict[str, None]()
+    while len(found) < 20_000:
+        one, other, third = drawn.sample(_WORDS, 3)
+        found[
+            f"what is known of the {one} by the {other} since the {third} of {drawn.randint(1000, 2020)}"
+        ] = None
+    return list(found)
+
+
+def one_lock(store: Path) -> None:
+    """Serve a store as the services of this field do: Flask's own server, one lock around all."""
+    import logging
+    from threading import Lock
+
+    from flask import Flask, jsonify, request
+
+    from retriever.local import LocalRetriever
+    from retriever.request import Search
+    from serve.listening import listen
+
+    app, lock, retriever = Flask("one-lock"), Lock(), LocalRetriever.open(store)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+    @app.post("/search")
+    def search() -> Any:
+        body = request.get_json()
+        with lock:
+            (ranking,) = retriever.search([body["query"]], retriever.settled(Search(body["k"])))
+        hits = [{"text": hit.passage.text, "score": hit.score} for hit in ranking.hits]
+        return jsonify({"results": hits})
+
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+    print(f"http://127.0.0.1:{port}", flush=True)
+    app.run("127.0.0.1", port, threaded=True)
+
+
+def bare(store: Path) -> None:
+    """Search without HTTP as standard input asks: a line `seconds`, a line of JSON back."""
+    from retriever.local import LocalRetriever
+    from retriever.request import Search
+    from serve.queues.vectors import QueryVectors
+
+    retriever = LocalRetriever.open(store)
+    search = retriever.settled(Search(K))
+    print("ready", flush=True)
+    for number, line in enumerate(sys.stdin):
+        texts, found = questions(1000 + number), {}
+        batches = iter([texts[at : at + BATCH] for at in range(0, len(texts), BATCH)] * 10)
+        for name in ("encode", "index", "both"):
+            made, queries = QueryVectors(0), 0
+            began, used = time.perf_counter(), time.process_time()
+            spent, spent_cpu = 0.0, 0.0
+            while time.perf_counter() < began + spent + float(line):
+                batch = next(batches)
+                queries += BATCH
+                if name == "encode":
+                    retriever.encoder.encode_queries(batch)
+                elif name == "both":
+                    retriever.search(batch, search)
+                else:
+                    before, before_cpu = time.perf_counter(), time.process_time()
+                    encoded = made.of(retriever.encoder, batch)
+                    spent += time.perf_counter() - before
+                    spent_cpu += time.process_time() - before_cpu
+                    retriever.search(batch, search, None, None, encoded)
+            seconds = time.perf_counter() - began - spent
+            found[name] = {
+                "rate": queries / seconds,
+                "cpu": (time.process_time() - used - spent_cpu) / queries,
+            }
+        print(json.dumps(found), flush=True)
+
+
+@contextmanager
+def started(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that says a line when it is ready."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise SystemExit("A server ended: see above.")
+        try:
+            yield process, line
+        finally:
+            process.terminate()
+
+
+def loaded(url: str, route: str, bodies: Sequence[dict[str, Any]], clients: int, seconds: float) -> Any:
+    """What a load generator measures."""
+    command = [sys.executable, str(_LOAD), url, route, "--clients", str(clients), "--seconds", str(seconds)]
+    lines = "\n".join(json.dumps(body) for body in bodies)
+    done = subprocess.run(command, input=lines, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def cpu(process: subprocess.Popen[str]) -> float:
+    """CPU seconds that a process has taken."""
+    times = psutil.Process(process.pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Of sorted values; NaN of none."""
+    return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
+
+
+def searches(args: argparse.Namespace, servers: dict[str, Any], bare_: dict[str, Any]) -> None:
+    """Load servers with searches and print a table."""
+    slower = max(bare_["encode"]["cpu"], bare_["index"]["cpu"])
+    slowest = min(bare_["encode"]["rate"], bare_["index"]["rate"])
+    print(
+        f"\n{'':10} {'clients':>7} {'queries/s':>9} {'p50 ms':>7} {'p99 ms':>7} "
+        f"{'errors':>6} {'ms CPU/query':>12} {'load':>6} {'of bare':>8} {'of bare, wall':>13}"
+    )
+    points = [(number, False) for number in args.clients] + [(32, True)]
+    for (clients, same), turn in ((point, turn) for point in points for turn in range(args.rounds)):
+        for name, (process, url) in servers.items():
+            asked = questions(100 * clients + 10 * turn + len(name) + same)
+            bodies = [{"query": text, "k": K} for text in (asked[:1] if same else asked)]
+            loaded(url, "/search", bodies[-64:], clients, 1)  # Connections, threads and kernels.
+            before = cpu(process)
+            found = loaded(url, "/search", bodies, clients, args.seconds)
+            used, count = cpu(process) - before, found["requests"]
+            rate = count / found["seconds"]
+            freed = 1 - found["cpu"] / found["seconds"] / CORES
+            print(
+                f"{name:10} {str(clients) + (' same' if same else ''):>7} {rate:9.1f} "
+                f"{percentile(found['last'], 0.5):7.1f} {percentile(found['last'], 0.99):7.1f} "
+                f"{found['errors']:6} {1000 * used / count:12.2f} {1000 * found['cpu'] / count:6.2f} "
+                f"{slower / (used / count):8.0%} {rate / freed / slowest:13.0%}",
+                flush=True,
+            )
+
+
+def chats(args: argparse.Namespace, url: str) -> None:
+    """Load a server with chats and print a table."""
+    print(
+        f"\n{'chats':>6} {'answers':>8} {'first text p50 s':>16} {'p99 s':>6} {'tokens/s':>9} {'errors':>6}"
+    )
+    for clients in args.chats:
+        bodies = [
+            {
+                "messages": [{"role": "user", "content": text}],
+                "max_tokens": args.tokens,
+                "stream": True,
+                "stream_options": {"include_usage": True},
+                "retrieval": {"passages": 3},
+            }
+            for text in questions(clients)[:1000]
+        ]
+        found = loaded(url, "/v1/chat/completions", bodies, clients, 2 * args.seconds)
+        print(
+            f"{clients:6} {found['requests']:8} {percentile(found['first'], 0.5) / 1000:16.2f} "
+            f"{percentile(found['first'], 0.99) / 1000:6.2f} {found['tokens'] / found['seconds']:9.1f} "
+            f"{found['errors']:6}",
+            flush=True,
+        )
+
+
+def numbers(text: str) -> list[int]:
+    """Whole numbers with commas between."""
+    return [int(one) for one in text.split(",") if one]
+
+
+def main() -> None:
+    """Start the servers, load them in turn and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--clients", type=numbers, default=[1, 8, 32, 128])
+    parser.add_argument("--chats", type=numbers, default=[1, 4, 16])
+    parser.add_argument("--tokens", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--role", choices=["one-lock", "bare"], help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.role:
+        {"one-lock": one_lock, "bare": bare}[args.role](args.store)
+        return
+    me = [sys.executable, __file__, str(args.store), "--role"]
+    serve = [sys.executable, "-m", "pipelines.cli", "serve", str(args.store), "--port", "0"]
+    with started([*me, "bare"]) as (process, _):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{args.seconds}\n")
+        process.stdin.flush()
+        bare_ = json.loads(process.stdout.readline())
+    for name, one in bare_.items():
+        print(
+            f"bare {name:6} in batches of {BATCH}: {one['rate']:8.1f} queries/s, "
+            f"{1000 * one['cpu']:.2f} ms CPU each"
+        )
+    with started(serve) as (ours, line), started([*me, "one-lock"]) as (other, url):
+        found = re.search(r"http://\S+:\d+", line)
+        assert found
+        for address in (f"{found[0]}/health", f"{url.strip()}/health"):
+            _wait(address)
+        searches(args, {"ralm": (ours, found[0]), "one lock": (other, url.strip())}, bare_)
+        if args.chats:
+            chats(args, found[0])
+
+
+def _wait(address: str) -> None:
+    """Until a server answers, whatever it says."""
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit(f"{address} does not answer.")
+
+
+if __name__ == "__main__":
+    main()
