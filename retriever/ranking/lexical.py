@@ -45,6 +45,7 @@ _STOP_WORDS = (
     "a an and are as at be but by for if in into is it no not of on or such that the their then there these "
     "they this to was will with"
 )
+_STOP = frozenset(_STOP_WORDS.split())
 
 
 def _bm25s() -> Any:
@@ -162,19 +163,20 @@ class _Shard:
     indices: NDArray[np.int32]
     weights: NDArray[np.float32]
 
-    def frequency(self, token: int) -> int:
-        """In how many passages that are not taken down a token stands."""
-        column = self.column(token)
-        if self.alive is None:
-            return len(range(column.start, column.stop))
-        return int(self.alive[self.indices[column]].sum())
+    def columns(self, tokens: NDArray[np.uint64]) -> list[slice]:
+        """Where the passages of each token [n] lie; empty for one that no passage holds."""
+        if not len(self.tokens):
+            return [slice(0, 0)] * len(tokens)
+        at = np.minimum(np.searchsorted(self.tokens, tokens), len(self.tokens) - 1)
+        there = self.tokens[at] == tokens
+        starts, stops = np.where(there, self.indptr[at], 0), np.where(there, self.indptr[at + 1], 0)
+        return list(map(slice, starts.tolist(), stops.tolist()))
 
-    def column(self, token: int) -> slice:
-        """Where a token's passages lie; empty if no passage holds it."""
-        at = int(np.searchsorted(self.tokens, np.uint64(token)))
-        if at == len(self.tokens) or self.tokens[at] != token:
-            return slice(0, 0)
-        return slice(int(self.indptr[at]), int(self.indptr[at + 1]))
+    def frequency(self, column: slice) -> int:
+        """How many of a token's passages are not taken down."""
+        if self.alive is None:
+            return int(column.stop - column.start)
+        return int(self.alive[self.indices[column]].sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,51 +248,61 @@ class LexicalIndex(Lexical):
         return self._store.passages
 
     def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
-        return [self._frequencies(query) for query in queries]
+        columns = self._columns(queries)
+        known = {
+            token: sum(shard.frequency(one) for shard, one in zip(self._shards, its, strict=True))
+            for token, its in columns.items()
+        }
+        return [{token: known[token] for token in _hashes(query)} for query in queries]
 
     def candidates(self, counted: Counted, views: Sequence[View], k: int) -> list[Candidates]:
         masks = [None if self._store.keeps_all(view) else self._store.mask(view) for view in views]
         found: list[list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = [[] for _ in views]
+        columns = self._columns(counted.queries)
         for query, frequencies in zip(counted.queries, counted.frequencies, strict=True):
-            values = self.scores(query, frequencies, counted.total)
+            values = self._scores(query, frequencies, counted.total, columns)
             for several, mask in zip(found, masks, strict=True):
                 several.append(_best(values if mask is None else np.where(mask, values, 0), k))
         return [_candidates(several) for several in found]
 
-    def _frequencies(self, query: str) -> dict[int, int]:
-        return {token: sum(s.frequency(token) for s in self._shards) for token in _hashes(query)}
-
-    def scores(
-        self, query: str, frequencies: Mapping[int, int] | None = None, total: int | None = None
-    ) -> NDArray[np.float32]:
+    def scores(self, query: str) -> NDArray[np.float32]:
         """BM25 of every row for a query: float32 [rows]; a word that stands twice counts twice."""
-        frequencies = self._frequencies(query) if frequencies is None else frequencies
+        (frequencies,) = self.frequencies([query])
+        return self._scores(query, frequencies, self.passages, self._columns([query]))
+
+    def _scores(
+        self, query: str, frequencies: Mapping[int, int], total: int, columns: Mapping[int, Sequence[slice]]
+    ) -> NDArray[np.float32]:
         out = np.zeros(self._store.rows, np.float32)
         for token in _hashes(query):
             if not frequencies.get(token):
                 continue
-            idf = np.float32(inverse_frequency(frequencies[token], total or self.passages))
+            idf = np.float32(inverse_frequency(frequencies[token], total))
             first = 0
-            for shard, column in zip(self._shards, self._columns(token), strict=True):
+            for shard, column in zip(self._shards, columns[token], strict=True):
                 # A passage stands once in a column, so a plain addition misses none.
                 out[first : first + shard.rows][shard.indices[column]] += idf * shard.weights[column]
                 first += shard.rows
         return out
 
-    def _columns(self, token: int) -> list[slice]:
-        return [shard.column(token) for shard in self._shards]
+    def _columns(self, queries: Sequence[str]) -> dict[int, Sequence[slice]]:
+        """Where the passages of all words of some queries lie, in each shard."""
+        tokens = list(dict.fromkeys(token for query in queries for token in _hashes(query)))
+        asked = np.array(tokens, np.uint64)
+        found = [shard.columns(asked) for shard in self._shards]
+        return {token: [its[number] for its in found] for number, token in enumerate(tokens)}
 
 
 def query_words(query: str) -> list[str]:
     """A query's words in order, as `tokenize` finds them: importing bm25s takes longer than most searches."""
-    stop = _STOP_WORDS.split()
-    found = [word for word in _WORD.findall(query.lower()) if word not in stop]
+    found = [word for word in _WORD.findall(query.lower()) if word not in _STOP]
     return [word for word in _stemmer().stemWords(found) if word]
 
 
-def _hashes(query: str) -> list[int]:
-    """The hashes of a query's words, in order."""
-    return [token_hash(word) for word in query_words(query)]
+@lru_cache(maxsize=256)
+def _hashes(query: str) -> tuple[int, ...]:
+    """The hashes of a query's words, in order: a search asks for them several times."""
+    return tuple(token_hash(word) for word in query_words(query))
 
 
 def _best(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""Several requests searched as one batch: encoded together, and searched together where they ask the same.
+"""Several requests as one batch: encoded together, and searched together where they ask the same.
 
 What has been found is kept. Knows no queue.
 
@@ -15,10 +15,9 @@ from typing import TypeVar
 from retriever.request import Search
 from retriever.results import Ranking, Seconds
 from retriever.retriever import Retriever
-from retriever.searching import QueryEncoder
 from serve.answering.finding import Found, Query
 from serve.queues.kept import KeptOf
-from serve.queues.vectors import QueryVectors
+from serve.queues.vectors import EncodedQueries, QueryVectors
 
 # What is kept of vectors and of results, in bytes.
 VECTOR_BYTES, RESULT_BYTES = 32 << 20, 64 << 20
@@ -28,12 +27,14 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """A request, what is known of its rankings already, and the way back for them."""
+    """A request on its way: what is known of its rankings and vectors, its seconds, and the way back."""
 
     retriever: Retriever
     queries: Sequence[Query]
     search: Search
     found: dict[Query, Ranking] = field(default_factory=dict)
+    encoded: EncodedQueries = field(default_factory=lambda: EncodedQueries({}))
+    seconds: Seconds = field(default_factory=Seconds)
     future: "Future[Found]" = field(default_factory=Future)
     came: float = field(default_factory=time.perf_counter)
 
@@ -42,11 +43,16 @@ class Job:
         """What is to be searched."""
         return [query for query in self.queries if query not in self.found]
 
-    def done(self, seconds: Seconds) -> None:
+    @property
+    def by_embeddings(self) -> bool:
+        """Whether its queries must be encoded."""
+        return self.search.method.name != "bm25"
+
+    def done(self) -> None:
         """Give what was found. What was in no stage was waited."""
-        waited = time.perf_counter() - self.came - sum(seconds.stages.values())
+        waited = time.perf_counter() - self.came - sum(self.seconds.stages.values())
         rankings = tuple(self.found[query] for query in self.queries)
-        found = Found(rankings, {"queue": max(0.0, waited)} | seconds.stages)
+        found = Found(rankings, {"queue": max(0.0, waited)} | self.seconds.stages)
         if self.future.set_running_or_notify_cancel():
             self.future.set_result(found)
 
@@ -57,7 +63,7 @@ class Job:
 
 
 class Together:
-    """Answers batches of requests, and keeps vectors and rankings. Safe between threads."""
+    """Encodes and searches batches of requests, and keeps vectors and rankings. Safe between threads."""
 
     def __init__(self, vector_bytes: int = VECTOR_BYTES, result_bytes: int = RESULT_BYTES) -> None:
         """At most so many bytes are kept of each; 0: nothing."""
@@ -70,56 +76,67 @@ class Together:
         found = {query: one for query in queries if (one := kept.get((query, search))) is not None}
         return Job(retriever, queries, search, found)
 
-    def answer(self, jobs: Sequence[Job]) -> None:
-        """Answer requests. If they fail together, each without an answer is searched once more, alone."""
-        error = self._tried(jobs)
-        for job in [job for job in jobs if not job.future.done()]:
-            alone = error if len(jobs) == 1 else self._tried([job])
-            if alone is not None:
-                job.failed(alone)
+    def encode(self, jobs: Sequence[Job]) -> None:
+        """Give requests the vectors of their queries; those that fail are told."""
+        _each(jobs, self._encoded)
 
-    def _tried(self, jobs: Sequence[Job]) -> Exception | None:
-        """Answer requests, and give what has gone wrong."""
-        try:
-            for retriever, mine in _grouped(jobs, lambda job: job.retriever):
-                self._searched(retriever, mine)
-        except Exception as error:  # noqa: BLE001  (raised again by whoever asked)
-            return error
-        return None
+    def search(self, jobs: Sequence[Job]) -> None:
+        """Answer requests that have their vectors."""
+        _each(jobs, self._searched)
 
-    def _searched(self, retriever: Retriever, jobs: Sequence[Job]) -> None:
-        """Answer requests of one retriever."""
-        texts = [query.text for job in jobs if job.search.method.name != "bm25" for query in job.missing]
-        seconds, encoder = Seconds(), None
-        if texts:
-            with seconds.of("encode"):
-                encoder = self.vectors.of(retriever.encoder, texts)
-        for search, mine in _grouped(jobs, lambda job: job.search):
-            own = Seconds(dict(seconds.stages))
-            queries = list(dict.fromkeys(query for job in mine for query in job.missing))
-            rankings = _rankings(retriever, queries, search, own, encoder)
-            found = dict(zip(queries, rankings, strict=True))
-            self._keep(retriever, search, found)
+    def _encoded(self, jobs: Sequence[Job]) -> None:
+        for retriever, mine in _grouped(jobs, lambda job: job.retriever):
+            started = time.perf_counter()
+            texts = [query.text for job in mine for query in job.missing]
+            encoded = self.vectors.of(retriever.encoder, texts)
+            for job in mine:
+                job.encoded = encoded
+                job.seconds.stages["encode"] = time.perf_counter() - started
+
+    def _searched(self, jobs: Sequence[Job]) -> None:
+        for (retriever, search), mine in _grouped(jobs, lambda job: (job.retriever, job.search)):
+            seconds = Seconds()
+            found = _rankings(retriever, search, mine, seconds)
+            kept = self.results.of(retriever)
+            for query, ranking in found.items():
+                if not ranking.missing:  # Whoever gave no answer may give one next time.
+                    kept.put((query, search), ranking)
             for job in mine:
                 job.found |= {query: found[query] for query in job.missing}
-                job.done(own)
-
-    def _keep(self, retriever: Retriever, search: Search, found: dict[Query, Ranking]) -> None:
-        kept = self.results.of(retriever)
-        for query, ranking in found.items():
-            if not ranking.missing:  # Whoever gave no answer may give one next time.
-                kept.put((query, search), ranking)
+                for stage, taken in seconds.stages.items():
+                    job.seconds.stages[stage] = job.seconds.stages.get(stage, 0.0) + taken
+                job.done()
 
 
 def _rankings(
-    retriever: Retriever,
-    queries: Sequence[Query],
-    search: Search,
-    seconds: Seconds,
-    encoder: QueryEncoder | None,
-) -> list[Ranking]:
+    retriever: Retriever, search: Search, jobs: Sequence[Job], seconds: Seconds
+) -> dict[Query, Ranking]:
+    """What requests that ask the same are still to be given, each query once."""
+    queries = list(dict.fromkeys(query for job in jobs for query in job.missing))
     answers = [one.answers for one in queries] if any(one.answers for one in queries) else None
-    return retriever.search([one.text for one in queries], search, answers, seconds, encoder)
+    encoder = EncodedQueries.joined(job.encoded for job in jobs) if jobs[0].by_embeddings else None
+    rankings = retriever.search([one.text for one in queries], search, answers, seconds, encoder)
+    return dict(zip(queries, rankings, strict=True))
+
+
+def _each(jobs: Sequence[Job], work: Callable[[Sequence[Job]], None]) -> None:
+    """Do something for a batch. If it fails, it is done once more for each that is not done, alone."""
+    error = _tried(jobs, work)
+    if error is None:
+        return
+    for job in [job for job in jobs if not job.future.done()]:
+        alone = error if len(jobs) == 1 else _tried([job], work)
+        if alone is not None:
+            job.failed(alone)
+
+
+def _tried(jobs: Sequence[Job], work: Callable[[Sequence[Job]], None]) -> Exception | None:
+    """Do it, and give what has gone wrong."""
+    try:
+        work(jobs)
+    except Exception as error:  # noqa: BLE001  (raised again by whoever asked)
+        return error
+    return None
 
 
 def _grouped(jobs: Iterable[Job], key: Callable[[Job], _Key]) -> list[tuple[_Key, list[Job]]]:

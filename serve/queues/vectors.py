@@ -3,7 +3,7 @@
 Decisions: docs/decisions/serving.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,14 @@ class EncodedQueries:
 
     def __init__(self, encoded: Mapping[str, Encoded]) -> None:
         self._encoded = encoded
+
+    @classmethod
+    def joined(cls, several: "Iterable[EncodedQueries]") -> "EncodedQueries":
+        """All of several."""
+        encoded: dict[str, Encoded] = {}
+        for one in several:
+            encoded |= one._encoded
+        return cls(encoded)
 
     def knows(self, queries: Sequence[str]) -> NDArray[np.bool_]:
         """Whether the encoder knows anything of each query: [n]."""

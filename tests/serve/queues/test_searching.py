@@ -10,7 +10,8 @@ import pytest
 
 from base.errors import Busy
 from retriever.local import LocalRetriever
-from retriever.request import Search
+from retriever.refinement import Refinement
+from retriever.request import Method, Search
 from serve.answering.finding import Query
 from serve.queues.searching import BATCH, SearchQueue
 from serve.queues.together import Together
@@ -23,11 +24,11 @@ class Gate(Together):
         super().__init__()
         self.entered, self.go, self.batches = Event(), Event(), []
 
-    def answer(self, jobs):
+    def encode(self, jobs):
         self.batches.append([query.text for job in jobs for query in job.queries])
         self.entered.set()
         assert self.go.wait(60)
-        super().answer(jobs)
+        super().encode(jobs)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def asked(queue: SearchQueue, retriever: LocalRetriever, *texts: str):
 
 def test_those_who_wait_at_the_same_time_are_one_batch(retriever):
     gate = Gate()
-    queue = SearchQueue(gate, workers=1)
+    queue = SearchQueue(gate)
     first = asked(queue, retriever, "blue glass")
     assert gate.entered.wait(60)
     others = [asked(queue, retriever, text) for text in ("smoked trout", "an old bridge")]
@@ -55,7 +56,7 @@ def test_those_who_wait_at_the_same_time_are_one_batch(retriever):
 
 def test_beyond_what_may_wait_one_is_turned_away_at_once(retriever):
     gate = Gate()
-    queue = SearchQueue(gate, waiting=2, workers=1)
+    queue = SearchQueue(gate, waiting=2)
     taken = asked(queue, retriever, "blue glass")
     assert gate.entered.wait(60)
     large = asked(queue, retriever, "a mayor", "a bridge", "a river")  # Alone in the line it may be large.
@@ -70,7 +71,7 @@ def test_beyond_what_may_wait_one_is_turned_away_at_once(retriever):
 
 def test_whoever_leaves_the_line_is_not_searched_for(retriever):
     gate = Gate()
-    queue = SearchQueue(gate, workers=1)
+    queue = SearchQueue(gate)
 
     async def ask() -> None:
         first = asyncio.create_task(queue.found(retriever, Query.each(["blue glass"]), Search(2)))
@@ -92,7 +93,7 @@ def test_whoever_leaves_the_line_is_not_searched_for(retriever):
 def test_what_is_kept_does_not_wait(retriever):
     gate = Gate()
     gate.go.set()
-    queue = SearchQueue(gate, workers=1)
+    queue = SearchQueue(gate)
     found = queue.find(retriever, Query.each(["blue glass"]), Search(2))
     gate.go.clear()
     again = queue.find(retriever, Query.each(["blue glass"]), Search(2))
@@ -116,9 +117,32 @@ def test_a_thread_that_waits_keeps_no_generation_open(retriever):
     assert queue.find(own, Query.each(["blue glass"]), Search(2)).rankings[0].hits
     gone = ref(own)
     del own
-    for _ in range(100):
+    for number in range(100):  # Until the threads wait again.
         gc.collect()
         if gone() is None:
             break
-        assert queue.find(retriever, Query.each(["smoked trout"]), Search(2)).rankings
+        assert queue.find(retriever, Query.each([f"town {number}"]), Search(2)).rankings
     assert gone() is None
+
+
+def test_a_long_search_holds_up_no_other(retriever):
+    go, entered = Event(), Event()
+
+    class Slow(Together):
+        def search(self, jobs):
+            if any(job.search.refinement.filters for job in jobs):
+                entered.set()
+                assert go.wait(60)
+            super().search(jobs)
+
+    queue = SearchQueue(Slow())
+    long = Search(2, refinement=Refinement(near_duplicates=0.8))
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(queue.find, retriever, Query.each(["blue glass"]), long)
+        assert entered.wait(60)
+        for method in ("dense", "bm25"):
+            quick = Search(2, method=Method(method))
+            assert queue.find(retriever, Query.each(["blue glass"]), quick).rankings[0].hits
+        assert not slow.done()
+        go.set()
+        assert slow.result(60).rankings[0].hits

@@ -36,6 +36,11 @@ def queries(search: Search, texts: list[str]) -> tuple[Query, ...]:
     return Query.each(texts, known)
 
 
+def answer(together: Together, jobs) -> None:
+    together.encode(jobs)
+    together.search([job for job in jobs if not job.future.done()])
+
+
 def alike(one, other) -> bool:
     """The same hits; the last digits of a vector, and so the order of likely ones, depend on its batch."""
     assert len(one) == len(other)
@@ -58,8 +63,8 @@ def test_together_and_alone_with_what_is_kept_and_without_the_same_is_found(retr
     for batch in batches:
         asked = [(queries(search, texts), retriever.settled(search)) for search, texts in batch]
         jobs = [(keeping.job(retriever, *one), forgetting.job(retriever, *one)) for one in asked]
-        keeping.answer([one for one, _ in jobs])
-        forgetting.answer([one for _, one in jobs])
+        answer(keeping, [one for one, _ in jobs])
+        answer(forgetting, [one for _, one in jobs])
         for (texts, search), (kept, fresh) in zip(asked, jobs, strict=True):
             alone = find(retriever, texts, search)
             assert alike(alone.rankings, kept.future.result(0).rankings)
@@ -71,7 +76,7 @@ def test_together_and_alone_with_what_is_kept_and_without_the_same_is_found(retr
 def test_what_is_kept_is_the_very_ranking_and_takes_no_search(retriever, monkeypatch):
     together, search = Together(), retriever.settled(SEARCHES[2])
     first = together.job(retriever, Query.each(TEXTS), search)
-    together.answer([first])
+    answer(together, [first])
     monkeypatch.setattr(LocalRetriever, "search", None)
     again = together.job(retriever, Query.each(TEXTS[:2]), search)
     assert again.missing == []
@@ -88,7 +93,7 @@ def test_what_one_asks_wrongly_costs_it_alone(retriever):
         together.job(retriever, Query.each(["blue glass"]), Search(3, View(domains=("nowhere",)))),
         together.job(retriever, Query.each(["smoked trout"]), dense),
     ]
-    together.answer(jobs)
+    answer(together, jobs)
     assert alike(
         jobs[0].future.result(0).rankings, find(retriever, Query.each(["blue glass"]), dense).rankings
     )
@@ -105,7 +110,7 @@ def test_what_lacks_a_shard_is_not_kept(retriever, monkeypatch):
         LocalRetriever, "search", lambda *_: [replace(ranking, missing=(1,)) for ranking in whole]
     )
     job = together.job(retriever, Query.each(["blue glass"]), search)
-    together.answer([job])
+    answer(together, [job])
     assert job.future.result(0).rankings[0].missing == (1,)
     assert together.job(retriever, Query.each(["blue glass"]), search).missing != []
 
@@ -116,7 +121,7 @@ def test_what_is_taken_down_is_found_no_more_though_it_was_kept(own_store):
 
     def first(retriever: LocalRetriever) -> str:
         job = together.job(retriever, Query.each(["blue glass"]), search)
-        together.answer([job])
+        answer(together, [job])
         return job.future.result(0).rankings[0].hits[0].passage.doc_id
 
     gone = first(before)
@@ -130,7 +135,7 @@ def test_whoever_has_left_is_told_nothing(retriever):
     together, search = Together(), retriever.settled(SEARCHES[0])
     job = together.job(retriever, Query.each(["blue glass"]), search)
     assert job.future.cancel()
-    together.answer([job])
+    answer(together, [job])
     assert job.future.cancelled()
 
 
@@ -138,7 +143,7 @@ def test_seconds_are_those_of_the_request_and_the_rest_was_waited(retriever):
     together, search = Together(), retriever.settled(SEARCHES[2])
     job = together.job(retriever, Query.each(["blue glass"]), search)
     job.came -= 5
-    together.answer([job])
+    answer(together, [job])
     seconds = job.future.result(0).seconds
     assert set(seconds) == {"queue", "encode", "propose", "rescore", "words", "fuse", "passages"}
     assert 5 < seconds["queue"] < 6
