@@ -24,7 +24,7 @@ from pipelines.commands.perplexity import perplexity
 from pipelines.commands.plan import plan
 from pipelines.commands.scaling import scaling
 from pipelines.commands.search import search
-from pipelines.commands.serve import mcp, serve
+from pipelines.commands.serve import key, mcp, serve
 from pipelines.commands.stopping import Stoppable
 from pipelines.commands.tasks import tasks
 from pipelines.commands.tune import tune
@@ -80,6 +80,7 @@ for command in (
     ask,
     serve,
     mcp,
+    key,
     tune,
     demo,
 ):

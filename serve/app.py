@@ -10,15 +10,25 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi_offline import FastAPIOffline
 
+from serve.admission.access import Access
+from serve.admission.bodies import Bodies
+from serve.admission.deadlines import Deadlines
+from serve.admission.journal import Journal
+from serve.admission.keys import Keys
+from serve.admission.requests import Requests
 from serve.answering.answerer import Answerer
 from serve.answering.places import Places
+from serve.metrics import Metrics
 from serve.queues.reading import Reading
 from serve.queues.searching import SearchQueue
-from serve.routes import chat, health, search
+from serve.routes import chat, health, metrics, search
 from serve.routes.errors import handle_errors
 from serve.routes.mcp.http import add_mcp, running_mcp
 from serve.routes.stores import documents, files, vector_stores
+from serve.settings import OPEN_TO_ALL, ServiceSettings
 
 # Between two looks at whether the store has a new generation, in seconds.
 REFRESH = 0.5
@@ -27,7 +37,9 @@ PATIENCE = 10.0
 _log = logging.getLogger("uvicorn.error")
 
 
-def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
+def create_app(
+    answerer: Answerer, refresh: float = REFRESH, settings: ServiceSettings = OPEN_TO_ALL
+) -> FastAPI:
     """An application that serves one store and one reader, both loaded already.
 
     It looks every `refresh` seconds whether the store has a new generation, and goes over to it.
@@ -40,7 +52,7 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
             yield
         task.cancel()
 
-    app = FastAPI(
+    app = FastAPIOffline(
         lifespan=following,
         title="ralm",
         description="Search a datastore, and ask a language model that reads what was found.",
@@ -51,11 +63,30 @@ def create_app(answerer: Answerer, refresh: float = REFRESH) -> FastAPI:
     answerer.find = app.state.searches.find  # What answers search for waits with other searches.
     app.state.places = Places()
     app.state.behind = None  # Why a newer generation than the one served cannot be opened.
-    for dialect in (health, search, chat, vector_stores, files, documents):
+    for dialect in (health, metrics, search, chat, vector_stores, files, documents):
         app.include_router(dialect.router)
     add_mcp(app)
     handle_errors(app)
+    _admit(app, settings)
     return app
+
+
+def _admit(app: FastAPI, settings: ServiceSettings) -> None:
+    """Put before the routes what each request passes; the last one is the first that it meets."""
+    metrics = app.state.metrics = Metrics()
+    journal = Journal(settings.log, metrics.line_lost)
+    app.add_middleware(Deadlines, seconds=settings.seconds)
+    app.add_middleware(Bodies, most=settings.body, seconds=settings.body_seconds)
+    app.add_middleware(Access, keys=Keys(settings.keys), per_minute=settings.per_minute)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "retry-after"],
+        )
+    app.add_middleware(Requests, metrics=metrics, journal=journal, prompts=settings.prompts)
 
 
 async def _follow(app: FastAPI, answerer: Answerer, seconds: float) -> None:

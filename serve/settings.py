@@ -1,7 +1,4 @@
-"""How a service is run: one value, made of the command line and handed on whole. Knows no HTTP.
-
-Decisions: docs/decisions/serving.md.
-"""
+"""How a service is run: one value, made of the command line and handed on whole. Knows no HTTP."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -37,3 +34,7 @@ class ServiceSettings:
                 raise RalmError(f"{one.name} of a service must be above 0, not {value:g}.")
         if odd := next((one for one in self.origins if one != "*" and "://" not in one), None):
             raise RalmError(f"{odd!r} is no origin: write it as https://example.org, without a path.")
+
+
+# A service without keys: for one machine, and for tests.
+OPEN_TO_ALL = ServiceSettings()

@@ -1,9 +1,12 @@
-"""`ralm serve`: search and answers over HTTP. `ralm mcp`: a store as an assistant's tool."""
+"""`ralm serve`: search and answers over HTTP; `ralm key`: a key for it; `ralm mcp`: an assistant's tool."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.amounts import parse_bytes
 from base.errors import RalmError
 from lm.backends.registry import open_reader
 from lm.backends.weights import DEFAULT_READER
@@ -18,6 +21,50 @@ from pipelines.commands.options import (
 )
 from pipelines.commands.stopping import end
 
+if TYPE_CHECKING:
+    from serve.settings import ServiceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who may ask a service, and how much."""
+
+    api_key: Annotated[
+        list[str] | None,
+        typer.Option(envvar="RALM_API_KEY", help="let in only who sends it (repeatable)", show_default=False),
+    ] = None
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="let in only whose key is in it: see ralm key")
+    ] = None
+    rate: Annotated[
+        int | None, typer.Option(min=1, help="requests a minute, for each key; without keys, each address")
+    ] = None
+    max_body: Annotated[str, typer.Option(metavar="SIZE", help="of a request's body")] = "2MiB"
+    max_seconds: Annotated[float, typer.Option(help="that a request may take")] = 600.0
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="pages that browsers may ask from: an origin, or * (repeatable)")
+    ] = None
+    log: Annotated[Path | None, typer.Option(metavar="FILE", help="of requests; default: standard error")] = (
+        None
+    )
+    log_prompts: Annotated[bool, typer.Option("--log-prompts", help="log what was asked, too")] = False
+
+    def settings(self) -> "ServiceSettings":
+        """What a service is run with. Raises RalmError for what none can be."""
+        from serve.admission.keys import Key, read_keys
+        from serve.settings import ServiceSettings
+
+        given = [Key.of(one, f"api-key-{number}") for number, one in enumerate(self.api_key or [], 1)]
+        return ServiceSettings(
+            keys=(*given, *(read_keys(self.keys) if self.keys else ())),
+            per_minute=self.rate,
+            body=parse_bytes(self.max_body),
+            seconds=self.max_seconds,
+            origins=tuple(self.cors_origin or ()),
+            log=self.log,
+            prompts=self.log_prompts,
+        )
+
 
 def serve(  # noqa: PLR0913
     store: Store,
@@ -31,11 +78,13 @@ def serve(  # noqa: PLR0913
     also: Also = None,
     searchers: Annotated[int, typer.Option(min=0, help="Ray searchers for each store; 0: none")] = 0,
     partial: Annotated[bool, typer.Option("--partial", help="answer without a lost searcher")] = False,
+    admission: Admission = Admission(),
 ) -> None:
     """Serve search and chat completions over HTTP (see /docs)."""
     choice = loading.choice(reader)
     if partial and not searchers:
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
+    settings = admission.settings()
     from lm.batching import together
     from pipelines.commands.stores import open_stores
     from pipelines.show import answers
@@ -52,7 +101,7 @@ def serve(  # noqa: PLR0913
         answerer = Answerer(retriever, together(open_reader(choice)))
         del retriever  # Under this name the generation of the start would stay open for as long as we serve.
         answers.serving(host, listener.getsockname()[1])
-        Server(create_app(answerer), answerer.reader).run(sockets=[listener])
+        Server(create_app(answerer, settings=settings), answerer.reader).run(sockets=[listener])
     end(0)
 
 
@@ -73,3 +122,15 @@ def mcp(  # noqa: PLR0913
     # Without a service a passage has no page: `ralm:` names it all the same.
     run(open_stores([store, *(also or [])], encoding.opening(device, index_in)), url.rstrip("/") or "ralm:")
     end(0)
+
+
+def key(
+    name: Annotated[str, typer.Argument(help="whose key it is: the log names it so")],
+    file: Annotated[Path, typer.Argument(help="file of keys, which ralm serve --keys reads")],
+    per_minute: Annotated[int | None, typer.Option(min=1, help="requests that it may make")] = None,
+) -> None:
+    """Make a key for a service: print it, once, and add its hash to a file."""
+    from pipelines.show.terminal import console
+    from serve.admission.keys import add_key
+
+    console.print(add_key(file, name, per_minute), soft_wrap=True)

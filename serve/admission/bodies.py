@@ -1,6 +1,8 @@
 """Bodies of requests, before anything parses them: how long they may be and take, and whether they are JSON.
 
 A body is read whole here. JSON is checked once for what the routes' parser takes or stumbles over.
+
+Decisions: docs/decisions/serving.md.
 """
 
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from base.amounts import amount
 from serve.routes.errors import error_reply
+
 
 @dataclass(frozen=True, slots=True)
 class _Refused(Exception):

@@ -1,6 +1,8 @@
 """How long a request may take, from its body on: 504 with a sentence where no reply has begun by then.
 
 A stream that has begun is broken off with an error event.
+
+Decisions: docs/decisions/serving.md.
 """
 
 import anyio
@@ -8,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from base.numbers import dumps
-from serve.routes.errors import error_reply, described
+from serve.routes.errors import described, error_reply
 
 
 class Deadlines:

@@ -3,10 +3,11 @@
 A line that cannot be written is lost and counted: a full disk stops no answer. Knows no HTTP.
 """
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from base.errors import RalmError
 from base.numbers import dumps
@@ -17,20 +18,31 @@ class Journal:
 
     def __init__(self, path: Path | None, lost: Callable[[], None]) -> None:
         """Raises RalmError if the file cannot be opened."""
-        self._lost = lost
-        self._own: TextIO | None = None
+        self._path, self._lost = path, lost
         if path is not None:
             try:
-                self._own = path.open("a", encoding="utf-8", buffering=1)
+                _append(path, b"")
             except OSError as error:
                 raise RalmError(f"The log {path} cannot be written: {error.strerror}.") from None
 
     def write(self, entry: Mapping[str, Any]) -> None:
-        """Add a line."""
-        out = self._own or sys.stderr
+        """Add a line, in one call: those of several threads do not mix."""
+        line = dumps(entry) + "\n"
         try:
-            # One call, so that lines of several threads do not mix.
-            out.write(dumps(entry) + "\n")
-            out.flush()
+            if self._path is None:
+                sys.stderr.write(line)
+                sys.stderr.flush()
+            else:
+                _append(self._path, line.encode())
         except (OSError, ValueError):  # A full disk, a pipe whose reader has gone, a closed stream.
             self._lost()
+
+
+def _append(path: Path, data: bytes) -> None:
+    # Opened for each line: whoever turns logs over may move the file away.
+    log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+    try:
+        if data:
+            os.write(log, data)
+    finally:
+        os.close(log)

@@ -9,6 +9,7 @@ Decisions: docs/decisions/serving.md.
 import hashlib
 import hmac
 import json
+import os
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from base.errors import RalmError
 from base.invalid import sentence
+from base.numbers import dumps
 
 _PREFIX = "ralm-"
 _RANDOM_BYTES = 32
@@ -81,13 +83,23 @@ class Keys:
 
 def sha256_of(key: str) -> str:
     """What is kept of a key."""
-    return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
-def made(name: str, per_minute: int | None = None) -> tuple[str, Key]:
-    """A new random key as it is sent, and as it is kept."""
+def add_key(path: Path, name: str, per_minute: int | None = None) -> str:
+    """Add a new random key to a file, which its owner alone may read, and give it as it is sent.
+
+    Raises RalmError if the name is taken, or the file cannot be read or written.
+    """
     sent = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
-    return sent, Key(name, sha256_of(sent), per_minute)
+    kept = Key(name, sha256_of(sent), per_minute)
+    require_names([*(read_keys(path) if path.exists() else ()), kept])
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as out:
+            out.write(dumps(kept.to_json()) + "\n")
+    except OSError as error:
+        raise RalmError(f"The file of keys {path} cannot be written: {error.strerror}.") from None
+    return sent
 
 
 def read_keys(path: Path) -> list[Key]:

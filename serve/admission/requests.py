@@ -1,4 +1,7 @@
-"""Each request's id, its line in the log, its place in the metrics; and what becomes of a defect of ours."""
+"""Each request's id, its line in the log, its place in the metrics; and what becomes of a defect of ours.
+
+Decisions: docs/decisions/serving.md.
+"""
 
 import logging
 import time

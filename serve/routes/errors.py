@@ -10,6 +10,10 @@ from starlette.exceptions import HTTPException
 
 from base.errors import Busy, RalmError, Unavailable
 from base.invalid import sentence, written
+from serve.routes import identity
+
+# What OpenAI's API calls them.
+_KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 
 
 def handle_errors(app: FastAPI) -> None:
@@ -24,21 +28,28 @@ def handle_errors(app: FastAPI) -> None:
 
 def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """An error: its HTTP status, a sentence, and headers."""
-    return JSONResponse({"error": _error(status, message)}, status, headers)
+    return JSONResponse({"error": described(status, message)}, status, headers)
 
 
 def error_of(error: BaseException) -> dict[str, Any]:
     """An error as it stands in a stream that it breaks off."""
     if not isinstance(error, RalmError):
-        return _error(500, _failure(error))
-    return _error(503 if isinstance(error, Unavailable) else 400, str(error))
+        return described(500, _failure(error))
+    return described(503 if isinstance(error, Unavailable) else 400, str(error))
 
 
-def _error(status: int, message: str) -> dict[str, Any]:
-    kind = "invalid_request_error" if status < 500 else "server_error"
+def described(status: int, message: str) -> dict[str, Any]:
+    """An error as it stands in a reply: with the id of the request, where it has one."""
+    kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
     # A setting's name may be what JSON can write and UTF-8 cannot.
     message = message.encode(errors="backslashreplace").decode()
-    return {"message": message, "type": kind, "code": status}
+    its_id = identity.current.get()
+    return {"message": message, "type": kind, "code": status} | ({"request_id": its_id} if its_id else {})
+
+
+def failed(error: Exception) -> JSONResponse:
+    """What is answered for a defect of ours; whoever answers logs it with its traceback."""
+    return error_reply(500, _failure(error))
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -52,7 +63,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         return error_reply(404, _no_route(request))
     # Every route that can be asked wrongly takes one model of a body, or one of a query.
     model = get_type_hints(request.scope["route"].endpoint)[where]
-    errors = [one | {"loc": one["loc"][1:]} for one in error.errors()]
+    errors = [one | {"loc": one["loc"][1:]} for one in error.errors() if one["loc"][0] == where]
     whole = "The request body" if where == "body" else "The query of the URL"
     return error_reply(422, sentence(model, errors, whole, "field of the request"))
 
@@ -86,8 +97,7 @@ async def _busy(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:
-    # A defect of ours: uvicorn logs it with its traceback.
-    return error_reply(500, _failure(error))
+    return failed(error)
 
 
 def _failure(error: BaseException) -> str:

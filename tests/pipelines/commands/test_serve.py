@@ -1,5 +1,8 @@
 import pytest
 
+from pipelines.commands.serve import Admission
+from serve.admission.keys import Keys
+
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
@@ -10,3 +13,30 @@ import pytest
 )
 def test_wrong_input_is_one_sentence_and_exit_code_2(refusal, arguments, sentence):
     assert sentence in refusal(*arguments)
+
+
+def test_a_key_that_was_made_opens_a_service(ralm, tmp_path):
+    path = tmp_path / "keys.jsonl"
+    code, out, _ = ralm("key", "ann", path, "--per-minute", 30)
+    assert code == 0
+    settings = Admission(keys=path, api_key=["mine"], max_body="1MiB").settings()
+    keys = Keys(settings.keys)
+    assert (keys.find(out.strip()).name, keys.find(out.strip()).per_minute) == ("ann", 30)
+    assert keys.find("mine").name == "api-key-1"
+    assert settings.body == 1 << 20
+    code, _, err = ralm("key", "ann", path)
+    assert (code, "Two keys are called 'ann'" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--api-key", "two words"], "printable ASCII"),
+        (["--keys", "none.jsonl"], "none.jsonl cannot be read"),
+        (["--max-body", "much"], "'much' is not a size"),
+        (["--max-seconds", "0"], "seconds of a service must be above 0"),
+        (["--cors-origin", "example.org"], "is no origin"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_loaded(refusal, options, sentence):
+    assert sentence in refusal("serve", "{store}", *options)
