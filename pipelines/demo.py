@@ -74,6 +74,7 @@ def run(store: Path, executor: ExecutorName) -> None:
         answer(question, answerer.ask(Inquiry(question)), reader, as_json=False)
     say()
     say(f"Done in {time.perf_counter() - started:.0f} seconds. The datastore lies in {store}. Go on with:")
+    say(f'  ralm ask {store} "What does shutil.which do?"')
     say(f'  ralm search {store} "parse command line arguments"')
     say(f"  ralm serve {store} --port 8000")
 

@@ -26,6 +26,10 @@ Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 
 
+# Formats whose layers have no weights that an adapter could be attached to before the first token.
+_WIDENED_FIRST = ("compressed-tensors",)
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A tokenizer and a model; `quantization` is how its weights are kept: stored:gptq, if they came so."""
@@ -35,10 +39,14 @@ class Loaded:
     quantization: str
 
 
-def load(weights: Weights, choice: ReaderChoice) -> Loaded:
-    """The tokenizer and the model of a choice. Raises RalmError for what cannot be loaded so."""
+def load(weights: Weights, choice: ReaderChoice, to_learn: bool = False) -> Loaded:
+    """The tokenizer and the model of a choice. Raises RalmError for what cannot be loaded so.
+
+    A model that is `to_learn` from has seen no token: on a CPU 4-bit weights are packed at the first one, and
+    no gradient passes a packed layer.
+    """
     device = settled(choice.device)
-    method = _stored(weights)
+    method = stored_method(weights)
     wanted = _wanted(weights, choice, method, device)
     dtype = best_dtype(device)
     offload = Offload()
@@ -55,15 +63,18 @@ def load(weights: Weights, choice: ReaderChoice) -> Loaded:
     model = _loaded(weights, AutoModelForCausalLM.from_pretrained, weights.path, **options).eval()
     offload.belongs_to(model)
     hold_embeddings(model)
+    if method in _WIDENED_FIRST:
+        _loaded(weights, _run_once, model)
     # Before the first token: PEFT reads the state of the weights, which undoes how a CPU packs 4 bits.
     if adapter := choice.adapter or weights.adapter:
         model = attached(model, adapter, weights.names)
-    if method or wanted.config:
+    if (method or wanted.config) and not to_learn:
         _loaded(weights, _run_once, model)
     return Loaded(tokenizer, model, f"{STORED}:{method}" if method else wanted.name)
 
 
-def _stored(weights: Weights) -> str | None:
+def stored_method(weights: Weights) -> str | None:
+    """How weights are quantized already; None if they are not. Raises RalmError for what is no model."""
     try:
         return stored_format(weights.path)
     except (Refused, OSError) as error:

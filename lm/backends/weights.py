@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import re
 import shutil
 import uuid
 from dataclasses import dataclass, replace
@@ -51,6 +52,8 @@ def require_reader(name: str, allow_pickle: bool = False) -> None:
     if Path(name).is_dir():
         _require_weights(Path(name), allow_pickle)
         return
+    if re.match(r"[\w.-]+:\d+(/|$)", name):
+        raise RalmError(f"There is no reader {name!r}: a server's address begins so: http://{name}")
     if "/" not in name and nearest(name, PACKAGED):
         # A slip of the finger: no hub is asked for it.
         raise RalmError(f"There is no reader {name!r}{did_you_mean(name, PACKAGED)}")
@@ -103,9 +106,16 @@ class Weights:
 
 def unknown_reader(name: str, reason: str) -> RalmError:
     """The error for a name that is no model anywhere."""
+    if Path(name).is_dir():
+        return RalmError(f"The config.json of {name} is none of a language model: {reason}.")
+    where = "the hub or its local cache gives"
+    if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "on", "yes", "true"):
+        # The library's own words ask to look at the connection.
+        where = "the hub's local cache holds"
+        reason = "HF_HUB_OFFLINE is set: with HF_HUB_OFFLINE=0 the hub is asked"
     return RalmError(
         f"There is no reader {name!r}: it is neither a packaged one ({', '.join(PACKAGED)}), nor a "
-        f"GGUF file or folder, nor a model that the hub or its local cache gives ({reason})"
+        f"GGUF file or folder, nor a model that {where} ({reason})"
         + did_you_mean(name.rpartition("/")[2], PACKAGED)
     )
 

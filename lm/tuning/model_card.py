@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from base.amounts import amount
 from base.numbers import dumps
 from lm.backends.adapters import MADE_OF
 from lm.tuning.example import ABSTENTION
@@ -41,16 +42,18 @@ def write_card(folder: Path, tuned: Tuned) -> None:
 def card(tuned: Tuned) -> str:
     """The model card."""
     recipe = tuned.recipe
+    learnt = amount(tuned.lessons - tuned.left_out, "lessons")
+    steps = f"{amount(tuned.steps, 'steps')} of {amount(recipe.rows, 'rows')} of {recipe.width:,} tokens"
     kinds = "\n".join(f"| {kind} | {count:,} |" for kind, count in tuned.kinds.items())
     return f"""# An adapter for {tuned.reader}
 
 It teaches {tuned.reader} to read passages: to answer from them, and to say
 "{tuned.abstention}" where they do not tell. ralm attaches it to prompts that hold passages alone.
 
-Learnt by `ralm tune` from {tuned.lessons:,} lessons, {tuned.tokens:,} tokens, in {tuned.steps:,} steps of
-{recipe.rows} rows of {recipe.width:,} tokens: LoRA of rank {recipe.rank} (alpha {recipe.alpha}) on all linear
+Learnt by `ralm tune` from {learnt}, {amount(tuned.tokens, "tokens")}, in
+{steps}: LoRA of rank {recipe.rank} (alpha {recipe.alpha}) on all linear
 layers, AdamW, learning rate {recipe.rate:g}, {recipe.epochs:g} epochs, weights as `{tuned.quantization}`.
-{tuned.left_out:,} lessons were longer than a row and were left out.
+Longer than a row, and left out: {amount(tuned.left_out, "lessons")}.
 
 | lessons | number |
 |---|---:|

@@ -8,6 +8,7 @@ Decisions: docs/decisions/tuning.md.
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,7 +77,10 @@ class Training:
             task_type="CAUSAL_LM",
         )
         model.config.use_cache = False
-        self.model = get_peft_model(model, config)
+        with warnings.catch_warnings():
+            # PEFT asks transformers by a name that is going away: no matter for whoever tunes.
+            warnings.simplefilter("ignore", FutureWarning)
+            self.model = get_peft_model(model, config)
         self.recipe, self._texts, self._padding = recipe, texts, padding
         self.left_out = sum(len(text.ids) > recipe.width for text in texts)
         if self.model.device.type == "cuda":
@@ -227,5 +231,7 @@ def _save_halved(model: Any, folder: Path) -> None:
         name: value.to(torch.bfloat16)
         for name, value in get_peft_model_state_dict(model, save_embedding_layers=False).items()
     }
+    # PEFT would complain of the model card that an earlier run left: it is written anew.
+    (folder / "README.md").unlink(missing_ok=True)
     # PEFT would look for the base on a hub, to see whether its vocabulary grew: it has not.
     model.save_pretrained(folder, state_dict=state, save_embedding_layers=False)

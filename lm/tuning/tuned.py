@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lm.backends.loading import load, quiet_imports
+from lm.backends.loading import load, quiet_imports, stored_method
+from lm.backends.quantizations import STORED
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.template import ending, written
 from lm.backends.weights import Weights
@@ -29,16 +30,16 @@ def tune(
     folder: Path,
     told: Callable[[Step], None],
 ) -> Tuned:
-    """Teach a reader, and write its adapter into a folder. Unless told, its weights are not quantized.
+    """Teach a reader, and write its adapter into a folder. Unless told, its weights stay as they are stored.
 
     A run that was stopped goes on from the checkpoint in the folder. Raises RalmError for an unknown reader.
     """
     quiet_imports()
-    weights = Weights.find(reader.name)
-    reader = replace(reader, quantization=reader.quantization or "none", adapter=None)
+    weights = Weights.find(reader.name, reader.allow_pickle)
+    reader = as_taught(reader)
     # Onto the plain weights: an adapter that comes with the reader is replaced.
     weights = replace(weights, adapter=None)
-    loaded = load(weights, reader)
+    loaded = load(weights, reader, to_learn=True)
     tokenizer, model = loaded.tokenizer, loaded.model
     texts = as_texts(tokenizer, examples)
     if reader.quantization != "none":
@@ -56,11 +57,20 @@ def tune(
         recipe,
         dict(sorted(kinds.items())),
         training.left_out,
-        sum(len(one.ids) for one in texts),
+        sum(len(one.ids) for one in texts if len(one.ids) <= recipe.width),
         training.steps,
     )
     write_card(folder, found)
     return found
+
+
+def as_taught(reader: ReaderChoice) -> ReaderChoice:
+    """A reader as it is taught: with no adapter, its weights quantized as told, else as they are stored."""
+    quantization = reader.quantization
+    if quantization is None:
+        stored = stored_method(Weights.find(reader.name, reader.allow_pickle))
+        quantization = STORED if stored else "none"
+    return replace(reader, quantization=quantization, adapter=None)
 
 
 def as_texts(tokenizer: Any, examples: Sequence[Example]) -> list[Text]:

@@ -50,6 +50,8 @@ def ask(  # noqa: PLR0913
     how = prompting.of(passages)
     if no_retrieval:
         how = replace(how, kind="none")
+    if support and not how.reads:
+        raise RalmError("Without passages there is no support to measure: leave --support out.")
     choice = loading.choice(reader)
     from pipelines.commands.stores import open_stores
     from pipelines.show import answers

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from base.errors import RalmError
 from lm.backends.weights import DEFAULT_READER
 from pipelines.commands.options import (
     AsJson,
@@ -46,6 +47,8 @@ def perplexity(  # noqa: PLR0913
 ) -> None:
     """Score texts with passages and without, from the same number of tokens before each."""
     choice = loading.choice(reader)
+    if loading.adapter is not None:
+        raise RalmError("Running text is scored without an adapter, with passages too: leave --adapter out.")
     from pipelines.evaluate.perplexity.measuring import PerplexityStudy, run
     from pipelines.execution.progress import for_terminal
     from pipelines.show import answers, perplexities

@@ -75,6 +75,7 @@ def tasks(  # noqa: PLR0913
         cache=cache,
         include=include,
     )
+    harness.require_questions(study)
     choice = loading.choice(reader)
     from pipelines.commands.stores import open_stores
     from pipelines.execution.progress import for_terminal

@@ -9,7 +9,7 @@ from base.errors import RalmError
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.remote.address import is_address
 from lm.backends.weights import PLAIN_READER
-from pipelines.commands.options import QueryEncoding, ReaderDevice, ReaderName, locate
+from pipelines.commands.options import QueryEncoding, ReaderDevice, locate
 
 if TYPE_CHECKING:
     from pipelines.tuning.collecting import Corpus
@@ -28,7 +28,7 @@ def tune(  # noqa: PLR0913
     titles: Annotated[int, typer.Option(min=0, help="also ask what so many documents' titles are")] = 0,
     draws: Annotated[int, typer.Option(min=1, help="how often lessons are drawn of each question")] = 1,
     prepare: Annotated[bool, typer.Option("--prepare", help="write the lessons, and learn nothing")] = False,
-    reader: ReaderName = PLAIN_READER,
+    reader: Annotated[str, typer.Option(help="packaged name, GGUF, folder or hub name")] = PLAIN_READER,
     quantization: Annotated[
         str | None, typer.Option(help="of the weights below the adapter, as for ask; default: none")
     ] = None,
@@ -70,7 +70,9 @@ def tune(  # noqa: PLR0913
         wanted = Wanted(tuple(questions or ()), titles, draws)
         tunings.collected(write(corpus, wanted, output, progress), output)
     elif there:
-        progress.say(f"{output / EXAMPLES} is there already: these lessons are learnt.")
+        progress.say(
+            f"{output / EXAMPLES} is there already: its lessons are learnt. Others need another folder."
+        )
     if not prepare:
         tunings.tuned(learn(choice, recipe, output, progress), output)
 

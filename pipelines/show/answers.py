@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.panel import Panel
 
 from base.amounts import amount
+from lm.abstention import abstains
 from lm.backends.weights import to_convert
 from lm.reader import card
 from pipelines.show.terminal import console, print_json
@@ -51,11 +53,15 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
             }
         )
         return
-    console.print(Panel(escape(found.text or "(no answer)"), title=escape(question), border_style="green"))
+    console.print(Panel(escape(found.text or "(no answer)"), title=_title(question), border_style="green"))
+    if not found.completion.finished:
+        console.print(
+            f"The answer is cut: it has {amount(found.completion.tokens, 'tokens')}, the most it may take."
+        )
     shown = [c for c in citations if c.cited]
     others = "Read, not cited"
     if not shown and citations:
-        console.print("No passage holds most of a sentence's words: nothing is cited. The nearest one read:")
+        console.print(f"{_uncited(found.text)} The nearest passage that was read:")
         shown, others = citations[:1], "Read too"
     for citation in shown:
         _passage(citation.number, citation)
@@ -65,24 +71,39 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
     if found.trimmed:
         console.print(f"[dim]Passages cut or left out, as they had no room (--budget): {found.trimmed}.")
     console.print(
-        f"[dim]{escape(reader.name)}, {reader.quantization}, {_bytes(reader)}; "
+        f"[dim]{escape(reader.name)}, {reader.quantization}, {_bytes(reader)}{_adapter(reader)}; "
         f"search {found.seconds['search']:.2f}s, reading {found.seconds['generate']:.2f}s"
         + (f", measuring support {found.seconds['support']:.2f}s" if "support" in found.seconds else "")
     )
+
+
+def _title(question: str) -> str:
+    """A question as its answer's title, which a frame would cut without a sign."""
+    return escape(_short(question, max(_VALUE_CHARACTERS, console.width - 8)))
+
+
+def _uncited(answer: str) -> str:
+    """Why an answer cites nothing."""
+    if abstains(answer):
+        return "The passages do not tell the reader."
+    return "Nothing is cited: no passage holds most of a sentence's words."
 
 
 def _supports(citation: "CitationModel") -> None:
     """Print how far a passage supports each sentence of the answer, where that was measured."""
     for one in citation.support or ():
         gain = "" if one.gain is None else f", {one.gain:+.1f} bits a token by reading it"
-        console.print(
-            f"    “{escape(_short(one.sentence, _TITLE_CHARACTERS))}”: {one.words:.0%} of its words{gain}"
-        )
+        said = f"“{escape(_short(one.sentence, _TITLE_CHARACTERS))}”: {one.words:.0%} of its words{gain}"
+        console.print(Padding(said, (0, 0, 0, 4), expand=False))
 
 
 def _bytes(reader: "Reader") -> str:
     found = reader.measured_bytes
     return "bytes unknown" if found is None else amount(found, "bytes")
+
+
+def _adapter(reader: "Reader") -> str:
+    return f", adapter {escape(reader.adapter)}" if reader.adapter else ""
 
 
 def _passage(number: int, hit: "HitModel") -> None:

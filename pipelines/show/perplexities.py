@@ -34,8 +34,8 @@ def perplexity(found: "Perplexity") -> None:
         f"windows of {pace.window:,} tokens, strides of {pace.stride:,}, searched by {pace.query:,} before",
         f"{amount(study.passages, 'passages')} in {measured.passage_tokens:.0f} tokens on average; none for "
         f"{measured.without:,} of {amount(measured.strides, 'strides')}",
-        f"reader {found.reader['name']}, {found.reader['quantization']}, {held}"
-        + (f", adapter {found.reader['adapter']}" if found.reader["adapter"] else ""),
+        f"reader {found.reader['name']}, {found.reader['quantization']}, {held}, "
+        "in both arms without an adapter",
         f"manifest {found.manifest}, {view}, {found.method}",
     ]
     if len(measured.nats.tokens) < _FEW:

@@ -59,7 +59,7 @@ def _number(value: Any) -> str:
 
 def _notes(basis: Mapping[str, Any]) -> list[str]:
     reader = basis["reader"]
-    size = "bytes unknown" if reader["bytes"] is None else f"{reader['bytes']:,} bytes"
+    size = "bytes unknown" if reader["bytes"] is None else amount(reader["bytes"], "bytes")
     adapter = f", adapter {reader['adapter']}" if reader["adapter"] else ""
     lines = [f"Reader {reader['name']}, {reader['quantization']}, {size}{adapter}; k {basis['k']}."]
     for task, tally in basis.get("instances", {}).items():

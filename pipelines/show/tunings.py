@@ -27,9 +27,12 @@ def collected(found: "Collected", folder: Path) -> None:
 
 def tuned(found: "Tuned", folder: Path) -> None:
     """Print what was learnt, and how to use it."""
-    without = f" ({amount(found.left_out, 'lessons')} longer than a row left out)" if found.left_out else ""
     console.print(
-        f"Learnt {amount(found.lessons, 'lessons')}{without}, {amount(found.tokens, 'tokens')}, "
+        f"Learnt {amount(found.lessons - found.left_out, 'lessons')}, {amount(found.tokens, 'tokens')}, "
         f"in {amount(found.steps, 'steps')}."
     )
+    if found.left_out:
+        console.print(
+            f"Left out, as they are longer than a row (--width): {amount(found.left_out, 'lessons')}."
+        )
     console.print(f"To read with it: ralm ask STORE QUESTION --adapter {escape(str(folder))}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from base.errors import RalmError
 from base.names import did_you_mean, nearest
+from pipelines.tasks.question_files import without_questions
 from pipelines.tasks.study import TaskStudy
 
 DEFINITIONS = Path(__file__).parent / "definitions"
@@ -26,6 +27,14 @@ def require() -> None:
     # Its bars would be drawn across ours, and its notes are for those who call it by itself.
     os.environ.setdefault("TQDM_DISABLE", "1")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
+
+
+def require_questions(study: TaskStudy) -> None:
+    """Raise RalmError if a study asks ralm's own tasks of no file, or of one that is not there."""
+    if study.questions is None and any(name in OURS for name in study.tasks):
+        raise without_questions()
+    if study.questions is not None and not study.questions.is_file():
+        raise RalmError(f"There is no question file {study.questions}.")
 
 
 @dataclass(frozen=True)
@@ -95,13 +104,19 @@ def _load(manager: Any, name: str) -> Any:
         raise
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise RalmError(f"The task {name} cannot be loaded ({type(error).__name__}: {reason}).") from None
+        mend = ": HF_HUB_OFFLINE=0 lets its data be fetched" if "offline" in reason.lower() else ""
+        raise RalmError(
+            f"The task {name} cannot be loaded ({type(error).__name__}: {reason}){mend}."
+        ) from None
 
 
 def evaluate(model: Any, loaded: Loaded, study: TaskStudy) -> dict[str, Any]:
     """lm-eval's own results of an LM of its interface, samples included."""
-    from lm_eval import simple_evaluate
+    from lm_eval import evaluator, simple_evaluate
 
+    # It asks git for the commit of the folder that a user stands in: no code of ours lies there, and git
+    # complains on the terminal where there is no repository.
+    evaluator.get_git_commit_hash = lambda: None
     found: dict[str, Any] = simple_evaluate(
         model=model,
         tasks=list(loaded.asked),

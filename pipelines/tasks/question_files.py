@@ -19,14 +19,17 @@ def with_choices(questions: str | None = None, **_: Any) -> Mapping[str, Any]:
     return _split(questions, "`choices` and `answer_index`", lambda one: one.chosen is not None)
 
 
+def without_questions() -> RalmError:
+    """The error for tasks of ralm's own without the file that they ask."""
+    return RalmError("The tasks ralm_qa and ralm_choices ask the questions of a file: name it, --questions.")
+
+
 def _split(path: str | None, what: str, wanted: Callable[[Question], bool]) -> Mapping[str, Any]:
     """Raises RalmError if no file is given, or none of its questions is wanted."""
     from datasets import Dataset
 
     if path is None:
-        raise RalmError(
-            "The tasks ralm_qa and ralm_choices ask the questions of a file: name it, --questions."
-        )
+        raise without_questions()
     found = [one for one in read_questions(Path(path), scored=False).questions if wanted(one)]
     if not found:
         raise RalmError(f"No question of {path} has {what}.")

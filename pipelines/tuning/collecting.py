@@ -84,7 +84,8 @@ def collect(corpus: Corpus, of: Wanted, progress: BuildProgress) -> Collected:
             for one in some
         )
         examples += balanced([one for few in each for one in few], _ABSTENTIONS, corpus.random("balance"))
-    examples += _of_titles(corpus, of.titles, progress)
+    if of.titles:
+        examples += _of_titles(corpus, of.titles, progress)
     kinds = Counter(one.kind for one in examples)
     return Collected(tuple(examples), dict(sorted(kinds.items())), held_out)
 

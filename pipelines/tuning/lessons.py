@@ -148,10 +148,15 @@ def sentence_with(text: str, question: Question) -> str | None:
 
 def _chosen(question: Question, chosen: int, hits: Sequence[Hit], random: Random) -> Example:
     """One of several choices: named in the question, and answered whether or not the passages help."""
-    letters = "ABCDEFGHIJ"
-    listed = "\n".join(f"{letter}. {one}" for letter, one in zip(letters, question.choices, strict=False))
+    listed = "\n".join(f"{_label(at)}. {one}" for at, one in enumerate(question.choices))
     sources = tuple(map(source_of, hits[: random.choice(_COUNTS)]))
     return Example(f"{question.text}\n{listed}", sources, question.choices[chosen], "choice")
+
+
+def _label(at: int) -> str:
+    """A to Z, then AA, AB and so on, as columns of a table are called."""
+    before, letter = divmod(at, 26)
+    return (_label(before - 1) if before else "") + chr(ord("A") + letter)
 
 
 def title_lesson(title: str, asked: QuestionHits, random: Random) -> Example | None:

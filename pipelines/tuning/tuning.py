@@ -5,7 +5,6 @@ a machine with a GPU that has no store.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import xxhash
@@ -16,7 +15,7 @@ from lm.backends.registry import open_reader
 from lm.tuning.example import Example, read_examples, write_examples
 from lm.tuning.model_card import Tuned
 from lm.tuning.training import Recipe, Step
-from lm.tuning.tuned import tune
+from lm.tuning.tuned import as_taught, tune
 from pipelines.execution.progress import BuildProgress
 from pipelines.tuning.collecting import Collected, Corpus, Wanted, collect
 from pipelines.tuning.knowing import with_what_is_known
@@ -39,7 +38,7 @@ def prepare(corpus: Corpus, of: Wanted, folder: Path, progress: BuildProgress) -
 
 def learn(choice: ReaderChoice, recipe: Recipe, folder: Path, progress: BuildProgress) -> Tuned:
     """Learn the lessons of a folder; the adapter is written beside them. Goes on where it was stopped."""
-    choice = replace(choice, quantization=choice.quantization or "none", adapter=None)
+    choice = as_taught(choice)
     examples = _with_what_is_known(choice, folder, progress)
     shown = False
 

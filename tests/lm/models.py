@@ -37,6 +37,8 @@ _TEMPLATE = (
     "{% for message in messages %}<{{ message['role'] }}>{{ message['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
+# As wide as the blocks of 64 weights that share a scale: for quantizations, not among those compared.
+WIDE = "llama-wide"
 _CORPUS = [
     "The people of Dunmarrow make blue glass, and sell it in the market on the old bridge.",
     "Who built the old bridge? Ansel Mirn built it, of grey stone, in the year of the flood.",
@@ -77,6 +79,17 @@ OTHER_KINDS: dict[str, Callable[..., PretrainedConfig]] = {
     ),
 }
 
+_QUANTIZABLE: dict[str, Callable[..., PretrainedConfig]] = {
+    WIDE: lambda **more: LlamaConfig(
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        tie_word_embeddings=False,
+        **more,
+    ),
+}
+
 
 def tiny_model(folder: Path, kind: str = "llama", context: int = CONTEXT, begins: bool = False) -> Path:
     """Save a random float32 model of a kind with its tokenizer, and return the folder.
@@ -85,7 +98,7 @@ def tiny_model(folder: Path, kind: str = "llama", context: int = CONTEXT, begins
     does. The same arguments give the same weights.
     """
     tokenizer = _tokenizer(begins)
-    config = (KINDS | OTHER_KINDS)[kind](
+    config = (KINDS | OTHER_KINDS | _QUANTIZABLE)[kind](
         vocab_size=len(tokenizer),
         max_position_embeddings=context,
         bos_token_id=tokenizer.bos_token_id,
@@ -102,6 +115,22 @@ def tiny_model(folder: Path, kind: str = "llama", context: int = CONTEXT, begins
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def random_adapter(folder: Path, target: Path, wide_first: bool = False, rank: int = 4) -> Path:
+    """Save an adapter of all linear maps whose weights are random: as they begin it would change nothing."""
+    from peft import LoraConfig, get_peft_model
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    kind = LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM", fan_in_fan_out=wide_first)
+    adapted = get_peft_model(model, kind)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                torch.nn.init.normal_(parameter, std=0.1)
+    adapted.save_pretrained(target)
+    return target
 
 
 def tiny_reader(folder: Path, adapter: Path | None = None) -> TransformersReader:

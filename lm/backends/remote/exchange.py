@@ -143,7 +143,7 @@ class Exchange:
         said = "; ".join(f"{url} gave {what}" for url, what in found.items())
         if (delay := self._replicas.delay()) > LONGEST_DELAY:
             return f"The reader's server asks to be left for {delay:.0f} seconds ({said}): ask again then."
-        return f"The reader's server does not answer ({said}): see whether it runs."
+        return f"The reader's server does not answer as it should ({said}): see whether it runs, and its log."
 
 
 class Stream:

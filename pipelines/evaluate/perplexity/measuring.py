@@ -99,6 +99,8 @@ def run(study: PerplexityStudy, progress: BuildProgress | None = None) -> Perple
     progress = progress or Silent()
     if study.passages < 1:
         raise RalmError(f"-k, the passages in front of a text, must be at least 1, not {study.passages}.")
+    # What no reader can hold is refused before one is loaded, which takes seconds.
+    study.pace(max(WINDOW, study.window or 0))
     filters = Decontamination.by(study.decontaminate) if study.decontaminate else None
     texts, notes = read_texts(study.texts, study.limit)
     for note in notes:

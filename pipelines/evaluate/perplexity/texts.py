@@ -28,7 +28,7 @@ def read_texts(
             found.append(document.text)
     if not found:
         why = f": {unreadable[0].reason}" if unreadable else ""
-        raise RalmError(f"{', '.join(one.path for one in sources)} hold no text to be scored{why}.")
+        raise RalmError(f"There is no text to be scored in {', '.join(one.path for one in sources)}{why}.")
     if not unreadable:
         return found, ()
     one = unreadable[0]

@@ -3,9 +3,7 @@ import shutil
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
 
 from base.errors import RalmError
 from lm.backends.adapters import Abstention, abstention
@@ -14,7 +12,7 @@ from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
 from lm.prompts import Prompt
 from lm.reader import Continuation
-from tests.lm.models import tiny_model
+from tests.lm.models import random_adapter, tiny_model
 
 TEXT = "The people of Dunmarrow make"
 
@@ -29,20 +27,6 @@ def folder(tmp_path_factory):
 def made(folder, tmp_path_factory):
     """A random adapter of it. Not to be changed."""
     return random_adapter(folder, tmp_path_factory.mktemp("adapters") / "tuned")
-
-
-def random_adapter(folder, target, wide_first=False, rank=4):
-    """Save an adapter of all linear maps whose weights are random: as they begin it would change nothing."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    kind = LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM", fan_in_fan_out=wide_first)
-    adapted = get_peft_model(model, kind)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        for name, parameter in adapted.named_parameters():
-            if "lora_" in name:
-                torch.nn.init.normal_(parameter, std=0.1)
-    adapted.save_pretrained(target)
-    return target
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import LlamaConfig
 
 from base.errors import RalmError
 from lm.backends import devices, stored
@@ -12,7 +11,7 @@ from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
 from lm.prompts import Message, Prompt
 from lm.reader import Continuation, Sampling
-from tests.lm.models import KINDS, tiny_model
+from tests.lm.models import WIDE, random_adapter, tiny_model
 
 ASKED = Prompt(text="The people of Dunmarrow make")
 
@@ -20,10 +19,7 @@ ASKED = Prompt(text="The people of Dunmarrow make")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A tiny model, as wide as the blocks of 64 that share a scale. Not to be changed."""
-    wide = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(KINDS, "wide", lambda **more: LlamaConfig(**wide, tie_word_embeddings=False, **more))
-        return tiny_model(tmp_path_factory.mktemp("readers") / "tiny", "wide")
+    return tiny_model(tmp_path_factory.mktemp("readers") / "tiny", WIDE)
 
 
 @pytest.fixture
@@ -166,6 +162,17 @@ def test_compressed_tensors_are_read_and_measured_as_they_are_held(folder, tmp_p
     from lm.backends.memory import measured_bytes
 
     assert measured_bytes(found._model) == before
+
+
+def test_an_adapter_is_attached_to_compressed_tensors(folder, tmp_path):
+    kept = tmp_path / folder.name
+    compress(folder, kept)
+    found = opened(kept, adapter=str(random_adapter(folder, tmp_path / "adapter")))
+    alone, behind = (
+        found.loglikelihood([Continuation(Prompt(text=ASKED.text, passages=n), " blue")]) for n in (0, 1)
+    )
+    assert alone != behind
+    assert alone == opened(kept).loglikelihood([Continuation(ASKED, " blue")])
 
 
 def compress(folder, target):

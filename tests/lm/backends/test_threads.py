@@ -12,17 +12,6 @@ from lm.reader import Sampling
 SMALL, LARGE = 1 << 20, 1 << 33
 
 
-@pytest.fixture
-def free(monkeypatch):
-    """Two threads, and an environment that says nothing."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def proc(folder, running, ours):
     """A /proc in which so many threads run, of which some are ours."""
     (folder / "loadavg").write_text(f"1.00 1.00 1.00 {running}/300 4711\n")
@@ -47,7 +36,7 @@ def test_a_system_that_does_not_tell_has_all_its_cores(tmp_path):
     assert free_cores(tmp_path) == cores(tmp_path) == len(os.sched_getaffinity(0))
 
 
-def test_a_small_model_takes_one_thread_for_each_token(free, monkeypatch):
+def test_a_small_model_takes_one_thread_for_each_token(two_threads, monkeypatch):
     monkeypatch.setattr("lm.backends.threads.free_cores", lambda: 2)
     for weights, later in ((SMALL, 1), (LARGE, 2)):
         with paced(weights) as pace:
@@ -57,7 +46,7 @@ def test_a_small_model_takes_one_thread_for_each_token(free, monkeypatch):
         assert torch.get_num_threads() == 2
 
 
-def test_threads_that_wait_for_a_core_become_one(free, monkeypatch):
+def test_threads_that_wait_for_a_core_become_one(two_threads, monkeypatch):
     clock = iter([(0.0, 0.0), (0.9, 1.0), (1.2, 2.0), (2.2, 3.0)])
     now = [next(clock)]
     monkeypatch.setattr("time.thread_time", lambda: now[0][0])
@@ -70,14 +59,14 @@ def test_threads_that_wait_for_a_core_become_one(free, monkeypatch):
     assert seen == [2, 2, 1, 1]
 
 
-def test_what_the_environment_says_is_left_as_it_is(free, monkeypatch):
+def test_what_the_environment_says_is_left_as_it_is(two_threads, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     with paced(SMALL) as pace:
         pace(1)
         assert torch.get_num_threads() == 2
 
 
-def test_an_answer_is_read_at_that_pace(reader: TransformersReader, free, monkeypatch):
+def test_an_answer_is_read_at_that_pace(reader: TransformersReader, two_threads, monkeypatch):
     monkeypatch.setattr("lm.backends.threads.free_cores", lambda: 1)
     seen = []
     call = Pace.__call__

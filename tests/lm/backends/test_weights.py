@@ -1,7 +1,14 @@
 import pytest
 
 from base.errors import RalmError
-from lm.backends.weights import DEFAULT_READER, Weights, _packaged_file, dequantized, to_convert
+from lm.backends.weights import (
+    DEFAULT_READER,
+    Weights,
+    _packaged_file,
+    dequantized,
+    to_convert,
+    unknown_reader,
+)
 
 
 def test_a_gguf_is_dequantized_once(monkeypatch):
@@ -43,6 +50,19 @@ def test_missing_files_and_folders_are_named(tmp_path):
         Weights.find(str(tmp_path / "x.gguf"))
     with pytest.raises(RalmError, match=r"no config\.json"):
         Weights.find(str(tmp_path))
+    with pytest.raises(RalmError, match="begins so: http://localhost:8000/v1"):
+        Weights.find("localhost:8000/v1")
+
+
+def test_a_name_that_is_none_says_where_it_was_looked_for(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "HF_HUB_OFFLINE=0 the hub is asked" in str(unknown_reader("no/such", "LocalEntryNotFound"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    assert "the hub or its local cache gives (no such model)" in str(
+        unknown_reader("no/such", "no such model")
+    )
+    # A folder is none of the hub's.
+    assert str(unknown_reader(str(tmp_path), "no JSON")).endswith("is none of a language model: no JSON.")
 
 
 def test_whether_a_reader_is_converted_first_is_known(monkeypatch, tmp_path):

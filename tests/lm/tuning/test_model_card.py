@@ -11,11 +11,12 @@ def test_a_card_says_what_an_adapter_was_made_of(tmp_path):
     card = (tmp_path / "README.md").read_text()
     for said in (
         "Reader",
-        "1,203 lessons",
+        "1,201 lessons",
+        "7 steps of 8 rows of 2,048 tokens",
         "5,000 tokens",
         "rank 4",
         "| title | 3 |",
-        "2 lessons were longer",
+        "left out: 2 lessons",
     ):
         assert said in card
     assert json.loads((tmp_path / "made_of.json").read_text())["kinds"] == tuned.kinds

@@ -50,6 +50,9 @@ def test_ask_says_how_passages_are_put_to_the_reader(store, ralm, tmp_path):
         (["ask", "{store}", "x", "--reader", "SmolLM2-135M-Instuct"], "did you mean SmolLM2-135M-Instruct?"),
         (["ask", "{store}", "x", "--quantization", "nf-4"], "did you mean nf4?"),
         (["ask", "{store}", "x", "--reader", "no/such"], "no reader 'no/such'"),
+        (["ask", "{store}", "x", "--reader", "no/such"], "with HF_HUB_OFFLINE=0 the hub is asked"),
+        (["ask", "{store}", "x", "--no-retrieval", "--support"], "there is no support to measure"),
+        (["ask", "{store}", "x", "--conditioning", "none", "--support"], "leave --support out"),
         (["ask", "{store}", "x", "--quantization", "int2"], "valid are none, int8"),
     ],
 )

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.corpus import write_lines
-from tests.lm.models import tiny_model
+from tests.lm.models import random_adapter, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,24 @@ def test_perplexity_from_the_command_line(tmp_path, store, folder, ralm):
         (["--fraction", "2"], "fraction must be"),
         (["--decontaminate", "all"], "Unknown decontamination 'all'"),
         (["--limit", "0"], "at least 1, not 0"),
+        (["--adapter", "{corpus}"], "holds no adapter"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_code_2(refusal, folder, options, sentence):
     asked = ["eval", "perplexity", "{store}", "{corpus}", "--reader", str(folder), "--quantization", "none"]
     assert sentence in refusal(*asked, *options)
+
+
+@pytest.mark.parametrize("option", ["--stride", "--query"])
+def test_what_no_reader_holds_is_refused_before_one_is_loaded(refusal, monkeypatch, option):
+    monkeypatch.setattr("pipelines.evaluate.perplexity.measuring.open_reader", lambda choice: 1 / 0)
+    assert "not 0" in refusal("eval", "perplexity", "{store}", "{corpus}", option, "0")
+
+
+def test_an_adapter_is_refused_since_none_would_be_read_with(refusal, folder, tmp_path):
+    adapter = random_adapter(folder, tmp_path / "adapter")
+    asked = ["eval", "perplexity", "{store}", "{corpus}", "--reader", str(folder)]
+    assert "leave --adapter out" in refusal(*asked, "--adapter", str(adapter))
 
 
 def test_a_source_that_is_not_there_is_named(refusal):

@@ -44,13 +44,25 @@ def test_tasks_from_the_command_line(tmp_path, store, ralm):
         (["--tasks", "ralm_qa", "-k", "0", "--against-alone"], "nothing to compare"),
         (["--tasks", "ralm_qa", "--fraction", "2"], "fraction must be"),
         (["--tasks", "ralm_qa", "--query", "question"], "write TASK=FIELD"),
-        (["--tasks", "ralm_qa", "--quantization", "nf5"], "nf4"),
+        (["--tasks", "arc_easy", "--quantization", "nf5"], "nf4"),
         (["--tasks", "ralm_qa", "-o", "{corpus}"], "is a file"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_code_2(refusal, arguments, sentence):
     where = [] if "-o" in arguments else ["-o", "{tmp}/s"]
     assert sentence in refusal("eval", "tasks", "{store}", *where, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--tasks", "arc_easy,ralm_qa"], "ask the questions of a file: name it, --questions"),
+        (["--tasks", "arc_easy", "--questions", "{tmp}/none"], "There is no question file"),
+    ],
+)
+def test_questions_are_missed_before_a_reader_is_loaded(refusal, monkeypatch, arguments, sentence):
+    monkeypatch.setattr("pipelines.commands.tasks.open_reader", lambda choice: 1 / 0)
+    assert sentence in refusal("eval", "tasks", "{store}", "-o", "{tmp}/s", *arguments)
 
 
 def test_without_lm_eval_its_extra_is_named(refusal, monkeypatch):

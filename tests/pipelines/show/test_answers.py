@@ -56,7 +56,7 @@ def test_a_hit_is_shown_with_title_and_metadata_on_a_line(capsys, monkeypatch):
     assert about.endswith("…")
 
 
-def test_an_answer_shows_how_far_a_passage_supports_it(capsys):
+def test_an_answer_shows_how_far_a_passage_supports_it(capsys, monkeypatch):
     found = answered(True, False)
     first, second = found.citations
     first = replace(first, support=(Support("By [lot].", 0.75, 2.34), Support("Yearly " * 20, 1.0, None)))
@@ -66,6 +66,10 @@ def test_an_answer_shows_how_far_a_passage_supports_it(capsys):
     assert "“By [lot].”: 75% of its words, +2.3 bits a token by reading it\n" in out
     assert "…”: 100% of its words\n" in out
     assert "measuring support 1.25s" in out
+    monkeypatch.setattr("pipelines.show.answers.console", Console(width=40, highlight=False))
+    answer("How?", found, READER, as_json=False)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert "    bits a token by reading it" in lines
     answer("How?", found, READER, as_json=True)
     one, other = json.loads(capsys.readouterr().out)["citations"]
     assert one["support"][0] == {"sentence": "By [lot].", "words": 0.75, "gain": 2.34}
@@ -79,19 +83,42 @@ def test_an_answer_shows_what_it_cites_else_what_it_should_have(capsys):
     assert "row 2" in out
     assert "row 1" not in out
     assert "Read, not cited: 1, 3 " in out
-    assert "small, int8, 135.0 MB; search 0.10s, reading 2.00s" in out
+    assert "small, int8, 135.0 MB, adapter tuned; search 0.10s, reading 2.00s" in out
     answer("How?", answered(False, False), READER, as_json=False)
     out = capsys.readouterr().out
     assert "row 1" in out
     assert "row 2" not in out
-    assert "nothing is cited" in out
+    assert "Nothing is cited: no passage holds most of a sentence's words." in out
     assert "Read too: 2 " in out  # What is shown is not said to be hidden.
     answer("How?", answered(True, True), READER, as_json=False)
     out = capsys.readouterr().out
     assert "Read" not in out
-    assert "nothing is cited" not in out
+    assert "Nothing is cited" not in out
     answer("How?", answered(), READER, as_json=False)
-    assert "nothing is cited" not in capsys.readouterr().out
+    assert "Nothing is cited" not in capsys.readouterr().out
+
+
+def test_an_answer_that_is_cut_or_is_none_says_so(capsys):
+    found = answered(False)
+    cut = replace(found, completion=Completion("By lot.", 90, 96, False))
+    answer("How?", cut, READER, as_json=False)
+    assert "The answer is cut: it has 96 tokens, the most it may take." in capsys.readouterr().out
+    answer("How?", replace(found, text="I do not know."), READER, as_json=False)
+    out = capsys.readouterr().out
+    assert "The passages do not tell the reader. The nearest passage that was read:" in out
+    assert "is cut" not in out
+    assert "most of a sentence's words" not in out
+
+
+def test_a_long_question_is_cut_with_a_sign_and_an_adapter_is_named(capsys):
+    answer("How come? " * 100, answered(True), replace_adapter("my-adapter"), as_json=False)
+    out = capsys.readouterr().out
+    assert "…" in out.splitlines()[0]
+    assert "small, int8, 135.0 MB, adapter my-adapter; search" in out
+
+
+def replace_adapter(name):
+    return SimpleNamespace(**(vars(READER) | {"adapter": name}))
 
 
 def test_an_answer_as_json_names_all_that_was_read(capsys):

@@ -22,7 +22,7 @@ def test_figures_are_shown_with_their_errors_and_what_became_of_the_passages(cap
     assert rows[2:4] == [["arc", "acc", "0.2500", "±", "0.0100"], ["arc", "em,strict", "0.5000"]]
     text = [" ".join(row) for row in rows[4:]]
     assert text == [
-        "Reader SmolLM2, nf4, 1,234,567 bytes; k 3.",
+        "Reader SmolLM2, nf4, 1.2 MB; k 3.",
         "arc: 3 of 1,200 instances got no passage.",
         "arc: 1 of 1,200 instances got fewer still: the reader's context holds no more.",
         "Results: out/results.json",
@@ -36,4 +36,4 @@ def test_a_gain_stands_beside_what_the_reader_does_alone(capsys):
     results(TaskResults({"results": {"arc": FIGURES}}, basis, alone, gains), Path("out"))
     out = capsys.readouterr().out
     assert "0.2500 ± 0.0100  0.2000  +0.050 [+0.010, +0.090]" in out
-    assert "1,234,567 bytes, adapter reads; k 3." in out
+    assert "1.2 MB, adapter reads; k 3." in out

@@ -63,6 +63,15 @@ def test_results_are_those_of_lm_eval_and_say_what_they_depend_on(tmp_path, ques
         assert gain.score.n == 2
 
 
+def test_no_commit_is_asked_of_the_folder_that_a_user_stands_in(
+    tmp_path, question_file, tiny, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    found = run(study(tmp_path, question_file, tasks=("ralm_choices",), limit=1), None, tiny)
+    assert found.found["git_hash"] is None
+    assert "fatal" not in capfd.readouterr().err
+
+
 def test_a_folder_holds_the_samples_of_its_last_study_alone(tmp_path, question_file, tiny):
     run(study(tmp_path, question_file), None, tiny)
     (tmp_path / "out" / "notes.jsonl").write_text("mine")

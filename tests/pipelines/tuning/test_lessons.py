@@ -103,6 +103,17 @@ def test_choices_are_listed_and_the_right_one_is_learnt():
     assert one.answer == "a bell"
 
 
+def test_no_choice_is_left_out_however_many_there_are():
+    choices = tuple(f"thing {n}" for n in range(60))
+    question = Question("q", "What rings?", (), frozenset(), choices, 55)
+    (one,) = lessons(QuestionHits(question, (TELLING,)), [], Random(0))
+    listed = one.question.splitlines()[1:]
+    assert [line.partition(". ")[2] for line in listed] == [*choices]
+    labels = [line.partition(". ")[0] for line in listed]
+    assert (labels[:2], labels[25:28], labels[51:53]) == (["A", "B"], ["Z", "AA", "AB"], ["AZ", "BA"])
+    assert one.answer == "thing 55"
+
+
 def test_the_sentence_that_tells_is_whole_or_none():
     assert sentence_with(TELLING.passage.text, QUESTION) == "The people of Dunmarrow make blue glass."
     assert sentence_with("of Dunmarrow, where glass is made. More.", QUESTION) is None

@@ -6,23 +6,12 @@ from retriever.encoding.threads import encoding, torch_threads
 LARGE = 10**9
 
 
-@pytest.fixture
-def free(monkeypatch):
-    """Two threads, and an environment that says nothing."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def threads_of(*given):
     with encoding(*given):
         return torch.get_num_threads()
 
 
-def test_what_is_soon_done_takes_one_thread(free):
+def test_what_is_soon_done_takes_one_thread(two_threads):
     assert threads_of(10**7, 12, 2) == 1
     assert threads_of(10**7, 4096, 2) == 2
     # A large model's weights are read from memory, however few tokens there are.
@@ -31,12 +20,12 @@ def test_what_is_soon_done_takes_one_thread(free):
 
 
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
-def test_what_the_environment_says_is_left_as_it_is(free, monkeypatch, name):
+def test_what_the_environment_says_is_left_as_it_is(two_threads, monkeypatch, name):
     monkeypatch.setenv(name, "2")
     assert threads_of(10, 1, 1) == 2
 
 
-def test_a_build_keeps_its_one_thread(free):
+def test_a_build_keeps_its_one_thread(two_threads):
     with torch_threads(1):
         assert threads_of(LARGE, 4096, 2) == 1
         with torch_threads(2):

@@ -9,20 +9,7 @@ from retriever.local import LocalRetriever
 from tests.vectors import dense
 
 
-@pytest.fixture
-def free(monkeypatch):
-    """Two threads, and an environment that says nothing."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
-    before = torch.get_num_threads(), faiss.omp_get_max_threads()
-    torch.set_num_threads(2)
-    faiss.omp_set_num_threads(2)
-    yield
-    torch.set_num_threads(before[0])
-    faiss.omp_set_num_threads(before[1])
-
-
-def test_a_search_finds_the_same_and_on_one_thread(store, free, monkeypatch):
+def test_a_search_finds_the_same_and_on_one_thread(store, two_threads, monkeypatch):
     retriever, queries = LocalRetriever.open(store), ["who makes blue glass?"] * 3
     seen = []
     forward = Encoder._forward
@@ -37,7 +24,7 @@ def test_a_search_finds_the_same_and_on_one_thread(store, free, monkeypatch):
     assert np.isfinite([hit.score for hit in alone[0].hits]).all()
 
 
-def test_what_is_soon_done_takes_one_thread(free):
+def test_what_is_soon_done_takes_one_thread(two_threads):
     with searching(1e6):
         assert faiss.omp_get_max_threads() == 1
     with searching(1e10):
@@ -46,7 +33,7 @@ def test_what_is_soon_done_takes_one_thread(free):
 
 
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
-def test_what_the_environment_says_is_left_as_it_is(free, monkeypatch, name):
+def test_what_the_environment_says_is_left_as_it_is(two_threads, monkeypatch, name):
     monkeypatch.setenv(name, "2")
     with searching(1):
         assert faiss.omp_get_max_threads() == 2
