@@ -30,7 +30,8 @@ def tune(  # noqa: PLR0913
     prepare: Annotated[bool, typer.Option("--prepare", help="write the lessons, and learn nothing")] = False,
     reader: Annotated[str, typer.Option(help="packaged name, GGUF, folder or hub name")] = PLAIN_READER,
     quantization: Annotated[
-        str | None, typer.Option(help="of the weights below the adapter, as for ask; default: none")
+        str | None,
+        typer.Option(help="of the weights below the adapter, as for ask; default: as they are stored"),
     ] = None,
     reader_device: ReaderDevice = "auto",
     rank: Annotated[int, typer.Option(help="of the adapter's matrices")] = 16,

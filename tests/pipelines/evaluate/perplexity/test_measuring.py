@@ -18,7 +18,7 @@ from pipelines.evaluate.perplexity.totals import require_token_reader
 from retriever.local import LocalRetriever
 from tests.conftest import build_store
 from tests.corpus import documents, write_lines
-from tests.lm.models import tiny_model
+from tests.lm.models import random_adapter, tiny_model
 
 TEXTS = [
     "Travellers buy blue glass in Dunmarrow. They have done so for as long as anybody knows, and sell it.",
@@ -71,6 +71,12 @@ def scored(monkeypatch) -> list[Row]:
 
     monkeypatch.setattr(TransformersReader, "score", spy)
     return rows
+
+
+def test_an_adapter_has_no_part_in_either_arm(study, folder, tmp_path):
+    adapter = random_adapter(folder, tmp_path / "adapter")
+    tuned = replace(study, reader=replace(study.reader, adapter=str(adapter)))
+    assert run(tuned).measured.nats.figures() == run(study).measured.nats.figures()
 
 
 def nats_by_hand(reader, row: Row) -> float:
