@@ -1,6 +1,6 @@
 """Weights to a model of transformers on its device, in one of several precisions.
 
-Decisions: docs/decisions/reader-and-citations.md.
+Decisions: docs/decisions/reader-and-citations.md, docs/decisions/tuning.md.
 """
 
 import contextlib
