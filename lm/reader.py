@@ -268,5 +268,8 @@ class TokenReader(Reader, Protocol):
         ...
 
     def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
-        """Of each row the logarithms of the probability of each token of its text, in nats."""
+        """Of each row the logarithms of the probability of each token of its text, in nats.
+
+        Rows are running text: no adapter is attached, whatever passages stand in front.
+        """
         ...

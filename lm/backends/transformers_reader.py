@@ -7,6 +7,7 @@ Decisions: docs/decisions/reader-and-citations.md.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from threading import Lock, Thread
 from typing import Any
 
@@ -204,8 +205,9 @@ class TransformersReader:
         return self._likelihoods.rolling(texts, how)
 
     def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
-        """Of each row the logarithms of the probability of each token of its text, in nats."""
-        return [tuple(logs.tolist()) for logs, _ in self._likelihoods.rows(rows)]
+        """Of each row the log-probability of each token of its text, in nats, without the adapter."""
+        plain = [replace(row, passages=0) for row in rows]
+        return [tuple(logs.tolist()) for logs, _ in self._likelihoods.rows(plain)]
 
     @contextmanager
     def _turn(self, adapted: bool) -> Iterator[None]:

@@ -54,7 +54,7 @@ class Step:
         """The step behind the `start` token, passages, and as much of the text before it as fits."""
         room = pace.window - (self.end - self.done) - 1 - len(front.ids)
         context = (start, *front.ids, *self.ids[max(0, self.done - room) : self.done])
-        return Row(context, self.ids[self.done : self.end])
+        return Row(context, self.ids[self.done : self.end], front.passages)
 
 
 @dataclass(frozen=True, slots=True)

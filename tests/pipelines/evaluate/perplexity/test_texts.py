@@ -18,7 +18,7 @@ def test_texts_are_read_as_a_build_reads_its_sources(tmp_path):
 
 def test_no_text_is_an_error(tmp_path):
     path = write_lines(tmp_path / "b.jsonl", [{"none": 1}])
-    with pytest.raises(RalmError, match="no text to be scored: the record has no field"):
+    with pytest.raises(RalmError, match=r"no text to be scored in .*b\.jsonl: the record has no field"):
         read_texts([SourceConfig(path=str(path))])
     with pytest.raises(RalmError, match="at least 1, not 0"):
         read_texts([SourceConfig(path=str(path))], 0)
