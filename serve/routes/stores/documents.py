@@ -16,7 +16,7 @@ from base.invalid import written
 from serve.answering.places import Whole, between, url_of
 from serve.routes.asked import base_of, places_of, retriever_of
 from serve.schemas.hits import shown
-from serve.schemas.passages import NeighboursQuery, PassageModel
+from serve.schemas.stores.passages import NeighboursQuery, PassageModel
 
 router = APIRouter(prefix="/documents")
 

@@ -9,7 +9,7 @@ from base.invalid import written
 from serve.answering.places import Whole, store_ids
 from serve.routes.asked import places_of, retriever_of
 from serve.routes.stores.vector_stores import created_at, name_of
-from serve.schemas.vector_stores import file_json
+from serve.schemas.stores.vector_stores import file_json
 
 router = APIRouter()
 

@@ -17,7 +17,7 @@ from retriever.retriever import Retriever
 from serve.answering import finding
 from serve.answering.places import Whole, store_ids, store_names
 from serve.routes.asked import base_of, places_of, retriever_of, searches_of
-from serve.schemas.vector_stores import (
+from serve.schemas.stores.vector_stores import (
     PageQuery,
     ResultModel,
     StoreSearchRequest,

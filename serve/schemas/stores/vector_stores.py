@@ -15,9 +15,9 @@ from retriever.request import Method, Search
 from retriever.results import Hit
 from serve.answering.places import Place, Whole, title_of, url_of
 from serve.schemas.fields import Body, Rounded, Unicode
-from serve.schemas.filters import clauses_of
 from serve.schemas.hits import shown
 from serve.schemas.searching import MAX_CHARACTERS, MAX_QUERIES
+from serve.schemas.stores.filters import clauses_of
 
 # As OpenAI's.
 MAX_RESULTS, RESULTS = 50, 10

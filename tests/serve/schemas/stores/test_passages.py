@@ -1,6 +1,6 @@
 from datastore.schema import Passage
 from serve.answering.places import Whole
-from serve.schemas.passages import PassageModel
+from serve.schemas.stores.passages import PassageModel
 
 PASSAGES = tuple(Passage(f"text {n}", "d", "x", n, 10 * n, {"title": "T"}) for n in (0, 2, 3))
 

@@ -2,7 +2,7 @@ import pytest
 
 from base.errors import RalmError
 from datastore.conditions import AllOf, AnyOf, Condition
-from serve.schemas.filters import MAX_CONDITIONS, MAX_DEPTH, clauses_of
+from serve.schemas.stores.filters import MAX_CONDITIONS, MAX_DEPTH, clauses_of
 
 
 def compared(kind, value, key="year"):

@@ -7,7 +7,7 @@ from datastore.conditions import Condition
 from datastore.schema import Passage
 from datastore.view import View
 from retriever.request import Method, Search
-from serve.schemas.vector_stores import PageQuery, StoreSearchRequest, attributes_of, page_json
+from serve.schemas.stores.vector_stores import PageQuery, StoreSearchRequest, attributes_of, page_json
 
 
 def test_a_request_is_a_search():

@@ -1,0 +1,1 @@
+"""Stores over HTTP: vector stores, their files and filters, passages in their documents."""
