@@ -171,12 +171,10 @@ class BatchingReader:
             self._changed.wait_for(lambda: self._stopped or not self._scorers or self._scored > before)
             while True:
                 self._forget()
-                if self._stopped or self._line:
-                    return (
-                        []
-                        if self._stopped
-                        else self._taken(batches.oldest_first(self._line, self._reader.room))
-                    )
+                if self._stopped:
+                    return []
+                if self._line:
+                    return self._taken(batches.oldest_first(self._line, self._reader.room))
                 self._changed.wait()
 
     def _joining(self, reading: Sequence[Job]) -> list[Job]:

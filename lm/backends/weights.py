@@ -80,7 +80,7 @@ class Weights:
 
     name: str
     path: str
-    # That which comes with it.
+    # The folder of the one that comes with it.
     adapter: str | None = None
 
     @classmethod
@@ -148,7 +148,7 @@ def to_convert(name: str) -> bool:
         file = _packaged_file(name) if name in PACKAGED else Path(name)
         return file.suffix == ".gguf" and not _converted(file).is_dir()
     except (RalmError, OSError):
-        return False  # Which says more when it is loaded.
+        return False  # What is wrong with it is said when it is loaded.
 
 
 def _converted(file: Path) -> Path:

@@ -14,6 +14,8 @@ import torch
 
 # Of a position whose next token is not learnt.
 IGNORED = -100
+# Texts that rows are filled from at a time.
+_TOGETHER = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,6 @@ def rows(texts: Sequence[Text], width: int, random: Random) -> list[list[Text]]:
         found += _filled(order[at : at + _TOGETHER], width)
     random.shuffle(found)
     return found
-
-
-_TOGETHER = 512
 
 
 def _filled(texts: Sequence[Text], width: int) -> list[list[Text]]:

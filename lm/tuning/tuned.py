@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lm.backends.loading import load, quiet_imports, stored_method
+from lm.backends.loading import Loaded, load, quiet_imports, stored_method
 from lm.backends.quantizations import STORED
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.template import ending, written
@@ -35,30 +35,22 @@ def tune(
     A run that was stopped goes on from the checkpoint in the folder. Raises RalmError for an unknown reader.
     """
     quiet_imports()
-    weights = Weights.find(reader.name, reader.allow_pickle)
-    reader = as_taught(reader)
     # Onto the plain weights: an adapter that comes with the reader is replaced.
-    weights = replace(weights, adapter=None)
-    loaded = load(weights, reader, to_learn=True)
-    tokenizer, model = loaded.tokenizer, loaded.model
-    texts = as_texts(tokenizer, examples)
-    if reader.quantization != "none":
-        from peft import prepare_model_for_kbit_training
-
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-    padding = tokenizer.pad_token_id
-    training = Training(model, texts, recipe, tokenizer.eos_token_id if padding is None else padding)
+    weights = replace(Weights.find(reader.name, reader.allow_pickle), adapter=None)
+    loaded = load(weights, as_taught(reader), to_learn=True)
+    texts = as_texts(loaded.tokenizer, examples)
+    end, padding = loaded.tokenizer.eos_token_id, loaded.tokenizer.pad_token_id
+    training = Training(_trainable(loaded), texts, recipe, end if padding is None else padding)
     training.model.peft_config["default"].base_model_name_or_path = weights.name
     training.run(folder, told)
-    kinds = Counter(one.kind for one in examples)
     found = Tuned(
-        weights.name,
-        loaded.quantization,
-        recipe,
-        dict(sorted(kinds.items())),
-        training.left_out,
-        sum(len(one.ids) for one in texts if len(one.ids) <= recipe.width),
-        training.steps,
+        reader=weights.name,
+        quantization=loaded.quantization,
+        recipe=recipe,
+        kinds=dict(sorted(Counter(one.kind for one in examples).items())),
+        left_out=training.left_out,
+        tokens=sum(len(one.ids) for one in texts if len(one.ids) <= recipe.width),
+        steps=training.steps,
     )
     write_card(folder, found)
     return found
@@ -71,6 +63,15 @@ def as_taught(reader: ReaderChoice) -> ReaderChoice:
         stored = stored_method(Weights.find(reader.name, reader.allow_pickle))
         quantization = STORED if stored else "none"
     return replace(reader, quantization=quantization, adapter=None)
+
+
+def _trainable(loaded: Loaded) -> Any:
+    """The model, through whose quantized weights gradients pass to an adapter."""
+    if loaded.quantization == "none":
+        return loaded.model
+    from peft import prepare_model_for_kbit_training
+
+    return prepare_model_for_kbit_training(loaded.model, use_gradient_checkpointing=False)
 
 
 def as_texts(tokenizer: Any, examples: Sequence[Example]) -> list[Text]:

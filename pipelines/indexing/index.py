@@ -23,7 +23,7 @@ from datastore.shard import open_array, open_passages, shard_keys
 from datastore.view import mix
 from pipelines.corpus.ingestion import Ingestion, IngestStage
 from pipelines.execution.markers import left_by
-from pipelines.passages.shards import NumberedShard, numbered, rows_of_shards
+from pipelines.passages.shards import NumberedShard, ShardStage, numbered
 from retriever.index.sizing import IndexKey, choose_key
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class TrainStage(IngestStage):
 
 
 @dataclass(frozen=True)
-class EncodeStage(IngestStage):
+class EncodeStage(ShardStage):
     """Encodes one shard with the trained quantizer."""
 
     name: ClassVar[str] = "index"
@@ -168,13 +168,6 @@ class EncodeStage(IngestStage):
     def of(cls, ingestion: Ingestion) -> "EncodeStage":
         shards = numbered(ingestion)
         return cls(ingestion.layout, index_key(ingestion), shards, ingestion.config.device)
-
-    @classmethod
-    def tasks(cls, ingestion: Ingestion) -> int:
-        return len(rows_of_shards(ingestion))
-
-    def sizes(self) -> Sequence[int]:
-        return [shard.rows for shard in self.shards]
 
     def run(self, number: int) -> Marker:
         shard = self.shards[number]

@@ -17,8 +17,8 @@ from datastore.files.writing import FileInfo, save_array
 from datastore.generations.manifest import ShardEntry
 from datastore.integrity import compare
 from datastore.shard import open_array, open_passages
-from pipelines.corpus.ingestion import Ingestion, IngestStage
-from pipelines.passages.shards import NumberedShard, numbered, rows_of_shards
+from pipelines.corpus.ingestion import Ingestion
+from pipelines.passages.shards import NumberedShard, ShardStage, numbered
 
 
 def _texts(layout: Layout, shard: NumberedShard) -> list[str]:
@@ -29,7 +29,7 @@ def _texts(layout: Layout, shard: NumberedShard) -> list[str]:
 
 
 @dataclass(frozen=True)
-class LengthStage(IngestStage):
+class LengthStage(ShardStage):
     """Counts the words of each shard as BM25 counts them."""
 
     name: ClassVar[str] = "words"
@@ -44,13 +44,6 @@ class LengthStage(IngestStage):
     @classmethod
     def of(cls, ingestion: Ingestion) -> "LengthStage":
         return cls(ingestion.layout, numbered(ingestion))
-
-    @classmethod
-    def tasks(cls, ingestion: Ingestion) -> int:
-        return len(rows_of_shards(ingestion))
-
-    def sizes(self) -> Sequence[int]:
-        return [shard.rows for shard in self.shards]
 
     def run(self, number: int) -> Marker:
         from retriever.ranking.lexical import total_length
@@ -70,7 +63,7 @@ def mean_words(ingestion: Ingestion) -> float | None:
 
 
 @dataclass(frozen=True)
-class LexicalStage(IngestStage):
+class LexicalStage(ShardStage):
     """Indexes one shard; `mean_length` is the store's, in words."""
 
     name: ClassVar[str] = "lexical"
@@ -90,13 +83,6 @@ class LexicalStage(IngestStage):
         mean = mean_words(ingestion)
         assert mean is not None  # Else the job has no such stage.
         return cls(ingestion.layout, numbered(ingestion), mean)
-
-    @classmethod
-    def tasks(cls, ingestion: Ingestion) -> int:
-        return len(rows_of_shards(ingestion))
-
-    def sizes(self) -> Sequence[int]:
-        return [shard.rows for shard in self.shards]
 
     def run(self, number: int) -> Marker:
         shard = self.shards[number]

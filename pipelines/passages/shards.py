@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from datastore.files.writing import FileInfo, move
-from pipelines.corpus.ingestion import Ingestion
+from pipelines.corpus.ingestion import Ingestion, IngestStage
 from pipelines.passages.chunk import ChunkStage
 from pipelines.passages.parts import part_path
 from pipelines.passages.thin import ThinStage
@@ -33,6 +33,19 @@ def rows_of_shards(ingestion: Ingestion) -> list[int]:
     """The rows of each shard that an ingestion makes. Raises Undecided if not all splits are cut."""
     per_shard, counts = ingestion.config.passages_per_shard, [m.counts["passages"] for m in _cut(ingestion)]
     return [min(per_shard, count - at) for count in counts for at in range(0, count, per_shard)]
+
+
+class ShardStage(IngestStage):
+    """A stage with a task for each shard that an ingestion makes."""
+
+    shards: tuple[NumberedShard, ...]
+
+    @classmethod
+    def tasks(cls, ingestion: Ingestion) -> int:
+        return len(rows_of_shards(ingestion))
+
+    def sizes(self) -> Sequence[int]:
+        return [shard.rows for shard in self.shards]
 
 
 def _cut(ingestion: Ingestion) -> Sequence[Marker]:

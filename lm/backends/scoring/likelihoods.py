@@ -1,6 +1,6 @@
 """What a reader in this process says of texts: rows of tokens are written, scored together and read again.
 
-Knows a reader's tokens, its prompts and its adapter; how a model is run, `scoring.py` knows.
+Knows a reader's tokens, its prompts and its adapter; how a model is run, `scorer.py` knows.
 
 Decisions: docs/decisions/scoring.md.
 """
