@@ -51,8 +51,10 @@ class Citer:
     `answer` is what the LM has written so far, `claims` are the sentences of it that claim something.
     """
 
-    def __init__(self, passages: Sequence[str]) -> None:
+    def __init__(self, passages: Sequence[str], marks: bool = True) -> None:
+        """`passages` as the reader saw them, numbered from 1. Without `marks` the text stays as it is."""
         self.answer = ""
+        self._marks = marks
         self.claims: list[Claim] = []
         self._texts = [_NUMBER.sub("", passage) for passage in passages]
         self._passages = [_Passage(text) for text in self._texts]
@@ -70,7 +72,17 @@ class Citer:
         """
         if not self._passages:
             yield from pieces
-            return
+        elif self._marks:
+            yield from self._with_markers(pieces)
+        else:
+            given: list[str] = []
+            for piece in pieces:
+                given.append(piece)
+                yield piece
+            for _ in self._with_markers(["".join(given)]):
+                pass  # What it claims is noted.
+
+    def _with_markers(self, pieces: Iterable[str]) -> Iterator[str]:
         held, sent = "", 0
         for piece in pieces:
             held += piece

@@ -9,12 +9,13 @@ from lm.conditioning.kinds import Conditioned
 from lm.conditioning.packing import Block, pack
 from lm.conditioning.settings import DEFAULT_BUDGET, DEFAULT_PASSAGES, Conditioning
 from lm.conditioning.sources import Chunk, Request, Source
-from lm.conditioning.wording import ALONE, WITH_PASSAGES, conversation
+from lm.conditioning.wording import ALONE, GROUNDED, WITH_PASSAGES, conversation
 
 __all__ = [
     "ALONE",
     "DEFAULT_BUDGET",
     "DEFAULT_PASSAGES",
+    "GROUNDED",
     "WITH_PASSAGES",
     "Block",
     "Chunk",

@@ -1,7 +1,8 @@
 """What conditioning is given: a question with what was said before, and passages as the LM is to see them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lm.prompts import Message
 
@@ -11,11 +12,18 @@ Count = Callable[[str], int]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question behind earlier turns, and how many tokens its answer may take at most."""
+    """A question behind earlier turns, and how many tokens its answer may take at most.
+
+    `following` are turns behind the question: what tools were asked about it, and said. `tools` are those
+    that the reader may call. `bare`: no instruction is to be added to the turns.
+    """
 
     question: str
     history: tuple[Message, ...] = ()
     answer_tokens: int = 0
+    following: tuple[Message, ...] = ()
+    tools: tuple[Mapping[str, Any], ...] = ()
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

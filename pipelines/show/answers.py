@@ -16,7 +16,7 @@ from pipelines.show.terminal import console, print_json
 
 if TYPE_CHECKING:
     from lm.reader import Reader
-    from serve.answering.answerer import Answer
+    from serve.answering.answers import Answer
     from serve.schemas.hits import CitationModel, HitModel
 
 _SHOWN_CHARACTERS = 600

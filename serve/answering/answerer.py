@@ -4,100 +4,29 @@ Where retriever and reader meet; the server, the command line and the demo ask t
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 
+from base.errors import RalmError
+from base.names import did_you_mean
 from datastore.view import View
 from lm.citations import Citer, cited
-from lm.conditioning import Chunk, Conditioned, Conditioning, Request, Source, condition
+from lm.conditioning import Chunk, Conditioning, Request, Source, condition
 from lm.conditioning.fitting import require_room
 from lm.conditioning.wording import write
-from lm.prompts import Asked
-from lm.reader import Completion, Reader, Sampling, TextStream
-from lm.support import Support, Write, support_of
+from lm.reader import Completion, Reader, Sampling
+from lm.support import Support, support_of
 from retriever.refusals import require_text
 from retriever.results import Hit, Ranking
 from retriever.retriever import Retriever
+from serve.answering.answers import Answer, Citation, CitedStream, Prepared, Searched
 from serve.answering.finding import Find, Query, find
-from serve.answering.inquiry import ONE_PARAGRAPH, Inquiry
-
-
-@dataclass(frozen=True, slots=True)
-class Citation:
-    """A passage that was put before the reader under a number; `cited` if the answer cites it.
-
-    `read` is what the reader saw of it, where that is more or less than its text: it was widened, or cut.
-    `support`, where it was measured, is how far it supports each sentence of the answer.
-    """
-
-    number: int
-    cited: bool
-    hit: Hit
-    read: str | None = None
-    support: tuple[Support, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A question with its passages found and its prompt written: what is left is to read.
-
-    `write` writes the prompt of the same question and other passages.
-    """
-
-    conditioned: Conditioned
-    hits: tuple[Hit, ...]
-    write: Write
-    sampling: Sampling = ONE_PARAGRAPH
-    seconds: dict[str, float] = field(default_factory=dict)
-    missing: tuple[int, ...] = ()
-
-    @property
-    def asked(self) -> Asked:
-        """What the reader is asked."""
-        return self.conditioned.asked
-
-    @property
-    def packed(self) -> tuple[str, ...]:
-        """The passages that it sees, numbered from 1; `hits` are those that they stand for."""
-        return self.conditioned.packed
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer with its markers, the passages the reader saw, what it took, and shards that gave none.
-
-    `trimmed` of the passages that were found are cut or left out, as they had no room.
-    """
-
-    text: str
-    citations: tuple[Citation, ...]
-    completion: Completion
-    seconds: dict[str, float]
-    missing: tuple[int, ...] = ()
-    trimmed: int = 0
-
-
-class CitedStream:
-    """A cited answer in pieces as they come; `citer` knows its sentences so far. Else as a TextStream."""
-
-    def __init__(self, stream: TextStream, citer: Citer) -> None:
-        self._stream, self.citer = stream, citer
-        # Set by whoever wants no more of it.
-        self.closed = False
-
-    def __iter__(self) -> Iterator[str]:
-        return self.citer.stream(self._stream)
-
-    @property
-    def finished(self) -> bool:
-        return self._stream.finished
-
-    def close(self) -> None:
-        """Let the reader stop."""
-        self.closed = True
-        self._stream.close()
+from serve.answering.inquiry import Inquiry
+from serve.answering.places import store_ids, store_names
+from serve.answering.queries import query_of
 
 
 class Answerer:
@@ -138,22 +67,25 @@ class Answerer:
         Raises RalmError for a question of white space alone, and for one that the reader cannot hold.
         """
         how, sampling = inquiry.how, inquiry.sampling
-        query = inquiry.question if inquiry.query is None else inquiry.query
+        query = query_of(inquiry.question, inquiry.history) if inquiry.query is None else inquiry.query
         require_text([inquiry.question, query])
-        request = Request(inquiry.question, tuple(inquiry.history), sampling.max_tokens)
+        request = _request(inquiry)
         require_room(how, request, self.reader)  # Before a search for nothing.
         started = time.perf_counter()
-        found, sources = Ranking((), False), []
-        retriever = self.retriever  # Once: a new generation may come between two uses of it.
+        found, sources, searched = Ranking((), False), [], None
+        # Once: a new generation may come between two uses of it.
+        retriever = self.retriever if inquiry.store is None else _part(self.retriever, inquiry.store)
         if retriever is not None and how.reads:
             search = replace(inquiry.search, k=how.passages)
+            searched = Searched(query, retriever.hash, search)
             (found,) = self.find(retriever, [Query(query)], search).rankings
             sources = sources_of(found.hits, retriever, how, search.view)
         seconds = {"search": time.perf_counter() - started}
         written = condition(how, request, sources, self.reader)
         hits = tuple(found.hits[block.rank] for block in written.blocks)
         sampling = replace(sampling, stop=(*sampling.stop, *how.stops))
-        return Prepared(written, hits, partial(write, how, request), sampling, seconds, found.missing)
+        again = partial(write, how, request)
+        return Prepared(written, hits, again, sampling, seconds, found.missing, searched)
 
     def ask(self, inquiry: Inquiry, support: bool = False) -> Answer:
         """Answer a question, with markers behind the sentences that a passage supports.
@@ -164,19 +96,47 @@ class Answerer:
 
     def answer(self, prepared: Prepared, support: bool = False) -> Answer:
         """The cited answer to a prepared question."""
+        (answer,) = self.answers(prepared, 1, support)
+        return answer
+
+    def answers(self, prepared: Prepared, n: int, support: bool = False) -> list[Answer]:
+        """So many cited answers to a prepared question, each drawn by a seed of its own."""
         started = time.perf_counter()
-        (completion,) = self.reader.generate([prepared.asked], prepared.sampling)
+        with ThreadPoolExecutor(n) as pool:  # Asked at once, they are read together.
+            asked = [[prepared.asked]] * n
+            completions = [
+                one for (one,) in pool.map(self.reader.generate, asked, _seeded(prepared.sampling, n))
+            ]
         seconds = prepared.seconds | {"generate": time.perf_counter() - started}
-        citer = Citer(prepared.packed)
+        return [self._cited(prepared, one, support, seconds) for one in completions]
+
+    def _cited(
+        self, prepared: Prepared, completion: Completion, support: bool, seconds: dict[str, float]
+    ) -> Answer:
+        started = time.perf_counter()
+        citer = citer_of(prepared)
         text = citer.cite(completion.text)
         citations, trimmed = self.citations(prepared, citer, support), prepared.conditioned.trimmed
         if support:
-            seconds["support"] = time.perf_counter() - started - seconds["generate"]
+            seconds = seconds | {"support": time.perf_counter() - started}
         return Answer(text, citations, completion, seconds, prepared.missing, trimmed)
 
     def stream(self, prepared: Prepared) -> CitedStream:
         """The cited answer to a prepared question, in pieces."""
-        return CitedStream(self.reader.stream(prepared.asked, prepared.sampling), Citer(prepared.packed))
+        (stream,) = self.streams(prepared, 1)
+        return stream
+
+    def streams(self, prepared: Prepared, n: int) -> list[CitedStream]:
+        """As `answers`, in pieces: all are begun, whichever is read first."""
+        some: list[CitedStream] = []
+        try:
+            for sampling in _seeded(prepared.sampling, n):
+                some.append(CitedStream(self.reader.stream(prepared.asked, sampling), citer_of(prepared)))
+        except BaseException:
+            for one in some:
+                one.close()
+            raise
+        return some
 
     def citations(self, prepared: Prepared, citer: Citer, support: bool = False) -> tuple[Citation, ...]:
         """The numbered passages behind a cited answer, and which of them its sentences cite.
@@ -192,6 +152,42 @@ class Answerer:
             Citation(block.number, block.number in used, hit, _unlike(block.text, hit), one)
             for block, hit, one in zip(blocks, hits, measured, strict=True)
         )
+
+
+def _request(inquiry: Inquiry) -> Request:
+    return Request(
+        inquiry.question,
+        tuple(inquiry.history),
+        inquiry.sampling.max_tokens,
+        tuple(inquiry.following),
+        inquiry.tools,
+        inquiry.bare,
+    )
+
+
+def _part(retriever: Retriever | None, store: str) -> Retriever:
+    """The retriever of one store, by its name or id. Raises RalmError if there is none."""
+    names = {} if retriever is None else store_names(retriever)
+    ids = {} if retriever is None else store_ids(retriever)
+    for name, called in names.items():
+        if retriever is not None and store in (called, ids[name]):
+            return retriever.only([name])
+    there = ", ".join(names.values()) or "none"
+    raise RalmError(
+        f"There is no store {store!r} here: there are {there}{did_you_mean(store, names.values())}"
+    )
+
+
+def _seeded(sampling: Sampling, n: int) -> list[Sampling]:
+    """How each of n texts is drawn: by seeds that follow each other, if there is one."""
+    if sampling.seed is None:
+        return [sampling] * n
+    return [replace(sampling, seed=sampling.seed + at) for at in range(n)]
+
+
+def citer_of(prepared: Prepared) -> Citer:
+    """What cites the answer to a prepared question: within JSON no marker is written."""
+    return Citer(prepared.packed, marks=prepared.sampling.schema is None)
 
 
 def _unlike(read: str, hit: Hit) -> str | None:

@@ -3,8 +3,9 @@
 Knows no HTTP, no store and no model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from lm.conditioning import Conditioning
 from lm.prompts import Message
@@ -20,7 +21,9 @@ class Inquiry:
     """A question behind the `history` of its conversation, and how it is to be answered.
 
     `search` says how passages are found; how many, `how` does, which also puts them to the reader. `query` is
-    what is searched for; None: the question itself.
+    what is searched for; None: it is made of question and history. `store` is the one of several that is
+    searched, by its name or id. `following` are the turns behind the question, and `tools` those that the
+    reader may call. `bare`: the reader gets the turns as they are, without an instruction of ours.
     """
 
     question: str
@@ -29,3 +32,7 @@ class Inquiry:
     history: Sequence[Message] = ()
     search: Search = field(default_factory=Search)
     query: str | None = None
+    following: Sequence[Message] = ()
+    tools: tuple[Mapping[str, Any], ...] = ()
+    store: str | None = None
+    bare: bool = False

@@ -1,7 +1,8 @@
 """What a route finds in the application that it is a route of."""
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 
+from lm.reader import Reader
 from retriever.retriever import Retriever
 from serve.answering.answerer import Answerer
 from serve.answering.places import Places
@@ -13,6 +14,12 @@ def answerer_of(request: Request) -> Answerer:
     """Who answers."""
     found: Answerer = request.app.state.answerer
     return found
+
+
+def require_model(name: str, reader: Reader) -> None:
+    """Raise the 404 of a model that is not here."""
+    if name not in ("ralm", reader.name):
+        raise HTTPException(404, f"There is no model {name!r} here: ask for ralm or {reader.name}.")
 
 
 def reading_of(request: Request) -> Reading:

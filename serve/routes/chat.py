@@ -2,78 +2,46 @@
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
-from lm.prompts import Message
-from lm.reader import Sampling, card
-from serve.answering.answerer import Answerer, Citation, CitedStream, Prepared
-from serve.answering.inquiry import Inquiry
-from serve.routes.asked import answerer_of, reading_of
+from lm.reader import Reader, card
+from serve.answering.answerer import Answerer
+from serve.answering.answers import Answer, Citation, CitedStream, Prepared
+from serve.routes.asked import answerer_of, reading_of, require_model
 from serve.routes.events import Event, streamed
 from serve.schemas.chat import ChatRequest
+from serve.schemas.choices import chat_logprobs, finish_reason, usage_of
 from serve.schemas.hits import CitationModel
+from serve.schemas.searching import ViewModel
 
 router = APIRouter()
 
 
 @router.post("/v1/chat/completions", response_model=None)
 async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSourceResponse:
-    """Answer the last message from the passages found for it; `citations` says which were read."""
-    answerer = answerer_of(request)
-    reading = reading_of(request)
-    if body.model not in ("ralm", answerer.reader.name):
-        detail = f"There is no model {body.model!r} here: ask for ralm or {answerer.reader.name}."
-        raise HTTPException(404, detail)
-    question = body.messages[-1].text
-    history = [Message(_role(m.role), m.text) for m in body.messages[:-1]]
-    inquiry = Inquiry(question, body.retrieval.to_conditioning(), sampling(body), history)
-    prepared = await run_in_threadpool(answerer.prepare, inquiry)
+    """Answer the last question from the passages found for it; `citations` says which were read."""
+    answerer, reading = answerer_of(request), reading_of(request)
+    require_model(body.model, answerer.reader)
+    prepared = await run_in_threadpool(answerer.prepare, body.to_inquiry())
     if body.stream:
-        stream = await reading.run(answerer.stream, prepared)
-        return streamed(map(Event, _events(answerer, prepared, stream, body)), reading, stream.close)
-    answer = await reading.run(answerer.answer, prepared, body.retrieval.support)
-    completion = answer.completion
-    return _envelope("chat.completion", body.model) | {
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": answer.text},
-                "finish_reason": "stop" if completion.finished else "length",
-            }
-        ],
-        "usage": {
-            "prompt_tokens": completion.prompt_tokens,
-            "completion_tokens": completion.tokens,
-            "total_tokens": completion.prompt_tokens + completion.tokens,
-        },
-        "citations": _citations_json(answer.citations),
-        "trimmed": answer.trimmed,
-        "missing": list(answer.missing),
-        "reader": card(answerer.reader),
-        "seconds": answer.seconds,
-    }
-
-
-def _role(role: str) -> str:
-    # OpenAI renamed "system" to "developer"; chat templates know the older name.
-    return "system" if role == "developer" else role
-
-
-def sampling(body: ChatRequest) -> Sampling:
-    """The request's sampling parameters; greedy unless it gives a temperature."""
-    default = Sampling()
-    stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
-    return Sampling(
-        max_tokens=body.max_completion_tokens or body.max_tokens or default.max_tokens,
-        temperature=body.temperature or 0.0,
-        top_p=body.top_p or 1.0,
-        stop=tuple(stops),
-        seed=body.seed,
+        streams = await reading.run(answerer.streams, prepared, body.n)
+        told = _Streamed(answerer, prepared, body)
+        return streamed(map(Event, told.chunks(streams)), reading, lambda: _close(streams))
+    answers = await reading.run(answerer.answers, prepared, body.n, body.retrieval.support)
+    return (
+        _envelope("chat.completion", body.model)
+        | {
+            "choices": [_choice(at, one, body.logprobs) for at, one in enumerate(answers)],
+            "usage": usage_of([one.completion for one in answers]),
+        }
+        | _beside(prepared, _merged([one.citations for one in answers]), answerer.reader)
+        | {"seconds": answers[0].seconds}
     )
 
 
@@ -86,35 +54,98 @@ def _envelope(kind: str, model: str) -> dict[str, Any]:
     }
 
 
-def _events(
-    answerer: Answerer, prepared: Prepared, stream: CitedStream, body: ChatRequest
-) -> Iterator[dict[str, Any]]:
-    """The chunks of a streamed answer; the last but `[DONE]` carries the citations.
-
-    Their support is measured behind the last chunk of text, which does not wait for it.
-    """
-    envelope = _envelope("chat.completion.chunk", body.model)
-    yield envelope | _delta({"role": "assistant", "content": ""}, None)
-    for piece in stream:
-        yield envelope | _delta({"content": piece}, None)
-    if stream.closed:
-        return  # The client has gone: nothing is measured for nobody.
-    citations = _citations_json(answerer.citations(prepared, stream.citer, body.retrieval.support))
-    yield (
-        envelope
-        | _delta({}, "stop" if stream.finished else "length")
-        | {
-            "citations": citations,
-            "trimmed": prepared.conditioned.trimmed,
-            "missing": list(prepared.missing),
-            "reader": card(answerer.reader),
-        }
-    )
+def _choice(index: int, answer: Answer, logprobs: bool) -> dict[str, Any]:
+    return {
+        "index": index,
+        "message": {"role": "assistant", "content": answer.text, "refusal": None},
+        "finish_reason": finish_reason(answer.completion.finished),
+        "logprobs": chat_logprobs(answer.completion.positions) if logprobs else None,
+        "cited": _cited(answer.citations),
+    }
 
 
-def _delta(delta: dict[str, str], finish: str | None) -> dict[str, Any]:
-    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+def _cited(citations: Iterable[Citation]) -> list[int]:
+    return [one.number for one in citations if one.cited]
 
 
-def _citations_json(citations: Iterable[Citation]) -> list[dict[str, Any]]:
-    return [CitationModel.of_citation(citation).model_dump() for citation in citations]
+def _merged(each: Sequence[Sequence[Citation]]) -> list[Citation]:
+    """The passages that all choices were read from; `cited`, if one of them cites it."""
+    return [replace(some[0], cited=any(one.cited for one in some)) for some in zip(*each, strict=True)]
+
+
+def _beside(prepared: Prepared, citations: Iterable[Citation], reader: Reader) -> dict[str, Any]:
+    """What OpenAI's reply has no word for."""
+    searched = prepared.searched
+    return {
+        "citations": [CitationModel.of_citation(one).model_dump() for one in citations],
+        "trimmed": prepared.conditioned.trimmed,
+        "missing": list(prepared.missing),
+        "query": searched and searched.query,
+        "manifest": searched and searched.manifest,
+        "view": searched and ViewModel.of(searched.search.view).model_dump(),
+        "reader": card(reader),
+    }
+
+
+def _close(streams: Iterable[CitedStream]) -> None:
+    for one in streams:
+        one.close()
+
+
+@dataclass
+class _Streamed:
+    """The chunks of streamed answers: all of a choice, then of the next one, which is written meanwhile."""
+
+    answerer: Answerer
+    prepared: Prepared
+    body: ChatRequest
+
+    def __post_init__(self) -> None:
+        self._envelope = _envelope("chat.completion.chunk", self.body.model)
+        self._began = time.perf_counter()
+
+    def chunks(self, streams: Sequence[CitedStream]) -> Iterator[dict[str, Any]]:
+        """The last one of choices says what was read; behind it stands the usage, if that is asked for.
+
+        Support is measured behind the last chunk of text, which does not wait for it.
+        """
+        each = []
+        for index, stream in enumerate(streams):
+            yield from self._text(index, stream)
+            if stream.closed:
+                return  # The client has gone: nothing is measured for nobody.
+            generated = time.perf_counter() - self._began
+            each.append(self._citations(stream))
+            end = {"delta": {}, "finish_reason": finish_reason(stream.finished), "cited": _cited(each[-1])}
+            last = self._end(each, generated) if stream is streams[-1] else {}
+            yield self._chunk(index, end) | last
+        if self.body.tells_usage:
+            usage = usage_of([one.completion() for one in streams])
+            yield self._envelope | {"choices": [], "usage": usage}
+
+    def _text(self, index: int, stream: CitedStream) -> Iterator[dict[str, Any]]:
+        yield self._chunk(index, {"delta": {"role": "assistant", "content": ""}})
+        told = 0
+        for piece in stream:
+            more: dict[str, Any] = {"delta": {"content": piece}}
+            if self.body.logprobs:
+                new = stream.positions[told:]
+                told += len(new)
+                more["logprobs"] = chat_logprobs(new)
+            yield self._chunk(index, more)
+        if left := stream.positions[told:]:
+            yield self._chunk(index, {"delta": {}, "logprobs": chat_logprobs(left)})
+
+    def _chunk(self, index: int, more: dict[str, Any]) -> dict[str, Any]:
+        usage = {"usage": None} if self.body.tells_usage else {}
+        choice = {"index": index, "finish_reason": None, "logprobs": None} | more
+        return self._envelope | {"choices": [choice]} | usage
+
+    def _citations(self, stream: CitedStream) -> tuple[Citation, ...]:
+        return self.answerer.citations(self.prepared, stream.citer, self.body.retrieval.support)
+
+    def _end(self, each: Sequence[Sequence[Citation]], generated: float) -> dict[str, Any]:
+        seconds = self.prepared.seconds | {"generate": generated}
+        if self.body.retrieval.support:
+            seconds["support"] = time.perf_counter() - self._began - generated
+        return _beside(self.prepared, _merged(each), self.answerer.reader) | {"seconds": seconds}

@@ -3,7 +3,14 @@
 from itertools import product
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, PlainSerializer, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from base.invalid import is_unicode
@@ -20,7 +27,15 @@ Unicode = Annotated[str, AfterValidator(_unicode)]
 
 
 class Body(BaseModel):
-    """What a client sends: a number is written as one, in a list too."""
+    """What a client sends: a number is written as one, in a list too; null is as left out, if that may be."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        wanted = {one.alias or name for name, one in cls.model_fields.items() if not one.is_required()}
+        return {name: value for name, value in data.items() if value is not None or name not in wanted}
 
     @field_validator("*", mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from datastore.schema import Scalar
 from retriever.results import Hit
-from serve.answering.answerer import Citation
+from serve.answering.answers import Citation
 from serve.schemas.fields import Rounded
 
 

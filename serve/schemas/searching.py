@@ -32,6 +32,12 @@ class ViewModel(Body):
     domains: list[Unicode] = Field([], max_length=100)
     where: list[Unicode] = Field([], max_length=20)
 
+    @classmethod
+    def of(cls, view: View) -> "ViewModel":
+        """A view for others to read."""
+        where = [str(one) for one in view.where]
+        return cls(fraction=view.fraction, seed=view.seed, domains=list(view.domains), where=where)
+
     def to_view(self) -> View:
         """Raises RalmError for what is no condition."""
         conditions = tuple(Condition.parse(text) for text in self.where)
@@ -51,13 +57,11 @@ class DecontaminationModel(Body):
     threshold: float = Field(0.8, gt=0, le=1, description="of containment and jaccard")
 
 
-class SearchRequest(Body):
-    """`POST /search`: one query or several, the k best passages of each."""
+class SearchFields(Body):
+    """How passages are found, however many."""
 
     model_config = ConfigDict(extra="forbid")
 
-    query: Unicode | list[Unicode] = Field(description=f"a query, or up to {MAX_QUERIES} of them")
-    k: int = Field(_USUAL.k, ge=1, le=MAX_K)
     recall: float | None = Field(
         None, gt=0, le=1, description="take the quickest setting of this recall; without nprobe and depth"
     )
@@ -71,17 +75,9 @@ class SearchRequest(Body):
     view: ViewModel = Field(default_factory=lambda: ViewModel())
     near_duplicates: float | None = Field(None, gt=0, le=1, description="drop hits so like a better one")
     decontaminate: DecontaminationModel | None = Field(None, description="drop hits that hold the question")
-    answers: list[list[Unicode]] | None = Field(
-        None, description="for each query; looked for by `decontaminate` too"
-    )
     diversity: float = Field(
         _USUAL.refinement.diversity, ge=0, le=1, description="prefer hits unlike those chosen"
     )
-
-    @property
-    def queries(self) -> list[str]:
-        """The queries; one, if it was given alone."""
-        return [self.query] if isinstance(self.query, str) else self.query
 
     @property
     def refinement(self) -> Refinement:
@@ -90,15 +86,34 @@ class SearchRequest(Body):
         drops = None if rule is None else Decontamination.by(rule.method, rule.n, rule.threshold)
         return Refinement(self.near_duplicates, drops, diversity=self.diversity)
 
-    def to_search(self) -> Search:
-        """What is asked, its queries and their answers aside. Raises RalmError for what is no search."""
+    def search_for(self, k: int) -> Search:
+        """A search for the k best passages. Raises RalmError for what is none."""
         return Search(
-            self.k,
+            k,
             self.view.to_view(),
             Effort(self.recall, self.nprobe, self.depth),
             Method(self.method, self.fusion, self.weight),
             self.refinement,
         )
+
+
+class SearchRequest(SearchFields):
+    """`POST /search`: one query or several, the k best passages of each."""
+
+    query: Unicode | list[Unicode] = Field(description=f"a query, or up to {MAX_QUERIES} of them")
+    k: int = Field(_USUAL.k, ge=1, le=MAX_K)
+    answers: list[list[Unicode]] | None = Field(
+        None, description="for each query; looked for by `decontaminate` too"
+    )
+
+    @property
+    def queries(self) -> list[str]:
+        """The queries; one, if it was given alone."""
+        return [self.query] if isinstance(self.query, str) else self.query
+
+    def to_search(self) -> Search:
+        """What is asked, its queries and their answers aside. Raises RalmError for what is no search."""
+        return self.search_for(self.k)
 
     @model_validator(mode="after")
     def _answered(self) -> "SearchRequest":

@@ -6,7 +6,7 @@ import pytest
 from lm.backends.reader_choice import ReaderChoice
 from pipelines import demo
 from pipelines.demo import distributions, standard_library
-from serve.answering.answerer import ONE_PARAGRAPH, Inquiry
+from serve.answering.inquiry import ONE_PARAGRAPH, Inquiry
 
 
 @pytest.fixture(scope="module")

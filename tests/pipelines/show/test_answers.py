@@ -9,7 +9,7 @@ from lm.reader import Completion
 from lm.support import Support
 from pipelines.show.answers import answer, hits, loading, serving
 from retriever.results import Hit
-from serve.answering.answerer import Answer, Citation
+from serve.answering.answers import Answer, Citation
 from serve.schemas.hits import HitModel
 
 READER = SimpleNamespace(name="small", quantization="int8", adapter="tuned", measured_bytes=135_000_000)

@@ -14,7 +14,7 @@ from lm.support import Support
 from retriever.refinement import Decontamination, Refinement
 from retriever.request import Effort, Method, Search
 from retriever.results import Hit, Ranking
-from serve.answering.answerer import Citation
+from serve.answering.answers import Citation
 from serve.schemas.chat import ChatMessage, ChatRequest
 from serve.schemas.fields import Body
 from serve.schemas.hits import CitationModel, HitModel
@@ -62,7 +62,7 @@ def test_malformed_searches_are_refused(body):
         {"messages": [{"role": "robot", "content": "x"}]},
         {"messages": [USER], "max_tokens": 0},
         {"messages": [USER], "temperature": 3},
-        {"messages": [USER], "n": 2},
+        {"messages": [USER], "n": 17},
         {"messages": [USER], "stop": ["a", "b", "c", "d", "e"]},
         {"messages": [USER], "stop": ""},
         {"messages": [USER], "retrieval": {"passages": -1}},
@@ -141,11 +141,12 @@ def test_a_search_says_what_is_to_follow_it():
     assert found.refinement == Refinement(0.5, Decontamination("overlap", 32))
 
 
-def test_what_openai_sends_besides_is_ignored():
+def test_what_openai_sends_besides_is_taken_if_it_changes_nothing():
     body = {
         "messages": [USER],
         "frequency_penalty": 0,
         "user": "me",
+        "stream": True,
         "stream_options": {"include_usage": True},
     }
     assert ChatRequest.model_validate(body).messages[0].text == "Why?"

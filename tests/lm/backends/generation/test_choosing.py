@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from lm.backends.generation.choosing import Choice, Doubted, choose
+from lm.backends.generation.choosing import Choice, choose
+from lm.backends.generation.vocabulary import Doubted
 from lm.prompts import Ensemble, Prompt
 from lm.reader import Sampling
 

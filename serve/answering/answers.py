@@ -1,0 +1,108 @@
+"""What answers are made of: a question that is ready to be read, and what comes of it. Knows no HTTP."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lm.citations import Citer
+from lm.conditioning import Conditioned
+from lm.prompts import Asked
+from lm.reader import Completion, Position, Sampling, TextStream
+from lm.support import Support, Write
+from retriever.request import Search
+from retriever.results import Hit
+from serve.answering.inquiry import ONE_PARAGRAPH
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A passage that was put before the reader under a number; `cited` if the answer cites it.
+
+    `read` is what the reader saw of it, where that is more or less than its text: it was widened, or cut.
+    `support`, where it was measured, is how far it supports each sentence of the answer.
+    """
+
+    number: int
+    cited: bool
+    hit: Hit
+    read: str | None = None
+    support: tuple[Support, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What was searched for, where, and how: the hash names the manifest, or those of several stores."""
+
+    query: str
+    manifest: str
+    search: Search
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A question with its passages found and its prompt written: what is left is to read.
+
+    `write` writes the prompt of the same question and other passages. `searched` is None where nothing was.
+    """
+
+    conditioned: Conditioned
+    hits: tuple[Hit, ...]
+    write: Write
+    sampling: Sampling = ONE_PARAGRAPH
+    seconds: dict[str, float] = field(default_factory=dict)
+    missing: tuple[int, ...] = ()
+    searched: Searched | None = None
+
+    @property
+    def asked(self) -> Asked:
+        """What the reader is asked."""
+        return self.conditioned.asked
+
+    @property
+    def packed(self) -> tuple[str, ...]:
+        """The passages that it sees, numbered from 1; `hits` are those that they stand for."""
+        return self.conditioned.packed
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer with its markers, the passages the reader saw, what it took, and shards that gave none.
+
+    `trimmed` of the passages that were found are cut or left out, as they had no room.
+    """
+
+    text: str
+    citations: tuple[Citation, ...]
+    completion: Completion
+    seconds: dict[str, float]
+    missing: tuple[int, ...] = ()
+    trimmed: int = 0
+
+
+class CitedStream:
+    """A cited answer in pieces as they come; `citer` knows its sentences so far. Else as a TextStream."""
+
+    def __init__(self, stream: TextStream, citer: Citer) -> None:
+        self._stream, self.citer = stream, citer
+        # Set by whoever wants no more of it.
+        self.closed = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self.citer.stream(self._stream)
+
+    @property
+    def finished(self) -> bool:
+        return self._stream.finished
+
+    @property
+    def positions(self) -> list[Position]:
+        """The tokens so far, if their log-probabilities are asked for."""
+        return self._stream.positions
+
+    def completion(self) -> Completion:
+        """What the reader wrote, once all has come."""
+        return self._stream.completion()
+
+    def close(self) -> None:
+        """Let the reader stop."""
+        self.closed = True
+        self._stream.close()

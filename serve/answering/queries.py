@@ -1,0 +1,39 @@
+"""What to search for in a conversation: a question that leans on earlier ones names less than it asks about.
+
+Knows English pronouns; knows no model and no store.
+
+Decisions: docs/decisions/searching.md.
+"""
+
+import re
+from collections.abc import Sequence
+
+from lm.facts import names
+from lm.prompts import Message
+from lm.words import content_words, words
+
+# Words that stand for something named before, if the question does not name it itself.
+_LEANS = re.compile(
+    r"\b(?:it|its|itself|they|them|their|theirs|he|him|his|she|her|hers|this|these|those)\b"
+    r"|^\W*(?:and|but|so|or|then|what about|how about|what else|why|when was that)\b",
+    re.IGNORECASE,
+)
+# A question of fewer content words asks about something else.
+_FEW = 2
+
+
+def leans(question: str) -> bool:
+    """Whether a question cannot be understood by itself."""
+    return _LEANS.search(question) is not None or len(content_words(question)) < _FEW
+
+
+def query_of(question: str, history: Sequence[Message]) -> str:
+    """What to search for: a question that leans on others stands behind the names that the user asked about.
+
+    Where these name nothing, it stands behind all of them.
+    """
+    asked = [turn.content for turn in history if turn.role == "user" and turn.content.strip()]
+    if not asked or not leans(question):
+        return question
+    found = [word for one in asked for word in words(one) if word in names(one)]
+    return " ".join([*dict.fromkeys(found), question]) if found else "\n".join([*asked, question])

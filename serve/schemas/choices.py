@@ -1,0 +1,34 @@
+"""What a continued text looks like to OpenAI's clients: why it ended, its tokens, what it took."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lm.reader import Completion, Position, TokenLogprob
+
+
+def finish_reason(finished: bool) -> str:
+    """Why a text ended: by itself, or at the most tokens that it may have."""
+    return "stop" if finished else "length"
+
+
+def usage_of(completions: Sequence[Completion]) -> dict[str, int]:
+    """The tokens of continuations of one prompt, which counts once."""
+    read = max((one.prompt_tokens for one in completions), default=0)
+    return usage(read, sum(one.tokens for one in completions))
+
+
+def usage(read: int, written: int) -> dict[str, int]:
+    """The tokens that were read and written."""
+    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+def chat_logprobs(positions: Iterable[Position]) -> dict[str, Any]:
+    """How likely tokens were, as chat says it."""
+    content = [
+        _token(one.token) | {"top_logprobs": [_token(other) for other in one.top]} for one in positions
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _token(one: TokenLogprob) -> dict[str, Any]:
+    return {"token": one.text, "bytes": list(one.data), "logprob": one.logprob}
