@@ -21,7 +21,9 @@ from lm.reader import (
     WHOLE,
     Completion,
     Continuation,
+    EchoReader,
     Likelihood,
+    Position,
     Reader,
     ReaderStopped,
     Sampling,
@@ -35,7 +37,7 @@ WAITING = 256
 _RETRY_SECONDS = 10
 
 
-class ManyReader(Reader, Protocol):
+class ManyReader(EchoReader, Protocol):
     """A reader that can read several requests as one batch."""
 
     @property
@@ -116,6 +118,11 @@ class BatchingReader:
         """How likely each text is from its first token on, between two batches."""
         with self._scoring():
             return self._reader.loglikelihood_rolling(texts, how)
+
+    def echo(self, prompts: Sequence[Prompt], top: int | None) -> list[tuple[Position, ...]]:
+        """The tokens of plain prompts, each by its likelihood behind those before it, between two batches."""
+        with self._scoring():
+            return self._reader.echo(prompts, top)
 
     @contextmanager
     def _scoring(self) -> Iterator[None]:

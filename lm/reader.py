@@ -251,6 +251,19 @@ def card(reader: Reader) -> dict[str, str | int | None]:
 
 
 @runtime_checkable
+class EchoReader(Reader, Protocol):
+    """A reader that tells how likely the tokens of a prompt are."""
+
+    def echo(self, prompts: Sequence[Prompt], top: int | None) -> list[tuple[Position, ...]]:
+        """The tokens of plain prompts as they are read, each by its likelihood behind those before it.
+
+        Beside each stand the `top` likeliest. The first has none, for nothing stands before it; with None for
+        `top` no token has any.
+        """
+        ...
+
+
+@runtime_checkable
 class TokenReader(Reader, Protocol):
     """A reader in whose own tokens contexts can be put together: its tokens are at hand."""
 

@@ -36,6 +36,7 @@ from lm.reader import (
     Completion,
     Continuation,
     Likelihood,
+    Position,
     Row,
     Sampling,
     TextStream,
@@ -111,6 +112,7 @@ class TransformersReader:
 
     def _ids(self, prompt: Prompt) -> list[int]:
         if prompt.tokens:
+            self._vocabulary.require(prompt.tokens)
             return list(prompt.tokens)
         text = self.written(prompt)
         # A chat template has written the special tokens: the tokenizer must not add its own.
@@ -203,6 +205,14 @@ class TransformersReader:
     def loglikelihood_rolling(self, texts: Sequence[str], how: Windows = WHOLE) -> list[Likelihood]:
         """How likely each text is from its first token on, each token scored once."""
         return self._likelihoods.rolling(texts, how)
+
+    def echo(self, prompts: Sequence[Prompt], top: int | None) -> list[tuple[Position, ...]]:
+        """The tokens of plain prompts, each by its likelihood behind those before it."""
+        each = [self._ids(prompt) for prompt in prompts]
+        told = [at for at, ids in enumerate(each) if top is not None and len(ids) > 1]
+        rows = [Row(tuple(each[at][:1]), tuple(each[at][1:])) for at in told]
+        ranked = dict(zip(told, self._likelihoods.ranked(rows, top or 0) if rows else [], strict=True))
+        return [self._vocabulary.positions(ids, ranked.get(at)) for at, ids in enumerate(each)]
 
     def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
         """Of each row the log-probability of each token of its text, in nats, without the adapter."""

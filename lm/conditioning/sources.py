@@ -15,7 +15,8 @@ class Request:
     """A question behind earlier turns, and how many tokens its answer may take at most.
 
     `following` are turns behind the question: what tools were asked about it, and said. `tools` are those
-    that the reader may call. `bare`: no instruction is to be added to the turns.
+    that the reader may call. `bare`: no instruction is to be added to the turns. `plain`: the question is a
+    text to be gone on with; `tokens` are the same as the reader's own, where it was given so.
     """
 
     question: str
@@ -24,6 +25,8 @@ class Request:
     following: tuple[Message, ...] = ()
     tools: tuple[Mapping[str, Any], ...] = ()
     bare: bool = False
+    plain: bool = False
+    tokens: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

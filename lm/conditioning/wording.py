@@ -25,11 +25,20 @@ GROUNDED = "Use only what the passages say. If they do not say it, say that you 
 
 def write(how: Conditioning, request: Request, packed: Sequence[str]) -> Prompt:
     """A prompt of a question and packed passages, best first; of an empty one nothing but the instruction."""
+    if request.plain:
+        return _plain(request, packed)
     if how.prompt == "few-shot":
         if request.tools:
             raise RalmError("A few-shot prompt is plain text, in which tools have no place: leave them out.")
         return few_shot(request, packed, how.shots)
     return _turns(request, packed)
+
+
+def _plain(request: Request, packed: Sequence[str]) -> Prompt:
+    """A text to be gone on with, behind passages."""
+    if not packed:
+        return Prompt(text=request.question, tokens=request.tokens)
+    return Prompt(text=_context(packed) + request.question, passages=len(packed))
 
 
 def conversation(question: str, packed: Sequence[str], history: Sequence[Message] = ()) -> Prompt:

@@ -22,7 +22,7 @@ from lm.support import Support, support_of
 from retriever.refusals import require_text
 from retriever.results import Hit, Ranking
 from retriever.retriever import Retriever
-from serve.answering.answers import Answer, Citation, CitedStream, Prepared, Searched
+from serve.answering.answers import Answer, Citation, CitedStream, Prepared, Searched, close_all
 from serve.answering.finding import Find, Query, find
 from serve.answering.inquiry import Inquiry
 from serve.answering.places import store_ids, store_names
@@ -68,7 +68,8 @@ class Answerer:
         """
         how, sampling = inquiry.how, inquiry.sampling
         query = query_of(inquiry.question, inquiry.history) if inquiry.query is None else inquiry.query
-        require_text([inquiry.question, query])
+        searches = self.retriever is not None and how.reads
+        require_text([*([] if inquiry.plain else [inquiry.question]), *([query] if searches else [])])
         request = _request(inquiry)
         require_room(how, request, self.reader)  # Before a search for nothing.
         started = time.perf_counter()
@@ -102,13 +103,16 @@ class Answerer:
     def answers(self, prepared: Prepared, n: int, support: bool = False) -> list[Answer]:
         """So many cited answers to a prepared question, each drawn by a seed of its own."""
         started = time.perf_counter()
-        with ThreadPoolExecutor(n) as pool:  # Asked at once, they are read together.
-            asked = [[prepared.asked]] * n
-            completions = [
-                one for (one,) in pool.map(self.reader.generate, asked, _seeded(prepared.sampling, n))
-            ]
+        (completions,) = self.completed([prepared], n)
         seconds = prepared.seconds | {"generate": time.perf_counter() - started}
         return [self._cited(prepared, one, support, seconds) for one in completions]
+
+    def completed(self, some: Sequence[Prepared], n: int) -> list[list[Completion]]:
+        """So many texts [prepared][n] behind each of several prompts that are continued alike."""
+        asked = [one.asked for one in some]
+        with ThreadPoolExecutor(n) as pool:  # Asked at once, they are read together.
+            each = list(pool.map(self.reader.generate, [asked] * n, _seeded(some[0].sampling, n)))
+        return [list(texts) for texts in zip(*each, strict=True)]
 
     def _cited(
         self, prepared: Prepared, completion: Completion, support: bool, seconds: dict[str, float]
@@ -133,8 +137,7 @@ class Answerer:
             for sampling in _seeded(prepared.sampling, n):
                 some.append(CitedStream(self.reader.stream(prepared.asked, sampling), citer_of(prepared)))
         except BaseException:
-            for one in some:
-                one.close()
+            close_all(some)
             raise
         return some
 
@@ -162,6 +165,8 @@ def _request(inquiry: Inquiry) -> Request:
         tuple(inquiry.following),
         inquiry.tools,
         inquiry.bare,
+        inquiry.plain,
+        inquiry.tokens,
     )
 
 
@@ -186,8 +191,9 @@ def _seeded(sampling: Sampling, n: int) -> list[Sampling]:
 
 
 def citer_of(prepared: Prepared) -> Citer:
-    """What cites the answer to a prepared question: within JSON no marker is written."""
-    return Citer(prepared.packed, marks=prepared.sampling.schema is None)
+    """What cites the answer to a prepared question: JSON, and what is to be verbatim, get no marker."""
+    sampling = prepared.sampling
+    return Citer(prepared.packed, marks=sampling.schema is None and not sampling.verbatim)
 
 
 def _unlike(read: str, hit: Hit) -> str | None:

@@ -1,6 +1,6 @@
 """What answers are made of: a question that is ready to be read, and what comes of it. Knows no HTTP."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from lm.citations import Citer
@@ -106,3 +106,9 @@ class CitedStream:
         """Let the reader stop."""
         self.closed = True
         self._stream.close()
+
+
+def close_all(streams: Iterable[CitedStream]) -> None:
+    """Let the reader stop with all of them."""
+    for one in streams:
+        one.close()

@@ -23,7 +23,8 @@ class Inquiry:
     `search` says how passages are found; how many, `how` does, which also puts them to the reader. `query` is
     what is searched for; None: it is made of question and history. `store` is the one of several that is
     searched, by its name or id. `following` are the turns behind the question, and `tools` those that the
-    reader may call. `bare`: the reader gets the turns as they are, without an instruction of ours.
+    reader may call. `bare`: the reader gets the turns as they are, without an instruction of ours. `plain`:
+    the question is a text to be gone on with; `tokens` are the same as the reader's own, if it was given so.
     """
 
     question: str
@@ -36,3 +37,5 @@ class Inquiry:
     tools: tuple[Mapping[str, Any], ...] = ()
     store: str | None = None
     bare: bool = False
+    plain: bool = False
+    tokens: tuple[int, ...] = ()

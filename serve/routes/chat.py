@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,7 +13,7 @@ from sse_starlette.sse import EventSourceResponse
 
 from lm.reader import Reader, card
 from serve.answering.answerer import Answerer
-from serve.answering.answers import Answer, Citation, CitedStream, Prepared
+from serve.answering.answers import Answer, Citation, CitedStream, Prepared, close_all
 from serve.routes.asked import answerer_of, reading_of, require_model
 from serve.routes.events import Event, streamed
 from serve.schemas.chat import ChatRequest
@@ -32,7 +33,7 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
     if body.stream:
         streams = await reading.run(answerer.streams, prepared, body.n)
         told = _Streamed(answerer, prepared, body)
-        return streamed(map(Event, told.chunks(streams)), reading, lambda: _close(streams))
+        return streamed(map(Event, told.chunks(streams)), reading, partial(close_all, streams))
     answers = await reading.run(answerer.answers, prepared, body.n, body.retrieval.support)
     return (
         _envelope("chat.completion", body.model)
@@ -85,11 +86,6 @@ def _beside(prepared: Prepared, citations: Iterable[Citation], reader: Reader) -
         "view": searched and ViewModel.of(searched.search.view).model_dump(),
         "reader": card(reader),
     }
-
-
-def _close(streams: Iterable[CitedStream]) -> None:
-    for one in streams:
-        one.close()
 
 
 @dataclass

@@ -32,3 +32,35 @@ def chat_logprobs(positions: Iterable[Position]) -> dict[str, Any]:
 
 def _token(one: TokenLogprob) -> dict[str, Any]:
     return {"token": one.text, "bytes": list(one.data), "logprob": one.logprob}
+
+
+def completion_logprobs(positions: Sequence[Position], start: int = 0) -> dict[str, Any]:
+    """How likely tokens were, as completions say it; the first of them begins at a character of the text.
+
+    A token's likeliest are told by how they are written, itself among them.
+    """
+    offsets, at = [], start
+    for one in positions:
+        offsets.append(at)
+        at += len(one.token.text)
+    return {
+        "tokens": [_written(one.token) for one in positions],
+        "token_logprobs": [one.token.logprob for one in positions],
+        "top_logprobs": [_likeliest(one) for one in positions],
+        "text_offset": offsets,
+    }
+
+
+def _likeliest(one: Position) -> dict[str, float] | None:
+    """None for a text's first token, which nothing stands before."""
+    if one.token.logprob is None:
+        return None
+    return {_written(other): other.logprob for other in (*one.top, one.token) if other.logprob is not None}
+
+
+def _written(one: TokenLogprob) -> str:
+    """A token as it is written; by its bytes, if these are no text by themselves."""
+    try:
+        return one.data.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in one.data)

@@ -5,7 +5,7 @@ Knows a tokenizer; knows no model. Grammars are llguidance's.
 Decisions: docs/decisions/reader-and-citations.md.
 """
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -48,7 +48,26 @@ class Vocabulary:
         """What keeps a text to a JSON schema. Raises RalmError for a schema that cannot be kept to."""
         return Grammar(self._tokens, schema)
 
-    def logprob(self, token: int, logprob: float) -> TokenLogprob:
+    def require(self, tokens: Sequence[int]) -> None:
+        """Raise RalmError for a token that the model does not have."""
+        size = self._width or len(self.tokenizer)
+        if wrong := [one for one in tokens if not 0 <= one < size]:
+            raise RalmError(f"There is no token {wrong[0]}: the reader's tokens are 0 to {size - 1:,}.")
+
+    def positions(
+        self, tokens: Sequence[int], ranked: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None
+    ) -> tuple[Position, ...]:
+        """The tokens of a text. `ranked` are the logs of all but the first, and the likeliest with theirs."""
+        if ranked is None:
+            return tuple(Position(self.logprob(one, None)) for one in tokens)
+        found = [Position(self.logprob(tokens[0], None))]
+        each = zip(tokens[1:], *(one.tolist() for one in ranked), strict=True)
+        for token, log, best, theirs in each:
+            top = tuple(self.logprob(*pair) for pair in zip(best, theirs, strict=True))
+            found.append(Position(self.logprob(token, log), top))
+        return tuple(found)
+
+    def logprob(self, token: int, logprob: float | None) -> TokenLogprob:
         """A token as it is written, and how likely it was."""
         data: bytes = self._tokens.decode_bytes([token])
         return TokenLogprob(token, data, logprob)

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import torch
+
 from lm.backends.scoring.rows import Tokens, fitted, windows
 from lm.backends.scoring.scorer import Mixture, Scored, Scorer
 from lm.prompts import Ensemble, Prompt, prompts_of
@@ -65,6 +67,13 @@ class Likelihoods:
         for row in rows:
             fitted(row, self.longest, False, self.name)
         return self._in_turns(rows, self.scorer.score)
+
+    def ranked(self, rows: Sequence[Row], top: int) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Rows without passages, as the scorer ranks them. Raises RalmError for one that is too long."""
+        for row in rows:
+            fitted(row, self.longest, False, self.name)
+        with self.turn(False):
+            return self.scorer.ranked(rows, top, self.check)
 
     def _mixed(self, some: Sequence[Mixture]) -> list[Scored]:
         return self._in_turns(some, self.scorer.mixed)

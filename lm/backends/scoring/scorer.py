@@ -88,6 +88,22 @@ class Scorer:
         sizes = [len(row.text) for row in rows]
         return list(zip(logs.split(sizes), likeliest.split(sizes), strict=True))
 
+    def ranked(
+        self, rows: Sequence[Row], top: int, check: Callable[[], None] = lambda: None
+    ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Of each row's tokens their logs [text], and the `top` likeliest [text, top] with theirs."""
+        wanted = torch.tensor([token for row in rows for token in row.text])
+        top = min(top, self._vocabulary)
+        logs = torch.empty(len(wanted))
+        best, theirs = torch.empty(len(wanted), top, dtype=torch.long), torch.empty(len(wanted), top)
+        for places, logits in self._distributions(rows, check):
+            each = logits.log_softmax(dim=-1)
+            logs[places] = each.gather(1, wanted[places].to(each.device)[:, None])[:, 0].cpu()
+            found = each.topk(top)
+            best[places], theirs[places] = found.indices.cpu(), found.values.cpu()
+        sizes = [len(row.text) for row in rows]
+        return list(zip(logs.split(sizes), best.split(sizes), theirs.split(sizes), strict=True))
+
     def mixed(self, some: Sequence[Mixture], check: Callable[[], None] = lambda: None) -> list[Scored]:
         """Each mixture's text, scored by the weighted mean of its contexts' distributions at each token."""
         found: list[list[Scored]] = [[] for _ in some]
