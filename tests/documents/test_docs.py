@@ -20,9 +20,11 @@ from lm.reader import (
     Completion,
     Continuation,
     Likelihood,
+    Position,
     Row,
     Sampling,
     TextStream,
+    TokenLogprob,
     Windows,
 )
 from pipelines.config import load_config
@@ -91,6 +93,11 @@ class Echo:
         return TextStream(iter(_last(asked).split()), lambda: None)
 
     def stop(self) -> None: ...
+
+    def echo(self, prompts: Sequence[Prompt], top: int | None) -> list[tuple[Position, ...]]:
+        return [
+            tuple(Position(TokenLogprob(0, word.encode(), -1.0)) for word in p.text.split()) for p in prompts
+        ]
 
     start = 0
 
