@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel
 
@@ -12,7 +11,7 @@ from base.amounts import amount
 from lm.abstention import abstains
 from lm.backends.weights import to_convert
 from lm.reader import card
-from pipelines.show.terminal import console, print_json
+from pipelines.show.terminal import as_shown, console, print_json
 
 if TYPE_CHECKING:
     from lm.reader import Reader
@@ -53,7 +52,7 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
             }
         )
         return
-    console.print(Panel(escape(found.text or "(no answer)"), title=_title(question), border_style="green"))
+    console.print(Panel(as_shown(found.text or "(no answer)"), title=_title(question), border_style="green"))
     if not found.completion.finished:
         console.print(
             f"The answer is cut: it has {amount(found.completion.tokens, 'tokens')}, the most it may take."
@@ -71,7 +70,7 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
     if found.trimmed:
         console.print(f"[dim]Passages cut or left out, as they had no room (--budget): {found.trimmed}.")
     console.print(
-        f"[dim]{escape(reader.name)}, {reader.quantization}, {_bytes(reader)}{_adapter(reader)}; "
+        f"[dim]{as_shown(reader.name)}, {reader.quantization}, {_bytes(reader)}{_adapter(reader)}; "
         f"search {found.seconds['search']:.2f}s, reading {found.seconds['generate']:.2f}s"
         + (f", measuring support {found.seconds['support']:.2f}s" if "support" in found.seconds else "")
     )
@@ -79,7 +78,7 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
 
 def _title(question: str) -> str:
     """A question as its answer's title, which a frame would cut without a sign."""
-    return escape(_short(question, max(_VALUE_CHARACTERS, console.width - 8)))
+    return as_shown(_short(question, max(_VALUE_CHARACTERS, console.width - 8)))
 
 
 def _uncited(answer: str) -> str:
@@ -93,7 +92,7 @@ def _supports(citation: "CitationModel") -> None:
     """Print how far a passage supports each sentence of the answer, where that was measured."""
     for one in citation.support or ():
         gain = "" if one.gain is None else f", {one.gain:+.1f} bits a token by reading it"
-        said = f"“{escape(_short(one.sentence, _TITLE_CHARACTERS))}”: {one.words:.0%} of its words{gain}"
+        said = f"“{as_shown(_short(one.sentence, _TITLE_CHARACTERS))}”: {one.words:.0%} of its words{gain}"
         console.print(Padding(said, (0, 0, 0, 4), expand=False))
 
 
@@ -103,20 +102,20 @@ def _bytes(reader: "Reader") -> str:
 
 
 def _adapter(reader: "Reader") -> str:
-    return f", adapter {escape(reader.adapter)}" if reader.adapter else ""
+    return f", adapter {as_shown(reader.adapter)}" if reader.adapter else ""
 
 
 def _passage(number: int, hit: "HitModel") -> None:
     text = " ".join(hit.text.split())
     shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS].rsplit(" ", 1)[0] + " …"
-    head = f"[bold]\\[{number}][/] {hit.score:.3f}  [cyan]{escape(hit.domain)}[/]  "
+    head = f"[bold]\\[{number}][/] {hit.score:.3f}  [cyan]{as_shown(hit.domain)}[/]  "
     where = f"{hit.store}, row {hit.row}" if hit.store else f"row {hit.row}"
-    console.print(f"{head}{escape(hit.doc_id)}")
+    console.print(f"{head}{as_shown(hit.doc_id)}")
     if about := _about(hit):
         console.print(f"    {about}", style="dim", no_wrap=True, overflow="ellipsis")
     # On the frame: behind a long id it would break a line in two.
-    under = f"chunk {hit.chunk}, {escape(where)}"
-    console.print(Panel(escape(shown), border_style="dim", subtitle=under, subtitle_align="right"))
+    under = f"chunk {hit.chunk}, {as_shown(where)}"
+    console.print(Panel(as_shown(shown), border_style="dim", subtitle=under, subtitle_align="right"))
 
 
 def _about(hit: "HitModel") -> str:
@@ -126,7 +125,7 @@ def _about(hit: "HitModel") -> str:
     told = [f"{name}={_short(value)}" for name, value in metadata.items() if value not in (None, "")]
     if title not in (None, "", hit.doc_id):
         told.insert(0, _short(title, _TITLE_CHARACTERS))
-    return escape("  ".join(told))
+    return as_shown("  ".join(told))
 
 
 def _short(value: object, most: int = _VALUE_CHARACTERS) -> str:
@@ -138,7 +137,7 @@ def loading(reader: str) -> None:
     """Say on standard error that a model is being loaded: the first time takes long enough to worry."""
     first = " (it is converted first, once: up to a minute)" if to_convert(reader) else ""
     note = f"Loading {reader}{first} ..."
-    Console(stderr=True, highlight=False).print(f"[dim]{escape(note)}")
+    Console(stderr=True, highlight=False).print(f"[dim]{as_shown(note)}")
 
 
 def serving(host: str, port: int) -> None:

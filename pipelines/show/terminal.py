@@ -9,6 +9,14 @@ from rich.table import Table
 from base.numbers import dumps
 
 console = Console(highlight=False)
+# What a terminal obeys instead of showing it.
+_OBEYED = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160))}
+_OBEYED |= {ord(kept): kept for kept in "\n\t"}
+
+
+def as_shown(text: str) -> str:
+    """A text that others wrote, for rich: brackets are no markup, a sign stands for control characters."""
+    return escape(text.translate(_OBEYED))
 
 
 def print_json(content: object) -> None:

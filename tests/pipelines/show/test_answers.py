@@ -121,6 +121,16 @@ def replace_adapter(name):
     return SimpleNamespace(**(vars(READER) | {"adapter": name}))
 
 
+def test_neither_an_answer_nor_a_passage_moves_the_cursor(capsys):
+    one = Citation(1, True, hit(1, "Blue \x1b[2J glass."))
+    found = replace(answered(), text="By \x1b[1A lot.", citations=(one,))
+    answer("How \x9b?", found, READER, as_json=False)
+    out = capsys.readouterr().out
+    assert "By \ufffd[1A lot." in out
+    assert "Blue \ufffd[2J glass." in out
+    assert not {"\x1b", "\x9b"} & set(out)
+
+
 def test_an_answer_as_json_names_all_that_was_read(capsys):
     answer("How?", answered(False, True), READER, as_json=True)
     found = json.loads(capsys.readouterr().out)

@@ -1,8 +1,14 @@
 import orjson
 import pytest
 from rich.console import Console
+from rich.text import Text
 
-from pipelines.show.terminal import print_json, print_rows
+from pipelines.show.terminal import as_shown, print_json, print_rows
+
+
+def test_what_a_terminal_would_obey_is_a_sign_and_lines_stay():
+    written = Text.from_markup(as_shown("[red]a\tb\nc\x1b[2Jd\x07\x9b\x7f é")).plain
+    assert written == "[red]a\tb\nc\ufffd[2Jd\ufffd\ufffd\ufffd é"
 
 
 def test_rows_that_look_like_markup_are_shown_as_they_are(capsys):
