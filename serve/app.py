@@ -65,7 +65,7 @@ def create_app(
     app.state.behind = None  # Why a newer generation than the one served cannot be opened.
     for dialect in (health, metrics, search, chat, completions, vector_stores, files, documents):
         app.include_router(dialect.router)
-    add_mcp(app)
+    add_mcp(app, settings.origins)
     handle_errors(app)
     _admit(app, settings)
     return app

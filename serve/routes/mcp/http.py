@@ -1,10 +1,10 @@
 """`/mcp`: the protocol over HTTP (streamable, without sessions), as a part of the application.
 
 Each request stands alone, so any replica may answer it. A page of another site may not ask: its `Origin` is
-refused, unless it is this machine's own.
+refused, unless it is this machine's own or let in.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from urllib.parse import urlsplit
@@ -25,14 +25,15 @@ _OWN = ("localhost", "127.0.0.1", "::1")
 class _Endpoint:
     """What answers at the path: the protocol's handler, once the application runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, origins: frozenset[str]) -> None:
         self.handler: ASGIApp | None = None
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         origin = request.headers.get("origin")
-        if origin is not None and not _is_own(origin):
-            reply = error_reply(403, f"Pages of {origin} may not ask {PATH}: only this machine's own may.")
+        if origin is not None and not (self._origins & {origin, "*"} or _is_own(origin)):
+            reply = error_reply(403, f"Pages of {origin} may not ask {PATH}: `--cors-origin` lets them in.")
             await reply(scope, receive, send)
         elif self.handler is None:
             await error_reply(503, "The server is starting or stopping.")(scope, receive, send)
@@ -47,9 +48,9 @@ def _is_own(origin: str) -> bool:
         return False
 
 
-def add_mcp(app: FastAPI) -> None:
-    """Let an application answer at the path while `running_mcp` is entered."""
-    app.state.mcp = _Endpoint()
+def add_mcp(app: FastAPI, origins: Collection[str] = ()) -> None:
+    """Let an application answer at the path while `running_mcp` is entered; pages of these origins, too."""
+    app.state.mcp = _Endpoint(frozenset(origins))
     app.router.routes.append(Route(PATH, app.state.mcp, methods=["GET", "POST", "DELETE"]))
 
 

@@ -7,8 +7,10 @@ from fastapi.testclient import TestClient
 from mcp import Client
 
 from retriever.local import LocalRetriever
+from serve.admission.keys import Key
 from serve.answering.answerer import Answerer
 from serve.app import create_app
+from serve.settings import ServiceSettings
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 HEADERS = {"Accept": "application/json, text/event-stream"}
@@ -56,11 +58,22 @@ def test_a_page_of_another_site_may_not_ask(client, origin, status):
         assert "may not ask /mcp" in reply.json()["error"]["message"]
 
 
+def test_a_page_that_is_let_in_may_ask_and_a_key_is_asked_for_here_too(store):
+    settings = ServiceSettings(keys=(Key.of("secret", "ann"),), origins=("https://page.example",))
+    app = create_app(Answerer(LocalRetriever.open(store), None), settings=settings)  # type: ignore[arg-type]
+    headers = HEADERS | {"Origin": "https://page.example", "Authorization": "Bearer secret"}
+    other = headers | {"Origin": "https://x.example"}
+    with TestClient(app) as client:
+        assert client.post("/mcp", json=CALL, headers=headers).status_code == 200
+        assert client.post("/mcp", json=CALL, headers=other).status_code == 403
+        for path in ("/mcp", "/documents/file-x", "/v1/vector_stores", "/v1/files/file-x/content"):
+            assert client.get(path).status_code == 401
+
+
 def test_what_is_no_message_of_the_protocol_is_refused(client):
-    assert (
-        client.post("/mcp", content=b"{", headers=HEADERS | {"Content-Type": "application/json"}).status_code
-        == 400
-    )
+    as_json = HEADERS | {"Content-Type": "application/json"}
+    assert client.post("/mcp", content=b"{", headers=as_json).status_code == 422
+    assert client.post("/mcp", json={}, headers=as_json).status_code == 400
     assert client.put("/mcp").status_code == 405
 
 
