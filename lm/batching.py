@@ -64,6 +64,7 @@ class BatchingReader:
         """`waiting` requests may wait for a batch; whoever asks beyond them is turned away (Busy)."""
         self._reader, self._most = reader, waiting
         self._line: list[Job] = []
+        self._reading: list[Job] = []
         self._changed = Condition()
         self._stopped = False
         # Who scores, or waits to; and how many have been served.
@@ -137,7 +138,11 @@ class BatchingReader:
                 self._changed.notify_all()
 
     def stop(self) -> None:
-        """End what is being read after its next token, and refuse who waits and whoever asks for more."""
+        """End what is being read, and refuse who waits and whoever asks for more.
+
+        The model ends after its next token, which behind a long prompt takes seconds; who waits for it does
+        not.
+        """
         self._reader.stop()
         self._stopped = True
         # A signal's handler calls this, perhaps while this very thread holds the line.
@@ -145,7 +150,10 @@ class BatchingReader:
 
     def _wake(self) -> None:
         with self._changed:
+            waiting = [*self._reading, *self._line]
             self._changed.notify_all()
+        for job in waiting:
+            job.pending.end(ReaderStopped())
 
     def _queue(self, pending: Sequence[Pending]) -> Sequence[Pending]:
         # Here, in the thread that asks: an error is its own, and others are read meanwhile.
@@ -203,7 +211,7 @@ class BatchingReader:
 
     def _read(self, batch: Sequence[Job]) -> None:
         """Read a batch. If it fails, each that has said nothing yet is read once more, alone."""
-        reading = list(batch)
+        reading = self._reading = list(batch)
 
         def more(now: Sequence[Job]) -> list[Job]:
             joining = self._joining(now)
@@ -219,6 +227,8 @@ class BatchingReader:
                 if len(reading) > 1 and not job.pending.begun and not isinstance(error, ReaderStopped):
                     self._alone(job)
                 job.pending.end(error)  # Unless it has ended meanwhile.
+        finally:
+            self._reading = []
 
     def _alone(self, job: Job) -> None:
         if job.pending.ended:

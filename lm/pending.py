@@ -3,11 +3,12 @@
 The two are different threads. Knows no model.
 """
 
+import time
 from collections.abc import Iterator
 from queue import SimpleQueue
 
 from lm.prompts import Asked
-from lm.reader import Completion, Position, Sampling, TextStream
+from lm.reader import Completion, Position, Sampling, TextStream, Took
 
 
 class Pending:
@@ -23,6 +24,24 @@ class Pending:
         self.positions: list[Position] = []
         self._pieces: SimpleQueue[str | None] = SimpleQueue()
         self._end: Completion | BaseException | None = None
+        # When it was asked, when its prompt began to be read, and when its first token came.
+        self._came, self._read, self._first = time.perf_counter(), 0.0, 0.0
+
+    def reading(self) -> None:
+        """Its prompt is read from now on."""
+        self._read, self._first = time.perf_counter(), 0.0
+
+    def writing(self) -> None:
+        """A token has come."""
+        self._first = self._first or time.perf_counter()
+
+    @property
+    def took(self) -> Took:
+        """The seconds of its way, now that it ends."""
+        now = time.perf_counter()
+        read = self._read or now
+        first = self._first or now
+        return Took(read - self._came, first - read, now - first)
 
     def put(self, piece: str) -> None:
         """Give a piece of the text."""

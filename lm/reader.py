@@ -7,7 +7,7 @@ Decisions: docs/decisions/reader-and-citations.md.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from base.errors import RalmError, Unavailable
@@ -65,10 +65,20 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds that a text waited, that its prompt took until its first token, and that the others took."""
+
+    queue: float
+    prefill: float
+    decode: float
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """A continuation. `finished` is false where it was cut off at `max_tokens`.
 
-    `positions` are its tokens with their log-probabilities, where these were asked for.
+    `positions` are its tokens with their log-probabilities, where these were asked for. `took` is None where
+    nobody knows: of a server.
     """
 
     text: str
@@ -76,6 +86,7 @@ class Completion:
     tokens: int
     finished: bool
     positions: tuple[Position, ...] = ()
+    took: Took | None = field(default=None, compare=False)
 
 
 class TextStream:

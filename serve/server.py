@@ -19,7 +19,11 @@ class Server(uvicorn.Server):
     """Serves an application until SIGINT or SIGTERM; `run` returns then, and nothing generates any more."""
 
     def __init__(self, app: FastAPI, reader: Reader) -> None:
-        super().__init__(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_SECONDS))
+        # uvloop, where it is installed, would keep signals from whoever waits for them outside the loop.
+        how = uvicorn.Config(
+            app, loop="asyncio", log_level="warning", timeout_graceful_shutdown=_GRACE_SECONDS
+        )
+        super().__init__(how)
         self._reader = reader
 
     @contextmanager

@@ -219,6 +219,20 @@ def test_stop_ends_what_is_read_what_waits_and_what_comes(inner):
     reader._thread.join()
 
 
+def test_whoever_waits_for_a_reader_that_stops_does_not_wait_for_its_pass(inner):
+    inner.room = Room(1, 10_000)
+    reader = BatchingReader(inner)
+    stream = held(inner, reader)
+    line = reader.stream(Prompt(text=TEXTS[0]), Sampling(2))
+    reader.stop()
+    for one in (stream, line):
+        with pytest.raises(ReaderStopped):
+            list(one)
+    assert not inner.go.is_set()  # The model is in its pass still.
+    inner.go.set()
+    reader._thread.join()
+
+
 def test_it_is_the_reader_that_it_holds_in_all_else(inner, reader):
     assert together(inner).name == reader.name == inner.name
     assert together(object()) is not None  # type: ignore[arg-type]

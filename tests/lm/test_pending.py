@@ -5,7 +5,7 @@ import pytest
 from base.errors import RalmError
 from lm.pending import Pending
 from lm.prompts import Prompt
-from lm.reader import Completion, Sampling
+from lm.reader import Completion, Sampling, Took
 
 ASKED = Prompt(text="Who?"), Sampling()
 DONE = Completion("Ansel Mirn", 2, 2, False)
@@ -55,3 +55,27 @@ def test_a_thread_that_waits_for_a_piece_goes_on_when_the_stream_is_left():
     waiting.join(60)
     assert found == [[]]
     assert not stream.finished
+
+
+def test_the_seconds_of_a_text_are_those_it_waited_was_read_and_was_written(monkeypatch):
+    now = [10.0]
+    monkeypatch.setattr("lm.pending.time.perf_counter", lambda: now[0])
+    pending = Pending(Prompt("Who?"), Sampling())
+    now[0] = 12.0
+    pending.reading()
+    now[0] = 13.0
+    pending.reading()  # Once more, alone: the first time was waited for nothing.
+    now[0] = 17.0
+    pending.writing()
+    now[0] = 18.0
+    pending.writing()
+    now[0] = 25.0
+    assert pending.took == Took(3.0, 4.0, 8.0)
+
+
+def test_a_text_that_nobody_read_has_waited(monkeypatch):
+    now = [10.0]
+    monkeypatch.setattr("lm.pending.time.perf_counter", lambda: now[0])
+    pending = Pending(Prompt("Who?"), Sampling())
+    now[0] = 12.0
+    assert pending.took == Took(2.0, 0.0, 0.0)

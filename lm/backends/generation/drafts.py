@@ -84,6 +84,7 @@ class Draft:
 
     def take(self, token: int) -> None:
         """Write the next token. At the text's end its completion is given."""
+        self.pending.writing()
         if not self.pending.wanted:
             self._end(finished=False)
         elif token in self._vocabulary.ends:
@@ -113,5 +114,5 @@ class Draft:
         text = whole.passed(text) + whole.rest()
         text = text if sampling.verbatim else text.strip()
         finished = finished or self._stops.found or whole.found
-        positions = tuple(self.pending.positions)
-        self.pending.end(Completion(text, len(self.rows[0]), len(self._tokens), finished, positions))
+        read, tokens, positions = len(self.rows[0]), len(self._tokens), tuple(self.pending.positions)
+        self.pending.end(Completion(text, read, tokens, finished, positions, self.pending.took))

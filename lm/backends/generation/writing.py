@@ -29,6 +29,8 @@ class Batch:
         """Read their prompts, and give each draft its first token."""
         self.drafts = list(drafts)
         self._forward, self._prefixes, self._kind = forward, prefixes, drafts[0].kind
+        for draft in drafts:
+            draft.pending.reading()
         texts = [row for draft in drafts for row in draft.rows]
         reuses = [draft.reuses for draft in drafts for _ in draft.rows]
         if forward.plain and len(texts) > 1 and all(reuses):
