@@ -5,12 +5,13 @@ passage that holds most of its content words, if it holds enough of them, and al
 names (`lm/facts.py`). The markers say "this passage contains these words", no more; `lm/support.py`
 measures what the passage does to the reader. Markers that the model writes itself are taken out first.
 
-Decisions: docs/decisions/reader-and-citations.md.
+Decisions: docs/decisions/reader-and-citations.md, serving.md.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from lm.abstention import abstains
 from lm.facts import Facts, Source
@@ -45,17 +46,32 @@ class Claim:
     passage: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """At which character of the text that is given a passage is cited: its marker stands there, or would."""
+
+    at: int
+    passage: int
+
+
+# What becomes of markers: the LM's own are taken out, and ours put in, or none; or the text stays as it is.
+Markers = Literal["ours", "none", "untouched"]
+
+
 class Citer:
     """Cites one answer, from the passages that it was read from.
 
-    `answer` is what the LM has written so far, `claims` are the sentences of it that claim something.
+    `answer` is what the LM has written so far, `claims` are the sentences of it that claim something, and
+    `marks` are the places where passages are cited.
     """
 
-    def __init__(self, passages: Sequence[str], marks: bool = True) -> None:
-        """`passages` as the reader saw them, numbered from 1. Without `marks` the text stays as it is."""
+    def __init__(self, passages: Sequence[str], markers: Markers = "ours") -> None:
+        """`passages` as the reader saw them, numbered from 1."""
         self.answer = ""
-        self._marks = marks
+        self._markers = markers
+        self._given = 0
         self.claims: list[Claim] = []
+        self.marks: list[Mark] = []
         self._texts = [_NUMBER.sub("", passage) for passage in passages]
         self._passages = [_Passage(text) for text in self._texts]
         self._in_table = False
@@ -72,7 +88,7 @@ class Citer:
         """
         if not self._passages:
             yield from pieces
-        elif self._marks:
+        elif self._markers != "untouched":
             yield from self._with_markers(pieces)
         else:
             given: list[str] = []
@@ -101,6 +117,11 @@ class Citer:
             yield rest
 
     def _marked(self, sentence: str) -> str:
+        shown = self._shown(sentence)
+        self._given += len(shown)
+        return shown
+
+    def _shown(self, sentence: str) -> str:
         start, self.answer = len(self.answer), self.answer + sentence
         begun = sentence.lstrip()
         row, goes_on = begun.startswith("|"), self._in_table
@@ -120,6 +141,10 @@ class Citer:
         body = sentence.rstrip()
         if row and body.endswith("|"):
             body = body[:-1].rstrip()  # Within the last cell: behind it would be another one.
+        at = claim.end if self._markers == "untouched" else self._given + len(body)
+        self.marks.append(Mark(at, claim.passage))
+        if self._markers == "none":
+            return sentence
         return f"{body} [{claim.passage}]{sentence[len(body) :]}"
 
     def _claim(self, sentence: str, start: int) -> Claim | None:

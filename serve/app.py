@@ -24,7 +24,7 @@ from serve.answering.places import Places
 from serve.metrics import Metrics
 from serve.queues.reading import Reading
 from serve.queues.searching import SearchQueue
-from serve.routes import chat, completions, health, metrics, search
+from serve.routes import chat, completions, health, metrics, responses, search
 from serve.routes.errors import handle_errors
 from serve.routes.mcp.http import add_mcp, running_mcp
 from serve.routes.stores import documents, files, vector_stores
@@ -63,7 +63,8 @@ def create_app(
     answerer.find = app.state.searches.find  # What answers search for waits with other searches.
     app.state.places = Places()
     app.state.behind = None  # Why a newer generation than the one served cannot be opened.
-    for dialect in (health, metrics, search, chat, completions, vector_stores, files, documents):
+    dialects = (health, metrics, search, chat, completions, responses, vector_stores, files, documents)
+    for dialect in dialects:
         app.include_router(dialect.router)
     add_mcp(app, settings.origins)
     handle_errors(app)

@@ -10,8 +10,6 @@ from dataclasses import replace
 from functools import partial
 from threading import Lock
 
-from base.errors import RalmError
-from base.names import did_you_mean
 from datastore.view import View
 from lm.citations import Citer, cited
 from lm.conditioning import Chunk, Conditioning, Request, Source, condition
@@ -25,7 +23,7 @@ from retriever.retriever import Retriever
 from serve.answering.answers import Answer, Citation, CitedStream, Prepared, Searched, close_all
 from serve.answering.finding import Find, Query, find
 from serve.answering.inquiry import Inquiry
-from serve.answering.places import store_ids, store_names
+from serve.answering.places import part_of
 from serve.answering.queries import query_of
 
 
@@ -75,18 +73,20 @@ class Answerer:
         started = time.perf_counter()
         found, sources, searched = Ranking((), False), [], None
         # Once: a new generation may come between two uses of it.
-        retriever = self.retriever if inquiry.store is None else _part(self.retriever, inquiry.store)
+        retriever = part_of(self.retriever, inquiry.stores) if inquiry.stores else self.retriever
         if retriever is not None and how.reads:
             search = replace(inquiry.search, k=how.passages)
             searched = Searched(query, retriever.hash, search)
             (found,) = self.find(retriever, [Query(query)], search).rankings
+            found = _above(found, inquiry.least_score)
             sources = sources_of(found.hits, retriever, how, search.view)
         seconds = {"search": time.perf_counter() - started}
         written = condition(how, request, sources, self.reader)
         hits = tuple(found.hits[block.rank] for block in written.blocks)
         sampling = replace(sampling, stop=(*sampling.stop, *how.stops))
         again = partial(write, how, request)
-        return Prepared(written, hits, again, sampling, seconds, found.missing, searched)
+        prepared = Prepared(written, hits, again, sampling, seconds, found.missing, searched)
+        return replace(prepared, found=found.hits, markers=inquiry.markers)
 
     def ask(self, inquiry: Inquiry, support: bool = False) -> Answer:
         """Answer a question, with markers behind the sentences that a passage supports.
@@ -123,7 +123,7 @@ class Answerer:
         citations, trimmed = self.citations(prepared, citer, support), prepared.conditioned.trimmed
         if support:
             seconds = seconds | {"support": time.perf_counter() - started}
-        return Answer(text, citations, completion, seconds, prepared.missing, trimmed)
+        return Answer(text, citations, completion, seconds, prepared.missing, trimmed, tuple(citer.marks))
 
     def stream(self, prepared: Prepared) -> CitedStream:
         """The cited answer to a prepared question, in pieces."""
@@ -170,17 +170,11 @@ def _request(inquiry: Inquiry) -> Request:
     )
 
 
-def _part(retriever: Retriever | None, store: str) -> Retriever:
-    """The retriever of one store, by its name or id. Raises RalmError if there is none."""
-    names = {} if retriever is None else store_names(retriever)
-    ids = {} if retriever is None else store_ids(retriever)
-    for name, called in names.items():
-        if retriever is not None and store in (called, ids[name]):
-            return retriever.only([name])
-    there = ", ".join(names.values()) or "none"
-    raise RalmError(
-        f"There is no store {store!r} here: there are {there}{did_you_mean(store, names.values())}"
-    )
+def _above(ranking: Ranking, least: float | None) -> Ranking:
+    """A ranking without hits of a lower score."""
+    if least is None:
+        return ranking
+    return replace(ranking, hits=tuple(hit for hit in ranking.hits if hit.score >= least))
 
 
 def _seeded(sampling: Sampling, n: int) -> list[Sampling]:
@@ -193,7 +187,9 @@ def _seeded(sampling: Sampling, n: int) -> list[Sampling]:
 def citer_of(prepared: Prepared) -> Citer:
     """What cites the answer to a prepared question: JSON, and what is to be verbatim, get no marker."""
     sampling = prepared.sampling
-    return Citer(prepared.packed, marks=sampling.schema is None and not sampling.verbatim)
+    if sampling.schema is not None or sampling.verbatim:
+        return Citer(prepared.packed, "untouched")
+    return Citer(prepared.packed, "ours" if prepared.markers else "none")
 
 
 def _unlike(read: str, hit: Hit) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from lm.citations import Citer
+from lm.citations import Citer, Mark
 from lm.conditioning import Conditioned
 from lm.prompts import Asked
 from lm.reader import Completion, Position, Sampling, TextStream
@@ -42,6 +42,7 @@ class Prepared:
     """A question with its passages found and its prompt written: what is left is to read.
 
     `write` writes the prompt of the same question and other passages. `searched` is None where nothing was.
+    `found` are all hits, in their order; `markers` says whether some are put behind sentences.
     """
 
     conditioned: Conditioned
@@ -51,6 +52,8 @@ class Prepared:
     seconds: dict[str, float] = field(default_factory=dict)
     missing: tuple[int, ...] = ()
     searched: Searched | None = None
+    found: tuple[Hit, ...] = ()
+    markers: bool = True
 
     @property
     def asked(self) -> Asked:
@@ -67,7 +70,8 @@ class Prepared:
 class Answer:
     """An answer with its markers, the passages the reader saw, what it took, and shards that gave none.
 
-    `trimmed` of the passages that were found are cut or left out, as they had no room.
+    `trimmed` of the passages that were found are cut or left out, as they had no room. `marks` are the places
+    of the text where passages are cited.
     """
 
     text: str
@@ -76,6 +80,7 @@ class Answer:
     seconds: dict[str, float]
     missing: tuple[int, ...] = ()
     trimmed: int = 0
+    marks: tuple[Mark, ...] = ()
 
 
 class CitedStream:

@@ -21,10 +21,12 @@ class Inquiry:
     """A question behind the `history` of its conversation, and how it is to be answered.
 
     `search` says how passages are found; how many, `how` does, which also puts them to the reader. `query` is
-    what is searched for; None: it is made of question and history. `store` is the one of several that is
-    searched, by its name or id. `following` are the turns behind the question, and `tools` those that the
-    reader may call. `bare`: the reader gets the turns as they are, without an instruction of ours. `plain`:
-    the question is a text to be gone on with; `tokens` are the same as the reader's own, if it was given so.
+    what is searched for; None: it is made of question and history. `stores` are those of several that are
+    searched, by their names or ids; none: all. Hits of a lower score than `least_score` are left out.
+    `following` are the turns behind the question, and `tools` those that the reader may call. `bare`: the
+    reader gets the turns as they are, without an instruction of ours. `plain`: the question is a text to be
+    gone on with; `tokens` are the same as the reader's own, if it was given so. `markers`: they are put
+    behind the sentences of the answer.
     """
 
     question: str
@@ -35,7 +37,9 @@ class Inquiry:
     query: str | None = None
     following: Sequence[Message] = ()
     tools: tuple[Mapping[str, Any], ...] = ()
-    store: str | None = None
+    stores: tuple[str, ...] = ()
     bare: bool = False
     plain: bool = False
     tokens: tuple[int, ...] = ()
+    least_score: float | None = None
+    markers: bool = True

@@ -8,7 +8,7 @@ Decisions: docs/decisions/identity-and-metadata.md.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -18,7 +18,9 @@ from urllib.parse import urlsplit
 
 import xxhash
 
+from base.errors import RalmError
 from base.invalid import is_unicode
+from base.names import did_you_mean
 from datastore.documents import find_document, rows_around
 from datastore.objects.origin import address_of
 from datastore.schema import Passage, Scalar, passage_key
@@ -207,3 +209,19 @@ def store_names(retriever: Retriever) -> dict[str, str]:
 @lru_cache(maxsize=64)
 def _folder(root: Path) -> str:
     return Path(address_of(root.absolute()).partition("?")[0]).name
+
+
+def part_of(retriever: Retriever | None, stores: Sequence[str]) -> Retriever:
+    """The retriever of some stores, by their names or ids. Raises RalmError if one is not there."""
+    called = {} if retriever is None else store_names(retriever)
+    ids = {} if retriever is None else store_ids(retriever)
+    names = []
+    for store in stores:
+        found = [name for name in called if store in (called[name], ids[name])]
+        if not found:
+            there = ", ".join(called.values()) or "none"
+            near = did_you_mean(store, [*called.values(), *ids.values()])
+            raise RalmError(f"There is no store {store!r} here: there are {there}{near}")
+        names += found
+    assert retriever is not None  # Else none was found.
+    return retriever.only(names)

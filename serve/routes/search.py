@@ -1,10 +1,19 @@
-"""`POST /search`."""
+"""`POST /search`, as our own clients ask it and as massive-serve's do.
+
+Decisions: docs/decisions/serving.md.
+"""
+
+from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from retriever.request import Effort
+from retriever.retriever import Retriever
 from serve.answering.finding import Query
-from serve.routes.asked import answerer_of, searches_of
+from serve.answering.places import part_of
+from serve.routes.asked import places_of, retriever_of, searches_of
+from serve.schemas.massive import MassiveReply
 from serve.schemas.replies import reply_of
 from serve.schemas.searching import SearchReply, SearchRequest
 
@@ -18,8 +27,9 @@ _MANY_HITS = 100
 @router.post("/search", response_model=SearchReply)
 async def search(body: SearchRequest, request: Request) -> Response:
     """The passages nearest to each query."""
-    retriever = answerer_of(request).retriever
-    assert retriever is not None  # A server always has a store.
+    retriever = retriever_of(request)
+    if body.n_docs is not None:
+        return await _massive(body, request, retriever)
     settled, queries = retriever.settled(body.to_search()), Query.each(body.queries, body.answers)
     found = await searches_of(request).found(retriever, queries, settled)
 
@@ -31,3 +41,23 @@ async def search(body: SearchRequest, request: Request) -> Response:
     long = short or sum(len(one.hits) for one in found.rankings) > _MANY_HITS
     # Written here, and not by FastAPI, which would check every hit once more.
     return Response(await run_in_threadpool(written) if long else written(), media_type="application/json")
+
+
+async def _massive(body: SearchRequest, request: Request, whole: Retriever) -> Response:
+    """The same as massive-serve's clients ask for it, and read it."""
+    retriever = whole if body.domains is None else part_of(whole, [body.domains])
+    search = replace(body.to_search(), effort=_within(body, retriever))
+    settled, queries = retriever.settled(search), Query.each(body.queries, body.answers)
+    found = await searches_of(request).found(retriever, queries, settled)
+    places = places_of(request)
+    ids = [[str(places.of(hit, whole)) for hit in ranking.hits] for ranking in found.rankings]
+    reply = MassiveReply.of(body, found.rankings, ids)
+    return Response(reply.model_dump_json(), media_type="application/json")
+
+
+def _within(body: SearchRequest, retriever: Retriever) -> Effort:
+    """How hard to try: not beyond the lists that there are, as that server's index takes it."""
+    lists = [one.known.lists for one in retriever.stores.values()]
+    most = max((one for one in lists if one is not None), default=0)
+    nprobe = body.nprobe if body.nprobe is None or None in lists else (min(body.nprobe, most) or None)
+    return Effort(body.recall, nprobe, body.depth)

@@ -61,8 +61,9 @@ class ChatRequest(Unchanging, SamplingFields):
             options.query,
             following=turns[at + 1 :],
             tools=tuple(self.offered()),
-            store=options.store,
+            stores=() if options.store is None else (options.store,),
             bare=options.off,
+            markers=options.markers is not False,
         )
 
     def offered(self) -> list[dict[str, Any]]:

@@ -80,7 +80,7 @@ class CompletionRequest(SamplingFields):
                 how=options.to_conditioning(),
                 search=options.to_search(),
                 query=options.query,
-                store=options.store,
+                stores=() if options.store is None else (options.store,),
             )
         return [
             replace(base, question=one) if isinstance(one, str) else replace(base, tokens=tuple(one))

@@ -40,6 +40,9 @@ class RetrievalOptions(SearchFields):
         _CONDITIONING.replug_temperature, gt=0, description="of the weights that scores make"
     )
     prompt: PromptName = Field(_CONDITIONING.prompt, description="few-shot: for a reader without a template")
+    markers: bool | None = Field(
+        None, description="[1] behind the sentences that a passage supports; default: in chat"
+    )
     support: bool = Field(False, description="measure how far each passage supports each sentence")
 
     @field_validator("query")

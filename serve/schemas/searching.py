@@ -105,6 +105,10 @@ class SearchRequest(SearchFields):
     answers: list[list[Unicode]] | None = Field(
         None, description="for each query; looked for by `decontaminate` too"
     )
+    n_docs: int | None = Field(
+        None, ge=1, le=MAX_K, description="k, as massive-serve calls it: the reply has massive-serve's shape"
+    )
+    domains: Unicode | None = Field(None, description="with n_docs: one of several stores, by its name")
 
     @property
     def queries(self) -> list[str]:
@@ -113,7 +117,15 @@ class SearchRequest(SearchFields):
 
     def to_search(self) -> Search:
         """What is asked, its queries and their answers aside. Raises RalmError for what is no search."""
-        return self.search_for(self.k)
+        return self.search_for(self.n_docs or self.k)
+
+    @model_validator(mode="after")
+    def _one_dialect(self) -> "SearchRequest":
+        if self.n_docs is not None and "k" in self.model_fields_set:
+            raise ValueError("k and n_docs are one thing: give one of them")
+        if self.n_docs is None and self.domains is not None:
+            raise ValueError("domains stand in `view`; beside `n_docs` they name a store")
+        return self
 
     @model_validator(mode="after")
     def _answered(self) -> "SearchRequest":

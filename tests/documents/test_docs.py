@@ -36,6 +36,7 @@ from serve.answering.answerer import Answerer
 from serve.app import create_app
 from serve.schemas.chat import ChatRequest, RetrievalOptions
 from serve.schemas.hits import SupportModel
+from serve.schemas.responses.request import ResponsesRequest
 from serve.schemas.searching import SearchReply, SearchRequest
 from tests.conftest import build_store
 from tests.corpus import documents, questions, write_lines
@@ -302,6 +303,6 @@ def test_every_route_and_field_of_chat_stands_in_its_page(client):
         (method, path) for path, one in client.get("/openapi.json").json()["paths"].items() for method in one
     ]
     assert [(m, p) for m, p in routes if f"`{m.upper()} {p}`" not in text] == []
-    named = {*ChatRequest.model_fields, *RetrievalOptions.model_fields}
+    named = {*ChatRequest.model_fields, *RetrievalOptions.model_fields, *ResponsesRequest.model_fields}
     assert [name for name in named if f"`{name}`" not in text and f'"{name}"' not in text] == []
     assert [name for name in client.get("/health").json() if f"`{name}`" not in text] == []

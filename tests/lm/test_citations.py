@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -224,3 +226,25 @@ def test_a_sentence_with_another_number_name_or_date_is_not_vouched_for(sentence
 def test_another_passage_is_cited_if_it_alone_holds_the_numbers():
     passages = ["[1] The limit of a session of the council is 45 minutes.", "[2] A limit is 10 minutes."]
     assert cite("The limit of a session is 10 minutes.", passages).endswith("[2]")
+
+
+@given(answer=ANSWERS, data=st.data())
+def test_marks_are_where_markers_stand_or_would(answer, data):
+    """However the answer comes: a text without markers and its marks are the text with them."""
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(answer)), max_size=4)))
+    pieces = [answer[b:e] for b, e in pairwise([0, *cuts, len(answer)])]
+    marked, plain = Citer(PASSAGES), Citer(PASSAGES, "none")
+    text, bare = marked.cite(answer), "".join(plain.stream(pieces))
+    for mark in marked.marks:
+        assert text[mark.at :].startswith(f" [{mark.passage}]")
+    for mark in reversed(plain.marks):
+        bare = f"{bare[: mark.at]} [{mark.passage}]{bare[mark.at :]}"
+    assert bare == text
+    assert [one.passage for one in plain.marks] == [one.passage for one in marked.marks]
+
+
+def test_a_text_that_is_left_as_it_is_has_marks_too():
+    citer = Citer(["The river Mirn is cold."], "untouched")
+    answer = '{"a": "The river Mirn is cold [2]."}'
+    assert citer.cite(answer) == answer
+    assert [(one.at, one.passage) for one in citer.marks] == [(len(answer), 1)]

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from base.errors import RalmError
 from datastore.schema import Passage
 from retriever.local import LocalRetriever
 from retriever.opening import open_retriever
 from serve.answering import places
-from serve.answering.places import Place, Places, Whole, place_of, store_ids, title_of, url_of
+from serve.answering.places import Place, Places, Whole, part_of, place_of, store_ids, title_of, url_of
 from tests.conftest import add_to, compact, delete
 from tests.corpus import long_documents, write_lines
 from tests.vectors import dense
@@ -63,6 +64,17 @@ def test_a_document_of_several_stores_is_found_in_its_own(store, long_store):
     assert finding.find(alone, retriever).store == "vs_long"
     assert finding.find(alone, retriever, "vs_long") is not None
     assert finding.find(alone, retriever, "vs_towns") is None
+
+
+def test_a_part_of_the_stores_is_chosen_by_names_or_ids(store, long_store):
+    retriever = open_retriever(store, long_store)
+    for names in (["long"], ["vs_long"], ["vs_long", "long"]):
+        assert list(part_of(retriever, names).stores) == ["long"]
+    assert part_of(retriever, ["towns", "vs_long"]) is retriever
+    with pytest.raises(RalmError, match=r"no store 'lnog' here: there are towns, long; did you mean long"):
+        part_of(retriever, ["towns", "lnog"])
+    with pytest.raises(RalmError, match="there are none"):
+        part_of(None, ["towns"])
 
 
 def test_a_hit_is_found_again_without_a_look_at_the_whole_store(store, monkeypatch):

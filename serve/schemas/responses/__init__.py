@@ -1,0 +1,1 @@
+"""OpenAI's responses: what a request holds, and what a reply says."""
