@@ -8,6 +8,7 @@ Decisions: docs/decisions/identity-and-metadata.md.
 """
 
 from collections.abc import Callable, Iterator
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from datastore.store import Datastore
 
+_counted: "WeakKeyDictionary[Datastore, int]" = WeakKeyDictionary()
 # Whether a document, by domain and id, is the one that is looked for.
 IsIt = Callable[[str, str], bool]
 
@@ -68,7 +70,13 @@ def rows_around(store: Datastore, row: int) -> range:
 
 
 def count_documents(store: Datastore) -> int:
-    """How many documents of a store count. Where some are taken down, all ids are read for it."""
+    """How many documents of a store count. Where some are taken down, all ids are read for it, once."""
+    if store not in _counted:
+        _counted[store] = _count(store)
+    return _counted[store]
+
+
+def _count(store: Datastore) -> int:
     indexed = store.manifest.counts.get("indexed")
     if indexed is not None and store.passages == store.rows:
         return indexed

@@ -147,7 +147,7 @@ class Places:
     def of(self, hit: Hit, retriever: Retriever) -> Place:
         """Where a hit stands. Its document is found at once when it is asked for next."""
         found = place_of(store_ids(retriever)[hit.store], hit.passage)
-        self._remember(found.document, hit.row)
+        self.remember(found.document, hit.row)
         return found
 
     def find(self, document: str, retriever: Retriever, store: str | None = None) -> Whole | None:
@@ -168,7 +168,7 @@ class Places:
             if store is None or its_id == store:
                 rows = self._within(retriever.stores[name].store, document, its_id, int(found[2], 16))
                 if rows is not None:
-                    self._remember(document, rows.start)
+                    self.remember(document, rows.start)
                     return name, rows
         return None
 
@@ -183,12 +183,31 @@ class Places:
                 return rows_around(store, row)
         return find_document(store, first_key, is_it)
 
-    def _remember(self, document: str, row: int) -> None:
+    def remember(self, document: str, row: int) -> None:
+        """Note a row of a document, so that it is found at once when it is asked for next."""
         with self._remembering:
             self._rows.pop(document, None)
             self._rows[document] = row
             while len(self._rows) > _REMEMBERED:
                 self._rows.pop(next(iter(self._rows)))
+
+
+class Addresses:
+    """The ids and URLs of a retriever's hits, for who asked at an address (`base`).
+
+    Without one, a passage has the URL of its document or none. `places` remembers what was found.
+    """
+
+    def __init__(self, retriever: Retriever, base: str | None = None, places: Places | None = None) -> None:
+        self._ids, self._base, self._places = store_ids(retriever), base, places
+
+    def of(self, hit: Hit) -> tuple[str, str | None]:
+        """A hit's id and URL."""
+        place = place_of(self._ids[hit.store], hit.passage)
+        if self._places is not None:
+            self._places.remember(place.document, hit.row)
+        url = url_of(hit.passage, place, self._base or "")
+        return str(place), url if self._base is not None or not url.startswith("/") else None
 
 
 def store_ids(retriever: Retriever) -> dict[str, str]:

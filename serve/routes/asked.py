@@ -5,7 +5,7 @@ from fastapi import HTTPException, Request
 from lm.reader import Reader
 from retriever.retriever import Retriever
 from serve.answering.answerer import Answerer
-from serve.answering.places import Places
+from serve.answering.places import Addresses, Places
 from serve.queues.reading import Reading
 from serve.queues.searching import SearchQueue
 
@@ -50,3 +50,8 @@ def places_of(request: Request) -> Places:
 def base_of(request: Request) -> str:
     """The address that the service was asked at, without a slash at its end."""
     return str(request.base_url).rstrip("/")
+
+
+def addresses_of(request: Request, retriever: Retriever) -> Addresses:
+    """Where the hits of a retriever are read by who asks."""
+    return Addresses(retriever, base_of(request), places_of(request))

@@ -14,7 +14,8 @@ from sse_starlette.sse import EventSourceResponse
 from lm.reader import Reader, card
 from serve.answering.answerer import Answerer
 from serve.answering.answers import Answer, Citation, CitedStream, Prepared, close_all
-from serve.routes.asked import answerer_of, reading_of, require_model
+from serve.answering.places import Addresses
+from serve.routes.asked import addresses_of, answerer_of, reading_of, require_model, retriever_of
 from serve.routes.events import Event, streamed
 from serve.schemas.chat import ChatRequest
 from serve.schemas.choices import chat_logprobs, finish_reason, usage_of
@@ -30,9 +31,10 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
     answerer, reading = answerer_of(request), reading_of(request)
     require_model(body.model, answerer.reader)
     prepared = await run_in_threadpool(answerer.prepare, body.to_inquiry())
+    addresses = addresses_of(request, retriever_of(request))
     if body.stream:
         streams = await reading.run(answerer.streams, prepared, body.n)
-        told = _Streamed(answerer, prepared, body)
+        told = _Streamed(answerer, prepared, body, addresses)
         return streamed(map(Event, told.chunks(streams)), reading, partial(close_all, streams))
     answers = await reading.run(answerer.answers, prepared, body.n, body.retrieval.support)
     return (
@@ -41,7 +43,7 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
             "choices": [_choice(at, one, body.logprobs) for at, one in enumerate(answers)],
             "usage": usage_of([one.completion for one in answers]),
         }
-        | _beside(prepared, _merged([one.citations for one in answers]), answerer.reader)
+        | _beside(prepared, _merged([one.citations for one in answers]), answerer.reader, addresses)
         | {"seconds": answers[0].seconds}
     )
 
@@ -74,11 +76,13 @@ def _merged(each: Sequence[Sequence[Citation]]) -> list[Citation]:
     return [replace(some[0], cited=any(one.cited for one in some)) for some in zip(*each, strict=True)]
 
 
-def _beside(prepared: Prepared, citations: Iterable[Citation], reader: Reader) -> dict[str, Any]:
+def _beside(
+    prepared: Prepared, citations: Iterable[Citation], reader: Reader, addresses: Addresses
+) -> dict[str, Any]:
     """What OpenAI's reply has no word for."""
     searched = prepared.searched
     return {
-        "citations": [CitationModel.of_citation(one).model_dump() for one in citations],
+        "citations": [CitationModel.of_citation(one, addresses).model_dump() for one in citations],
         "trimmed": prepared.conditioned.trimmed,
         "missing": list(prepared.missing),
         "query": searched and searched.query,
@@ -95,6 +99,7 @@ class _Streamed:
     answerer: Answerer
     prepared: Prepared
     body: ChatRequest
+    addresses: Addresses
 
     def __post_init__(self) -> None:
         self._envelope = _envelope("chat.completion.chunk", self.body.model)
@@ -144,4 +149,6 @@ class _Streamed:
         seconds = self.prepared.seconds | {"generate": generated}
         if self.body.retrieval.support:
             seconds["support"] = time.perf_counter() - self._began - generated
-        return _beside(self.prepared, _merged(each), self.answerer.reader) | {"seconds": seconds}
+        return _beside(self.prepared, _merged(each), self.answerer.reader, self.addresses) | {
+            "seconds": seconds
+        }

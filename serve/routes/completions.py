@@ -17,7 +17,8 @@ from lm.prompts import prompts_of
 from lm.reader import Completion, EchoReader, Position, card
 from serve.answering.answerer import Answerer
 from serve.answering.answers import CitedStream, Prepared, close_all
-from serve.routes.asked import answerer_of, reading_of, require_model
+from serve.answering.places import Addresses
+from serve.routes.asked import addresses_of, answerer_of, reading_of, require_model, retriever_of
 from serve.routes.events import Event, streamed
 from serve.schemas.choices import completion_logprobs, finish_reason, usage
 from serve.schemas.completions import CompletionRequest
@@ -53,13 +54,16 @@ async def completions(body: CompletionRequest, request: Request) -> dict[str, An
         events = _Streamed(body, read, streams).chunks()
         return streamed(map(Event, events), reading, partial(close_all, streams))
     texts = await reading.run(_written, answerer, body, some)
+    addresses = addresses_of(request, retriever_of(request))
     read = [replace(one, texts=mine) for one, mine in zip(read, texts, strict=True)]
     choices = [_choice(body, one, text) for one in read for text in one.texts]
     return _envelope(body) | {
         "choices": [one | {"index": at} for at, one in enumerate(choices)],
         "usage": _usage([one.texts for one in read]),
         "reader": card(answerer.reader),
-        "citations": [_citations(answerer, one.prepared) for one in read] if body.retrieval else [],
+        "citations": [_citations(answerer, one.prepared, addresses) for one in read]
+        if body.retrieval
+        else [],
     }
 
 
@@ -118,10 +122,10 @@ def _usage(texts: Sequence[Sequence[Completion]]) -> dict[str, int]:
     )
 
 
-def _citations(answerer: Answerer, prepared: Prepared) -> list[dict[str, Any]]:
+def _citations(answerer: Answerer, prepared: Prepared, addresses: Addresses) -> list[dict[str, Any]]:
     """The passages in front of a prompt: none is cited, for a text is no answer."""
     read = answerer.citations(prepared, Citer(prepared.packed))
-    return [CitationModel.of_citation(one).model_dump() for one in read]
+    return [CitationModel.of_citation(one, addresses).model_dump() for one in read]
 
 
 @dataclass

@@ -12,7 +12,7 @@ from retriever.request import Effort
 from retriever.retriever import Retriever
 from serve.answering.finding import Query
 from serve.answering.places import part_of
-from serve.routes.asked import places_of, retriever_of, searches_of
+from serve.routes.asked import addresses_of, retriever_of, searches_of
 from serve.schemas.massive import MassiveReply
 from serve.schemas.replies import reply_of
 from serve.schemas.searching import SearchReply, SearchRequest
@@ -33,8 +33,10 @@ async def search(body: SearchRequest, request: Request) -> Response:
     settled, queries = retriever.settled(body.to_search()), Query.each(body.queries, body.answers)
     found = await searches_of(request).found(retriever, queries, settled)
 
+    addresses = addresses_of(request, retriever)
+
     def written() -> str:
-        return reply_of(retriever, settled, queries, found).model_dump_json()
+        return reply_of(retriever, settled, queries, found, addresses).model_dump_json()
 
     # Why there are few, takes a look at the store.
     short = any(one.exhausted for one in found.rankings)
@@ -49,10 +51,13 @@ async def _massive(body: SearchRequest, request: Request, whole: Retriever) -> R
     search = replace(body.to_search(), effort=_within(body, retriever))
     settled, queries = retriever.settled(search), Query.each(body.queries, body.answers)
     found = await searches_of(request).found(retriever, queries, settled)
-    places = places_of(request)
-    ids = [[str(places.of(hit, whole)) for hit in ranking.hits] for ranking in found.rankings]
-    reply = MassiveReply.of(body, found.rankings, ids)
-    return Response(reply.model_dump_json(), media_type="application/json")
+    addresses = addresses_of(request, whole)
+
+    def written() -> str:
+        ids = [[addresses.of(hit)[0] for hit in ranking.hits] for ranking in found.rankings]
+        return MassiveReply.of(body, found.rankings, ids).model_dump_json()
+
+    return Response(await run_in_threadpool(written), media_type="application/json")
 
 
 def _within(body: SearchRequest, retriever: Retriever) -> Effort:

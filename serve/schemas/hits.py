@@ -9,15 +9,21 @@ from pydantic import BaseModel
 from datastore.schema import Scalar
 from retriever.results import Hit
 from serve.answering.answers import Citation
+from serve.answering.places import Addresses
 from serve.schemas.fields import Rounded
 
 
 class HitModel(BaseModel):
-    """A retrieved passage. Store (nameless if it is the only one), generation and row name it."""
+    """A retrieved passage. Store (nameless if it is the only one), generation and row name it.
+
+    `id` names it for good, and `url` is where people read it; null where nobody said who asks where.
+    """
 
     store: str
     row: int
     generation: int
+    id: str | None
+    url: str | None
     score: Rounded
     domain: str
     doc_id: str
@@ -27,9 +33,9 @@ class HitModel(BaseModel):
     text: str
 
     @classmethod
-    def of(cls, hit: Hit) -> "HitModel":
+    def of(cls, hit: Hit, addresses: Addresses | None = None) -> "HitModel":
         """A hit for others to read: enough to find the passage again."""
-        return cls(**_of_hit(hit))
+        return cls(**_of_hit(hit, addresses))
 
 
 class SupportModel(BaseModel):
@@ -60,7 +66,7 @@ class CitationModel(HitModel, _Numbered):
     """
 
     @classmethod
-    def of_citation(cls, citation: Citation) -> "CitationModel":
+    def of_citation(cls, citation: Citation, addresses: Addresses | None = None) -> "CitationModel":
         """A citation for others to read."""
         support = citation.support
         return cls(
@@ -68,16 +74,19 @@ class CitationModel(HitModel, _Numbered):
             cited=citation.cited,
             read=citation.read,
             support=None if support is None else [SupportModel(**asdict(one)) for one in support],
-            **_of_hit(citation.hit),
+            **_of_hit(citation.hit, addresses),
         )
 
 
-def _of_hit(hit: Hit) -> dict[str, Any]:
+def _of_hit(hit: Hit, addresses: Addresses | None) -> dict[str, Any]:
     passage = hit.passage
+    its_id, url = (None, None) if addresses is None else addresses.of(hit)
     return {
         "store": hit.store,
         "row": hit.row,
         "generation": hit.generation,
+        "id": its_id,
+        "url": url,
         "score": hit.score,
         "domain": passage.domain,
         "doc_id": passage.doc_id,

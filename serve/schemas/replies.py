@@ -7,6 +7,7 @@ from retriever.request import Search
 from retriever.retriever import Retriever
 from retriever.shortfall import Shortfall
 from serve.answering.finding import Found, Query, find
+from serve.answering.places import Addresses
 from serve.schemas.searching import QueryResult, SearchReply, SettingModel
 
 
@@ -22,16 +23,18 @@ def reply_to(
     """
     settled = retriever.settled(search)
     asked = Query.each(queries, answers)
-    return reply_of(retriever, settled, asked, find(retriever, asked, settled))
+    return reply_of(retriever, settled, asked, find(retriever, asked, settled), Addresses(retriever))
 
 
-def reply_of(retriever: Retriever, settled: Search, queries: Sequence[Query], found: Found) -> SearchReply:
-    """What a settled search has found, for others to read."""
+def reply_of(
+    retriever: Retriever, settled: Search, queries: Sequence[Query], found: Found, addresses: Addresses
+) -> SearchReply:
+    """What a settled search has found, for others to read, and where they read the passages."""
     shortfall = Shortfall(retriever, settled)
     return SearchReply(
         manifest=retriever.hash,
         results=[
-            QueryResult.of(query.text, ranking, shortfall.of(query.text, ranking))
+            QueryResult.of(query.text, ranking, shortfall.of(query.text, ranking), addresses)
             for query, ranking in zip(queries, found.rankings, strict=True)
         ],
         left_out=list(retriever.left_out(settled.view)),

@@ -10,6 +10,7 @@ from retriever.ranking.fusion import Fusion
 from retriever.refinement import Decontamination, Refinement
 from retriever.request import Effort, Method, MethodName, Search
 from retriever.results import Ranking
+from serve.answering.places import Addresses
 from serve.schemas.fields import Body, Unicode
 from serve.schemas.hits import HitModel
 
@@ -160,11 +161,13 @@ class QueryResult(BaseModel):
     missing: list[int]
 
     @classmethod
-    def of(cls, query: str, ranking: Ranking, shortfall: str | None) -> "QueryResult":
+    def of(
+        cls, query: str, ranking: Ranking, shortfall: str | None, addresses: Addresses | None = None
+    ) -> "QueryResult":
         """What a query brought. What a missing shard holds, nobody knows."""
         return cls(
             query=query,
-            hits=[HitModel.of(hit) for hit in ranking.hits],
+            hits=[HitModel.of(hit, addresses) for hit in ranking.hits],
             exhausted=ranking.exhausted and not ranking.missing,
             shortfall=shortfall,
             missing=list(ranking.missing),

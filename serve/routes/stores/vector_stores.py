@@ -4,6 +4,7 @@ What is served is not changed over HTTP: a build, an addition and a takedown are
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Annotated, Any
 
@@ -138,8 +139,10 @@ def name_of(store_id: str, retriever: Retriever) -> str:
 
 
 def created_at(store: Datastore) -> int:
-    """When the generation of a store was written where it is served from, in seconds since 1970."""
-    return int(store.layout.manifest(store.manifest.generation).stat().st_mtime)
+    """When a store's generation was written where it is served from, in seconds since 1970; 0: unknown."""
+    with suppress(OSError):
+        return int(store.layout.manifest(store.manifest.generation).stat().st_mtime)
+    return 0
 
 
 def _store(retriever: Retriever, name: str) -> dict[str, Any]:

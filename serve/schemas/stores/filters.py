@@ -21,8 +21,7 @@ MAX_CONDITIONS, MAX_DEPTH = 100, 10
 def clauses_of(filters: Mapping[str, Any]) -> tuple[Clause, ...]:
     """What all must be met. Raises ValueError for what is no filter, RalmError for no comparison."""
     clause = _clause(filters, 1)
-    if _size(clause) > MAX_CONDITIONS:
-        raise ValueError(f"a filter may have at most {MAX_CONDITIONS} conditions, `in` one for each value")
+    _few(range(_size(clause)))
     return clause.parts if isinstance(clause, AllOf) else (clause,)
 
 
@@ -41,6 +40,7 @@ def _clause(one: Any, depth: int) -> Clause:
         parts = one["filters"]
         if not isinstance(parts, list) or not parts:
             raise ValueError(f"`filters` of {kind!r} must be a list of at least one filter")
+        _few(parts)
         found = tuple(_clause(part, depth + 1) for part in parts)
         return AllOf(found) if kind == "and" else AnyOf(found)
     if kind not in _TYPES:
@@ -48,6 +48,12 @@ def _clause(one: Any, depth: int) -> Clause:
         raise ValueError(f"the type of a filter is one of {', '.join(_TYPES)}, not {written(kind)}{near}")
     _require(one, {"type", "key", "value"})
     return _comparison(kind, one["key"], one["value"])
+
+
+def _few(parts: Sequence[Any]) -> None:
+    """Raise ValueError for more conditions than a filter may have: before they are read, if that is known."""
+    if len(parts) > MAX_CONDITIONS:
+        raise ValueError(f"a filter may have at most {MAX_CONDITIONS} conditions, `in` one for each value")
 
 
 def _require(one: Mapping[str, Any], names: set[str]) -> None:
@@ -65,6 +71,7 @@ def _comparison(kind: str, key: Any, value: Any) -> Clause:
         return Condition(key, _SIGNS[kind], _text(value, key))
     if not isinstance(value, list) or not value:
         raise ValueError(f"{kind!r} of {key!r} takes a list of at least one value, not {written(value)}")
+    _few(value)
     found = tuple(Condition(key, _LISTS[kind], _text(each, key)) for each in value)
     return AnyOf(found) if kind == "in" else AllOf(found)
 

@@ -10,7 +10,17 @@ from datastore.schema import Passage
 from retriever.local import LocalRetriever
 from retriever.opening import open_retriever
 from serve.answering import places
-from serve.answering.places import Place, Places, Whole, part_of, place_of, store_ids, title_of, url_of
+from serve.answering.places import (
+    Addresses,
+    Place,
+    Places,
+    Whole,
+    part_of,
+    place_of,
+    store_ids,
+    title_of,
+    url_of,
+)
 from tests.conftest import add_to, compact, delete
 from tests.corpus import long_documents, write_lines
 from tests.vectors import dense
@@ -64,6 +74,18 @@ def test_a_document_of_several_stores_is_found_in_its_own(store, long_store):
     assert finding.find(alone, retriever).store == "vs_long"
     assert finding.find(alone, retriever, "vs_long") is not None
     assert finding.find(alone, retriever, "vs_towns") is None
+
+
+def test_who_asks_at_an_address_gets_the_urls_of_pages_there(store):
+    retriever, finding = LocalRetriever.open(store), Places()
+    (ranking,) = retriever.search(["blue glass"], dense(1))
+    (hit,) = ranking.hits
+    its_id, url = Addresses(retriever, BASE, finding).of(hit)
+    assert url == BASE + Place.parse(its_id).path
+    assert finding.find(Place.parse(its_id).document, retriever).passages[0] == hit.passage
+    assert Addresses(retriever).of(hit) == (its_id, None)
+    own = replace(hit, passage=replace(hit.passage, metadata={"url": "https://x.example/"}))
+    assert Addresses(retriever).of(own) == (its_id, "https://x.example/")
 
 
 def test_a_part_of_the_stores_is_chosen_by_names_or_ids(store, long_store):

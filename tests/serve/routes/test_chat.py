@@ -323,7 +323,7 @@ def test_the_newer_name_of_the_token_limit_wins():
 def test_nothing_is_measured_for_who_has_left():
     stream = CitedStream(TextStream(iter(["Glass."]), lambda: None), Citer(()))
     body = ChatRequest.model_validate({"messages": [MAYOR]})
-    chunks = _Streamed(None, None, body).chunks([stream])  # type: ignore[arg-type]
+    chunks = _Streamed(None, None, body, None).chunks([stream])  # type: ignore[arg-type]
     assert next(chunks)["choices"][0]["delta"]["role"] == "assistant"
     assert next(chunks)["choices"][0]["delta"]["content"] == "Glass."
     stream.close()

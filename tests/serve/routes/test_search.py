@@ -42,6 +42,13 @@ def test_who_asks_by_n_docs_gets_massive_serves_lists(client):
     assert client.get(f"/documents/{file_id}/passages/{chunk}").json()["text"] == first[1]
 
 
+def test_a_hit_has_an_id_and_the_url_of_its_page(client):
+    (hit,) = client.post("/search", json={"query": "blue glass", "k": 1}).json()["results"][0]["hits"]
+    assert hit["url"] == f"http://testserver/documents/{hit['id'].partition('.')[0]}#chunk-0"
+    page, _, anchor = hit["url"].partition("#")
+    assert f'id="{anchor}"' in client.get(page).text
+
+
 def test_several_queries_have_a_list_each_and_other_fields_mean_what_they_do(client):
     asked = {
         "query": ["blue glass", "smoked trout"],

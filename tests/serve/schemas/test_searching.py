@@ -186,6 +186,8 @@ def test_a_hit_names_its_passage_for_good_and_a_number_keeps_its_digits():
         "store": "towns",
         "row": 7,
         "generation": 2,
+        "id": None,
+        "url": None,
         "score": 0.123457,
         "domain": found.domain,
         "doc_id": found.doc_id,
