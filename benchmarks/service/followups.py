@@ -1,11 +1,12 @@
 """What should be searched for when a question goes on from earlier ones?
 
-    python benchmarks/followups.py STORE QUESTIONS [--limit 300] [--rewritten 0] [--reader NAME]
+    python benchmarks/service/followups.py STORE QUESTIONS [--limit 300] [--rewritten 0] [--reader NAME]
 
 Conversations are made of SQuAD's questions on one article. The first names the article by its title. In the
 next two the title is replaced: by "its" where it stood in the genitive, else by "it". The third is searched
 for. `shifts` are questions as they were written, behind two on another article: there, all that was said
-before is noise. Success@5: how often the paragraph of the answer is among the first five passages.
+before is noise. `chains` name what another question on the article has for an answer: they stand behind both,
+and it is "it". Success@5: how often the paragraph of the answer is among the first five passages.
 
 `rewritten`: for so many of each kind the reader is asked to write the question anew, for it takes seconds.
 QUESTIONS (JSON lines: id, question, answers, gold_docs) may be compressed by zstd.
@@ -69,6 +70,13 @@ def _named(talk: Talk) -> str:
     return " ".join([*dict.fromkeys(found), talk.question])
 
 
+def _all_named(talk: Talk) -> str:
+    """The names in all that was said, and the question."""
+    said = [text for both in talk.before for text in both]
+    found = [word for text in said for word in words(text) if word in names(text)]
+    return " ".join([*dict.fromkeys(found), talk.question])
+
+
 def _first(talk: Talk) -> str:
     return "\n".join([talk.before[0][0], talk.question])
 
@@ -89,19 +97,23 @@ WAYS: dict[str, Way] = {
     "if it leans: behind all questions": lambda talk: query_of(talk.question, talk.history),
     "if it leans: behind the first": _if_it_leans(_first),
     "if it leans: behind the names": _if_it_leans(_named),
+    "if it leans: behind all names said": _if_it_leans(_all_named),
 }
 
 
 def questions(path: Path) -> list[Asked]:
-    """The questions of a file that name their article by its title."""
+    """The questions of a file."""
     found = []
     with zstandard.open(path, "rt") if path.suffix == ".zst" else open(path) as handle:
         for line in map(json.loads, handle):
             article = line["gold_docs"][0].split("/")[1].replace("_", " ")
-            if _title(article).search(line["question"]):
-                gold = tuple(line["gold_docs"])
-                found.append(Asked(article, line["question"], line["answers"][0], gold))
+            found.append(Asked(article, line["question"], line["answers"][0], tuple(line["gold_docs"])))
     return found
+
+
+def titled(asked: Sequence[Asked]) -> list[Asked]:
+    """Those that name their article by its title."""
+    return [one for one in asked if _title(one.article).search(one.text)]
 
 
 def _title(article: str) -> re.Pattern[str]:
@@ -134,6 +146,22 @@ def talks(asked: Sequence[Asked], limit: int, seed: int = 0) -> tuple[list[Talk]
     return follow, shift
 
 
+def chains(asked: Sequence[Asked], limit: int, seed: int = 0) -> list[Talk]:
+    """Questions about what another one's answer named."""
+    articles = defaultdict(list)
+    for one in asked:
+        articles[one.article].append(one)
+    found = []
+    for some in articles.values():
+        for first, then in ((a, b) for a in some for b in some if a is not b and names(a.answer)):
+            named = re.compile(rf"\b{re.escape(first.answer)}(?P<genitive>['’]s)?(?!\w)")
+            if len(first.answer) > 4 and first.answer not in first.text and named.search(then.text):
+                text = named.sub(lambda hit: "its" if hit["genitive"] else "it", then.text)
+                found.append(Talk(((first.text, first.answer),), text, then.gold))
+    random.Random(seed).shuffle(found)
+    return list({talk.question: talk for talk in found}.values())[:limit]
+
+
 def success(retriever: Retriever, queries: Sequence[str], some: Sequence[Talk]) -> float:
     """How often a paragraph that answers is among the first passages."""
     ranked = retriever.search(queries, Search(K))
@@ -164,13 +192,18 @@ def main() -> None:
     parser.add_argument("store")
     parser.add_argument("questions", type=Path)
     parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("--ways", default="", help="those whose names a pattern finds; default: all")
     parser.add_argument("--rewritten", type=int, default=0)
     parser.add_argument("--reader", default=None)
     args = parser.parse_args()
     retriever = open_retriever(args.store)
-    sets = talks(questions(args.questions), args.limit)
-    print(f"{len(sets[0])} follow-ups, {len(sets[1])} shifts; {retriever.rows:,} passages", flush=True)
+    asked = questions(args.questions)
+    sets = (*talks(titled(asked), args.limit), chains(asked, args.limit))
+    sizes = [len(some) for some in sets]
+    print(f"follow-ups, shifts and chains: {sizes}; {retriever.rows:,} passages", flush=True)
     for name, way in WAYS.items():
+        if args.ways and not re.search(args.ways, name):
+            continue
         each = [success(retriever, [way(talk) for talk in some], some) for some in sets]
         print(f"{name:<36}" + "".join(f"{one:>9.1%}" for one in each), flush=True)
     if args.rewritten:
