@@ -70,13 +70,6 @@ def _named(talk: Talk) -> str:
     return " ".join([*dict.fromkeys(found), talk.question])
 
 
-def _all_named(talk: Talk) -> str:
-    """The names in all that was said, and the question."""
-    said = [text for both in talk.before for text in both]
-    found = [word for text in said for word in words(text) if word in names(text)]
-    return " ".join([*dict.fromkeys(found), talk.question])
-
-
 def _first(talk: Talk) -> str:
     return "\n".join([talk.before[0][0], talk.question])
 
@@ -94,10 +87,12 @@ WAYS: dict[str, Way] = {
     "behind all that was said": lambda talk: "\n".join(
         [*(text for both in talk.before for text in both), talk.question]
     ),
-    "if it leans: behind all questions": lambda talk: query_of(talk.question, talk.history),
+    "if it leans: behind all questions": _if_it_leans(
+        lambda talk: "\n".join([*(q for q, _ in talk.before), talk.question])
+    ),
     "if it leans: behind the first": _if_it_leans(_first),
     "if it leans: behind the names": _if_it_leans(_named),
-    "if it leans: behind all names said": _if_it_leans(_all_named),
+    "if it leans: behind all names said": lambda talk: query_of(talk.question, talk.history),
 }
 
 

@@ -17,6 +17,7 @@ from lm.conditioning.fitting import require_room
 from lm.conditioning.wording import write
 from lm.reader import Completion, Reader, Sampling
 from lm.support import Support, support_of
+from lm.tool_calls import calls_in
 from retriever.refusals import require_text
 from retriever.results import Hit, Ranking
 from retriever.retriever import Retriever
@@ -119,11 +120,13 @@ class Answerer:
     ) -> Answer:
         started = time.perf_counter()
         citer = citer_of(prepared)
-        text = citer.cite(completion.text)
+        written, calls = calls_in(completion.text) if prepared.calls_tools else (completion.text, ())
+        text = citer.cite(written)
         citations, trimmed = self.citations(prepared, citer, support), prepared.conditioned.trimmed
         if support:
             seconds = seconds | {"support": time.perf_counter() - started}
-        return Answer(text, citations, completion, seconds, prepared.missing, trimmed, tuple(citer.marks))
+        marks = tuple(citer.marks)
+        return Answer(text, citations, completion, seconds, prepared.missing, trimmed, marks, calls)
 
     def stream(self, prepared: Prepared) -> CitedStream:
         """The cited answer to a prepared question, in pieces."""
@@ -135,7 +138,8 @@ class Answerer:
         some: list[CitedStream] = []
         try:
             for sampling in _seeded(prepared.sampling, n):
-                some.append(CitedStream(self.reader.stream(prepared.asked, sampling), citer_of(prepared)))
+                stream = self.reader.stream(prepared.asked, sampling)
+                some.append(CitedStream(stream, citer_of(prepared), prepared.calls_tools))
         except BaseException:
             close_all(some)
             raise

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from lm.citations import Citer, Mark
 from lm.conditioning import Conditioned
-from lm.prompts import Asked
+from lm.prompts import Asked, ToolCall, prompts_of
 from lm.reader import Completion, Position, Sampling, TextStream
 from lm.support import Support, Write
+from lm.tool_calls import ToolCalls
 from retriever.request import Search
 from retriever.results import Hit
 from serve.answering.inquiry import ONE_PARAGRAPH
@@ -61,6 +62,11 @@ class Prepared:
         return self.conditioned.asked
 
     @property
+    def calls_tools(self) -> bool:
+        """Whether the reader may call tools."""
+        return any(prompt.tools for prompt in prompts_of(self.asked))
+
+    @property
     def packed(self) -> tuple[str, ...]:
         """The passages that it sees, numbered from 1; `hits` are those that they stand for."""
         return self.conditioned.packed
@@ -71,7 +77,7 @@ class Answer:
     """An answer with its markers, the passages the reader saw, what it took, and shards that gave none.
 
     `trimmed` of the passages that were found are cut or left out, as they had no room. `marks` are the places
-    of the text where passages are cited.
+    of the text where passages are cited, `calls` what tools are to do.
     """
 
     text: str
@@ -81,18 +87,26 @@ class Answer:
     missing: tuple[int, ...] = ()
     trimmed: int = 0
     marks: tuple[Mark, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
 
 
 class CitedStream:
     """A cited answer in pieces as they come; `citer` knows its sentences so far. Else as a TextStream."""
 
-    def __init__(self, stream: TextStream, citer: Citer) -> None:
+    def __init__(self, stream: TextStream, citer: Citer, calls_tools: bool = False) -> None:
         self._stream, self.citer = stream, citer
+        self._calls = ToolCalls() if calls_tools else None
         # Set by whoever wants no more of it.
         self.closed = False
 
     def __iter__(self) -> Iterator[str]:
-        return self.citer.stream(self._stream)
+        pieces = iter(self._stream)
+        return self.citer.stream(pieces if self._calls is None else self._calls.without(pieces))
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """What tools are to do, once all has come."""
+        return () if self._calls is None else self._calls.calls
 
     @property
     def finished(self) -> bool:

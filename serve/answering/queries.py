@@ -18,6 +18,8 @@ _LEANS = re.compile(
     r"|^\W*(?:and|but|so|or|then|what about|how about|what else|why|when was that)\b",
     re.IGNORECASE,
 )
+# Turns that a query is made of: three questions with their answers.
+RECENT = 6
 # A question of fewer content words asks about something else.
 _FEW = 2
 
@@ -28,12 +30,15 @@ def leans(question: str) -> bool:
 
 
 def query_of(question: str, history: Sequence[Message]) -> str:
-    """What to search for: a question that leans on others stands behind the names that the user asked about.
+    """What to search for: a question that leans on others stands behind the names that were said of late.
 
-    Where these name nothing, it stands behind all of them.
+    Where none was, it stands behind what the user asked.
     """
-    asked = [turn.content for turn in history if turn.role == "user" and turn.content.strip()]
-    if not asked or not leans(question):
+    said = [turn for turn in history if turn.role in ("user", "assistant") and turn.content.strip()]
+    if not said or not leans(question):
         return question
-    found = [word for one in asked for word in words(one) if word in names(one)]
-    return " ".join([*dict.fromkeys(found), question]) if found else "\n".join([*asked, question])
+    recent = said[-RECENT:]
+    found = [word for turn in recent for word in words(turn.content) if word in names(turn.content)]
+    if found:
+        return " ".join([*dict.fromkeys(found), question])
+    return "\n".join([*(turn.content for turn in recent if turn.role == "user"), question])

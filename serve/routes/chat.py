@@ -18,7 +18,7 @@ from serve.answering.places import Addresses
 from serve.routes.asked import addresses_of, answerer_of, reading_of, require_model, retriever_of
 from serve.routes.events import Event, streamed
 from serve.schemas.chat import ChatRequest
-from serve.schemas.choices import chat_logprobs, finish_reason, usage_of
+from serve.schemas.choices import called, chat_logprobs, finish_reason, usage_of
 from serve.schemas.hits import CitationModel
 from serve.schemas.searching import ViewModel
 
@@ -58,10 +58,11 @@ def _envelope(kind: str, model: str) -> dict[str, Any]:
 
 
 def _choice(index: int, answer: Answer, logprobs: bool) -> dict[str, Any]:
+    message = {"role": "assistant", "content": answer.text or None, "refusal": None}
     return {
         "index": index,
-        "message": {"role": "assistant", "content": answer.text, "refusal": None},
-        "finish_reason": finish_reason(answer.completion.finished),
+        "message": message | called(answer.calls),
+        "finish_reason": "tool_calls" if answer.calls else finish_reason(answer.completion.finished),
         "logprobs": chat_logprobs(answer.completion.positions) if logprobs else None,
         "cited": _cited(answer.citations),
     }
@@ -117,7 +118,8 @@ class _Streamed:
                 return  # The client has gone: nothing is measured for nobody.
             generated = time.perf_counter() - self._began
             each.append(self._citations(stream))
-            end = {"delta": {}, "finish_reason": finish_reason(stream.finished), "cited": _cited(each[-1])}
+            reason = "tool_calls" if stream.calls else finish_reason(stream.finished)
+            end = {"delta": {}, "finish_reason": reason, "cited": _cited(each[-1])}
             last = self._end(each, generated) if stream is streams[-1] else {}
             yield self._chunk(index, end) | last
         if self.body.tells_usage:
@@ -136,6 +138,8 @@ class _Streamed:
             yield self._chunk(index, more)
         if left := stream.positions[told:]:
             yield self._chunk(index, {"delta": {}, "logprobs": chat_logprobs(left)})
+        if stream.calls:
+            yield self._chunk(index, {"delta": called(stream.calls)})
 
     def _chunk(self, index: int, more: dict[str, Any]) -> dict[str, Any]:
         usage = {"usage": None} if self.body.tells_usage else {}

@@ -1,9 +1,25 @@
 """What a continued text looks like to OpenAI's clients: why it ended, its tokens, what it took."""
 
+import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lm.prompts import ToolCall
 from lm.reader import Completion, Position, TokenLogprob
+
+
+def called(calls: Sequence[ToolCall]) -> dict[str, Any]:
+    """What tools are to do, as a message or a delta says it; nothing, if that is nothing."""
+    each = [
+        {
+            "index": at,
+            "id": one.id or f"call_{uuid.uuid4().hex[:24]}",
+            "type": "function",
+            "function": {"name": one.name, "arguments": one.arguments},
+        }
+        for at, one in enumerate(calls)
+    ]
+    return {"tool_calls": each} if each else {}
 
 
 def finish_reason(finished: bool) -> str:

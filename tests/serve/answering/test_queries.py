@@ -25,9 +25,9 @@ TALK = [
         "His wife?",
     ],
 )
-def test_a_question_that_leans_stands_behind_the_names_that_the_user_asked_about(question):
+def test_a_question_that_leans_stands_behind_the_names_that_were_said(question):
     assert leans(question)
-    assert query_of(question, TALK) == f"dunmarrow orl {question}"
+    assert query_of(question, TALK) == f"dunmarrow ansel mirn hollinport orl {question}"
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,7 @@ def test_where_no_name_was_said_it_stands_behind_the_users_questions():
 @given(st.text(max_size=40))
 def test_a_first_question_is_searched_for_as_it_is(question):
     assert query_of(question, []) == question
+
+
+def test_what_was_said_long_ago_counts_no_more():
+    assert "dunmarrow" not in query_of("And why?", [*TALK, *TALK[3:], *TALK[3:]])

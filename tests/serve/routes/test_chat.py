@@ -181,6 +181,37 @@ def test_tools_reach_the_template_and_what_they_gave_is_read(tiny, app):
     assert "tool_choice must be 'auto' or 'none'" in refused(app, 422, tool_choice="required")
 
 
+def test_a_readers_calls_of_tools_come_as_calls(tiny, monkeypatch):
+    """What a reader that was taught to call tools writes, kept to by a grammar: this one writes nonsense."""
+    said = '<tool_call>{"name": "river_of", "arguments": {"town": "Orl"}}</tool_call>'
+    draft = tiny.app.state.answerer.reader._reader
+    ids = [*draft.tokens(said), *draft._vocabulary.ends]
+    choices = {}
+
+    def token(choice, logits):
+        at = choices[id(choice)] = choices.get(id(choice), -1) + 1
+        return ids[at]
+
+    monkeypatch.setattr("lm.backends.generation.choosing.Choice.token", token)
+    monkeypatch.setattr("lm.backends.generation.choosing.Choice.likeliest", False)
+    asked = {"tools": [TOOL], "max_tokens": 90}
+    choice = ask(tiny, **asked).json()["choices"][0]
+    assert (choice["finish_reason"], choice["message"]["content"]) == ("tool_calls", None)
+    (call,) = choice["message"]["tool_calls"]
+    assert call["function"] == {"name": "river_of", "arguments": '{"town": "Orl"}'}
+    back = [MAYOR, choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "The Mirn."}]
+    assert (
+        ask(tiny, *back, tools=[TOOL], tool_choice="none", max_tokens=90)
+        .json()["choices"][0]["message"]["content"]
+        .startswith("<tool_call>")
+    )
+    chunks = events(ask(tiny, **asked, stream=True))
+    assert contents(chunks) == []
+    (streamed,) = [one for one in chunks if "tool_calls" in one["choices"][0]["delta"]]
+    assert streamed["choices"][0]["delta"]["tool_calls"][0]["function"] == call["function"]
+    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
@@ -301,7 +332,7 @@ def test_what_is_searched_for_is_made_of_the_conversation(tiny):
         {"role": "user", "content": "And what is it known for?"},
     ]
     reply = ask(tiny, *turns, max_tokens=1).json()
-    assert reply["query"] == "dunmarrow And what is it known for?"
+    assert reply["query"] == "dunmarrow mirn And what is it known for?"
     assert any(one["doc_id"].startswith("Dunmarrow") for one in reply["citations"])
     assert ask(tiny, *turns, MAYOR, max_tokens=1).json()["query"] == MAYOR["content"]
 
