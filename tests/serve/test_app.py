@@ -181,7 +181,12 @@ def test_openais_client_lists_the_models(client):
         ),
         ("/search", {"query": "\ud800"}, 422, "half of a character (a lone surrogate) is no text"),
         ("/search", {"query": "x", "\ud800": 1}, 422, "half of a character (a lone surrogate) is no text"),
-        ("/search", {"query": "x", "zz": 3}, 422, "zz is no field of the request: valid are recall, nprobe, depth, "),
+        (
+            "/search",
+            {"query": "x", "zz": 3},
+            422,
+            "zz is no field of the request: valid are recall, nprobe, depth, ",
+        ),
         ("/search", {"query": "x", "view": {"sed": 3}}, 422, "view.sed is no field of the request: did you"),
         ("/nowhere", {}, 404, "There is no route '/nowhere': /docs lists the routes."),
     ],

@@ -1,18 +1,22 @@
 """Completions as they are asked over HTTP, of tiny random readers: their figures are exact, in float32."""
 
 import json
+from threading import Thread
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from lm_eval.api.instance import Instance
 from lm_eval.models.openai_completions import LocalCompletionsAPI
 
+from lm.backends.remote.remote_reader import RemoteReader
 from lm.batching import together
 from lm.prompts import Prompt
 from lm.reader import Continuation, Row, Sampling
 from retriever.local import LocalRetriever
 from serve.answering.answerer import Answerer
 from serve.app import create_app
+from serve.listening import listen
 from tests.lm.models import tiny_model, tiny_reader
 
 TEXT = "Who built the old bridge?"
@@ -32,6 +36,20 @@ def reader(folder):
 def app(store, reader):
     with TestClient(create_app(Answerer(LocalRetriever.open(store), together(reader)))) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def address(store, reader):
+    """Where the same is served over real connections."""
+    app = create_app(Answerer(LocalRetriever.open(store), together(reader)))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    listener = listen("127.0.0.1", 0)
+    listener.listen()  # Who asks before the server accepts waits.
+    thread = Thread(target=server.run, args=([listener],))
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
 
 
 def ask(app, prompt=TEXT, **fields):
@@ -157,7 +175,7 @@ def test_what_cannot_be_done_is_refused(app, fields, status, reason):
     assert reason in refused(app, status, prompt, **{k: v for k, v in fields.items() if k != "prompt"})
 
 
-def test_lm_evals_class_scores_through_it_as_the_reader_does(app, reader, folder, monkeypatch):
+def test_lm_evals_class_scores_through_it_as_the_reader_does(address, reader, folder):
     """Every continuation gets the log-likelihood of the reader itself, and whether it is the likeliest."""
     pairs = [
         (TEXT, " Ansel Mirn built it."),
@@ -166,10 +184,9 @@ def test_lm_evals_class_scores_through_it_as_the_reader_does(app, reader, folder
     ]
     (likely,) = reader.generate([Prompt(text=TEXT)], Sampling(1, verbatim=True))
     pairs.append((TEXT, likely.text))
-    monkeypatch.setattr("requests.post", _by(app))
     lm = LocalCompletionsAPI(
         model="ralm",
-        base_url="http://testserver/v1/completions",
+        base_url=f"{address}/v1/completions",
         tokenizer=str(folder),
         tokenizer_backend="huggingface",
         batch_size=3,
@@ -189,14 +206,14 @@ def test_lm_evals_class_scores_through_it_as_the_reader_does(app, reader, folder
     assert TEXT not in lm.generate_until([until], disable_tqdm=True)[0]
 
 
-def _by(app):
-    """What lm-eval posts, handed to the application: its replies are httpx's, with the fields it looks at."""
-
-    class Reply:
-        def __init__(self, found):
-            self.ok, self.text, self.json = found.is_success, found.text, found.json
-
-        def raise_for_status(self):
-            assert self.ok, self.text
-
-    return lambda url, json, **_: Reply(app.post(url.removeprefix("http://testserver"), json=json))
+def test_a_reader_behind_it_scores_and_answers_as_the_reader_does(address, reader):
+    """Our own reader of OpenAI-compatible servers."""
+    remote = RemoteReader(f"{address}/v1#ralm")
+    asked = [Continuation(Prompt(text=TEXT), " Ansel Mirn built it.")]
+    (found,), (wanted,) = remote.loglikelihood(asked), reader.loglikelihood(asked)
+    assert found.tokens == pytest.approx(wanted.tokens, abs=1e-3)
+    how = Sampling(4, verbatim=True)
+    assert (
+        remote.generate([Prompt(text=TEXT)], how)[0].text == reader.generate([Prompt(text=TEXT)], how)[0].text
+    )
+    assert "".join(remote.stream(Prompt(text=TEXT), how)) == reader.generate([Prompt(text=TEXT)], how)[0].text
