@@ -75,13 +75,13 @@ def test_a_stream_is_the_same_text_token_by_token_and_its_markers_come_behind_th
     assert set(chunks[-1]["seconds"]) == set(whole["seconds"]) == {"search", "generate"}
 
 
-def test_a_stream_says_what_it_took_if_it_is_asked_to(app):
-    wanted = ask(app, max_tokens=4).json()["usage"]
-    *chunks, last = events(ask(app, max_tokens=4, stream=True, stream_options={"include_usage": True}))
+def test_a_stream_says_what_it_took_if_it_is_asked_to(tiny):
+    wanted = ask(tiny, max_tokens=4).json()["usage"]
+    *chunks, last = events(ask(tiny, max_tokens=4, stream=True, stream_options={"include_usage": True}))
     assert (last["choices"], last["usage"]) == ([], wanted)
     assert {json.dumps(one["usage"]) for one in chunks} == {"null"}
-    assert all("usage" not in one for one in events(ask(app, max_tokens=2, stream=True)))
-    assert "add stream: true" in refused(app, 422, stream_options={"include_usage": True})
+    assert all("usage" not in one for one in events(ask(tiny, max_tokens=2, stream=True)))
+    assert "add stream: true" in refused(tiny, 422, stream_options={"include_usage": True})
 
 
 def test_several_choices_are_drawn_each_by_its_own_seed(tiny):
@@ -110,48 +110,55 @@ def test_any_whole_number_is_a_seed(tiny):
 
 SCHEMA = {
     "type": "object",
-    "properties": {"answer": {"type": "string", "maxLength": 12}, "years": {"type": "integer", "maximum": 9}},
+    "properties": {
+        "answer": {"type": "string", "maxLength": 12},
+        "years": {"type": "integer", "minimum": 0, "maximum": 9},
+    },
     "required": ["answer", "years"],
     "additionalProperties": False,
 }
 
 
-def test_an_answer_is_kept_to_a_json_schema_and_bears_no_marker(app):
+def test_an_answer_is_kept_to_a_json_schema_and_bears_no_marker(tiny):
     form = {"type": "json_schema", "json_schema": {"name": "mayor", "schema": SCHEMA, "strict": True}}
-    reply = ask(app, response_format=form).json()
+    reply = ask(tiny, response_format=form).json()
     text = reply["choices"][0]["message"]["content"]
     jsonschema.validate(json.loads(text), SCHEMA)
     assert reply["choices"][0]["finish_reason"] == "stop"
-    assert "".join(contents(events(ask(app, response_format=form, stream=True)))) == text
-    assert _content(ask(app, max_tokens=2, response_format={"type": "json_object"})).startswith("{")
-    assert _content(ask(app, max_tokens=2, response_format={"type": "text"}))[0] not in "{["
+    assert "".join(contents(events(ask(tiny, response_format=form, stream=True)))) == text
+    assert _content(ask(tiny, max_tokens=2, response_format={"type": "json_object"})).startswith("{")
+    assert _content(ask(tiny, max_tokens=2, response_format={"type": "text"})) == _content(
+        ask(tiny, max_tokens=2)
+    )
 
 
 def _content(reply):
     return reply.json()["choices"][0]["message"]["content"]
 
 
-def test_a_wrong_format_is_refused_by_a_sentence(app):
+def test_a_wrong_format_is_refused_by_a_sentence(tiny):
     bad = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "strin"}}}
-    assert "The JSON schema of the answer cannot be kept to" in refused(app, 400, response_format=bad)
-    assert "cannot be kept to" in refused(app, 400, response_format=bad, stream=True)
+    assert "The JSON schema of the answer cannot be kept to" in refused(tiny, 400, response_format=bad)
+    assert "cannot be kept to" in refused(tiny, 400, response_format=bad, stream=True)
     assert "response_format has an unknown name, 'json_schem'" in refused(
-        app, 422, response_format={"type": "json_schem"}
+        tiny, 422, response_format={"type": "json_schem"}
     )
 
 
-def test_tokens_have_log_probabilities_in_a_stream_too(app):
-    reply = ask(app, max_tokens=3, logprobs=True, top_logprobs=2).json()
+def test_tokens_have_log_probabilities_in_a_stream_too(tiny):
+    reply = ask(tiny, max_tokens=3, logprobs=True, top_logprobs=2).json()
     found = reply["choices"][0]["logprobs"]["content"]
     assert len(found) == reply["usage"]["completion_tokens"] == 3
     assert all(one["top_logprobs"][0]["token"] == one["token"] for one in found)
     assert all(one["logprob"] <= 0 and len(one["top_logprobs"]) == 2 for one in found)
-    assert b"".join(bytes(one["bytes"]) for one in found).decode() in _content(ask(app, max_tokens=3))
-    chunks = events(ask(app, max_tokens=3, logprobs=True, stream=True))
+    assert b"".join(bytes(one["bytes"]) for one in found).decode(errors="replace").strip() == _content(
+        ask(tiny, max_tokens=3)
+    )
+    chunks = events(ask(tiny, max_tokens=3, logprobs=True, stream=True))
     streamed = [t for one in chunks if (got := one["choices"][0]["logprobs"]) for t in got["content"]]
     assert [one["token"] for one in streamed] == [one["token"] for one in found]
     assert reply["choices"][0]["logprobs"]["refusal"] is None
-    assert "add logprobs: true" in refused(app, 422, top_logprobs=2)
+    assert "add logprobs: true" in refused(tiny, 422, top_logprobs=2)
 
 
 TOOL = {
