@@ -59,7 +59,7 @@ def commands():
 def test_each_command_that_takes_some_of_a_record_takes_all_of_it(record, named_by, takers):
     own = {"build", "plan"}  # Their encoder is the one to build with.
     found = {name: options for name, options in commands().items() if named_by in options and name not in own}
-    assert set(found) == takers
+    assert takers <= set(found)
     for name, options in found.items():
         for field in fields(record):
             assert field.name in options, f"{name} lacks {field.name}"
