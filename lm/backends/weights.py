@@ -107,7 +107,7 @@ class Weights:
 def unknown_reader(name: str, reason: str) -> RalmError:
     """The error for a name that is no model anywhere."""
     if Path(name).is_dir():
-        return RalmError(f"The config.json of {name} is none of a language model: {reason}.")
+        return RalmError(f"The config.json of {name} is none of a language model ({reason.rstrip('.')}).")
     where = "the hub or its local cache gives"
     if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "on", "yes", "true"):
         # The library's own words ask to look at the connection.

@@ -62,7 +62,7 @@ def test_a_name_that_is_none_says_where_it_was_looked_for(monkeypatch, tmp_path)
         unknown_reader("no/such", "no such model")
     )
     # A folder is none of the hub's.
-    assert str(unknown_reader(str(tmp_path), "no JSON")).endswith("is none of a language model: no JSON.")
+    assert str(unknown_reader(str(tmp_path), "no JSON.")).endswith("is none of a language model (no JSON).")
 
 
 def test_whether_a_reader_is_converted_first_is_known(monkeypatch, tmp_path):
