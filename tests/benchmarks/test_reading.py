@@ -17,6 +17,7 @@ from pipelines.evaluate.metrics import contains
 from pipelines.questions import read_questions
 from retriever.local import LocalRetriever
 from serve.answering.answerer import Answerer
+from serve.answering.inquiry import Inquiry
 from tests.corpus import questions, write_lines
 from tests.lm.models import tiny_model
 
@@ -49,7 +50,7 @@ def test_found_passages_are_put_to_the_reader_as_the_server_does_it(retriever, r
         assert list(passages) == ["none", "random", "k=1", "k=3", "k=5", "gold", "without"]
         for name, k in {"none": 0, "k=1": 1, "k=3": 3, "k=5": 5}.items():
             mine, packed = prompts.written(reader, case.question, passages[name])
-            theirs = answerer.prepare(case.question.text, Conditioning(passages=k))
+            theirs = answerer.prepare(Inquiry(case.question.text, Conditioning(passages=k)))
             assert (mine, packed) == (theirs.asked, theirs.packed)
             assert mine.passages == len(packed) == k
 
