@@ -265,7 +265,7 @@ def main() -> None:
     with started(serve) as (ours, line), started([*me, "one-lock"]) as (other, url):
         found = re.search(r"http://\S+:\d+", line)
         assert found
-        for address in (f"{found[0]}/health", f"{url.strip()}/health"):
+        for address in (f"{found[0]}/ready", f"{url.strip()}/health"):
             _wait(address)
         searches(args, {"ralm": (ours, found[0]), "one lock": (other, url.strip())}, bare_)
         if args.chats:
@@ -273,12 +273,10 @@ def main() -> None:
 
 
 def _wait(address: str) -> None:
-    """Until a server answers, whatever it says."""
+    """Until a server answers, and is ready."""
     for _ in range(600):
         try:
             urllib.request.urlopen(address, timeout=5).close()
-            return
-        except urllib.error.HTTPError:
             return
         except OSError:
             time.sleep(0.1)

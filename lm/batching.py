@@ -67,6 +67,8 @@ class BatchingReader:
         self._reading: list[Job] = []
         self._changed = Condition()
         self._stopped = False
+        # Told of the texts of each batch, once it is read.
+        self.told: Callable[[Sequence[Completion]], None] = lambda _: None
         # Who scores, or waits to; and how many have been served.
         self._scorers, self._scored = 0, 0
         # Daemon: a process that ends does not wait for whoever still waits here.
@@ -100,6 +102,11 @@ class BatchingReader:
     def prompt_tokens(self, prompt: Prompt) -> int:
         """Tokens of a prompt as the model sees it."""
         return self._reader.prompt_tokens(prompt)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a batch."""
+        return len(self._line)
 
     def generate(self, asked: Sequence[Asked], sampling: Sampling) -> list[Completion]:
         """Continue several prompts, together with what others ask meanwhile."""
@@ -229,6 +236,7 @@ class BatchingReader:
                 job.pending.end(error)  # Unless it has ended meanwhile.
         finally:
             self._reading = []
+        self.told([text for job in reading if (text := job.pending.whole) is not None])
 
     def _alone(self, job: Job) -> None:
         if job.pending.ended:

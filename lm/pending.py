@@ -59,6 +59,11 @@ class Pending:
     def ended(self) -> bool:
         return self._end is not None
 
+    @property
+    def whole(self) -> Completion | None:
+        """The whole text; None where there is none, or not yet."""
+        return self._end if isinstance(self._end, Completion) else None
+
     def leave(self) -> None:
         """Want the text no more; a thread that waits for a piece goes on."""
         self.wanted = False

@@ -1,18 +1,15 @@
-"""The FastAPI application around one answerer: what is in it, and how it follows the store.
-
-Decisions: docs/decisions/generations-and-takedowns.md.
-"""
+"""The FastAPI application around one answerer: what is in it, what stands before it, what counts it."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
+from lm.batching import BatchingReader
+from lm.reader import Completion
 from serve.admission.access import Access
 from serve.admission.bodies import Bodies
 from serve.admission.deadlines import Deadlines
@@ -21,6 +18,7 @@ from serve.admission.keys import Keys
 from serve.admission.requests import Requests
 from serve.answering.answerer import Answerer
 from serve.answering.places import Places
+from serve.following import REFRESH, load_and_follow
 from serve.metrics import Metrics
 from serve.queues.reading import Reading
 from serve.queues.searching import SearchQueue
@@ -30,38 +28,34 @@ from serve.routes.mcp.http import add_mcp, running_mcp
 from serve.routes.stores import documents, files, vector_stores
 from serve.settings import OPEN_TO_ALL, ServiceSettings
 
-# Between two looks at whether the store has a new generation, in seconds.
-REFRESH = 0.5
-# What takes longer to open is not waited for with what it takes down, in seconds.
-PATIENCE = 10.0
-_log = logging.getLogger("uvicorn.error")
-
 
 def create_app(
-    answerer: Answerer, refresh: float = REFRESH, settings: ServiceSettings = OPEN_TO_ALL
+    answerer: Answerer | Callable[[], Answerer],
+    refresh: float = REFRESH,
+    settings: ServiceSettings = OPEN_TO_ALL,
 ) -> FastAPI:
-    """An application that serves one store and one reader, both loaded already.
+    """An application that serves one store and one reader: loaded already, or loaded once it runs.
 
-    It looks every `refresh` seconds whether the store has a new generation, and goes over to it.
+    Until they are loaded it says so. It looks every `refresh` seconds whether the store has a new generation,
+    and goes over to it.
     """
 
     @asynccontextmanager
-    async def following(app: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(_follow(app, answerer, refresh))
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(load_and_follow(app.state, refresh))
         async with running_mcp(app):
             yield
         task.cancel()
 
     app = FastAPIOffline(
-        lifespan=following,
+        lifespan=running,
         title="ralm",
         description="Search a datastore, and ask a language model that reads what was found.",
         version="1",
     )
-    app.state.answerer = answerer
     app.state.reading, app.state.searches = Reading(), SearchQueue()
-    answerer.find = app.state.searches.find  # What answers search for waits with other searches.
     app.state.places = Places()
+    app.state.answerer, app.state.failure = None, None  # One of them is set once loading has ended.
     app.state.behind = None  # Why a newer generation than the one served cannot be opened.
     dialects = (health, metrics, search, chat, completions, responses, vector_stores, files, documents)
     for dialect in dialects:
@@ -69,12 +63,43 @@ def create_app(
     add_mcp(app, settings.origins)
     handle_errors(app)
     _admit(app, settings)
+    if callable(answerer):
+        app.state.load = lambda: _join(app, answerer())
+    else:
+        _join(app, answerer)
     return app
+
+
+def _join(app: FastAPI, answerer: Answerer) -> None:
+    """Let an application answer, and count what waits for the reader and is read."""
+    answerer.find = app.state.searches.find  # What answers search for waits with other searches.
+    if isinstance(answerer.reader, BatchingReader):
+        _count_reading(app.state.metrics, answerer.reader)
+    app.state.answerer = answerer
+
+
+def _count_searches(metrics: Metrics, searches: SearchQueue) -> None:
+    metrics.waiting("search", lambda: searches.waiting)
+    metrics.cached("vectors", searches.together.vectors.kept.lookups)
+    metrics.cached("rankings", searches.together.results.lookups)
+    searches.batched = metrics.batch
+    searches.answered = lambda found: metrics.stages(found.seconds)
+
+
+def _count_reading(metrics: Metrics, reader: BatchingReader) -> None:
+    metrics.waiting("read", lambda: reader.waiting)
+
+    def read(texts: Sequence[Completion]) -> None:
+        metrics.batch("read", len(texts))
+        metrics.tokens(sum(one.prompt_tokens for one in texts), sum(one.tokens for one in texts))
+
+    reader.told = read
 
 
 def _admit(app: FastAPI, settings: ServiceSettings) -> None:
     """Put before the routes what each request passes; the last one is the first that it meets."""
     metrics = app.state.metrics = Metrics()
+    _count_searches(metrics, app.state.searches)
     journal = Journal(settings.log, metrics.line_lost)
     app.add_middleware(Deadlines, seconds=settings.seconds)
     app.add_middleware(Bodies, most=settings.body, seconds=settings.body_seconds)
@@ -88,30 +113,3 @@ def _admit(app: FastAPI, settings: ServiceSettings) -> None:
             expose_headers=["x-request-id", "retry-after"],
         )
     app.add_middleware(Requests, metrics=metrics, journal=journal, prompts=settings.prompts)
-
-
-async def _follow(app: FastAPI, answerer: Answerer, seconds: float) -> None:
-    """Go over to new generations; hide what one hides, too, that cannot be opened, or not for a while."""
-    clock, opening = asyncio.get_running_loop().time, None
-    wait, began, due = seconds, 0.0, 0.0
-    while True:
-        await asyncio.sleep(seconds)
-        if opening is None and clock() >= due:
-            opening, began = asyncio.create_task(run_in_threadpool(answerer.refresh)), clock()
-        ended = opening is not None and opening in (await asyncio.wait({opening}, timeout=seconds))[0]
-        slow = opening is not None and clock() - began > PATIENCE
-        if opening is not None and ended:
-            try:
-                opening.result()
-                app.state.behind, wait = None, seconds
-            except Exception as error:  # noqa: BLE001  (who stops looking shows for ever what is taken down)
-                # The generation that is open goes on being served. Trying may read much: ever more seldom.
-                wait = min(60.0, 2 * wait)
-                reason = str(error) or type(error).__name__
-                if reason != app.state.behind:
-                    app.state.behind = reason
-                    _log.warning("The store's new generation cannot be opened: %s", reason)
-            opening, due = None, clock() + wait - seconds
-        if slow or app.state.behind is not None:
-            with suppress(Exception):  # What cannot be read for it, opening tells of.
-                await run_in_threadpool(answerer.hide)

@@ -3,9 +3,13 @@
 Each application counts for itself. Knows no route, no model and no queue.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds: a search takes milliseconds, an answer on a CPU a minute.
@@ -13,11 +17,20 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
-class Metrics:
+class Lookups(Protocol):
+    """What a cache counts."""
+
+    hits: int
+    misses: int
+
+
+class Metrics(Collector):
     """Counters, gauges and histograms of one application."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._caches: dict[str, Lookups] = {}
+        self.registry.register(self)
         self._http = Counter(
             "ralm:http_requests",
             "Requests answered, by route and status.",
@@ -37,9 +50,6 @@ class Metrics:
             ["queue"],
             buckets=_SIZES,
             registry=self.registry,
-        )
-        self._cache = Counter(
-            "ralm:cache_queries", "Look-ups in a cache.", ["cache", "hit"], registry=self.registry
         )
         self._prompt = Counter("ralm:prompt_tokens", "Tokens of prompts read.", registry=self.registry)
         self._generated = Counter("ralm:generation_tokens", "Tokens generated.", registry=self.registry)
@@ -67,7 +77,7 @@ class Metrics:
         self._latency.labels(route).observe(seconds)
         self._first.labels(route).observe(first)
 
-    def stages(self, seconds: dict[str, float]) -> None:
+    def stages(self, seconds: Mapping[str, float]) -> None:
         """What stages of a request took."""
         for name, took in seconds.items():
             self._stages.labels(name).observe(took)
@@ -76,9 +86,17 @@ class Metrics:
         """So many requests of a queue were carried out together."""
         self._batches.labels(queue).observe(size)
 
-    def looked_up(self, cache: str, hit: bool) -> None:
-        """Something was looked for in a cache."""
-        self._cache.labels(cache, "yes" if hit else "no").inc()
+    def cached(self, cache: str, lookups: Lookups) -> None:
+        """How often something is found in a cache, whenever the metrics are read."""
+        self._caches[cache] = lookups
+
+    def collect(self) -> Iterator[Metric]:
+        """What others count, for the registry."""
+        found = CounterMetricFamily("ralm:cache_queries", "Look-ups in a cache.", labels=["cache", "hit"])
+        for name, lookups in self._caches.items():
+            found.add_metric([name, "yes"], lookups.hits)
+            found.add_metric([name, "no"], lookups.misses)
+        yield found
 
     def tokens(self, prompt: int, generated: int) -> None:
         """A reader has read and written so many tokens."""

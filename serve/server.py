@@ -9,22 +9,27 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from lm.reader import Reader
-
 # How long replies that have begun may take to end, in seconds, and connections to close.
 _GRACE_SECONDS = 2
 
 
 class Server(uvicorn.Server):
-    """Serves an application until SIGINT or SIGTERM; `run` returns then, and nothing generates any more."""
+    """Serves an application until SIGINT or SIGTERM; `run` returns then, and nothing generates any more.
 
-    def __init__(self, app: FastAPI, reader: Reader) -> None:
+    It returns, too, if what the application is to serve cannot be loaded.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
         # uvloop, where it is installed, would keep signals from whoever waits for them outside the loop.
         how = uvicorn.Config(
             app, loop="asyncio", log_level="warning", timeout_graceful_shutdown=_GRACE_SECONDS
         )
         super().__init__(how)
-        self._reader = reader
+        self._state = app.state
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether it is to end: asked ten times a second."""
+        return await super().on_tick(counter) or self._state.failure is not None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -34,7 +39,8 @@ class Server(uvicorn.Server):
         # they have said why they end.
         def stop(number: int, frame: FrameType | None) -> None:
             self.should_exit = True
-            self._reader.stop()
+            if self._state.answerer is not None:
+                self._state.answerer.reader.stop()
             # What could not end in time is no error: the process does.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 

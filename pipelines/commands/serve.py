@@ -93,15 +93,21 @@ def serve(  # noqa: PLR0913
     from serve.listening import listen
     from serve.server import Server
 
-    # Taken before the models load: a port in use is worth knowing at once.
     with listen(host, port) as listener:
-        opening = encoding.opening(device, index_in)
-        retriever = open_stores([store, *(also or [])], opening, searchers, partial)
-        answers.loading(reader)
-        answerer = Answerer(retriever, together(open_reader(choice)))
-        del retriever  # Under this name the generation of the start would stay open for as long as we serve.
-        answers.serving(host, listener.getsockname()[1])
-        Server(create_app(answerer, settings=settings), answerer.reader).run(sockets=[listener])
+
+        def load() -> Answerer:
+            opening = encoding.opening(device, index_in)
+            retriever = open_stores([store, *(also or [])], opening, searchers, partial)
+            answers.loading(reader)
+            found = Answerer(retriever, together(open_reader(choice)))
+            answers.serving(host, listener.getsockname()[1])
+            return found
+
+        # It listens before the models load: /health answers, and a port in use is worth knowing at once.
+        app = create_app(load, settings=settings)
+        Server(app).run(sockets=[listener])
+        if app.state.failure is not None:
+            raise app.state.failure
     end(0)
 
 

@@ -6,8 +6,9 @@ Decisions: docs/decisions/serving.md.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 
 from base.errors import Busy
 from retriever.request import Search
@@ -31,9 +32,12 @@ class SearchQueue:
         """At most `waiting` queries wait: whoever comes beyond them is turned away (Busy)."""
         self.together = together or Together()
         self._most = waiting
+        # Told of each batch, by the name of its line and its size, and of what each request was given.
+        self.batched: Callable[[str, int], None] = lambda *_: None
+        self.answered: Callable[[Found], None] = lambda _: None
         self._encoding = Line("encode", BATCH, self._encode)
-        self._quick = Line("search", BATCH, self.together.search)
-        self._long = Line("long-search", BATCH, self.together.search)
+        self._quick = Line("search", BATCH, partial(self._look, "search"))
+        self._long = Line("long-search", BATCH, partial(self._look, "long-search"))
 
     @property
     def waiting(self) -> int:
@@ -50,6 +54,7 @@ class SearchQueue:
 
     def _put(self, job: Job) -> "Future[Found]":
         waiting = self.waiting
+        job.future.add_done_callback(self._note)
         if job.queries and not job.missing:
             job.done()
         elif waiting and waiting + len(job.queries) > self._most:
@@ -60,7 +65,16 @@ class SearchQueue:
             self._search(job)
         return job.future
 
+    def _note(self, future: "Future[Found]") -> None:
+        if not future.cancelled() and future.exception() is None:
+            self.answered(future.result())
+
+    def _look(self, line: str, jobs: Sequence[Job]) -> None:
+        self.batched(line, sum(len(job.queries) for job in jobs))
+        self.together.search(jobs)
+
     def _encode(self, jobs: Sequence[Job]) -> None:
+        self.batched("encode", sum(len(job.queries) for job in jobs))
         self.together.encode(jobs)
         for job in jobs:
             if not job.future.done():

@@ -2,6 +2,7 @@
 
 from fastapi import HTTPException, Request
 
+from base.errors import Unavailable
 from lm.reader import Reader
 from retriever.retriever import Retriever
 from serve.answering.answerer import Answerer
@@ -11,8 +12,10 @@ from serve.queues.searching import SearchQueue
 
 
 def answerer_of(request: Request) -> Answerer:
-    """Who answers."""
-    found: Answerer = request.app.state.answerer
+    """Who answers. Raises Unavailable until all is loaded."""
+    found: Answerer | None = request.app.state.answerer
+    if found is None:
+        raise Unavailable("The store and the models are being loaded: /ready says when they are.")
     return found
 
 

@@ -22,8 +22,8 @@ def serving(store: Path, *options: str) -> Iterator[str]:
         assert found
         for attempt in range(1200):
             try:
-                httpx.get(f"{found[0]}/health", timeout=1)
-                break
+                if httpx.get(f"{found[0]}/ready", timeout=1).status_code == 200:
+                    break
             except httpx.TransportError:
                 assert server.poll() is None, "the server ended"
                 assert attempt < 1199

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from serve.metrics import Metrics
@@ -14,7 +16,7 @@ def test_what_is_counted_is_shown():
     metrics.ended("POST", "/search", 200, 0.2, 0.1)
     metrics.stages({"encode": 0.01, "propose": 0.002})
     metrics.batch("search", 8)
-    metrics.looked_up("vectors", hit=True)
+    metrics.cached("vectors", SimpleNamespace(hits=3, misses=1))
     metrics.tokens(100, 7)
     metrics.waiting("search", lambda: waiting[0])
     metrics.line_lost()
@@ -24,7 +26,7 @@ def test_what_is_counted_is_shown():
     assert found["ralm:stage_seconds_count", "encode"] == 1
     assert found["ralm:batch_size_bucket", "8.0", "search"] == 1
     assert found["ralm:batch_size_bucket", "4.0", "search"] == 0
-    assert found["ralm:cache_queries_total", "vectors", "yes"] == 1
+    assert found["ralm:cache_queries_total", "vectors", "yes"] == 3
     assert (found["ralm:prompt_tokens_total",], found["ralm:generation_tokens_total",]) == (100, 7)
     assert found["ralm:log_lines_lost_total",] == 1
     assert found["ralm:num_requests_waiting", "search"] == 3

@@ -35,8 +35,8 @@ def address(server) -> str:
     assert found
     while server.poll() is None:
         try:
-            httpx.get(f"{found[0]}/health", timeout=60)
-            return found[0]
+            if httpx.get(f"{found[0]}/ready", timeout=60).status_code == 200:
+                return found[0]
         except httpx.TransportError:
             pass  # It says where it answers a moment before it does.
     raise AssertionError("the server ended")

@@ -35,7 +35,7 @@ class _Endpoint:
         if origin is not None and not (self._origins & {origin, "*"} or _is_own(origin)):
             reply = error_reply(403, f"Pages of {origin} may not ask {PATH}: `--cors-origin` lets them in.")
             await reply(scope, receive, send)
-        elif self.handler is None:
+        elif self.handler is None or request.app.state.answerer is None:
             await error_reply(503, "The server is starting or stopping.")(scope, receive, send)
         else:
             await self.handler(scope, receive, send)
