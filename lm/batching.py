@@ -6,7 +6,7 @@ read does. Knows no model.
 Decisions: docs/decisions/batching.md.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Condition, Thread
 from traceback import clear_frames
@@ -28,6 +28,7 @@ from lm.reader import (
     ReaderStopped,
     Sampling,
     TextStream,
+    VocabularyReader,
     Windows,
 )
 
@@ -37,7 +38,7 @@ WAITING = 256
 _RETRY_SECONDS = 10
 
 
-class ManyReader(EchoReader, Protocol):
+class ManyReader(EchoReader, VocabularyReader, Protocol):
     """A reader that can read several requests as one batch."""
 
     @property
@@ -131,6 +132,22 @@ class BatchingReader:
         """The tokens of plain prompts, each by its likelihood behind those before it, between two batches."""
         with self._scoring():
             return self._reader.echo(prompts, top)
+
+    def ids(self, prompt: Prompt) -> tuple[int, ...]:
+        """The tokens of a prompt as the model sees it."""
+        return self._reader.ids(prompt)
+
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text, without special ones."""
+        return self._reader.tokens(text)
+
+    def said(self, tokens: Sequence[int]) -> str:
+        """The text of some tokens."""
+        return self._reader.said(tokens)
+
+    def vocabulary(self) -> Mapping[str, Any]:
+        """What its tokenizer is."""
+        return self._reader.vocabulary()
 
     @contextmanager
     def _scoring(self) -> Iterator[None]:

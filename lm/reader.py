@@ -6,9 +6,9 @@ Decisions: docs/decisions/reader-and-citations.md.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from base.errors import RalmError, Unavailable
 from lm.prompts import Asked, Prompt
@@ -271,6 +271,27 @@ class EchoReader(Reader, Protocol):
         Beside each stand the `top` likeliest. The first has none, for nothing stands before it; with None for
         `top` no token has any.
         """
+        ...
+
+
+@runtime_checkable
+class VocabularyReader(Reader, Protocol):
+    """A reader that shows its tokens: those of a prompt, and what they say."""
+
+    def ids(self, prompt: Prompt) -> tuple[int, ...]:
+        """The tokens of a prompt as the model sees it: template and special ones included."""
+        ...
+
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text, without special ones."""
+        ...
+
+    def said(self, tokens: Sequence[int]) -> str:
+        """The text of some tokens. Raises RalmError for one that there is not."""
+        ...
+
+    def vocabulary(self) -> Mapping[str, Any]:
+        """What its tokenizer is: class, size, special tokens, chat template."""
         ...
 
 

@@ -5,7 +5,7 @@ Knows models and tokens; knows no passages.
 Decisions: docs/decisions/reader-and-citations.md.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from threading import Lock, Thread
@@ -193,6 +193,22 @@ class TransformersReader:
     def tokens(self, text: str) -> tuple[int, ...]:
         """The tokens of a text, without special ones."""
         return self._likelihoods.tokens.of(text)
+
+    def ids(self, prompt: Prompt) -> tuple[int, ...]:
+        """The tokens of a prompt as the model sees it."""
+        return tuple(self._ids(prompt))
+
+    def said(self, tokens: Sequence[int]) -> str:
+        """The text of some tokens. Raises RalmError for one that there is not."""
+        self._vocabulary.require(tokens)
+        return self.text_of(tokens)
+
+    def vocabulary(self) -> Mapping[str, Any]:
+        """What its tokenizer is, as vLLM's servers tell it."""
+        one = self._tokenizer
+        names = ("bos_token", "eos_token", "pad_token", "unk_token", "chat_template")
+        found = {"tokenizer_class": type(one).__name__, "vocab_size": len(one)}
+        return found | {name: getattr(one, name, None) for name in names}
 
     def text_of(self, tokens: Sequence[int]) -> str:
         """The text of some tokens."""

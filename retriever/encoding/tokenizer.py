@@ -102,6 +102,10 @@ class EncoderTokenizer:
         """How many ids fit into the frame of a "query" or a "passage"."""
         return self.max_tokens - len(self._prefix[kind]) - len(self._suffix)
 
+    def longest(self, kind: str) -> int:
+        """How many tokens of a "query" or a "passage" are read, behind its prompt."""
+        return self.max_tokens - self._prompted[kind] - len(self._suffix)
+
     def prefix_length(self, kind: str) -> int:
         """Tokens in front of the text of a "query" or a "passage", its prompt among them."""
         return self._prompted[kind]

@@ -1,4 +1,4 @@
-"""Whether the service is well, and which models it has."""
+"""Whether the service is well, and ready."""
 
 from typing import Any
 
@@ -51,14 +51,4 @@ def _store_json(name: str, opened: OpenedStore) -> dict[str, Any]:
         "passages": store.passages,
         "index": manifest.index.key,
         "encoder": manifest.encoder.name,
-    }
-
-
-@router.get("/v1/models")
-async def models(request: Request) -> dict[str, Any]:
-    """The names a chat request may ask for, as OpenAI's API lists them."""
-    names = ("ralm", answerer_of(request).reader.name)
-    return {
-        "object": "list",
-        "data": [{"id": n, "object": "model", "created": 0, "owned_by": "ralm"} for n in names],
     }
