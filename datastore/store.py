@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from base.errors import RalmError
+from base.errors import RalmError, Unavailable
 from datastore.files.hold import Hold
 from datastore.files.layout import Layout
 from datastore.generations.generation import open_current
@@ -122,11 +122,23 @@ class Datastore:
         return self._shard(number), row - self.manifest.shards[number].first_row
 
     def passage(self, row: int) -> Passage:
-        """The passage with this row id. Raises IndexError if there is none, RalmError if it is taken down."""
+        """The passage with this row id. Raises IndexError if there is none, RalmError if it is taken down.
+
+        Raises Unavailable for one that is not what was written: its file was damaged since it was opened.
+        """
         shard, local = self._locate(row)
         if shard.alive is not None and not shard.alive[local]:
             raise RalmError(f"The passage of row {row} is taken down.")
-        return passage_at(shard.passages, local)
+        try:
+            found = passage_at(shard.passages, local)
+            whole = found.key == shard.passages.column("key")[local].as_py()
+        except (ValueError, pa.ArrowException):
+            whole = False
+        if not whole:
+            raise Unavailable(
+                f"The passage of row {row} is damaged on the disk: `ralm verify` names the file."
+            )
+        return found
 
     def document_of(self, row: int) -> tuple[str, str] | None:
         """Domain and id of the document that a row is of, without its text; None if it is taken down.

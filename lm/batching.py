@@ -12,7 +12,7 @@ from threading import Condition, Thread
 from traceback import clear_frames
 from typing import Any, Protocol, cast
 
-from base.errors import Busy
+from base.errors import Busy, Unavailable
 from lm import batches
 from lm.batches import Job, Room
 from lm.pending import Pending
@@ -250,7 +250,7 @@ class BatchingReader:
             for job in reading:
                 if len(reading) > 1 and not job.pending.begun and not isinstance(error, ReaderStopped):
                     self._alone(job)
-                job.pending.end(error)  # Unless it has ended meanwhile.
+                job.pending.end(_said(error))  # Unless it has ended meanwhile.
         finally:
             self._reading = []
         self.told([text for job in reading if (text := job.pending.whole) is not None])
@@ -261,7 +261,16 @@ class BatchingReader:
         try:
             self._reader.read([self._reader.prepare(job.pending)])
         except BaseException as error:  # noqa: BLE001  (raised again by whoever asked)
-            job.pending.end(error)
+            job.pending.end(_said(error))
+
+
+def _said(error: BaseException) -> BaseException:
+    """What is raised where it was asked: of memory that does not suffice, a sentence."""
+    # PyTorch has an error of its own for a GPU's memory, and a plain one for the machine's.
+    name = type(error).__name__
+    if name in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in str(error):
+        return Unavailable("The reader's memory does not suffice for this: shorten the prompt, or ask later.")
+    return error
 
 
 def together(reader: Reader) -> Reader:

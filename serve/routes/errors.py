@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from base.errors import Busy, RalmError, Unavailable
 from base.invalid import sentence, written
+from datastore.files.refusals import refused
 from serve.routes import identity
 
 # What OpenAI's API calls them.
@@ -23,6 +24,7 @@ def handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(RalmError, _wrong_request)
     app.add_exception_handler(Unavailable, _unavailable)
     app.add_exception_handler(Busy, _busy)
+    app.add_exception_handler(OSError, _lost)
     app.add_exception_handler(Exception, _failed)
 
 
@@ -94,6 +96,12 @@ async def _unavailable(_: Request, error: Exception) -> JSONResponse:
 async def _busy(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Busy)
     return error_reply(429, str(error), {"Retry-After": str(error.seconds)})
+
+
+async def _lost(_: Request, error: Exception) -> JSONResponse:
+    # A file that is gone, a full disk: it may be mended while the service runs.
+    assert isinstance(error, OSError)
+    return error_reply(503, refused(error))
 
 
 async def _failed(_: Request, error: Exception) -> JSONResponse:

@@ -150,7 +150,7 @@ def test_a_request_that_fails_does_not_take_the_others_of_its_batch_with_it(fold
         inner.go.set()
         for text, one in zip(TEXTS, found, strict=True):
             if text == inner.fails:
-                assert isinstance(one.exception(), MemoryError)
+                assert "memory does not suffice" in str(one.exception())
             else:
                 assert one.result() == alone.generate([Prompt(text=text)], Sampling(9))
 
