@@ -54,7 +54,7 @@ class RetrievalOptions(SearchFields):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        given = self.model_fields_set
+        given = set(self.model_fields_set)
         if "k" in given and "passages" in given and self.k != self.passages:
             raise ValueError(f"k and passages are one thing: give one of {self.k} and {self.passages}")
         if self.k is not None:
