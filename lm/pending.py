@@ -4,11 +4,48 @@ The two are different threads. Knows no model.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from queue import SimpleQueue
+from typing import ParamSpec, TypeVar
 
 from lm.prompts import Asked
-from lm.reader import Completion, Position, Sampling, TextStream, Took
+from lm.reader import Completion, Position, ReaderStopped, Sampling, TextStream, Took
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Asker:
+    """Whoever asks for texts: once it has gone, none of them is wanted any more."""
+
+    def __init__(self) -> None:
+        self._asked: list[Pending] = []
+        self._gone = False
+
+    def ask(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """What a call gives. Whatever it asks for in this context, it asks for this asker."""
+        token = _ASKER.set(self)
+        try:
+            return call(*args, **kwargs)
+        finally:
+            _ASKER.reset(token)
+
+    def wants(self, pending: "Pending") -> None:
+        """Let a request be this asker's."""
+        self._asked.append(pending)
+        if self._gone:
+            pending.leave()
+
+    def leave(self) -> None:
+        """Want none of it any more."""
+        self._gone = True
+        for one in self._asked:
+            one.leave()
+
+
+# Who asks in this context: it is handed on to threads with the context, and through no signature.
+_ASKER: ContextVar[Asker | None] = ContextVar("asker", default=None)
 
 
 class Pending:
@@ -26,6 +63,8 @@ class Pending:
         self._end: Completion | BaseException | None = None
         # When it was asked, when its prompt began to be read, and when its first token came.
         self._came, self._read, self._first = time.perf_counter(), 0.0, 0.0
+        if (asker := _ASKER.get()) is not None:
+            asker.wants(self)
 
     def reading(self) -> None:
         """Its prompt is read from now on."""
@@ -83,6 +122,8 @@ class Pending:
         return self._whole()
 
     def _whole(self) -> Completion:
+        if self._end is None and not self.wanted:
+            raise ReaderStopped("Whoever asked for this text has gone.")
         assert isinstance(self._end, Completion)
         return self._end
 

@@ -15,6 +15,7 @@ from serve.admission.bodies import Bodies
 from serve.admission.deadlines import Deadlines
 from serve.admission.journal import Journal
 from serve.admission.keys import Keys
+from serve.admission.leaving import Leaving
 from serve.admission.requests import Requests
 from serve.answering.answerer import Answerer
 from serve.answering.places import Places
@@ -101,6 +102,7 @@ def _admit(app: FastAPI, settings: ServiceSettings) -> None:
     metrics = app.state.metrics = Metrics()
     _count_searches(metrics, app.state.searches)
     journal = Journal(settings.log, metrics.line_lost)
+    app.add_middleware(Leaving)
     app.add_middleware(Deadlines, seconds=settings.seconds)
     app.add_middleware(Bodies, most=settings.body, seconds=settings.body_seconds)
     app.add_middleware(Access, keys=Keys(settings.keys), per_minute=settings.per_minute)

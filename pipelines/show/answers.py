@@ -1,6 +1,6 @@
 """What a query brings: passages, or an answer with those it was read from; and who gives it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,6 +12,7 @@ from lm.abstention import abstains
 from lm.backends.weights import to_convert
 from lm.reader import card
 from pipelines.show.terminal import as_shown, console, print_json
+from serve.answering.timings import READING, total
 
 if TYPE_CHECKING:
     from lm.reader import Reader
@@ -71,9 +72,13 @@ def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> N
         console.print(f"[dim]Passages cut or left out, as they had no room (--budget): {found.trimmed}.")
     console.print(
         f"[dim]{as_shown(reader.name)}, {reader.quantization}, {_bytes(reader)}{_adapter(reader)}; "
-        f"search {found.seconds['search']:.2f}s, reading {found.seconds['generate']:.2f}s"
+        f"search {_search(found.seconds):.2f}s, reading {total(found.seconds, READING):.2f}s"
         + (f", measuring support {found.seconds['support']:.2f}s" if "support" in found.seconds else "")
     )
+
+
+def _search(seconds: Mapping[str, float]) -> float:
+    return total(seconds, seconds.keys() - {*READING, "support"})
 
 
 def _title(question: str) -> str:

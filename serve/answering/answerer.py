@@ -6,6 +6,7 @@ Where retriever and reader meet; the server, the command line and the demo ask t
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from threading import Lock
@@ -26,6 +27,7 @@ from serve.answering.finding import Find, Query, find
 from serve.answering.inquiry import Inquiry
 from serve.answering.places import part_of
 from serve.answering.queries import query_of
+from serve.answering.timings import read
 
 
 class Answerer:
@@ -71,18 +73,20 @@ class Answerer:
         require_text([*([] if inquiry.plain else [inquiry.question]), *([query] if searches else [])])
         request = _request(inquiry)
         require_room(how, request, self.reader)  # Before a search for nothing.
-        started = time.perf_counter()
-        found, sources, searched = Ranking((), False), [], None
+        found, sources, searched, seconds = Ranking((), False), [], None, dict[str, float]()
         # Once: a new generation may come between two uses of it.
         retriever = part_of(self.retriever, inquiry.stores) if inquiry.stores else self.retriever
         if retriever is not None and how.reads:
             search = replace(inquiry.search, k=how.passages)
             searched = Searched(query, retriever.hash, search)
-            (found,) = self.find(retriever, [Query(query)], search).rankings
+            each = self.find(retriever, [Query(query)], search)
+            (found,), seconds = each.rankings, dict(each.seconds)
             found = _above(found, inquiry.least_score)
-            sources = sources_of(found.hits, retriever, how, search.view)
-        seconds = {"search": time.perf_counter() - started}
+        started = time.perf_counter()
+        if retriever is not None:
+            sources = sources_of(found.hits, retriever, how, inquiry.search.view)
         written = condition(how, request, sources, self.reader)
+        seconds["prompt"] = time.perf_counter() - started
         hits = tuple(found.hits[block.rank] for block in written.blocks)
         sampling = replace(sampling, stop=(*sampling.stop, *how.stops))
         again = partial(write, how, request)
@@ -105,14 +109,21 @@ class Answerer:
         """So many cited answers to a prepared question, each drawn by a seed of its own."""
         started = time.perf_counter()
         (completions,) = self.completed([prepared], n)
-        seconds = prepared.seconds | {"generate": time.perf_counter() - started}
+        seconds = read(prepared.seconds, completions, time.perf_counter() - started)
         return [self._cited(prepared, one, support, seconds) for one in completions]
 
     def completed(self, some: Sequence[Prepared], n: int) -> list[list[Completion]]:
         """So many texts [prepared][n] behind each of several prompts that are continued alike."""
         asked = [one.asked for one in some]
+        contexts = [copy_context() for _ in range(n)]  # They say who asks.
         with ThreadPoolExecutor(n) as pool:  # Asked at once, they are read together.
-            each = list(pool.map(self.reader.generate, [asked] * n, _seeded(some[0].sampling, n)))
+            each = list(
+                pool.map(
+                    lambda context, sampling: context.run(self.reader.generate, asked, sampling),
+                    contexts,
+                    _seeded(some[0].sampling, n),
+                )
+            )
         return [list(texts) for texts in zip(*each, strict=True)]
 
     def _cited(

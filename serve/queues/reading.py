@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 import anyio
 
 from lm.batching import WAITING
+from lm.pending import Asker
 
 # Whoever waits for the reader, and the largest batch.
 _THREADS = WAITING + 64
@@ -23,10 +24,15 @@ class Reading:
         self._limiter = anyio.CapacityLimiter(_THREADS)
 
     async def run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """What a call gives. If whoever asked has gone, it is not waited for."""
-        return await anyio.to_thread.run_sync(
-            lambda: call(*args, **kwargs), limiter=self._limiter, abandon_on_cancel=True
-        )
+        """What a call gives. If whoever asked has gone, nobody waits for it, and the reader leaves it."""
+        asker = Asker()
+        try:
+            return await anyio.to_thread.run_sync(
+                lambda: asker.ask(call, *args, **kwargs), limiter=self._limiter, abandon_on_cancel=True
+            )
+        except anyio.get_cancelled_exc_class():
+            asker.leave()
+            raise
 
     async def each(self, pieces: Iterable[_T]) -> AsyncIterator[_T]:
         """The pieces as they come."""

@@ -11,10 +11,11 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
-from lm.reader import Reader, card
+from lm.reader import Completion, Reader, card
 from serve.answering.answerer import Answerer
 from serve.answering.answers import Answer, Citation, CitedStream, Prepared, close_all
 from serve.answering.places import Addresses
+from serve.answering.timings import read
 from serve.routes.asked import addresses_of, answerer_of, reading_of, require_model, retriever_of
 from serve.routes.events import Event, streamed
 from serve.schemas.chat import ChatRequest
@@ -111,19 +112,21 @@ class _Streamed:
 
         Support is measured behind the last chunk of text, which does not wait for it.
         """
-        each = []
+        each, texts = [], list[Completion]()
         for index, stream in enumerate(streams):
             yield from self._text(index, stream)
             if stream.closed:
                 return  # The client has gone: nothing is measured for nobody.
             generated = time.perf_counter() - self._began
+            texts.append(stream.completion())
             each.append(self._citations(stream))
             reason = "tool_calls" if stream.calls else finish_reason(stream.finished)
             end = {"delta": {}, "finish_reason": reason, "cited": _cited(each[-1])}
-            last = self._end(each, generated) if stream is streams[-1] else {}
+            seconds = read(self.prepared.seconds, texts, generated)
+            last = self._end(each, seconds, generated) if stream is streams[-1] else {}
             yield self._chunk(index, end) | last
         if self.body.tells_usage:
-            usage = usage_of([one.completion() for one in streams])
+            usage = usage_of(texts)
             yield self._envelope | {"choices": [], "usage": usage}
 
     def _text(self, index: int, stream: CitedStream) -> Iterator[dict[str, Any]]:
@@ -149,8 +152,9 @@ class _Streamed:
     def _citations(self, stream: CitedStream) -> tuple[Citation, ...]:
         return self.answerer.citations(self.prepared, stream.citer, self.body.retrieval.support)
 
-    def _end(self, each: Sequence[Sequence[Citation]], generated: float) -> dict[str, Any]:
-        seconds = self.prepared.seconds | {"generate": generated}
+    def _end(
+        self, each: Sequence[Sequence[Citation]], seconds: dict[str, float], generated: float
+    ) -> dict[str, Any]:
         if self.body.retrieval.support:
             seconds["support"] = time.perf_counter() - self._began - generated
         return _beside(self.prepared, _merged(each), self.answerer.reader, self.addresses) | {

@@ -3,9 +3,9 @@ from threading import Thread
 import pytest
 
 from base.errors import RalmError
-from lm.pending import Pending
+from lm.pending import Asker, Pending
 from lm.prompts import Prompt
-from lm.reader import Completion, Sampling, Took
+from lm.reader import Completion, ReaderStopped, Sampling, Took
 
 ASKED = Prompt(text="Who?"), Sampling()
 DONE = Completion("Ansel Mirn", 2, 2, False)
@@ -79,3 +79,14 @@ def test_a_text_that_nobody_read_has_waited(monkeypatch):
     pending = Pending(Prompt("Who?"), Sampling())
     now[0] = 12.0
     assert pending.took == Took(2.0, 0.0, 0.0)
+
+
+def test_once_whoever_asks_has_gone_nothing_is_wanted_any_more():
+    asker = Asker()
+    first = asker.ask(Pending, *ASKED)
+    other = Pending(*ASKED)
+    asker.leave()
+    late = asker.ask(Pending, *ASKED)
+    assert (first.wanted, other.wanted, late.wanted) == (False, True, False)
+    with pytest.raises(ReaderStopped, match="gone"):
+        first.completion()

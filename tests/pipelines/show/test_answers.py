@@ -25,7 +25,12 @@ def shown(*args, **kwargs):
 
 def answered(*cited):
     citations = tuple(Citation(n, c, hit(n)) for n, c in enumerate(cited, 1))
-    return Answer("By lot.", citations, Completion("By lot.", 90, 4, True), {"search": 0.1, "generate": 2.0})
+    return Answer(
+        "By lot.",
+        citations,
+        Completion("By lot.", 90, 4, True),
+        {"queue": 0.0, "encode": 0.1, "prefill": 1.5, "decode": 0.5},
+    )
 
 
 def test_a_hit_is_shown_with_its_row_and_a_long_passage_to_a_whole_word(capsys):
