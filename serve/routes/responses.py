@@ -12,6 +12,7 @@ from lm.reader import Completion, Reader, card
 from retriever.results import Hit
 from serve.answering.answerer import Answerer
 from serve.answering.answers import CitedStream, Prepared
+from serve.answering.timings import read
 from serve.routes.asked import answerer_of, base_of, places_of, reading_of, require_model, retriever_of
 from serve.routes.errors import error_of
 from serve.routes.events import Ending, Event, streamed
@@ -149,7 +150,7 @@ class _Streamed:
         part = output_text(text, annotations, logprobs)
         yield self._of_text("output_text.done", text=text, logprobs=logprobs)
         yield self._of_text("content_part.done", part=part)
-        seconds = self._prepared.seconds | {"generate": time.perf_counter() - self._began}
+        seconds = read(self._prepared.seconds, [completion], time.perf_counter() - self._began)
         beside = _beside(self._prepared, self._reader) | {"seconds": seconds}
         whole = _whole(self._reply, part, completion, beside)
         yield self._of_item("done", self._at, whole["output"][-1])
