@@ -22,13 +22,14 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -115,6 +116,7 @@ def bare(store: Path) -> None:
 
     retriever = LocalRetriever.open(store)
     search = retriever.settled(Search(K))
+    retriever.search(questions(999)[:BATCH], search)  # Kernels are prepared.
     print("ready", flush=True)
     for number, line in enumerate(sys.stdin):
         texts, found = questions(1000 + number), {}
@@ -145,17 +147,28 @@ def bare(store: Path) -> None:
 
 
 @contextmanager
-def started(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process that says a line when it is ready."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+def started(command: Sequence[str], log: IO[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that says a line when it is ready; what it logs goes to a file."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            raise SystemExit("A server ended: see above.")
+            raise SystemExit(f"A server ended: {Path(log.name).read_text()}")
         try:
             yield process, line
         finally:
             process.terminate()
+
+
+def without_http(process: subprocess.Popen[str], seconds: float) -> dict[str, dict[str, float]]:
+    """What bare encoder and index do now: queries a second, CPU seconds each; of each alone, and of both."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{seconds / 3}\n")
+    process.stdin.flush()
+    found: dict[str, dict[str, float]] = json.loads(process.stdout.readline())
+    return found
 
 
 def loaded(url: str, route: str, bodies: Sequence[dict[str, Any]], clients: int, seconds: float) -> Any:
@@ -177,30 +190,33 @@ def percentile(values: Sequence[float], share: float) -> float:
     return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
 
 
-def searches(args: argparse.Namespace, servers: dict[str, Any], bare_: dict[str, Any]) -> None:
-    """Load servers with searches and print a table."""
-    slower = max(bare_["encode"]["cpu"], bare_["index"]["cpu"])
-    slowest = min(bare_["encode"]["rate"], bare_["index"]["rate"])
+def searches(args: argparse.Namespace, servers: dict[str, Any], bare_: subprocess.Popen[str]) -> None:
+    """Load servers with searches and print a table; before each turn the bare ones are measured."""
     print(
-        f"\n{'':10} {'clients':>7} {'queries/s':>9} {'p50 ms':>7} {'p99 ms':>7} "
-        f"{'errors':>6} {'ms CPU/query':>12} {'load':>6} {'of bare':>8} {'of bare, wall':>13}"
+        f"{'':10} {'clients':>7} {'queries/s':>9} {'p50 ms':>7} {'p99 ms':>7} {'errors':>6} "
+        f"{'ms CPU/query':>12} {'load':>6} {'of bare':>8} {'of bare, wall':>13}"
     )
     points = [(number, False) for number in args.clients] + [(32, True)]
     for (clients, same), turn in ((point, turn) for point in points for turn in range(args.rounds)):
+        found = without_http(bare_, args.seconds)
+        for name, one in found.items():
+            print(f"{f'bare {name}':10} {'':7} {one['rate']:9.1f} {'':22} {1000 * one['cpu']:12.2f}")
+        alone = [found["encode"], found["index"]]
+        slower, slowest = max(one["cpu"] for one in alone), min(one["rate"] for one in alone)
         for name, (process, url) in servers.items():
             asked = questions(100 * clients + 10 * turn + len(name) + same)
             bodies = [{"query": text, "k": K} for text in (asked[:1] if same else asked)]
             loaded(url, "/search", bodies[-64:], clients, 1)  # Connections, threads and kernels.
             before = cpu(process)
             found = loaded(url, "/search", bodies, clients, args.seconds)
-            used, count = cpu(process) - before, found["requests"]
-            rate = count / found["seconds"]
+            used = (cpu(process) - before) / found["requests"]
+            rate = found["requests"] / found["seconds"]
             freed = 1 - found["cpu"] / found["seconds"] / CORES
             print(
                 f"{name:10} {str(clients) + (' same' if same else ''):>7} {rate:9.1f} "
                 f"{percentile(found['last'], 0.5):7.1f} {percentile(found['last'], 0.99):7.1f} "
-                f"{found['errors']:6} {1000 * used / count:12.2f} {1000 * found['cpu'] / count:6.2f} "
-                f"{slower / (used / count):8.0%} {rate / freed / slowest:13.0%}",
+                f"{found['errors']:6} {1000 * used:12.2f} {1000 * found['cpu'] / found['requests']:6.2f} "
+                f"{slower / used:8.0%} {rate / freed / slowest:13.0%}",
                 flush=True,
             )
 
@@ -251,18 +267,12 @@ def main() -> None:
         return
     me = [sys.executable, __file__, str(args.store), "--role"]
     serve = [sys.executable, "-m", "pipelines.cli", "serve", str(args.store), "--port", "0"]
-    with started([*me, "bare"]) as (process, _):
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(f"{args.seconds}\n")
-        process.stdin.flush()
-        bare_ = json.loads(process.stdout.readline())
-    for name, one in bare_.items():
-        print(
-            f"bare {name:6} in batches of {BATCH}: {one['rate']:8.1f} queries/s, "
-            f"{1000 * one['cpu']:.2f} ms CPU each"
-        )
-    with started(serve) as (ours, line), started([*me, "one-lock"]) as (other, url):
+    with (
+        tempfile.NamedTemporaryFile("w+") as log,
+        started([*me, "bare"], log) as (bare_, _),
+        started(serve, log) as (ours, line),
+        started([*me, "one-lock"], log) as (other, url),
+    ):
         found = re.search(r"http://\S+:\d+", line)
         assert found
         for address in (f"{found[0]}/ready", f"{url.strip()}/health"):

@@ -2,6 +2,9 @@
 
     python benchmarks/service/load.py URL ROUTE --clients 32 --seconds 5 < BODIES
 
+With --rate they ask together so often a second instead, and wait no shorter where one is late: milliseconds
+count from when it was to be asked.
+
 It reads request bodies, a line each, and takes them in turn. Prints one line of JSON: requests, errors,
 seconds, its own CPU seconds and, of each request, milliseconds to the first byte and to the last. It speaks
 just enough HTTP/1.1 to take few of the cores that it shares with the server.
@@ -36,12 +39,11 @@ class Client:
         self._head = f"POST {route} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, body: bytes, measured: Measured) -> None:
-        """Ask once."""
+    async def ask(self, body: bytes, measured: Measured, due: float) -> None:
+        """Ask once, what was to be asked when it was `due`."""
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port, limit=1 << 24)
         reader, writer = self._streams
-        began = time.perf_counter()
         writer.write(f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         if "text/event-stream" in head:
@@ -53,8 +55,8 @@ class Client:
         else:
             raise SystemExit(f"A reply of a kind that is not known here: {head}")
         if head.split()[1] == "200":
-            measured.first.append(1000 * (first - began))
-            measured.last.append(1000 * (time.perf_counter() - began))
+            measured.first.append(1000 * (first - due))
+            measured.last.append(1000 * (time.perf_counter() - due))
         else:
             measured.errors += 1
         if "connection: close" in head or head.startswith("http/1.0"):
@@ -85,21 +87,33 @@ async def _events(reader: asyncio.StreamReader, measured: Measured) -> tuple[flo
     return first or time.perf_counter(), tokens
 
 
-async def load(url: str, route: str, bodies: Iterator[bytes], clients: int, seconds: float) -> Measured:
-    """Let so many clients ask for so long; those that have asked are waited for."""
-    where, measured = urlsplit(url), Measured()
-    assert where.hostname is not None
-    assert where.port is not None
-    end = time.perf_counter() + seconds
+@dataclass
+class Load:
+    """So many clients for so many seconds, who ask as soon as they are answered, or `rate` times a second."""
 
-    async def one() -> None:
-        client = Client(str(where.hostname), int(where.port or 80), route)
-        while time.perf_counter() < end:
-            await client.ask(next(bodies), measured)
-        client.close()
+    clients: int
+    seconds: float
+    rate: float | None = None
 
-    await asyncio.gather(*(one() for _ in range(clients)))
-    return measured
+    async def put_on(self, url: str, route: str, bodies: Iterator[bytes]) -> Measured:
+        """Let them ask; those that have asked are waited for."""
+        where, measured = urlsplit(url), Measured()
+        began = time.perf_counter()
+        turns = itertools.count()
+
+        def due() -> float:
+            return time.perf_counter() if self.rate is None else began + next(turns) / self.rate
+
+        async def one() -> None:
+            client = Client(str(where.hostname), int(where.port or 80), route)
+            while (at := due()) < began + self.seconds:
+                if self.rate is not None:
+                    await asyncio.sleep(at - time.perf_counter())
+                await client.ask(next(bodies), measured, at)
+            client.close()
+
+        await asyncio.gather(*(one() for _ in range(self.clients)))
+        return measured
 
 
 def main() -> None:
@@ -109,10 +123,11 @@ def main() -> None:
     parser.add_argument("route")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--rate", type=float, help="requests a second, of all clients together")
     args = parser.parse_args()
     bodies = itertools.cycle([line.strip() for line in sys.stdin.buffer if line.strip()])
     started, used = time.perf_counter(), time.process_time()
-    measured = asyncio.run(load(args.url, args.route, bodies, args.clients, args.seconds))
+    measured = asyncio.run(Load(args.clients, args.seconds, args.rate).put_on(args.url, args.route, bodies))
     found = {
         "requests": len(measured.last),
         "errors": measured.errors,
