@@ -127,7 +127,7 @@ class Encoder:
 
     def _forward(self, ids: Sequence[NDArray[np.int32]], kind: str) -> torch.Tensor:
         if self._packed is not None:
-            vectors = self._packed(*self.tokenizer.packed(ids, kind))
+            vectors = self._packed(*self.tokenizer.packed(ids, kind), kind == "query")
         else:
             vectors = self._padded(ids, kind)
         return torch.nn.functional.normalize(vectors, dim=1) if self.checkpoint.normalized else vectors

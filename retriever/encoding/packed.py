@@ -31,6 +31,9 @@ _POOLINGS = ("mean", "cls", "lasttoken")
 # oneDNN compiles a matrix product for each number of rows and keeps a thousand: batches of so many tokens
 # and more are filled up to a multiple, so that a few products are met again and again.
 _ROUNDED, _MULTIPLE = 1024, 64
+# Those of queries are of any number of tokens: smaller ones are filled up, too. (Of passages they are not:
+# the last bits of a vector depend on it, and stores would not come out the same.)
+_MULTIPLE_OF_QUERIES = 16
 
 
 class ReorderedLinear(nn.Module):  # type: ignore[misc]
@@ -145,15 +148,18 @@ class PackedModel:
         else:
             _replace_gelu(self._body, GeluInPlace)
 
-    def __call__(self, inputs: NDArray[np.int64], lengths: NDArray[np.int64]) -> torch.Tensor:
-        """Vectors of passages, float32 [passages, width].
+    def __call__(
+        self, inputs: NDArray[np.int64], lengths: NDArray[np.int64], queries: bool = False
+    ) -> torch.Tensor:
+        """Vectors of passages, or of `queries`: float32 [passages, width].
 
         inputs: their token ids, special ones included, end to end; lengths: the tokens of each.
         """
         starts, tokens = lengths.cumsum() - lengths, len(inputs)
         positions = np.arange(tokens) - np.repeat(starts, lengths) + self._first_position
-        if self._reordered and tokens >= _ROUNDED:
-            inputs, positions = (np.pad(one, (0, -tokens % _MULTIPLE)) for one in (inputs, positions))
+        if self._reordered and (queries or tokens >= _ROUNDED):
+            multiple = _MULTIPLE if tokens >= _ROUNDED else _MULTIPLE_OF_QUERIES
+            inputs, positions = (np.pad(one, (0, -tokens % multiple)) for one in (inputs, positions))
         states = self._states(
             sent(torch.from_numpy(inputs), self._device)[None],
             sent(torch.from_numpy(positions), self._device)[None],

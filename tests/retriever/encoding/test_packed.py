@@ -87,9 +87,9 @@ def padded(model: SentenceTransformer, texts: list[np.ndarray]) -> np.ndarray:
         return model(features)["sentence_embedding"].float().numpy()
 
 
-def packed(model: PackedModel, texts: list[np.ndarray]) -> np.ndarray:
+def packed(model: PackedModel, texts: list[np.ndarray], queries: bool = False) -> np.ndarray:
     with torch.inference_mode():
-        return model(np.concatenate(texts), np.array([len(t) for t in texts])).numpy()
+        return model(np.concatenate(texts), np.array([len(t) for t in texts]), queries).numpy()
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -183,3 +183,23 @@ def test_a_gpu_gives_the_same_vectors(name):
         other = padded(as_it_comes, texts)
         cosine = (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
         assert cosine.min() > 0.999
+
+
+def test_queries_of_any_number_of_tokens_meet_few_matrix_products(monkeypatch):
+    kind, config, pooling = BODIES["bert"]
+    ours, met = packed_model(model_of(kind, config, pooling, dtype=torch.bfloat16), "cpu"), set[int]()
+    states = ours._states
+
+    def watched(ids, positions, places):
+        met.add(ids.shape[1])
+        return states(ids, positions, places)
+
+    monkeypatch.setattr(ours, "_states", watched)
+    for count in range(1, 30):
+        texts = texts_of([5] * count)
+        one, other = packed(ours, texts, queries=True), packed(ours, texts)
+        cosine = (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+        assert cosine.min() > 0.9995
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        filled = {-(-5 * count // 16) * 16 for count in range(1, 30)}
+        assert met == filled | {5 * count for count in range(1, 30)}
