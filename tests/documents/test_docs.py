@@ -108,6 +108,14 @@ class Echo:
     def text_of(self, tokens: Sequence[int]) -> str:
         return "".join(map(chr, tokens))
 
+    said = text_of
+
+    def ids(self, prompt: Prompt) -> tuple[int, ...]:
+        return self.tokens(_last(prompt))
+
+    def vocabulary(self) -> dict[str, str]:
+        return {}
+
     def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
         return [(-1.0,) * len(row.text) for row in rows]
 
