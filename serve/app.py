@@ -55,6 +55,7 @@ def create_app(
         version="1",
     )
     app.state.reading, app.state.searches = Reading(), SearchQueue()
+    app.state.searches.limits = app.state.limits = settings.limits
     app.state.places = Places()
     app.state.answerer, app.state.failure = None, None  # One of them is set once loading has ended.
     app.state.behind = None  # Why a newer generation than the one served cannot be opened.
@@ -73,6 +74,7 @@ def create_app(
 
 def _join(app: FastAPI, answerer: Answerer) -> None:
     """Let an application answer, and count what waits for the reader and is read."""
+    answerer.limits = app.state.limits
     answerer.find = app.state.searches.find  # What answers search for waits with other searches.
     if isinstance(answerer.reader, BatchingReader):
         _count_reading(app.state.metrics, answerer.reader)

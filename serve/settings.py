@@ -1,10 +1,11 @@
 """How a service is run: one value, made of the command line and handed on whole. Knows no HTTP."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from base.errors import RalmError
 from serve.admission.keys import Key, require_names
+from serve.answering.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class ServiceSettings:
     `per_minute` holds for each key that names no rate of its own, and without keys for each address. `body`
     [bytes] and `body_seconds` limit what is sent, `seconds` what is done for one request. `origins`: pages of
     which browsers may ask. `log` is a file; None: standard error. `prompts`: it shows what was asked.
+    `limits`: what one request may ask for.
     """
 
     keys: tuple[Key, ...] = ()
@@ -24,6 +26,7 @@ class ServiceSettings:
     origins: tuple[str, ...] = ()
     log: Path | None = None
     prompts: bool = False
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         """Raises RalmError for what no service can be run with."""

@@ -41,6 +41,9 @@ class Admission:
     ] = None
     max_body: Annotated[str, typer.Option(metavar="SIZE", help="of a request's body")] = "2MiB"
     max_seconds: Annotated[float, typer.Option(help="that a request may take")] = 600.0
+    max_k: Annotated[int | None, typer.Option(min=1, help="passages for each query of a request")] = None
+    max_queries: Annotated[int | None, typer.Option(min=1, help="queries of a request")] = None
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="tokens of an answer")] = None
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="pages that browsers may ask from: an origin, or * (repeatable)")
     ] = None
@@ -52,6 +55,7 @@ class Admission:
     def settings(self) -> "ServiceSettings":
         """What a service is run with. Raises RalmError for what none can be."""
         from serve.admission.keys import Key, read_keys
+        from serve.answering.limits import Limits
         from serve.settings import ServiceSettings
 
         given = [Key.of(one, f"api-key-{number}") for number, one in enumerate(self.api_key or [], 1)]
@@ -63,6 +67,7 @@ class Admission:
             origins=tuple(self.cors_origin or ()),
             log=self.log,
             prompts=self.log_prompts,
+            limits=Limits(self.max_k, self.max_queries, self.max_tokens),
         )
 
 

@@ -25,6 +25,7 @@ from retriever.retriever import Retriever
 from serve.answering.answers import Answer, Citation, CitedStream, Prepared, Searched, close_all
 from serve.answering.finding import Find, Query, find
 from serve.answering.inquiry import Inquiry
+from serve.answering.limits import Limits
 from serve.answering.places import part_of
 from serve.answering.queries import query_of
 from serve.answering.timings import read
@@ -38,6 +39,8 @@ class Answerer:
         self.retriever = retriever
         self.reader = reader
         self.find = find
+        # What one request may ask for.
+        self.limits = Limits()
         self._changing = Lock()
 
     def refresh(self) -> bool:
@@ -68,6 +71,7 @@ class Answerer:
         Raises RalmError for a question of white space alone, and for one that the reader cannot hold.
         """
         how, sampling = inquiry.how, inquiry.sampling
+        self.limits.require_tokens(sampling.max_tokens)
         query = query_of(inquiry.question, inquiry.history) if inquiry.query is None else inquiry.query
         searches = self.retriever is not None and how.reads
         require_text([*([] if inquiry.plain else [inquiry.question]), *([query] if searches else [])])

@@ -14,6 +14,7 @@ from base.errors import Busy
 from retriever.request import Search
 from retriever.retriever import Retriever
 from serve.answering.finding import Found, Query
+from serve.answering.limits import Limits
 from serve.queues.line import Line
 from serve.queues.together import Job, Together
 
@@ -32,6 +33,8 @@ class SearchQueue:
         """At most `waiting` queries wait: whoever comes beyond them is turned away (Busy)."""
         self.together = together or Together()
         self._most = waiting
+        # What one request may ask for.
+        self.limits = Limits()
         # Told of each batch, by the name of its line and its size, and of what each request was given.
         self.batched: Callable[[str, int], None] = lambda *_: None
         self.answered: Callable[[Found], None] = lambda _: None
@@ -53,6 +56,7 @@ class SearchQueue:
         return await asyncio.wrap_future(self._put(self.together.job(retriever, queries, search)))
 
     def _put(self, job: Job) -> "Future[Found]":
+        self.limits.require_search(len(job.queries), job.search.k)
         waiting = self.waiting
         job.future.add_done_callback(self._note)
         if job.queries and not job.missing:
