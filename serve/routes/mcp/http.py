@@ -2,6 +2,8 @@
 
 Each request stands alone, so any replica may answer it. A page of another site may not ask: its `Origin` is
 refused, unless it is this machine's own or let in.
+
+Decisions: docs/decisions/serving.md.
 """
 
 from collections.abc import AsyncIterator, Collection

@@ -134,6 +134,18 @@ def test_a_stream_is_the_same_reply_in_openais_order_of_events(client):
     assert kinds.index("response.output_text.annotation.added") < len(kinds) - 10  # Not all at the end.
 
 
+def test_a_real_server_streams_a_cited_answer(url):
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as real:
+        *events, last = ask(real, stream=True, max_output_tokens=24)
+        assert last.type == "response.completed"
+        assert "8 years" in last.response.output_text
+        deltas = [one.delta for one in events if one.type == "response.output_text.delta"]
+        assert "".join(deltas) == last.response.output_text
+        (cited, *_) = text_of(last.response).annotations
+        assert "8 years" in real.files.content(cited.file_id).text
+        assert cited.url.startswith(f"{url}/documents/")
+
+
 def test_openais_own_gathering_of_a_stream_ends_with_the_same_reply(client):
     with client.responses.stream(model="ralm", input=QUESTION, tools=[TOWNS]) as stream:
         seen = [event.snapshot for event in stream if event.type == "response.output_text.delta"]
