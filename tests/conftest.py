@@ -142,6 +142,27 @@ def builder() -> Iterator[Builder]:
     found.close()
 
 
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[str]:
+    """The address of a service of the store, in this process, with a tiny reader. Its key is "a-key"."""
+    from lm.batching import together
+    from retriever.local import LocalRetriever
+    from serve.admission.keys import Key
+    from serve.answering.answerer import Answerer
+    from serve.app import create_app
+    from serve.settings import ServiceSettings
+    from tests.lm.models import tiny_model, tiny_reader
+    from tests.services import listening
+
+    folder = tmp_path_factory.mktemp("service")
+    tiny = tiny_reader(tiny_model(folder / "tiny", context=4096))
+    settings = ServiceSettings(keys=(Key.of("a-key", "tests"),), log=folder / "log.jsonl")
+    with listening(
+        create_app(Answerer(LocalRetriever.open(store), together(tiny)), settings=settings)
+    ) as url:
+        yield url
+
+
 @pytest.fixture
 def own_store(tmp_path: Path, store: Path) -> Path:
     """A copy of the store that a test may damage."""

@@ -16,15 +16,18 @@ from pipelines.commands.options import (
     Prompting,
     QueryEncoding,
     ReaderName,
-    Store,
-    require_one_text,
+    StoreOrText,
+    Url,
+    locate,
 )
+from pipelines.commands.remote.texts import the_text
 
 
 def ask(  # noqa: PLR0913
     context: typer.Context,
-    store: Store,
-    question: Annotated[str, typer.Argument(help="what to answer")],
+    store: StoreOrText = None,
+    question: Annotated[str | None, typer.Argument(metavar="QUESTION", help="what to answer")] = None,
+    url: Url = None,
     also: Also = None,
     reader: ReaderName = DEFAULT_READER,
     loading: Loading = Loading(),
@@ -38,10 +41,7 @@ def ask(  # noqa: PLR0913
     as_json: AsJson = False,
 ) -> None:
     """Answer a question from the store, with citations."""
-    from retriever.refusals import require_text
-
-    require_one_text("question", question, context)
-    require_text([question])  # Before what takes seconds is imported.
+    place, text = the_text("question", store, question, url, context)
     if passages < 1:
         raise RalmError(
             f"-k, the passages the reader sees, must be at least 1, not {passages}: --no-retrieval asks "
@@ -52,13 +52,22 @@ def ask(  # noqa: PLR0913
         how = replace(how, kind="none")
     if support and not how.reads:
         raise RalmError("Without passages there is no support to measure: leave --support out.")
+    if url is not None:
+        from pipelines.commands.remote.asking import ask_at
+
+        ask_at(url, text, how, support, as_json)
+        return
+    from retriever.refusals import require_text
+
+    require_text([text])  # Before what takes seconds is imported.
     choice = loading.choice(reader)
     from pipelines.commands.stores import open_stores
     from pipelines.show import answers
     from serve.answering.answerer import Answerer
     from serve.answering.inquiry import Inquiry
 
-    retriever = None if not how.reads else open_stores([store, *(also or [])], encoding.opening())
+    paths = [locate(place), *(also or [])]
+    retriever = None if not how.reads else open_stores(paths, encoding.opening())
     answers.loading(reader)
     answerer = Answerer(retriever, open_reader(choice))
-    answers.answer(question, answerer.ask(Inquiry(question, how), support), answerer.reader, as_json)
+    answers.answer(text, answerer.ask(Inquiry(text, how), support), answerer.reader, as_json)

@@ -60,6 +60,12 @@ def number_option(said: str) -> Any:
 
 
 Store = Annotated[Path, typer.Argument(help="a datastore: its folder, or s3://...", parser=locate)]
+# A command that also asks services takes its text in the store's place there, as it stands.
+StoreOrText = Annotated[
+    str | None,
+    typer.Argument(metavar="STORE", help="a datastore: its folder, or s3://...; left out with --url"),
+]
+Url = Annotated[str | None, typer.Option(help="ask this service, http://..., instead of opening a store")]
 Also = Annotated[
     list[Path] | None, typer.Option(help="search this store too (repeatable)", parser=locate, metavar="STORE")
 ]
@@ -131,6 +137,17 @@ class Sample:
 
         where = tuple(Condition.parse(text) for text in conditions or ())
         return View(self.fraction, self.seed, tuple(domains or ()), where)
+
+    def fields(
+        self, domains: Sequence[str] | None = None, conditions: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """The same view as a service takes it, which says what is wrong with it."""
+        return {
+            "fraction": self.fraction,
+            "seed": self.seed,
+            "domains": [*(domains or ())],
+            "where": [*(conditions or ())],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,13 +246,6 @@ def as_shots(path: Path | None) -> "tuple[Shot, ...]":
     if lacking := [one.id for one in questions if not one.answers]:
         raise RalmError(f"Question {lacking[0]} of {path.name} has no `answers`: an example needs one.")
     return tuple(Shot(one.text, one.answers[0]) for one in questions)
-
-
-def require_one_text(what: str, text: str, context: typer.Context) -> None:
-    """Raise RalmError for words behind a command's last text: it was written without quotes."""
-    if context.args:
-        whole = " ".join([text, *context.args])
-        raise RalmError(f'The {what} is one text: put it in quotes, "{whole}".')
 
 
 def _one_of(valid: tuple[Name, ...], name: str, unknown: str) -> Name:

@@ -14,16 +14,19 @@ from pipelines.commands.options import (
     QueryEncoding,
     Sample,
     SearchDevice,
-    Store,
+    StoreOrText,
+    Url,
+    locate,
     number_option,
-    require_one_text,
 )
+from pipelines.commands.remote.texts import the_text
 
 
 def search(  # noqa: PLR0913
     context: typer.Context,
-    store: Store,
-    query: Annotated[str, typer.Argument(help="what to look for")],
+    store: StoreOrText = None,
+    query: Annotated[str | None, typer.Argument(metavar="QUERY", help="what to look for")] = None,
+    url: Url = None,
     also: Also = None,
     k: Annotated[int, typer.Option("-k", help="passages to show")] = 5,
     encoding: QueryEncoding = QueryEncoding(),
@@ -49,17 +52,32 @@ def search(  # noqa: PLR0913
     as_json: AsJson = False,
 ) -> None:
     """Show the passages nearest to a query."""
+    place, text = the_text("query", store, query, url, context)
+    if url is not None:
+        from pipelines.commands.remote.asking import search_at
+
+        options = {
+            "recall": recall,
+            "nprobe": nprobe,
+            "depth": depth,
+            "method": method or None,
+            "fusion": fusion,
+            "view": sample.fields(domain, where),
+            "near_duplicates": near_duplicates,
+            "decontaminate": {"method": decontaminate} if decontaminate else None,
+            "diversity": diversity,
+        }
+        search_at(url, text, k, options, as_json)
+        return
     from pipelines.commands.stores import open_stores
-    from pipelines.show.answers import hits
-    from pipelines.show.terminal import print_json
+    from pipelines.show.answers import found
     from retriever.refinement import Decontamination, Refinement
     from retriever.refusals import refuse_unopened, require_text
     from retriever.request import Effort, Method, Search
     from retriever.shortfall import low_recall
     from serve.schemas.replies import reply_to
 
-    require_one_text("query", query, context)
-    require_text([query])
+    require_text([text])
     asked = Search(
         k,
         sample.view(domain, where),
@@ -73,19 +91,9 @@ def search(  # noqa: PLR0913
         ),
     )
     how = encoding.opening(device, index_in, words_only=method == "bm25")
-    paths = [store, *(also or [])]
+    paths = [locate(place), *(also or [])]
     refuse_unopened(asked, paths)
     retriever = open_stores(paths, how)
     settled = retriever.settled(asked)
-    reply = reply_to(retriever, settled, [query])
-    (result,) = reply.results
-    if as_json:
-        found = result.model_dump() | reply.model_dump(exclude={"results"})
-        print_json({"query": query, "manifest": reply.manifest} | found)
-        return
-    notes = [
-        f"{name} has no such domain or column: nothing of it is in this view." for name in reply.left_out
-    ]
-    if asked.effort == Effort() and (low := low_recall(retriever, settled)):
-        notes.append(low)
-    hits(result.hits, [*notes, *([result.shortfall] if result.shortfall else [])])
+    reply = reply_to(retriever, settled, [text])
+    found(text, reply, as_json, low_recall(retriever, settled) if asked.effort == Effort() else None)

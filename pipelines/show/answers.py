@@ -1,7 +1,8 @@
 """What a query brings: passages, or an answer with those it was read from; and who gives it."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -15,16 +16,46 @@ from pipelines.show.terminal import as_shown, console, print_json
 from serve.answering.timings import READING, total
 
 if TYPE_CHECKING:
+    from client import replies
     from lm.reader import Reader
     from serve.answering.answers import Answer
     from serve.schemas.hits import CitationModel, HitModel
+    from serve.schemas.searching import SearchReply
 
 _SHOWN_CHARACTERS = 600
 _TITLE_CHARACTERS, _VALUE_CHARACTERS = 60, 40
 
 
-def hits(found: "Sequence[HitModel]", notes: Sequence[str]) -> None:
-    """Print what a search found, behind notes about it."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer to be shown, whoever gave it: `reader` is a card, `tokens` are by `prompt` and `answer`."""
+
+    text: str
+    citations: "Sequence[CitationModel | replies.Citation]"
+    reader: Mapping[str, Any]
+    tokens: Mapping[str, int]
+    finished: bool
+    trimmed: int
+    seconds: Mapping[str, float]
+
+
+def found(
+    query: str, reply: "SearchReply | replies.SearchReply", as_json: bool, doubt: str | None = None
+) -> None:
+    """Print what a search for one query found; `doubt` is what else is to be known of it."""
+    (result,) = reply.results
+    if as_json:
+        content = result.model_dump() | reply.model_dump(exclude={"results"})
+        print_json({"query": query, "manifest": reply.manifest} | content)
+        return
+    notes = [
+        f"{name} has no such domain or column: nothing of it is in this view." for name in reply.left_out
+    ]
+    hits(result.hits, [*notes, *filter(None, (doubt, result.shortfall))])
+
+
+def hits(found: "Sequence[HitModel | replies.Hit]", notes: Sequence[str]) -> None:
+    """Print hits, behind notes about them."""
     for note in notes:
         console.print(note, style="yellow", markup=False)
     for number, hit in enumerate(found, 1):
@@ -32,48 +63,62 @@ def hits(found: "Sequence[HitModel]", notes: Sequence[str]) -> None:
 
 
 def answer(question: str, found: "Answer", reader: "Reader", as_json: bool) -> None:
-    """Print an answer and the passages it was read from."""
+    """Print an answer that a reader of this process gave, and the passages it was read from."""
     from serve.schemas.hits import CitationModel
 
-    citations = [CitationModel.of_citation(citation) for citation in found.citations]
+    done = found.completion
+    told = Told(
+        found.text,
+        [CitationModel.of_citation(citation) for citation in found.citations],
+        card(reader),
+        {"prompt": done.prompt_tokens, "answer": done.tokens},
+        done.finished,
+        found.trimmed,
+        found.seconds,
+    )
+    tell(question, told, as_json)
+
+
+def tell(question: str, told: Told, as_json: bool) -> None:
+    """Print an answer and the passages it was read from."""
+    citations = told.citations
     if as_json:
         print_json(
             {
                 "question": question,
-                "answer": found.text,
+                "answer": told.text,
                 "citations": [citation.model_dump() for citation in citations],
-                "reader": card(reader),
-                "tokens": {
-                    "prompt": found.completion.prompt_tokens,
-                    "answer": found.completion.tokens,
-                },
-                "finished": found.completion.finished,
-                "trimmed": found.trimmed,
-                "seconds": found.seconds,
+                "reader": told.reader,
+                "tokens": told.tokens,
+                "finished": told.finished,
+                "trimmed": told.trimmed,
+                "seconds": told.seconds,
             }
         )
         return
-    console.print(Panel(as_shown(found.text or "(no answer)"), title=_title(question), border_style="green"))
-    if not found.completion.finished:
+    console.print(Panel(as_shown(told.text or "(no answer)"), title=_title(question), border_style="green"))
+    if not told.finished:
         console.print(
-            f"The answer is cut: it has {amount(found.completion.tokens, 'tokens')}, the most it may take."
+            f"The answer is cut: it has {amount(told.tokens['answer'], 'tokens')}, the most it may take."
         )
     shown = [c for c in citations if c.cited]
     others = "Read, not cited"
     if not shown and citations:
-        console.print(f"{_uncited(found.text)} The nearest passage that was read:")
-        shown, others = citations[:1], "Read too"
+        console.print(f"{_uncited(told.text)} The nearest passage that was read:")
+        shown, others = [citations[0]], "Read too"
     for citation in shown:
         _passage(citation.number, citation)
         _supports(citation)
     if read := [str(c.number) for c in citations if c not in shown]:
         console.print(f"[dim]{others}: {', '.join(read)} (`ralm ask --json` shows them).")
-    if found.trimmed:
-        console.print(f"[dim]Passages cut or left out, as they had no room (--budget): {found.trimmed}.")
+    if told.trimmed:
+        console.print(f"[dim]Passages cut or left out, as they had no room (--budget): {told.trimmed}.")
+    reader, seconds = told.reader, told.seconds
     console.print(
-        f"[dim]{as_shown(reader.name)}, {reader.quantization}, {_bytes(reader)}{_adapter(reader)}; "
-        f"search {_search(found.seconds):.2f}s, reading {total(found.seconds, READING):.2f}s"
-        + (f", measuring support {found.seconds['support']:.2f}s" if "support" in found.seconds else "")
+        f"[dim]{as_shown(reader['name'])}, {as_shown(reader['quantization'])}, {_bytes(reader)}"
+        f"{_adapter(reader)}; "
+        f"search {_search(seconds):.2f}s, reading {total(seconds, READING):.2f}s"
+        + (f", measuring support {seconds['support']:.2f}s" if "support" in seconds else "")
     )
 
 
@@ -93,7 +138,7 @@ def _uncited(answer: str) -> str:
     return "Nothing is cited: no passage holds most of a sentence's words."
 
 
-def _supports(citation: "CitationModel") -> None:
+def _supports(citation: "CitationModel | replies.Citation") -> None:
     """Print how far a passage supports each sentence of the answer, where that was measured."""
     for one in citation.support or ():
         gain = "" if one.gain is None else f", {one.gain:+.1f} bits a token by reading it"
@@ -101,16 +146,16 @@ def _supports(citation: "CitationModel") -> None:
         console.print(Padding(said, (0, 0, 0, 4), expand=False))
 
 
-def _bytes(reader: "Reader") -> str:
-    found = reader.measured_bytes
+def _bytes(reader: Mapping[str, Any]) -> str:
+    found = reader["bytes"]
     return "bytes unknown" if found is None else amount(found, "bytes")
 
 
-def _adapter(reader: "Reader") -> str:
-    return f", adapter {as_shown(reader.adapter)}" if reader.adapter else ""
+def _adapter(reader: Mapping[str, Any]) -> str:
+    return f", adapter {as_shown(reader['adapter'])}" if reader["adapter"] else ""
 
 
-def _passage(number: int, hit: "HitModel") -> None:
+def _passage(number: int, hit: "HitModel | replies.Hit") -> None:
     text = " ".join(hit.text.split())
     shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS].rsplit(" ", 1)[0] + " …"
     head = f"[bold]\\[{number}][/] {hit.score:.3f}  [cyan]{as_shown(hit.domain)}[/]  "
@@ -123,7 +168,7 @@ def _passage(number: int, hit: "HitModel") -> None:
     console.print(Panel(as_shown(shown), border_style="dim", subtitle=under, subtitle_align="right"))
 
 
-def _about(hit: "HitModel") -> str:
+def _about(hit: "HitModel | replies.Hit") -> str:
     """A passage's metadata, as much as a line holds: the title, then names and values, long ones cut."""
     metadata = dict(hit.metadata)
     title = metadata.pop("title", None)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("base", "datastore", "retriever", "lm", "serve", "pipelines")
+ROOMS = ("base", "datastore", "retriever", "lm", "serve", "client", "pipelines")
 FOLDER = ROOT / "docs" / "decisions"
 PAGES = sorted(page for page in FOLDER.glob("*.md") if page.name != "README.md")
 

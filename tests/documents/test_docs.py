@@ -13,6 +13,7 @@ import pytest
 import zstandard
 from fastapi.testclient import TestClient
 
+from client.client import Client
 from datastore.takedown import Takedowns
 from lm.prompts import Prompt
 from lm.reader import (
@@ -53,6 +54,7 @@ ELSEWHERE = {
     r"--device cuda": "a GPU",
     r"RAY_ADDRESS=": "a cluster",
     r"^ralm tune|--adapter my-adapter": "minutes of learning",
+    r"^ralm (search|ask) --url": "a service: its own tests have one",
     r"^ralm serve": "a server: its routes are asked in this process",
     r"^ralm mcp": "a tool: it waits for an assistant on its standard input",
 }
@@ -91,7 +93,9 @@ class Echo:
         return [Completion(_last(one)[-80:], self.prompt_tokens(one), 80, True) for one in asked]
 
     def stream(self, asked: Prompt, sampling: Sampling) -> TextStream:
-        return TextStream(iter(_last(asked).split()), lambda: None)
+        return TextStream(
+            iter(_last(asked).split()), lambda: None, lambda: self.generate([asked], sampling)[0]
+        )
 
     def stop(self) -> None: ...
 
@@ -289,6 +293,8 @@ def test_lines_are_read_as_what_they_are_shown_for(block, tmp_path):
 @of_kind("python")
 def test_python_runs(block, desk, client, monkeypatch, capsys):
     monkeypatch.setattr(openai, "OpenAI", functools.partial(openai.OpenAI, http_client=client))
+    monkeypatch.setattr("client.client.Client", functools.partial(Client, http=client))
+    monkeypatch.setattr(client, "close", lambda: None)  # It is the other pages', too.
     exec(compile(block.text, block.name, "exec"), {})
     assert capsys.readouterr().out
 

@@ -16,7 +16,7 @@ from serve.schemas.searching import SearchReply, SearchRequest
 from tests.documents.commands import names, options, require_options
 from tests.documents.markdown import DOCUMENTS, PAGES, ROOT, anchors, blocks, codes, links, named
 
-ROOMS = ("base", "datastore", "retriever", "lm", "serve", "pipelines")
+ROOMS = ("base", "datastore", "retriever", "lm", "serve", "client", "pipelines")
 # Flags of other programs.
 FOREIGN = {"--no-deps", "--help"}
 

@@ -1,0 +1,1 @@
+"""A service asked from Python, over HTTP. Knows no store, no model and no index: neither is imported."""
