@@ -18,7 +18,7 @@ from tests.documents.markdown import DOCUMENTS, PAGES, ROOT, anchors, blocks, co
 
 ROOMS = ("base", "datastore", "retriever", "lm", "serve", "client", "pipelines")
 # Flags of other programs.
-FOREIGN = {"--no-deps", "--help"}
+FOREIGN = {"--no-deps", "--help", "--build-arg", "--project-directory"}
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=named)
@@ -40,7 +40,7 @@ def folders() -> set[str]:
 def test_every_room_stands_in_the_tree_of_readme():
     (tree,) = [block.text for block in blocks(ROOT / "README.md") if block.text.startswith("base/")]
     listed = [line.split()[0].rstrip("/") for line in tree.splitlines()]
-    assert sorted(listed) == sorted([*ROOMS, "configs", "docs", "tests", "benchmarks"])
+    assert sorted(listed) == sorted([*ROOMS, "configs", "deploy", "docs", "tests", "benchmarks"])
 
 
 def test_every_folder_of_code_is_in_architectures_table():
