@@ -23,7 +23,7 @@ from serve.following import REFRESH, load_and_follow
 from serve.metrics import Metrics
 from serve.queues.reading import Reading
 from serve.queues.searching import SearchQueue
-from serve.routes import chat, completions, embedding, health, metrics, models, responses, search
+from serve.routes import chat, completions, embedding, health, metrics, models, page, responses, search
 from serve.routes.errors import handle_errors
 from serve.routes.mcp.http import add_mcp, running_mcp
 from serve.routes.stores import documents, files, vector_stores
@@ -60,7 +60,7 @@ def create_app(
     app.state.answerer, app.state.failure = None, None  # One of them is set once loading has ended.
     app.state.behind = None  # Why a newer generation than the one served cannot be opened.
     asking = (search, chat, completions, responses, embedding, models)
-    for dialect in (health, metrics, *asking, vector_stores, files, documents):
+    for dialect in (page, health, metrics, *asking, vector_stores, files, documents):
         app.include_router(dialect.router)
     add_mcp(app, settings.origins)
     handle_errors(app)

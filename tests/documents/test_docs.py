@@ -35,6 +35,7 @@ from pipelines.questions import read_questions
 from retriever.local import LocalRetriever
 from serve.answering.answerer import Answerer
 from serve.app import create_app
+from serve.schemas.cards import CardReply
 from serve.schemas.chat import ChatRequest, RetrievalOptions
 from serve.schemas.hits import SupportModel
 from serve.schemas.responses.request import ResponsesRequest
@@ -266,6 +267,10 @@ def test_bodies_and_replies_are_those_of_the_api(block, client):
         assert shown["results"][0]["shortfall"] == body["results"][0]["shortfall"]
         assert (list(shown), list(shown["seconds"])) == (list(body), list(body["seconds"]))
         assert list(shown["results"][0]["hits"][0]) == list(body["results"][0]["hits"][0])
+    elif "stores" in body:
+        assert CardReply.model_validate(body).model_dump() == body
+        shown = client.get("/card").json()
+        assert (list(shown), list(shown["stores"][0])) == (list(body), list(body["stores"][0]))
     elif "sentence" in body:
         assert SupportModel.model_validate(body).model_dump() == body
     else:
