@@ -153,7 +153,7 @@ function compare(now) {
     const row = element("tr", "", size === now ? "now" : "");
     const head = element("th", passagesAt(size));
     head.scope = "row";
-    row.append(head, element("td", state.tried.get(size).text || "(no answer)"));
+    row.append(head, element("td", state.tried.get(size).text.replaceAll(/ *\[\d+\]/g, "") || "(no answer)"));
     return row;
   }));
 }
