@@ -58,6 +58,7 @@ class Retrieval(Finding, total=False):
     replug_temperature: float
     prompt: Literal["chat", "few-shot"]
     support: bool
+    only_supported: bool
 
 
 class AskOptions(TypedDict, total=False):

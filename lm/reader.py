@@ -28,7 +28,8 @@ class Sampling:
     `without` are beginnings that the text may not have, such as "I do not know": a measure of what a reader
     that abstains would have said. White space around the text is dropped, unless it is to be `verbatim`.
     `schema` is a JSON schema, as JSON, that the text is kept to. `logprobs`: each token's log-probability is
-    told, and those of so many of the likeliest in its place.
+    told, and those of so many of the likeliest in its place. `only_supported`: the text is an abstention
+    unless the reader, which must have learnt to abstain, is sure enough that its passages tell.
     """
 
     max_tokens: int = 96
@@ -40,6 +41,7 @@ class Sampling:
     verbatim: bool = False
     schema: str | None = None
     logprobs: int | None = None
+    only_supported: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,14 @@ Answers greedily, in batches of prompts of like length, longest first: what does
 once. The prompts of `k=3` are also answered without leave to begin with "I do not know": what
 the reader would have said. An answer ends where its line does, as in the scaling study; the plain reader at
 times begins a new one before it answers ("The answer is:"), so that `--whole` finds more of what it knows.
+With `--sure` all prompts with passages are answered without that leave, and no other; `p` says how likely the
+reader was to abstain, as `abstention.py` needs it.
 """
 
 import argparse
 import gzip
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -24,11 +27,13 @@ from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
 from lm.backends.weights import PLAIN_READER
 from lm.prompts import Message, Prompt
-from lm.reader import Reader, Sampling
+from lm.reader import Completion, Reader, Sampling
 
 UNSURE = ("I do not know",)
 # The condition that is answered without leave to abstain, too.
 SUPPRESSED = "k=3"
+# Tokens among which the beginning of an abstention is looked for.
+LIKELIEST = 20
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,17 @@ class Task:
             yield [
                 {name: value for name, value in line.items() if name != "conversation"}
                 | {"answer": completion.text, "suppressed": bool(self.sampling.without)}
+                | ({"p": doubt(completion)} if self.sampling.logprobs else {})
                 for prompt, completion in zip(some, completions, strict=True)
                 for line in together[prompt]
             ]
+
+
+def doubt(completion: Completion) -> float:
+    """How likely the text was to begin as an abstention, by its first token; 0 if others are far likelier."""
+    likeliest = completion.positions[0].top if completion.positions else ()
+    begins = [one for one in likeliest if one.text and UNSURE[0].startswith(one.text)]
+    return math.fsum(math.exp(one.logprob) for one in begins if one.logprob is not None)
 
 
 def read(path: Path, conditions: Sequence[str]) -> list[dict[str, Any]]:
@@ -72,6 +85,10 @@ def read(path: Path, conditions: Sequence[str]) -> list[dict[str, Any]]:
 def tasks(lines: Sequence[dict[str, Any]], args: argparse.Namespace) -> Iterator[Task]:
     """What the reader is to answer, and how."""
     stop = () if args.whole else ("\n",)
+    if args.sure:
+        some = tuple(line for line in lines if line["passages"])
+        yield Task(some, Sampling(args.max_tokens, stop=stop, without=UNSURE, logprobs=LIKELIEST), False)
+        return
     yield Task(tuple(lines), Sampling(args.max_tokens, stop=stop), args.everywhere)
     some = tuple(line for line in lines if line["condition"] == SUPPRESSED)
     yield Task(some, Sampling(args.max_tokens, stop=stop, without=UNSURE), args.everywhere)
@@ -90,6 +107,7 @@ def main() -> None:
     parser.add_argument("--conditions", nargs="*", default=[])
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--max-tokens", type=int, default=32)
+    parser.add_argument("--sure", action="store_true", help="tell how likely an abstention was instead")
     parser.add_argument("--whole", action="store_true", help="answers run on behind the end of a line")
     args = parser.parse_args()
     reader = open_reader(ReaderChoice(args.reader, args.quantization, args.adapter, args.device))

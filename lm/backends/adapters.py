@@ -15,6 +15,8 @@ from base.foreign import Refused, ask
 
 # What `ralm tune` leaves beside its adapters.
 MADE_OF = "made_of.json"
+# From this probability of an abstention on, passages support no answer (benchmarks/reading/abstention.py).
+UNLESS = 0.12
 _SETTINGS, _WEIGHTS, _PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 
 
@@ -90,10 +92,14 @@ def _strange(model: Any, folder: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """What a reader says where passages tell nothing, and how likely that must be for it to say so."""
+    """What a reader says where passages tell nothing, and how likely that must be for it to say so.
+
+    `unless` is how likely, where it is asked to answer only what passages support.
+    """
 
     text: str
     bound: float = 0.5
+    unless: float = UNLESS
 
 
 def abstention(folder: str) -> Abstention | None:
@@ -101,8 +107,8 @@ def abstention(folder: str) -> Abstention | None:
     try:
         found = json.loads((Path(folder) / MADE_OF).read_bytes())
         text, bound = found.get("abstention"), found.get("abstains_from", 0.5)
+        unless = found.get("only_supported_below", UNLESS)
     except (OSError, ValueError, AttributeError):
         return None
-    if not (isinstance(text, str) and text and isinstance(bound, float) and 0 < bound < 1):
-        return None
-    return Abstention(text, bound)
+    bounds = all(isinstance(one, float) and 0 < one < 1 for one in (bound, unless))
+    return Abstention(text, bound, unless) if isinstance(text, str) and text and bounds else None

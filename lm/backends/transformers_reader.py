@@ -69,10 +69,11 @@ class TransformersReader:
         self.context_tokens = int(getattr(self._model.config, "max_position_embeddings", None) or 2**31)
         end = self._model.generation_config.eos_token_id
         said = abstention(adapter) if adapter else None
+        ends = {*end} if isinstance(end, list) else {end}
         self._vocabulary = Vocabulary(
             self._tokenizer,
-            {*end} if isinstance(end, list) else {end},
-            self._doubted(said) if said else None,
+            ends,
+            self._doubted(said, min(ends)) if said else None,
             self._model.config.get_text_config().vocab_size,
         )
         forward = Forward(self._model, self._tokenizer.pad_token_id)
@@ -92,8 +93,9 @@ class TransformersReader:
             self._end.check,
         )
 
-    def _doubted(self, said: Abstention) -> Doubted:
-        return Doubted(self._tokenizer(said.text, add_special_tokens=False)["input_ids"][0], said.bound)
+    def _doubted(self, said: Abstention, end: int) -> Doubted:
+        token, *rest = self._tokenizer(said.text, add_special_tokens=False)["input_ids"]
+        return Doubted(token, said.bound, (*rest, end), said.unless)
 
     def stop(self) -> None:
         """Let what is being generated end after its next token, and whoever asks for more be refused.

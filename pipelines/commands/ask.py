@@ -38,6 +38,10 @@ def ask(  # noqa: PLR0913
     support: Annotated[
         bool, typer.Option("--support", help="measure how far each passage supports the answer")
     ] = False,
+    only_supported: Annotated[
+        bool,
+        typer.Option("--only-supported", help="answer only if the reader is sure that the passages tell"),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question from the store, with citations."""
@@ -52,10 +56,12 @@ def ask(  # noqa: PLR0913
         how = replace(how, kind="none")
     if support and not how.reads:
         raise RalmError("Without passages there is no support to measure: leave --support out.")
+    if only_supported and not how.reads:
+        raise RalmError("Without passages nothing is supported: leave --only-supported out.")
     if url is not None:
         from pipelines.commands.remote.asking import ask_at
 
-        ask_at(url, text, how, support, as_json)
+        ask_at(url, text, how, {"support": support, "only_supported": only_supported}, as_json)
         return
     from retriever.refusals import require_text
 
@@ -64,10 +70,11 @@ def ask(  # noqa: PLR0913
     from pipelines.commands.stores import open_stores
     from pipelines.show import answers
     from serve.answering.answerer import Answerer
-    from serve.answering.inquiry import Inquiry
+    from serve.answering.inquiry import ONE_PARAGRAPH, Inquiry
 
     paths = [locate(place), *(also or [])]
     retriever = None if not how.reads else open_stores(paths, encoding.opening())
     answers.loading(reader)
     answerer = Answerer(retriever, open_reader(choice))
-    answers.answer(text, answerer.ask(Inquiry(text, how), support), answerer.reader, as_json)
+    inquiry = Inquiry(text, how, replace(ONE_PARAGRAPH, only_supported=only_supported))
+    answers.answer(text, answerer.ask(inquiry, support), answerer.reader, as_json)

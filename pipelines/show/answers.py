@@ -87,6 +87,7 @@ def tell(question: str, told: Told, as_json: bool) -> None:
             {
                 "question": question,
                 "answer": told.text,
+                "abstained": abstains(told.text),
                 "citations": [citation.model_dump() for citation in citations],
                 "reader": told.reader,
                 "tokens": told.tokens,

@@ -16,13 +16,22 @@ from lm.citations import Citer, cited
 from lm.conditioning import Chunk, Conditioning, Request, Source, condition
 from lm.conditioning.fitting import require_room
 from lm.conditioning.wording import write
-from lm.reader import Completion, Reader, Sampling
+from lm.reader import Completion, Reader, Sampling, TextStream
 from lm.support import Support, support_of
 from lm.tool_calls import calls_in
 from retriever.refusals import require_text
 from retriever.results import Hit, Ranking
 from retriever.retriever import Retriever
-from serve.answering.answers import Answer, Citation, CitedStream, Prepared, Searched, close_all
+from serve.answering.answers import (
+    UNSUPPORTED,
+    Answer,
+    Citation,
+    CitedStream,
+    Prepared,
+    Searched,
+    close_all,
+    unsupported,
+)
 from serve.answering.finding import Find, Query, find
 from serve.answering.inquiry import Inquiry
 from serve.answering.limits import Limits
@@ -118,6 +127,8 @@ class Answerer:
 
     def completed(self, some: Sequence[Prepared], n: int) -> list[list[Completion]]:
         """So many texts [prepared][n] behind each of several prompts that are continued alike."""
+        if all(one.unsupported for one in some):
+            return [[UNSUPPORTED] * n for _ in some]
         asked = [one.asked for one in some]
         contexts = [copy_context() for _ in range(n)]  # They say who asks.
         with ThreadPoolExecutor(n) as pool:  # Asked at once, they are read together.
@@ -153,12 +164,15 @@ class Answerer:
         some: list[CitedStream] = []
         try:
             for sampling in _seeded(prepared.sampling, n):
-                stream = self.reader.stream(prepared.asked, sampling)
+                stream = self._stream(prepared, sampling)
                 some.append(CitedStream(stream, citer_of(prepared), prepared.calls_tools))
         except BaseException:
             close_all(some)
             raise
         return some
+
+    def _stream(self, prepared: Prepared, sampling: Sampling) -> TextStream:
+        return unsupported() if prepared.unsupported else self.reader.stream(prepared.asked, sampling)
 
     def citations(self, prepared: Prepared, citer: Citer, support: bool = False) -> tuple[Citation, ...]:
         """The numbered passages behind a cited answer, and which of them its sentences cite.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from lm.citations import Citer, Mark
 from lm.conditioning import Conditioned
+from lm.conditioning.shots import DO_NOT_KNOW
 from lm.prompts import Asked, ToolCall, prompts_of
 from lm.reader import Completion, Position, Sampling, TextStream
 from lm.support import Support, Write
@@ -12,6 +13,9 @@ from lm.tool_calls import ToolCalls
 from retriever.request import Search
 from retriever.results import Hit
 from serve.answering.inquiry import ONE_PARAGRAPH
+
+# Of a question that nothing was found for, where only what passages support is to be said.
+UNSUPPORTED = Completion(DO_NOT_KNOW, 0, 0, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,11 @@ class Prepared:
     def calls_tools(self) -> bool:
         """Whether the reader may call tools."""
         return any(prompt.tools for prompt in prompts_of(self.asked))
+
+    @property
+    def unsupported(self) -> bool:
+        """Whether there is no passage, and only what passages support is to be said: nobody reads."""
+        return self.sampling.only_supported and not self.packed
 
     @property
     def packed(self) -> tuple[str, ...]:
@@ -125,6 +134,11 @@ class CitedStream:
         """Let the reader stop."""
         self.closed = True
         self._stream.close()
+
+
+def unsupported() -> TextStream:
+    """`UNSUPPORTED` as a stream."""
+    return TextStream(iter([UNSUPPORTED.text]), lambda: None, lambda: UNSUPPORTED)
 
 
 def close_all(streams: Iterable[CitedStream]) -> None:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
+from lm.abstention import abstains
 from lm.reader import Completion, Reader, card
 from serve.answering.answerer import Answerer
 from serve.answering.answers import Answer, Citation, CitedStream, Prepared, close_all
@@ -66,6 +67,7 @@ def _choice(index: int, answer: Answer, logprobs: bool) -> dict[str, Any]:
         "finish_reason": "tool_calls" if answer.calls else finish_reason(answer.completion.finished),
         "logprobs": chat_logprobs(answer.completion.positions) if logprobs else None,
         "cited": _cited(answer.citations),
+        "abstained": abstains(answer.completion.text),
     }
 
 
@@ -120,8 +122,12 @@ class _Streamed:
             generated = time.perf_counter() - self._began
             texts.append(stream.completion())
             each.append(self._citations(stream))
-            reason = "tool_calls" if stream.calls else finish_reason(stream.finished)
-            end = {"delta": {}, "finish_reason": reason, "cited": _cited(each[-1])}
+            end = {
+                "delta": {},
+                "finish_reason": "tool_calls" if stream.calls else finish_reason(stream.finished),
+                "cited": _cited(each[-1]),
+                "abstained": abstains(texts[-1].text),
+            }
             seconds = read(self.prepared.seconds, texts, generated)
             last = self._end(each, seconds, generated) if stream is streams[-1] else {}
             yield self._chunk(index, end) | last

@@ -37,14 +37,24 @@ class ChatRequest(Unchanging, SamplingFields):
             raise ValueError("top_logprobs are beside logprobs: add logprobs: true, or leave them out")
         if self.retrieval.support and self.n > 1:
             raise ValueError("support is measured of one answer: leave n out, or retrieval.support")
+        if self.retrieval.only_supported and self._schema is not None:
+            raise ValueError(
+                "an abstention is no JSON: leave out response_format, or retrieval.only_supported"
+            )
+        if self.retrieval.only_supported and self.tools:
+            raise ValueError("no passage supports a call: leave out tools, or retrieval.only_supported")
         return self
+
+    @property
+    def _schema(self) -> str | None:
+        return None if self.response_format is None else self.response_format.schema_text
 
     def to_sampling(self) -> Sampling:
         """How the answer is to be written."""
-        form = self.response_format
         return self.sampled(
             self.max_completion_tokens or self.max_tokens or Sampling().max_tokens,
-            schema=None if form is None else form.schema_text,
+            schema=self._schema,
+            only_supported=self.retrieval.only_supported,
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
         )
 

@@ -44,6 +44,9 @@ class RetrievalOptions(SearchFields):
         None, description="[1] behind the sentences that a passage supports; default: in chat"
     )
     support: bool = Field(False, description="measure how far each passage supports each sentence")
+    only_supported: bool = Field(
+        False, description="answer only if the reader is sure enough that the passages tell"
+    )
 
     @field_validator("query")
     @classmethod
@@ -63,6 +66,10 @@ class RetrievalOptions(SearchFields):
             raise ValueError(f"replug reads each passage in a prompt of its own: at most {MAX_REPLUG}")
         if self.off and (others := sorted(given - {"off"})):
             raise ValueError(f"off leaves nothing to say about retrieval: leave out {', '.join(others)}")
+        if self.only_supported and not (self.passages and self.conditioning != "none"):
+            raise ValueError(
+                "without passages nothing is supported: leave only_supported out, or have some read"
+            )
         return self
 
     @property

@@ -34,7 +34,10 @@ class Choice:
         """
         self._weights, self._sampling, self._banned = weights, sampling, list(banned)
         self._doubted = doubted if sampling.temperature <= 0 else None
+        self._supported = doubted if sampling.only_supported else None
         self._begun = False
+        # What is left of an abstention that is certain.
+        self._rest: tuple[int, ...] = ()
         # What the text must keep to, if anything; and, if it is asked for, how likely each token was by the
         # model [vocabulary] when the last one was chosen.
         self.grammar: Grammar | None = None
@@ -60,7 +63,8 @@ class Choice:
     @property
     def likeliest(self) -> bool:
         """Whether the next token is just the likeliest of a single row."""
-        free = self._begun or not (self._banned or self._doubted is not None)
+        doubts = self._doubted is not None or self._supported is not None
+        free = (self._begun or not (self._banned or doubts)) and not self._rest
         plain = free and self.grammar is None and self._sampling.logprobs is None
         return self.rows == 1 and self._sampling.temperature <= 0 and plain
 
@@ -88,6 +92,14 @@ class Choice:
         return torch.logsumexp(logs + logs.new_tensor(self._weights).log()[:, None], dim=0)
 
     def _chosen(self, mixed: torch.Tensor) -> int:
+        if self._rest:
+            token, *rest = self._rest
+            self._rest = tuple(rest)
+            return token
+        supported = None if self._begun else self._supported
+        if supported is not None and mixed[supported.token] >= math.log(supported.unless):
+            self._rest = supported.rest
+            return supported.token
         doubted = None if self._begun else self._doubted
         if doubted is not None and mixed[doubted.token] < math.log(doubted.bound):
             mixed[doubted.token] = -torch.inf

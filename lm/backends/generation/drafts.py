@@ -5,6 +5,7 @@ Knows tokens and where a text ends; knows no model.
 
 from typing import Any
 
+from base.errors import RalmError
 from lm.backends.generation.choosing import Choice
 from lm.backends.generation.vocabulary import Vocabulary
 from lm.pending import Pending
@@ -54,6 +55,11 @@ class Draft:
         begins = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in sampling.without]
         banned = [ids[0] for ids in begins if ids]
         self.choice = Choice.of(pending.asked, sampling, banned, vocabulary.abstention if kind else None)
+        if sampling.only_supported and vocabulary.abstention is None:
+            raise RalmError(
+                "The reader has not learnt to abstain: leave only_supported out, or give it an adapter of "
+                "`ralm tune`."
+            )
         if sampling.schema is not None:
             self.choice.grammar = vocabulary.grammar(sampling.schema)
         self._tokens: list[int] = []

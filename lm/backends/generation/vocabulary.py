@@ -19,10 +19,16 @@ from lm.reader import Position, TokenLogprob
 
 @dataclass(frozen=True, slots=True)
 class Doubted:
-    """A token that begins a text only where its probability is at least a `bound`."""
+    """A token that begins a text only where its probability is at least a `bound`.
+
+    Where only what passages support is to be said, the token begins the text, and the `rest` makes it, from a
+    probability of `unless` on.
+    """
 
     token: int
     bound: float = 0.5
+    rest: tuple[int, ...] = ()
+    unless: float = 0.12
 
 
 class Vocabulary:

@@ -157,6 +157,7 @@ class RemoteReader:
             )
         for asked_for, what in (
             (bool(sampling.without), "leave out beginnings of an answer"),
+            (sampling.only_supported, "be held to what passages support"),
             (sampling.logprobs is not None, "be asked here for log-probabilities of an answer's tokens"),
         ):
             if asked_for:

@@ -20,8 +20,13 @@ def search_at(url: str, query: str, k: int, options: Mapping[str, Any], as_json:
     answers.found(query, reply, as_json)
 
 
-def ask_at(url: str, question: str, how: Conditioning, support: bool, as_json: bool) -> None:
-    """Print the answer that a service gives from passages so put to its reader."""
+def ask_at(
+    url: str, question: str, how: Conditioning, wanted: Mapping[str, bool], as_json: bool
+) -> None:
+    """Print the answer that a service gives from passages so put to its reader.
+
+    `wanted`: `support` and `only_supported`, fields of `retrieval`.
+    """
     with Client(url) as service:
         found = service.ask(
             question,
@@ -32,7 +37,8 @@ def ask_at(url: str, question: str, how: Conditioning, support: bool, as_json: b
                 "neighbours": how.neighbours,
                 "replug_temperature": how.replug_temperature,
                 "prompt": how.prompt,
-                "support": support,
+                "support": wanted["support"],
+                "only_supported": wanted["only_supported"],
             },
         )
     told = answers.Told(

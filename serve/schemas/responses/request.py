@@ -26,6 +26,7 @@ _BY_THE_TOOL = {
     "k": "the tool's max_num_results",
     "passages": "the tool's max_num_results",
     "off": "tool_choice: none",
+    "only_supported": "POST /v1/chat/completions, whose choices say whether they abstain",
     "support": "POST /v1/chat/completions, whose citations have a place for it",
 }
 _STATELESS = "nothing is stored here: send all turns of the conversation as `input`"

@@ -118,6 +118,11 @@ def test_what_an_adapter_was_taught_to_say_stands_beside_it(tmp_path):
     assert abstention(str(tmp_path)) == Abstention("I do not know.", 0.5)
     (tmp_path / "made_of.json").write_text('{"abstention": "No.", "abstains_from": 0.4}')
     assert abstention(str(tmp_path)) == Abstention("No.", 0.4)
-    for wrong in ("[]", "{", '{"abstention": 1}', "{}", '{"abstention": "No.", "abstains_from": 2.0}'):
+    (tmp_path / "made_of.json").write_text('{"abstention": "No.", "only_supported_below": 0.25}')
+    assert abstention(str(tmp_path)) == Abstention("No.", 0.5, 0.25)
+    bounds = [
+        json.dumps({"abstention": "No.", one: 2.0}) for one in ("abstains_from", "only_supported_below")
+    ]
+    for wrong in ("[]", "{", '{"abstention": 1}', "{}", *bounds):
         (tmp_path / "made_of.json").write_text(wrong)
         assert abstention(str(tmp_path)) is None

@@ -19,6 +19,15 @@ def test_ask_with_and_without_retrieval(store, ralm):
     assert "8 years" not in out
 
 
+def test_ask_answers_only_what_passages_support(store, ralm):
+    for question, silent in (("How is the mayor of Bralgate chosen?", False), ("Who wrote Carmen?", True)):
+        code, out, _ = ralm("ask", store, question, "--json", "--only-supported")
+        assert code == 0
+        found = json.loads(out)
+        assert found["abstained"] == silent == (found["answer"] == "I do not know.")
+        assert any(one["cited"] for one in found["citations"]) != silent
+
+
 def test_ask_says_how_passages_are_put_to_the_reader(store, ralm, tmp_path):
     asked = ["ask", store, "How is the mayor of Bralgate chosen?", "-k", 4, "--budget", 45]
     code, out, _ = ralm(*asked, "--json")
@@ -53,6 +62,7 @@ def test_ask_says_how_passages_are_put_to_the_reader(store, ralm, tmp_path):
         (["ask", "{store}", "x", "--reader", "no/such"], "with HF_HUB_OFFLINE=0 the hub is asked"),
         (["ask", "{store}", "x", "--no-retrieval", "--support"], "there is no support to measure"),
         (["ask", "{store}", "x", "--conditioning", "none", "--support"], "leave --support out"),
+        (["ask", "{store}", "x", "--no-retrieval", "--only-supported"], "leave --only-supported out"),
         (["ask", "{store}", "x", "--quantization", "int2"], "valid are none, int8"),
     ],
 )

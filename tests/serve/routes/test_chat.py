@@ -1,6 +1,7 @@
 """Chat as it is asked over HTTP, of an application in this process, with the packaged reader."""
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -367,3 +368,61 @@ def test_nothing_is_measured_for_who_has_left():
     assert next(chunks)["choices"][0]["delta"]["content"] == "Glass."
     stream.close()
     assert list(chunks) == []
+
+
+def test_what_no_passage_supports_is_not_answered_and_nothing_is_cited(app, reader, monkeypatch):
+    supported = {"retrieval": {"only_supported": True}, "max_tokens": 24}
+    opera = {"role": "user", "content": "Who wrote the opera Carmen?"}
+    silent = ask(app, opera, **supported).json()
+    (choice,) = silent["choices"]
+    assert choice["message"]["content"] == "I do not know."
+    assert (choice["abstained"], choice["cited"], choice["finish_reason"]) == (True, [], "stop")
+    assert not any(one["cited"] for one in silent["citations"])
+    told = ask(app, **supported).json()["choices"][0]
+    assert not told["abstained"]
+    assert told["cited"]
+    # Whatever is likeliest: the bound alone decides, and it does so before anything is sent.
+    said = reader._vocabulary.abstention
+    monkeypatch.setattr(reader._vocabulary, "abstention", replace(said, unless=1e-9))
+    for more in ({}, {"temperature": 1.5, "seed": 1}):
+        whole = ask(app, **supported, **more).json()["choices"][0]
+        assert (whole["message"]["content"], whole["abstained"], whole["cited"]) == (
+            "I do not know.",
+            True,
+            [],
+        )
+        chunks = events(ask(app, **supported, **more, stream=True))
+        assert "".join(contents(chunks)) == "I do not know."
+        (end,) = chunks[-1]["choices"]
+        assert (end["abstained"], end["cited"], end["finish_reason"]) == (True, [], "stop")
+    assert not ask(app, max_tokens=24).json()["choices"][0]["abstained"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_of_what_nothing_is_found_nobody_is_asked(tiny, stream):
+    nothing = {"only_supported": True, "view": {"fraction": 0.001, "seed": 5}}
+    reply = ask(tiny, retrieval=nothing, stream=stream, n=2)
+    if stream:
+        chunks = events(reply)
+        ends = [one for chunk in chunks for one in chunk["choices"] if one["finish_reason"]]
+        assert ["".join(contents(chunks, at)) for at in range(2)] == ["I do not know."] * 2
+        found = chunks[-1]
+    else:
+        found, ends = reply.json(), reply.json()["choices"]
+        assert found["usage"]["total_tokens"] == 0
+        assert [one["message"]["content"] for one in ends] == ["I do not know."] * 2
+    assert [one["abstained"] for one in ends] == [True, True]
+    assert found["citations"] == []
+
+
+def test_only_supported_is_refused_where_it_cannot_be(tiny, app):
+    only = {"only_supported": True}
+    for stream in (False, True):
+        assert "has not learnt to abstain" in refused(tiny, 400, retrieval=only, stream=stream)
+    for more in ({"passages": 0}, {"conditioning": "none"}):
+        assert "without passages nothing is supported" in refused(tiny, 422, retrieval=only | more)
+    assert "an abstention is no JSON" in refused(
+        app, 422, retrieval=only, response_format={"type": "json_object"}
+    )
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    assert "no passage supports a call" in refused(app, 422, retrieval=only, tools=[tool])

@@ -65,3 +65,23 @@ def test_an_abstention_must_be_likelier_than_all_answers_together():
     begun.begin()
     assert begun.token(answers.clone()) == 2
     assert Choice((1.0,), Sampling()).token(answers.clone()) == 2
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_what_is_not_supported_is_a_whole_abstention_from_a_probability_on(temperature):
+    sampling = Sampling(temperature=temperature, seed=1, only_supported=True)
+    logits = torch.tensor([0.60, 0.25, 0.15]).log()[None]
+    said = Doubted(2, 0.7, (1, 0), unless=0.14)
+    choice = Choice((1.0,), sampling, (), said)
+    assert [choose(logits.clone(), [choice])[0] for _ in range(3)] == [2, 1, 0]
+    plain = Choice((1.0,), Sampling(), (), said)
+    assert choose(logits.clone(), [plain]) == [0]
+    surer = Choice((1.0,), Sampling(only_supported=True), (), Doubted(2, 0.7, (1, 1), unless=0.16))
+    assert [choose(logits.clone(), [surer])[0] for _ in range(3)] == [0, 0, 0]
+
+
+def test_the_mean_of_an_ensemble_decides_whether_it_abstains():
+    logits = torch.tensor([[0.5, 0.4, 0.1], [0.7, 0.28, 0.02]]).log()
+    for weights, expected in (((0.5, 0.5), 0), ((0.9, 0.1), 2)):
+        choice = Choice(weights, Sampling(only_supported=True), (), Doubted(2, 0.7, (1,), unless=0.08))
+        assert choice.token(logits.clone()) == expected

@@ -100,6 +100,8 @@ def test_what_a_server_cannot_do_is_refused_with_a_sentence(server, reader):
             ask(both, Sampling())
         with pytest.raises(RalmError, match="leave out beginnings"):
             ask(CHAT, Sampling(without=("I do not know",)))
+        with pytest.raises(RalmError, match="cannot be held to what passages support"):
+            ask(CHAT, Sampling(only_supported=True))
     with pytest.raises(RalmError, match="chat template"):
         reader.generate([Prompt(CHAT.conversation, "It is")], Sampling())
     assert server.completions == []
