@@ -1,18 +1,20 @@
 """The three steps of the gain study, on the test store and the packaged reader."""
 
 import json
+import math
 import subprocess
 import sys
 from argparse import Namespace
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from benchmarks.reading import answers, prompts, report
+from benchmarks.reading import abstention, answers, prompts, report
 from lm.backends.weights import PLAIN_READER
 from lm.conditioning import Conditioning
 from lm.prompts import Message, Prompt
-from lm.reader import Completion, Sampling
+from lm.reader import Completion, Position, Sampling, TokenLogprob
 from pipelines.evaluate.metrics import contains
 from pipelines.questions import read_questions
 from retriever.local import LocalRetriever
@@ -185,7 +187,7 @@ def test_an_adapter_answers_what_has_passages_alone(tmp_path, adapted, monkeypat
 
 def test_a_reader_is_also_asked_without_leave_to_abstain():
     lines = [line("a", "x"), line("b", "y", "none", 0), line("c", "z", "gold")]
-    args = Namespace(max_tokens=7, whole=False, everywhere=False)
+    args = Namespace(max_tokens=7, whole=False, everywhere=False, sure=False)
     free, held = answers.tasks(lines, args)
     assert (free.lines, free.sampling) == (tuple(lines), Sampling(7, stop=("\n",)))
     assert [one["id"] for one in held.lines] == ["a"]
@@ -193,6 +195,64 @@ def test_a_reader_is_also_asked_without_leave_to_abstain():
     found = [one for task in (free, held) for some in task.answered(Shouting(), 2) for one in some]
     assert [one["id"] for one in found if one["suppressed"]] == ["a"]
     assert len(found) == 4
+
+
+def test_how_likely_an_abstention_was_is_told_of_prompts_with_passages_alone():
+    lines = [line("a", "x"), line("b", "y", "none", 0), line("c", "z", "without")]
+    (sure,) = answers.tasks(lines, Namespace(max_tokens=7, whole=False, everywhere=False, sure=True))
+    assert [one["id"] for one in sure.lines] == ["a", "c"]
+    assert (sure.sampling.without, sure.everywhere) == (("I do not know",), False)
+    assert sure.sampling.logprobs
+    tokens = [TokenLogprob(at, data, math.log(p)) for at, (data, p) in enumerate(FIRST)]
+    said = Completion("By lot.", 1, 2, True, (Position(tokens[0], tuple(tokens)), Position(tokens[1])))
+    assert answers.doubt(said) == pytest.approx(0.25)
+    assert answers.doubt(replace(said, positions=())) == 0
+
+
+# A first token's likeliest: "I" and "I do" begin an abstention, the others and an empty one do not.
+FIRST = ((b"By", 0.6), (b"I", 0.2), (b"I do", 0.05), (b"In", 0.1), (b"", 0.04))
+
+
+def judged(doubts, right):
+    lines = [{"p": p, "condition": abstention.CONDITIONS[at % 2]} for at, p in enumerate(doubts)]
+    found = abstention.Answers(lines, np.array(right))
+    found.signals["abstention"] = 1 - found.doubts
+    return found
+
+
+def test_the_bound_of_abstention_is_the_highest_below_which_half_is_right():
+    some = judged([0.005, 0.055, 0.105, 0.155, 0.205], [True, False, True, False, False])
+    assert abstention.chosen(some) == 0.2
+    assert abstention.share(some, 0.2) == (0.8, 0.5, 1.0)
+    assert abstention.share(some, 0.1) == (0.4, 0.5, 0.5)
+    assert abstention.share(some.of("without"), 1.0) == (1.0, 0.0, 0.0)
+    assert abstention.chosen(judged([0.3, 0.4], [False, False])) == 0.01
+
+
+def test_the_area_under_a_curve_counts_pairs_and_equals_half():
+    right = np.array([True, True, False, False])
+    assert abstention.auc(np.array([3.0, 1.0, 2.0, 1.0]), right) == 2.5 / 4
+    assert abstention.auc(np.array([1.0, 1.0, 1.0, 1.0]), right) == 0.5
+    assert np.isnan(abstention.auc(np.array([1.0]), np.array([True])))
+
+
+def test_signals_stand_beside_each_other_in_a_table(retriever, reader, asked, tmp_path):
+    lines = [one for case in cases(retriever, asked["qa_both"]) for one in case.lines(reader)]
+    prompted = write_lines(tmp_path / "p.jsonl", lines)
+    sure = [
+        one | {"answer": "Nobody." if one["condition"] == "without" else one["answers"][0], "p": at % 9 / 10}
+        for at, one in enumerate(lines)
+        if one["condition"] in abstention.CONDITIONS
+    ]
+    found = abstention.answers(prompted, write_lines(tmp_path / "s.jsonl", sure), retriever)
+    assert set(found.signals) == {"abstention", "words", *abstention.METHODS, "margin"}
+    assert found.of("k=3").right.all()
+    assert not found.of("without").right.any()
+    assert found.of("k=3").signals["dense"].mean() > found.of("without").signals["dense"].mean()
+    assert found.of("k=3").signals["words"].mean() > found.of("without").signals["words"].mean()
+    table = "\n".join(abstention.show(found, found))
+    assert "| both | 1.000 | 1.000 |" in table
+    assert "Chosen on dev: " in table
 
 
 def test_answering_needs_no_store_and_nothing_that_searches(tmp_path, adapted):
