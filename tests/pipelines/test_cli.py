@@ -84,7 +84,7 @@ def test_commands_are_listed_in_the_order_in_which_they_are_needed(ralm):
     listed = [line.split()[1] for line in out.partition("Commands")[2].splitlines() if line.startswith("│ ")]
     assert listed == [
         *("build", "plan", "add", "delete", "compact", "discard", "sweep", "status", "verify"),
-        *("search", "card", "ask", "serve", "mcp", "tune", "demo", "eval"),
+        *("search", "card", "ask", "serve", "mcp", "key", "tune", "demo", "eval"),
     ]
 
 

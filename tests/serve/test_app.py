@@ -209,7 +209,7 @@ def test_what_the_client_did_not_do_wrong_is_the_servers_error(error, status, me
     def fail(*_):
         raise error
 
-    app = create_app(SimpleNamespace(retriever=SimpleNamespace(settled=fail)))
+    app = create_app(SimpleNamespace(reader=None, retriever=SimpleNamespace(settled=fail)))
     reply = TestClient(app, raise_server_exceptions=False).post("/search", json={"query": "x"})
     assert reply.status_code == status
     found = reply.json()["error"]
@@ -400,7 +400,9 @@ def test_new_generations_are_taken_up_and_no_request_is_dropped(own_store, tmp_p
 def test_a_body_that_is_not_said_to_be_json_names_the_header(path, kind):
     """So curl sends it without -H."""
     headers = {"Content-Type": kind} if kind else {}
-    reply = TestClient(create_app(SimpleNamespace())).post(path, content='{"query": "x"}', headers=headers)
+    reply = TestClient(create_app(SimpleNamespace(reader=None))).post(
+        path, content='{"query": "x"}', headers=headers
+    )
     assert reply.status_code == 422
     assert reply.json()["error"]["message"] == (
         "The request body is not sent as JSON: add the header Content-Type: application/json."
@@ -410,13 +412,13 @@ def test_a_body_that_is_not_said_to_be_json_names_the_header(path, kind):
 @pytest.mark.parametrize(
     ("method", "path", "status", "message"),
     [
-        ("GET", "/", 404, "There is no route '/': /docs lists the routes."),
+        ("GET", "/nowhere", 404, "There is no route '/nowhere': /docs lists the routes."),
         ("GET", "/search", 405, "'/search' takes POST, not GET: /docs lists the routes."),
         ("DELETE", "/health", 405, "'/health' takes GET, not DELETE: /docs lists the routes."),
     ],
 )
 def test_a_route_that_is_none_or_takes_another_method_says_where_all_are(method, path, status, message):
-    reply = TestClient(create_app(SimpleNamespace())).request(method, path)
+    reply = TestClient(create_app(SimpleNamespace(reader=None))).request(method, path)
     assert reply.status_code == status
     assert reply.json()["error"]["message"] == message
     assert ("allow" in reply.headers) == (status == 405)

@@ -20,9 +20,7 @@ def search_at(url: str, query: str, k: int, options: Mapping[str, Any], as_json:
     answers.found(query, reply, as_json)
 
 
-def ask_at(
-    url: str, question: str, how: Conditioning, wanted: Mapping[str, bool], as_json: bool
-) -> None:
+def ask_at(url: str, question: str, how: Conditioning, wanted: Mapping[str, bool], as_json: bool) -> None:
     """Print the answer that a service gives from passages so put to its reader.
 
     `wanted`: `support` and `only_supported`, fields of `retrieval`.
