@@ -48,8 +48,11 @@ _NOT_FOR_USERS = {
 _SHORTEST = 80
 
 
-def run(store: Path, executor: ExecutorName) -> None:
-    """Build the store at `store` (or go on with it) and ask three questions with and without it."""
+def run(store: Path, executor: ExecutorName) -> Answerer:
+    """Build the store at `store` (or go on with it) and ask three questions with and without it.
+
+    Gives who answered them: it can be asked more.
+    """
     started = time.perf_counter()
     check_target(Layout(store))
     say = console.print
@@ -77,6 +80,7 @@ def run(store: Path, executor: ExecutorName) -> None:
     say(f'  ralm ask {store} "What does shutil.which do?"')
     say(f'  ralm search {store} "parse command line arguments"')
     say(f"  ralm serve {store} --port 8000")
+    return answerer
 
 
 def _write(path: Path, documents: Iterator[Document]) -> SourceConfig:

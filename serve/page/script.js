@@ -38,7 +38,7 @@ async function write(section, retrieval, signal) {
     section.removeAttribute("aria-busy");
   }
   at(".text").replaceChildren(...pieces(text || "(no answer)", last.citations ?? []));
-  if (last.abstains) section.classList.add("abstains");
+  section.classList.toggle("abstains", Boolean(last.abstained));
   note(section, remark(last));
   at(".took").textContent = took(last.seconds ?? {});
   return { ...last, text };
@@ -61,7 +61,7 @@ function pieces(text, citations) {
 }
 
 function remark(last) {
-  if (last.abstains) return "It does not know";
+  if (last.abstained) return last.citations?.length ? "The passages do not tell it" : "It does not know";
   if (last.finish_reason === "length") return "Cut: the answer has the most words it may";
   if (last.citations?.length && !last.citations.some((one) => one.cited)) return "Nothing is cited: no passage says it";
   return "";
