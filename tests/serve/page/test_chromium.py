@@ -9,7 +9,7 @@ from tests.serve.processes import serving
 
 pytestmark = pytest.mark.long
 QUESTION = "How is the mayor of Bralgate chosen?"
-DESK = (1280, 900)
+DESK, PHONE = (1280, 900), (390, 844)
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +116,40 @@ def test_a_key_is_asked_for_and_kept_until_the_tab_is_closed(tab, store):
     tab("#question").send_keys(QUESTION, Keys.ENTER)
     tab.until(lambda: tab("#problem").is_displayed())
     assert tab("#problem").text == "The service does not answer: is it still running?"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("size", [DESK, PHONE, (320, 640)])
+def test_it_fits_the_screen_and_can_be_hit_with_a_thumb(tab, url, size, dark, tmp_path):
+    opened(tab, url, size)
+    tab.look(*size, dark)
+    asked(tab)
+    assert tab.script("return document.documentElement.scrollWidth") <= size[0]
+    ground = tab.script("return getComputedStyle(document.body).backgroundColor")
+    assert ground == ("rgb(25, 23, 21)" if dark else "rgb(251, 248, 243)")
+    small = [
+        one.text for one in tab.all("button:not(.cite)") if one.is_displayed() and one.size["height"] < 44
+    ]
+    assert small == []
+    tab.save(tmp_path / "page.png")
+    assert (tmp_path / "page.png").stat().st_size > 10_000
+
+
+def test_markup_in_a_passage_is_shown_as_it_is_written(tab, url):
+    opened(tab, url)
+    evil = "<img src=x onerror='document.title=\"taken\"'><script>document.title='taken'</script>"
+    code = """
+      const [text, done] = arguments;
+      const found = {id: "file-0.0", file_id: "file-0", chunk: 0, start: 0, text, title: text, domain: text,
+        doc_id: "d", url: "javascript:alert(1)", metadata: {[text]: text}, before: [], after: []};
+      window.fetch = async () => new Response(JSON.stringify(found));
+      import("/page/passage.js").then((page) => page.open(found)).then(done);
+    """
+    tab.driver.execute_async_script(code, evil)
+    assert tab("#text mark").text == evil
+    assert tab("#passage-title").text == evil
+    assert not tab("#original").is_displayed()
+    assert not tab.all("#passage img, #passage script")
+    assert tab.driver.title != "taken"
+    with pytest.raises(Exception, match="TrustedHTML"):
+        tab.script("document.body.innerHTML = arguments[0]", evil)
