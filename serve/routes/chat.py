@@ -20,7 +20,7 @@ from serve.answering.timings import read
 from serve.routes.asked import addresses_of, answerer_of, reading_of, require_model, retriever_of
 from serve.routes.events import Event, streamed
 from serve.schemas.chat import ChatRequest
-from serve.schemas.choices import called, chat_logprobs, finish_reason, usage_of
+from serve.schemas.generation.choices import called, chat_logprobs, finish_reason, usage_of
 from serve.schemas.hits import CitationModel
 from serve.schemas.searching import ViewModel
 

@@ -20,8 +20,8 @@ from serve.answering.answers import CitedStream, Prepared, close_all
 from serve.answering.places import Addresses
 from serve.routes.asked import addresses_of, answerer_of, reading_of, require_model, retriever_of
 from serve.routes.events import Event, streamed
-from serve.schemas.choices import completion_logprobs, finish_reason, usage
 from serve.schemas.completions import CompletionRequest
+from serve.schemas.generation.choices import completion_logprobs, finish_reason, usage
 from serve.schemas.hits import CitationModel
 
 router = APIRouter()

@@ -16,7 +16,7 @@ from serve.answering.timings import read
 from serve.routes.asked import answerer_of, base_of, places_of, reading_of, require_model, retriever_of
 from serve.routes.errors import error_of
 from serve.routes.events import Ending, Event, streamed
-from serve.schemas.choices import chat_logprobs
+from serve.schemas.generation.choices import chat_logprobs
 from serve.schemas.responses.replies import Placed, Reply, ending, output_text, usage_of
 from serve.schemas.responses.request import ResponsesRequest
 from serve.schemas.searching import ViewModel

@@ -6,10 +6,10 @@ from pydantic import Field, field_validator, model_validator
 
 from lm.reader import Sampling
 from serve.answering.inquiry import Inquiry
-from serve.schemas.formats import ResponseFormat
-from serve.schemas.messages import ChatMessage, ToolModel, question_at
+from serve.schemas.generation.formats import ResponseFormat
+from serve.schemas.generation.messages import ChatMessage, ToolModel, question_at
+from serve.schemas.generation.sampling import MAX_LOGPROBS, SamplingFields, Unchanging
 from serve.schemas.retrieval import RetrievalOptions
-from serve.schemas.sampling import MAX_LOGPROBS, SamplingFields, Unchanging
 
 
 class ChatRequest(Unchanging, SamplingFields):

@@ -9,8 +9,8 @@ from lm.conditioning import Conditioning
 from lm.reader import Sampling
 from serve.answering.inquiry import Inquiry
 from serve.schemas.fields import Unicode
+from serve.schemas.generation.sampling import MAX_LOGPROBS, SamplingFields
 from serve.schemas.retrieval import RetrievalOptions
-from serve.schemas.sampling import MAX_LOGPROBS, SamplingFields
 
 MAX_PROMPTS = 256
 _ALONE = Conditioning("none", passages=0)

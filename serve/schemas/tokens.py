@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lm.prompts import Prompt
 from serve.schemas.fields import Body, Unicode
-from serve.schemas.messages import ChatMessage
+from serve.schemas.generation.messages import ChatMessage
 
 MAX_TOKENS = 1_000_000
 Token = Annotated[int, Field(strict=True, ge=0, lt=2**31)]

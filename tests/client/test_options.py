@@ -1,7 +1,7 @@
 from client.options import AskOptions, Finding, Retrieval, SearchOptions, Turn, View
 from client.options import Decontamination as Drops
 from serve.schemas.chat import ChatRequest
-from serve.schemas.messages import ChatMessage
+from serve.schemas.generation.messages import ChatMessage
 from serve.schemas.retrieval import RetrievalOptions
 from serve.schemas.searching import DecontaminationModel, SearchFields, SearchRequest, ViewModel
 

@@ -14,10 +14,10 @@ from lm.prompts import Message
 from lm.reader import Sampling
 from serve.answering.inquiry import Inquiry
 from serve.schemas.fields import Body, Unicode
+from serve.schemas.generation.sampling import MAX_LOGPROBS
 from serve.schemas.responses.file_search import FileSearchTool, ToolChoice, to_inquiry
 from serve.schemas.responses.items import InputItem, turns_of
 from serve.schemas.retrieval import RetrievalOptions
-from serve.schemas.sampling import MAX_LOGPROBS
 
 Include = Literal["file_search_call.results", "message.output_text.logprobs", "reasoning.encrypted_content"]
 # What of `retrieval` the tool says, or another field.

@@ -32,7 +32,17 @@ def test_an_answer_is_printed_as_that_of_a_reader_here(ralm, service):
     code, out, _ = ralm(*asked, "--json", "--support")
     found = json.loads(out)
     assert list(found) == [
-        *("question", "answer", "citations", "reader", "tokens", "finished", "trimmed", "seconds")
+        *(
+            "question",
+            "answer",
+            "abstained",
+            "citations",
+            "reader",
+            "tokens",
+            "finished",
+            "trimmed",
+            "seconds",
+        )
     ]
     assert 0 < len(found["citations"]) <= 2
     assert "support" in found["seconds"]

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from lm.prompts import Message, ToolCall
-from serve.schemas.messages import ChatMessage, question_at
+from serve.schemas.generation.messages import ChatMessage, question_at
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 

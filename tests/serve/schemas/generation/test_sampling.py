@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from serve.schemas.sampling import SamplingFields
+from serve.schemas.generation.sampling import SamplingFields
 
 
 @given(st.integers(-(2**70), 2**70))

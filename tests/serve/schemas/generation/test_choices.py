@@ -1,6 +1,6 @@
 from lm.prompts import ToolCall
 from lm.reader import Completion, Position, TokenLogprob
-from serve.schemas.choices import (
+from serve.schemas.generation.choices import (
     called,
     chat_logprobs,
     completion_logprobs,

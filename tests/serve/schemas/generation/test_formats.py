@@ -3,7 +3,7 @@ import json
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from serve.schemas.formats import ResponseFormat
+from serve.schemas.generation.formats import ResponseFormat
 
 FORMAT = TypeAdapter(ResponseFormat)
 
