@@ -6,10 +6,11 @@ Decisions: docs/decisions/searching.md.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lm.facts import names
 from lm.prompts import Message
+from lm.sentences import sentence_end
 from lm.words import content_words, words
 
 # Words that stand for something named before, if the question does not name it itself.
@@ -38,7 +39,20 @@ def query_of(question: str, history: Sequence[Message]) -> str:
     if not said or not leans(question):
         return question
     recent = said[-RECENT:]
-    found = [word for turn in recent for word in words(turn.content) if word in names(turn.content)]
+    found = [word for turn in recent for one in _sentences(turn.content) for word in _named(one)]
     if found:
         return " ".join([*dict.fromkeys(found), question])
     return "\n".join([*(turn.content for turn in recent if turn.role == "user"), question])
+
+
+def _sentences(text: str) -> Iterator[str]:
+    while (end := sentence_end(text, whole=True)) is not None:
+        yield text[:end]
+        text = text[end:]
+    yield text
+
+
+def _named(sentence: str) -> list[str]:
+    """The names of a sentence, in the order that they stand in it."""
+    known = names(sentence)
+    return [word for word in words(sentence) if word in known]

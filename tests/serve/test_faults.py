@@ -63,7 +63,7 @@ def test_a_damaged_passage_is_no_hit(own_store, reader):
     for path in (own_store / "passages").iterdir():
         with path.open("r+b") as file:
             file.write(b"\xff" * path.stat().st_size)
-    assert "is damaged on the disk: ralm verify names its file" in why(client.post("/search", json=ASKED))
+    assert "is damaged on the disk: `ralm verify` names the file" in why(client.post("/search", json=ASKED))
     assert client.get("/health").status_code == 200
     assert client.post("/v1/chat/completions", json=CHAT).status_code == 200
 
