@@ -1,8 +1,8 @@
 """`POST /search`: what a search takes over HTTP, and what it gives."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from datastore.conditions import Condition
 from datastore.view import View
@@ -21,6 +21,19 @@ MAX_QUERIES = 256
 MAX_DEPTH = 100_000
 MAX_CHARACTERS = 100_000
 _USUAL = Search()
+
+
+def _some_text(value: str | list[str]) -> str | list[str]:
+    queries = [value] if isinstance(value, str) else value
+    if not 1 <= len(queries) <= MAX_QUERIES:
+        raise ValueError(f"give 1 to {MAX_QUERIES} queries")
+    if any(not one.strip() or len(one) > MAX_CHARACTERS for one in queries):
+        raise ValueError(f"a query must hold text, at most {MAX_CHARACTERS} characters")
+    return value
+
+
+# One query, or several.
+Queries = Annotated[Unicode | list[Unicode], AfterValidator(_some_text)]
 
 
 class ViewModel(Body):
@@ -101,7 +114,7 @@ class SearchFields(Body):
 class SearchRequest(SearchFields):
     """`POST /search`: one query or several, the k best passages of each."""
 
-    query: Unicode | list[Unicode] = Field(description=f"a query, or up to {MAX_QUERIES} of them")
+    query: Queries = Field(description=f"a query, or up to {MAX_QUERIES} of them")
     k: int = Field(_USUAL.k, ge=1, le=MAX_K)
     answers: list[list[Unicode]] | None = Field(
         None, description="for each query; looked for by `decontaminate` too"
@@ -135,16 +148,6 @@ class SearchRequest(SearchFields):
         if self.answers is not None and self.decontaminate is None:
             raise ValueError("answers are for `decontaminate`: give both")
         return self
-
-    @field_validator("query")
-    @classmethod
-    def _some_text(cls, value: str | list[str]) -> str | list[str]:
-        queries = [value] if isinstance(value, str) else value
-        if not 1 <= len(queries) <= MAX_QUERIES:
-            raise ValueError(f"give 1 to {MAX_QUERIES} queries")
-        if any(not q.strip() or len(q) > MAX_CHARACTERS for q in queries):
-            raise ValueError(f"a query must hold text, at most {MAX_CHARACTERS} characters")
-        return value
 
 
 class QueryResult(BaseModel):

@@ -14,9 +14,9 @@ from datastore.view import View
 from retriever.request import Method, Search
 from retriever.results import Hit
 from serve.answering.places import Place, Whole, title_of, url_of
-from serve.schemas.fields import Body, Rounded, Unicode
+from serve.schemas.fields import Body, Rounded
 from serve.schemas.hits import shown
-from serve.schemas.searching import MAX_CHARACTERS, MAX_QUERIES
+from serve.schemas.searching import Queries
 from serve.schemas.stores.filters import clauses_of
 
 # As OpenAI's.
@@ -74,7 +74,7 @@ class StoreSearchRequest(Body):
 
     model_config = ConfigDict(extra="forbid")
 
-    query: Unicode | list[Unicode]
+    query: Queries
     filters: dict[str, Any] | None = None
     max_num_results: int | None = Field(None, ge=1, le=MAX_RESULTS)
     ranking_options: RankingOptions | None = None
@@ -97,16 +97,6 @@ class StoreSearchRequest(Body):
         return Search(
             self.max_num_results or RESULTS, View(where=where_of(self.filters)), method=self.ranking.method
         )
-
-    @field_validator("query")
-    @classmethod
-    def _some_text(cls, value: str | list[str]) -> str | list[str]:
-        queries = [value] if isinstance(value, str) else value
-        if not 1 <= len(queries) <= MAX_QUERIES:
-            raise ValueError(f"give 1 to {MAX_QUERIES} queries")
-        if any(not one.strip() or len(one) > MAX_CHARACTERS for one in queries):
-            raise ValueError(f"a query must hold text, at most {MAX_CHARACTERS} characters")
-        return value
 
     @field_validator("rewrite_query")
     @classmethod
