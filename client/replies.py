@@ -132,7 +132,7 @@ class Answer(_Reply):
         told = {name: reply[name] for name in cls.model_fields if name in reply}
         return cls(
             **told,
-            text=choice["message"]["content"],
+            text=choice["message"]["content"] or "",  # OpenAI's null is an empty answer.
             finished=choice["finish_reason"] == "stop",
             tokens=Tokens(prompt=usage["prompt_tokens"], answer=usage["completion_tokens"]),
         )

@@ -41,9 +41,11 @@ class Admission:
     ] = None
     max_body: Annotated[str, typer.Option(metavar="SIZE", help="of a request's body")] = "2MiB"
     max_seconds: Annotated[float, typer.Option(help="that a request may take")] = 600.0
-    max_k: Annotated[int | None, typer.Option(min=1, help="passages for each query of a request")] = None
-    max_queries: Annotated[int | None, typer.Option(min=1, help="queries of a request")] = None
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="tokens of an answer")] = None
+    max_k: Annotated[int | None, typer.Option(min=1, help="most passages that a query may ask for")] = None
+    max_queries: Annotated[int | None, typer.Option(min=1, help="most queries of a request")] = None
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="most tokens that an answer may ask for")] = (
+        None
+    )
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="pages that browsers may ask from: an origin, or * (repeatable)")
     ] = None
@@ -85,7 +87,7 @@ def serve(  # noqa: PLR0913
     partial: Annotated[bool, typer.Option("--partial", help="answer without a lost searcher")] = False,
     admission: Admission = Admission(),
 ) -> None:
-    """Serve search and chat completions over HTTP (see /docs)."""
+    """Serve a page and an API over HTTP: search, cited answers, vector stores, tools (see /docs)."""
     choice = loading.choice(reader)
     if partial and not searchers:
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
