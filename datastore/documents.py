@@ -8,6 +8,7 @@ Decisions: docs/decisions/identity-and-metadata.md.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -27,7 +28,7 @@ def find_document(store: Datastore, first_key: int, is_it: IsIt) -> range | None
 
     `first_key` is the key of its passage 0 (`schema.passage_key`). Keys may collide, so `is_it` decides.
     """
-    for row in (*_by_key(store, first_key), *_without_first(store)):
+    for row in chain(_by_key(store, first_key), _without_first(store)):
         document = store.document_of(row)
         if document is not None and is_it(*document):
             return rows_around(store, row)

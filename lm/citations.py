@@ -16,7 +16,7 @@ from typing import Literal
 from lm.abstention import abstains
 from lm.facts import Facts, Source
 from lm.markers import without_markers
-from lm.sentences import CODE, sentence_end
+from lm.sentences import CODE, sentence_end, settled
 from lm.words import content_words, words
 
 # The share of a sentence's content words that a passage must hold to be cited for it.
@@ -174,8 +174,9 @@ def _ready(sentence: str) -> int:
         return len(sentence)
     if begun.startswith("|"):
         return 0  # Of a table's row the marker stands within the last cell.
-    changes = _MAY_CHANGE.search(sentence)
-    return len(sentence[: changes.start() if changes else None].rstrip())
+    mine = sentence[: settled(sentence)]
+    changes = _MAY_CHANGE.search(mine)
+    return len(mine[: changes.start() if changes else None].rstrip())
 
 
 class _Passage:

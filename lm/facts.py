@@ -38,6 +38,8 @@ def names(sentence: str) -> set[str]:
     found: set[str] = set()
     first = True
     for word in _CAPITAL.finditer(sentence):
+        if not word[0][0].isupper():
+            continue  # A small letter beyond a to z, or one of a script without capitals.
         begins = first and _SIGNS.fullmatch(sentence, 0, word.start()) is not None
         first = False
         spelled = {one for one in words(word[0]) if one not in STOPWORDS and len(one) > 1}
@@ -49,7 +51,8 @@ def names(sentence: str) -> set[str]:
 def _is_plain(sentence: str, word: re.Match[str]) -> bool:
     """Whether a first word may be none of a name: another one with a capital does not follow it."""
     rest = sentence[word.end() :]
-    return re.match(r"\s[^\W\d_a-z]", rest) is None and re.search(r"\w", rest) is not None
+    follows = re.match(r"\s(\w)", rest)
+    return not (follows and follows[1].isupper()) and re.search(r"\w", rest) is not None
 
 
 class Facts:

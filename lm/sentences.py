@@ -56,16 +56,26 @@ def sentence_end(text: str, whole: bool = False) -> int | None:
         return _block_end(text, whole)
     if not whole and CODE.startswith(text.strip()):
         return None
+    return _end(text, whole)[0]
+
+
+def settled(text: str) -> int:
+    """How many characters of a text belong to its first sentence, whatever follows."""
+    return len(text) if text.lstrip().startswith(CODE) else _end(text, whole=False)[1]
+
+
+def _end(text: str, whole: bool) -> tuple[int | None, int]:
+    """Where the first sentence ends, if that is known, and up to where a text certainly belongs to it."""
     first = len(text) - len(text.lstrip())
     for stop in _STOP.finditer(text, first):
         found = (
             _line_ends(text, stop.start(), whole) if stop[0] == "\n" else _sentence_ends(text, stop, whole)
         )
         if found is None:
-            return None
+            return None, stop.end()
         if found:
-            return stop.end()
-    return None
+            return stop.end(), stop.end()
+    return None, len(text)
 
 
 def _block_end(text: str, whole: bool) -> int | None:

@@ -1,5 +1,6 @@
 """`ralm serve`: search and answers over HTTP; `ralm key`: a key for it; `ralm mcp`: an assistant's tool."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,8 +62,14 @@ class Admission:
         from serve.settings import ServiceSettings
 
         given = [Key.of(one, f"api-key-{number}") for number, one in enumerate(self.api_key or [], 1)]
+        read = read_keys(self.keys) if self.keys is not None else []
+        if (self.keys is not None or "RALM_API_KEY" in os.environ) and not (given or read):
+            raise RalmError(
+                "Keys are asked for and there is none, so that everybody might ask: `ralm key NAME FILE` "
+                "adds one to a file, or leave --keys and RALM_API_KEY out."
+            )
         return ServiceSettings(
-            keys=(*given, *(read_keys(self.keys) if self.keys else ())),
+            keys=(*given, *read),
             per_minute=self.rate,
             body=parse_bytes(self.max_body),
             seconds=self.max_seconds,

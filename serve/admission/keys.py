@@ -93,12 +93,14 @@ def add_key(path: Path, name: str, per_minute: int | None = None) -> str:
     """
     sent = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     kept = Key(name, sha256_of(sent), per_minute)
-    require_names([*(read_keys(path) if path.exists() else ()), kept])
+    line = dumps(kept.to_json())
+    require_names([*(read_keys(path) if path.exists() else ()), _key(line, "The new key")])
     try:
         with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as out:
-            out.write(dumps(kept.to_json()) + "\n")
-    except OSError as error:
-        raise RalmError(f"The file of keys {path} cannot be written: {error.strerror}.") from None
+            # An editor may have left the last line without its end; lines of white space are read over.
+            out.write(f"\n{line}\n")
+    except (OSError, ValueError) as error:
+        raise RalmError(f"The file of keys {path} cannot be written: {error}.") from None
     return sent
 
 

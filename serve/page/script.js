@@ -8,6 +8,8 @@ import { Refusal, call, events, told } from "./service.js";
 // The smallest part of the store that can be asked holds about so many passages.
 const FEWEST = 4;
 const state = { total: 0, question: "", running: null, tried: new Map() };
+// Who writes into a section.
+const writers = new Map();
 
 /** Writes an answer into its section as it comes; gives what is known at its end. */
 async function write(section, retrieval, signal) {
@@ -18,6 +20,9 @@ async function write(section, retrieval, signal) {
   at(".took").textContent = "";
   at(".text").replaceChildren();
   const body = { messages: [{ role: "user", content: state.question }], stream: true, retrieval };
+  // Another question may be written there meanwhile: the section is its then.
+  writers.set(section, signal);
+  const mine = () => writers.get(section) === signal;
   let text = "", last = {};
   try {
     const reply = await call("v1/chat/completions", {
@@ -32,10 +37,10 @@ async function write(section, retrieval, signal) {
     }
   } catch (error) {
     if (error.name !== "AbortError") throw error;
-    note(section, "Stopped");
+    if (mine()) note(section, "Stopped");
     return null;
   } finally {
-    section.removeAttribute("aria-busy");
+    if (mine()) section.removeAttribute("aria-busy");
   }
   at(".text").replaceChildren(...pieces(text || "(no answer)", last.citations ?? []));
   section.classList.toggle("abstains", Boolean(last.abstained));

@@ -30,7 +30,7 @@ class Reading:
             return await anyio.to_thread.run_sync(
                 lambda: asker.ask(call, *args, **kwargs), limiter=self._limiter, abandon_on_cancel=True
             )
-        except anyio.get_cancelled_exc_class():
+        except BaseException:  # Of several texts one may have been refused: nobody waits for the others.
             asker.leave()
             raise
 

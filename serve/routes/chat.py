@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
 from lm.abstention import abstains
@@ -32,7 +31,7 @@ async def chat(body: ChatRequest, request: Request) -> dict[str, Any] | EventSou
     """Answer the last question from the passages found for it; `citations` says which were read."""
     answerer, reading = answerer_of(request), reading_of(request)
     require_model(body.model, answerer.reader)
-    prepared = await run_in_threadpool(answerer.prepare, body.to_inquiry())
+    prepared = await reading.run(answerer.prepare, body.to_inquiry())
     addresses = addresses_of(request, retriever_of(request))
     if body.stream:
         streams = await reading.run(answerer.streams, prepared, body.n)

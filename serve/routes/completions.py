@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from sse_starlette.sse import EventSourceResponse
 
 from base.errors import RalmError
@@ -47,7 +46,7 @@ async def completions(body: CompletionRequest, request: Request) -> dict[str, An
     """Go on with each prompt. Passages stand in front of it only if `retrieval` is given."""
     answerer, reading = answerer_of(request), reading_of(request)
     require_model(body.model, answerer.reader)
-    some = await run_in_threadpool(lambda: [answerer.prepare(one) for one in body.to_inquiries()])
+    some = await reading.run(lambda: [answerer.prepare(one) for one in body.to_inquiries()])
     read = await reading.run(_echoed, answerer, body, some)
     if body.stream:
         streams = await reading.run(_begun, answerer, body, some)

@@ -29,7 +29,7 @@ async def responses(body: ResponsesRequest, request: Request) -> dict[str, Any] 
     """Answer the question that `input` ends with; annotations of the text cite the passages behind it."""
     answerer, reading = answerer_of(request), reading_of(request)
     require_model(body.model, answerer.reader)
-    prepared = await run_in_threadpool(answerer.prepare, body.to_inquiry())
+    prepared = await reading.run(answerer.prepare, body.to_inquiry())
     reply = await run_in_threadpool(_reply, body, prepared, request)
     if body.stream:
         stream = await reading.run(answerer.stream, prepared)

@@ -63,8 +63,10 @@ class CompletionRequest(SamplingFields):
             raise ValueError(
                 "passages are put in front of texts: give the prompt as text, or leave retrieval out"
             )
-        if retrieval.support or retrieval.only_supported or retrieval.prompt != "chat":
-            raise ValueError("retrieval.support, only_supported and prompt are of chats: leave them out")
+        if retrieval.support or retrieval.only_supported or retrieval.markers or retrieval.prompt != "chat":
+            raise ValueError(
+                "retrieval.support, only_supported, markers and prompt are of chats: leave them out"
+            )
 
     def to_sampling(self) -> Sampling:
         """How each prompt is continued."""

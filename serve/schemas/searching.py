@@ -48,9 +48,11 @@ class ViewModel(Body):
 
     @classmethod
     def of(cls, view: View) -> "ViewModel":
-        """A view for others to read."""
+        """A view for others to read: filters may have made more conditions than a request may write."""
         where = [str(one) for one in view.where]
-        return cls(fraction=view.fraction, seed=view.seed, domains=list(view.domains), where=where)
+        return cls.model_construct(
+            fraction=view.fraction, seed=view.seed, domains=list(view.domains), where=where
+        )
 
     def to_view(self) -> View:
         """Raises RalmError for what is no condition."""

@@ -48,3 +48,8 @@ def test_what_a_newer_service_adds_is_kept():
 def test_a_reply_that_lacks_something_is_none(lacking):
     with pytest.raises((KeyError, ValueError)):
         Answer.of_chat({name: value for name, value in CHAT.items() if name != lacking})
+
+
+def test_no_content_is_an_empty_answer():
+    empty = {"message": {"content": None}, "finish_reason": "stop"}
+    assert Answer.of_chat(CHAT | {"choices": [empty]}).text == ""

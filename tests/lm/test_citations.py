@@ -137,6 +137,14 @@ PARTS = [
 ANSWERS = TEXTS | st.lists(st.sampled_from([*PARTS, "Dr.", "U.S.", "The", "etc.", "“", "”"])).map("".join)
 
 
+@pytest.mark.parametrize(
+    "answer", ["Blue glass\n- ", "Blue glass etc. The river", "Blue glass of St. The Mirn"]
+)
+def test_letters_wait_for_what_decides_whether_a_sentence_ends(answer):
+    letters, whole = Citer(PASSAGES), Citer(PASSAGES)
+    assert "".join(letters.stream(answer)) == whole.cite(answer)
+
+
 @given(ANSWERS, st.data())
 def test_a_stream_is_cited_as_the_whole_is(answer, data):
     at = sorted(data.draw(st.lists(st.integers(0, len(answer)), max_size=5)))

@@ -29,6 +29,8 @@ def test_numbers_have_one_spelling(text, found):
         ("It is what I said in March.", {"march"}),
         ("- Blue glass is NATO's.", {"nato"}),
         ("it is made by hand", set()),
+        ("The école of Évreux is über alt.", {"évreux"}),
+        ("学校は東京にある", set()),
     ],
 )
 def test_names_are_told_by_their_capitals(sentence, found):

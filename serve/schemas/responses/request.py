@@ -17,7 +17,7 @@ from serve.schemas.fields import Body, Unicode
 from serve.schemas.generation.sampling import MAX_LOGPROBS
 from serve.schemas.responses.file_search import FileSearchTool, ToolChoice, to_inquiry
 from serve.schemas.responses.items import InputItem, turns_of
-from serve.schemas.retrieval import RetrievalOptions
+from serve.schemas.retrieval import MAX_REPLUG, RetrievalOptions
 
 Include = Literal["file_search_call.results", "message.output_text.logprobs", "reasoning.encrypted_content"]
 # What of `retrieval` the tool says, or another field.
@@ -163,6 +163,8 @@ class ResponsesRequest(Body):
             raise ValueError("stream_options are of streams: leave them out, or add stream: true")
         if self.top_logprobs is not None and not self.tells_logprobs:
             raise ValueError('top_logprobs need include: ["message.output_text.logprobs"]')
+        if not self.tools and self.tool_choice not in ("auto", "none"):
+            raise ValueError("tool_choice asks for a tool, and tools names none: add file_search to tools")
         self._one_way_to_say_it()
         return self
 
@@ -174,6 +176,8 @@ class ResponsesRequest(Body):
         for name, instead in _BY_THE_TOOL.items():
             if name in self.retrieval.model_fields_set:
                 raise ValueError(f"retrieval.{name}: say it by {instead}")
+        if self.retrieval.conditioning == "replug" and (self.tools[0].max_num_results or 0) > MAX_REPLUG:
+            raise ValueError(f"replug reads each passage in a prompt of its own: at most {MAX_REPLUG}")
 
     @property
     def tells_results(self) -> bool:

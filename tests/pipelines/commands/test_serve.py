@@ -40,3 +40,16 @@ def test_a_key_that_was_made_opens_a_service(ralm, tmp_path):
 )
 def test_wrong_settings_are_refused_before_anything_is_loaded(refusal, options, sentence):
     assert sentence in refusal("serve", "{store}", *options)
+
+
+@pytest.mark.parametrize("content", ["", "\n  \n"])
+def test_a_file_of_no_keys_lets_nobody_in(tmp_path, content, refusal):
+    path = tmp_path / "keys.jsonl"
+    path.write_text(content)
+    assert "Keys are asked for and there is none" in refusal("serve", "{store}", "--keys", str(path))
+    assert Admission(keys=path, api_key=["mine"], max_body="1MiB").settings().keys
+
+
+def test_a_blank_variable_lets_nobody_in(monkeypatch, refusal):
+    monkeypatch.setenv("RALM_API_KEY", " ")
+    assert "Keys are asked for and there is none" in refusal("serve", "{store}")

@@ -66,3 +66,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         read_keys(tmp_path / "none.jsonl")
     with pytest.raises(RalmError, match="cannot be written"):
         add_key(tmp_path / "no folder" / "keys.jsonl", "ann")
+
+
+def test_a_key_begins_a_line_of_its_own(tmp_path):
+    path = tmp_path / "keys.jsonl"
+    add_key(path, "ann")
+    path.write_text(path.read_text().rstrip())
+    add_key(path, "ben")
+    assert [one.name for one in read_keys(path)] == ["ann", "ben"]
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101])
+def test_a_name_that_could_not_be_read_again_spoils_no_file(tmp_path, name):
+    path = tmp_path / "keys.jsonl"
+    add_key(path, "ann")
+    with pytest.raises(RalmError, match="The new key"):
+        add_key(path, name)
+    assert [one.name for one in read_keys(path)] == ["ann"]

@@ -327,6 +327,12 @@ def test_log_probabilities_are_told_if_they_are_asked_for(tiny):
         ({"tools": [TOWNS | {"max_num_results": 0}]}, 422, "max_num_results must be at least 1, not 0"),
         ({"tools": [TOWNS | {"filters": {"type": "eq"}}]}, 422, "filters: a filter of type 'eq' needs key"),
         ({"tool_choice": "always"}, 422, "tool_choice must be"),
+        ({"tools": [], "tool_choice": "required"}, 422, "tools names none"),
+        (
+            {"tools": [TOWNS | {"max_num_results": 17}], "retrieval": {"conditioning": "replug"}},
+            422,
+            "at most 16",
+        ),
         ({"input": []}, 422, "must be the user's question"),
         ({"input": [{"role": "assistant", "content": "x"}]}, 422, "must be the user's question"),
         (

@@ -18,7 +18,7 @@ from serve.answering.answers import Citation
 from serve.schemas.chat import ChatMessage, ChatRequest
 from serve.schemas.fields import Body
 from serve.schemas.hits import CitationModel, HitModel
-from serve.schemas.searching import QueryResult, SearchRequest
+from serve.schemas.searching import QueryResult, SearchRequest, ViewModel
 from tests.vectors import passage
 
 USER = {"role": "user", "content": "Why?"}
@@ -215,3 +215,8 @@ def test_a_chat_says_how_passages_are_put_to_the_reader():
     options |= {"replug_temperature": 0.5, "prompt": "few-shot"}
     body = ChatRequest.model_validate({"messages": [USER], "retrieval": options})
     assert body.retrieval.to_conditioning() == Conditioning("replug", 16, 9, 2, 0.5, "few-shot")
+
+
+def test_a_view_of_many_conditions_is_shown_though_no_request_may_write_it():
+    conditions = tuple(Condition.parse(f"year!={year}") for year in range(25))
+    assert len(ViewModel.of(View(where=conditions)).model_dump()["where"]) == 25
