@@ -126,7 +126,7 @@ class Stream:
             raise Unavailable(words(chunk))
         choices = chunk.pop("choices", None) or [{}]
         if reason := choices[0].get("finish_reason"):
-            self._end["finish_reason"] = reason
+            self._end |= {"finish_reason": reason, "abstained": choices[0].get("abstained", False)}
         self._end |= {name: value for name, value in chunk.items() if value is not None}
         return str(choices[0].get("delta", {}).get("content") or "")
 
@@ -135,6 +135,7 @@ class Stream:
         choice = {
             "message": {"content": "".join(self._text)},
             "finish_reason": self._end.get("finish_reason"),
+            "abstained": self._end.pop("abstained", False),
         }
         return dict.fromkeys(("query", "manifest", "view")) | self._end | {"choices": [choice]}
 

@@ -1,6 +1,6 @@
 """What a service answers, as values: those of its API, with names of ours where OpenAI's are long.
 
-Fields that a newer service adds are kept, and change nothing.
+Fields that a newer service adds change nothing.
 """
 
 from collections.abc import Mapping
@@ -109,7 +109,8 @@ class Tokens(_Reply):
 class Answer(_Reply):
     """An answer with its markers, and the passages that it was read from.
 
-    `finished` is false for one that was cut at the most tokens it may have. `query`, `manifest` and `view`
+    `finished` is false for one that was cut at the most tokens it may have. `abstained`: it says that it does
+    not know. `query`, `manifest` and `view`
     say what was searched, and where; None where nothing was. `trimmed` passages were cut or left out.
     """
 
@@ -118,6 +119,7 @@ class Answer(_Reply):
     reader: Reader
     tokens: Tokens
     finished: bool
+    abstained: bool
     trimmed: int
     missing: tuple[int, ...]
     query: str | None
@@ -134,5 +136,6 @@ class Answer(_Reply):
             **told,
             text=choice["message"]["content"] or "",  # OpenAI's null is an empty answer.
             finished=choice["finish_reason"] == "stop",
+            abstained=choice.get("abstained", False),
             tokens=Tokens(prompt=usage["prompt_tokens"], answer=usage["completion_tokens"]),
         )

@@ -7,11 +7,11 @@ Decisions: docs/decisions/generations-and-takedowns.md, serving.md.
 
 import asyncio
 import logging
-from contextlib import suppress
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import State
 
+from base.errors import RalmError
 from serve.answering.answerer import Answerer
 
 # Between two looks at whether the store has a new generation, in seconds.
@@ -58,5 +58,9 @@ async def _follow(state: State, answerer: Answerer, seconds: float) -> None:
                     _log.warning("The store's new generation cannot be opened: %s", reason)
             opening, due = None, clock() + wait - seconds
         if slow or state.behind is not None:
-            with suppress(Exception):  # What cannot be read for it, opening tells of.
+            try:
                 await run_in_threadpool(answerer.hide)
+            except (RalmError, OSError):
+                pass  # What cannot be read for it, opening tells of.
+            except Exception:  # noqa: BLE001  (who stops looking shows for ever what is taken down)
+                _log.exception("What is taken down could not be hidden.")

@@ -52,4 +52,5 @@ def test_a_reply_that_lacks_something_is_none(lacking):
 
 def test_no_content_is_an_empty_answer():
     empty = {"message": {"content": None}, "finish_reason": "stop"}
-    assert Answer.of_chat(CHAT | {"choices": [empty]}).text == ""
+    found = Answer.of_chat(CHAT | {"choices": [empty | {"abstained": True}]})
+    assert (found.text, found.abstained) == ("", True)

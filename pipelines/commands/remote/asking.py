@@ -28,6 +28,7 @@ def ask_at(url: str, question: str, how: Conditioning, wanted: Mapping[str, bool
     with Client(url) as service:
         found = service.ask(
             question,
+            stop=["\n\n"],  # One paragraph, as an answer is here (`answering/inquiry.py`).
             retrieval={
                 "passages": how.passages,
                 "budget": how.budget,
