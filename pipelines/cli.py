@@ -20,13 +20,13 @@ from pipelines.commands import upkeep
 from pipelines.commands.ask import ask
 from pipelines.commands.build import build
 from pipelines.commands.demo import demo
-from pipelines.commands.perplexity import perplexity
+from pipelines.commands.evaluating.perplexity import perplexity
+from pipelines.commands.evaluating.scaling import scaling
+from pipelines.commands.evaluating.tasks import tasks
 from pipelines.commands.plan import plan
-from pipelines.commands.scaling import scaling
 from pipelines.commands.search import search
 from pipelines.commands.serve import key, mcp, serve
 from pipelines.commands.stopping import Stoppable
-from pipelines.commands.tasks import tasks
 from pipelines.commands.tune import tune
 
 # Torch, FAISS and Ray take seconds to import: each command imports what it needs.

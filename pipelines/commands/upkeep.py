@@ -179,10 +179,10 @@ def card(
     from pipelines.execution.progress import for_terminal
     from pipelines.indexing.card import measure_again
     from pipelines.questions import read_questions
-    from pipelines.show import measurements
+    from pipelines.show.measured import cards
 
     file = read_questions(questions, limit) if questions else None
     if file and file.warning:
         for_terminal().say(file.warning)
     texts = [question.text for question in file.questions] if file else []
-    measurements.card(measure_again(store, texts, encoding.encoder, encoding.query_encoder))
+    cards.card(measure_again(store, texts, encoding.encoder, encoding.query_encoder))

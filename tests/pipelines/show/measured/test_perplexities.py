@@ -7,7 +7,7 @@ from pipelines.config import SourceConfig
 from pipelines.evaluate.perplexity.measuring import Measured, Perplexity, PerplexityStudy
 from pipelines.evaluate.perplexity.nats import Nats
 from pipelines.evaluate.perplexity.strides import Pace
-from pipelines.show.perplexities import perplexity
+from pipelines.show.measured.perplexities import perplexity
 
 READER = {"name": "small", "quantization": "int8", "adapter": None, "bytes": 135_000_000}
 

@@ -5,8 +5,8 @@ from inspect import signature
 import pytest
 
 from pipelines.cli import spread
+from pipelines.commands.evaluating.scaling import scaling
 from pipelines.commands.options import Prompting
-from pipelines.commands.scaling import scaling
 from pipelines.evaluate.study import Study
 from tests.corpus import questions, write_lines
 

@@ -5,7 +5,7 @@ from inspect import signature
 
 import pytest
 
-from pipelines.commands.tasks import tasks
+from pipelines.commands.evaluating.tasks import tasks
 from pipelines.tasks.study import TaskStudy
 from tests.corpus import questions, write_lines
 from tests.lm.models import tiny_model
@@ -61,7 +61,7 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(refusal, arguments, sentenc
     ],
 )
 def test_questions_are_missed_before_a_reader_is_loaded(refusal, monkeypatch, arguments, sentence):
-    monkeypatch.setattr("pipelines.commands.tasks.open_reader", lambda choice: 1 / 0)
+    monkeypatch.setattr("pipelines.commands.evaluating.tasks.open_reader", lambda choice: 1 / 0)
     assert sentence in refusal("eval", "tasks", "{store}", "-o", "{tmp}/s", *arguments)
 
 

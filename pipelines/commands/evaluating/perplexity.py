@@ -51,7 +51,8 @@ def perplexity(  # noqa: PLR0913
         raise RalmError("Running text is scored without an adapter, with passages too: leave --adapter out.")
     from pipelines.evaluate.perplexity.measuring import PerplexityStudy, run
     from pipelines.execution.progress import for_terminal
-    from pipelines.show import answers, perplexities
+    from pipelines.show import answers
+    from pipelines.show.measured import perplexities
     from pipelines.show.terminal import print_json
     from retriever.request import Method
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from pipelines.evaluate.curve import Score
-from pipelines.show.tasks import results
+from pipelines.show.measured.tasks import results
 from pipelines.tasks.results import Gain, TaskResults
 
 READER = {"name": "SmolLM2", "quantization": "nf4", "adapter": None, "bytes": 1234567}

@@ -32,7 +32,8 @@ def scaling(  # noqa: PLR0913
     from pipelines.evaluate.scaling import run
     from pipelines.evaluate.study import Study
     from pipelines.execution.progress import for_terminal
-    from pipelines.show import answers, measurements
+    from pipelines.show import answers
+    from pipelines.show.measured import curves
     from retriever.request import Method
 
     try:
@@ -55,4 +56,4 @@ def scaling(  # noqa: PLR0913
     )
     if study.reader:
         answers.loading(study.reader.name)
-    measurements.curve(run(study, for_terminal()), output)
+    curves.curve(run(study, for_terminal()), output)

@@ -80,7 +80,7 @@ def tasks(  # noqa: PLR0913
     from pipelines.commands.stores import open_stores
     from pipelines.execution.progress import for_terminal
     from pipelines.show import answers
-    from pipelines.show import tasks as shown
+    from pipelines.show.measured import tasks as shown
     from pipelines.tasks.evaluation import run
 
     opening = encoding.opening(words_only=method == "bm25")

@@ -6,28 +6,9 @@ from rich.console import Console
 from pipelines.evaluate.curve import Basis, Curve, Point, Score, StoreShare
 from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS
 from pipelines.evaluate.study import Study
-from pipelines.show.measurements import card, curve
-from retriever.ranking.card import Card, Rung
+from pipelines.show.measured.curves import curve
 
 SCORE, BASIS = Score(0.9, 0.85, 0.95, 50), Basis("hash", "given", "dense")
-
-
-def test_a_setting_that_is_slower_and_finds_no_more_is_not_shown(capsys):
-    rungs = (
-        Rung(16, 200, 0.97, 0.95, 8192, 0.9),
-        Rung(8, 100, 0.96, 0.94, 8192, 1.0),
-        Rung(4, 50, 0.9, 0.6, 4096, 0.3),
-        Rung(0, 0, 0.98, 0.96, 0, 2.0),
-    )
-    card(Card("", 1000, 10, rungs))
-    out = capsys.readouterr().out
-    title, _, *rows = [line.split() for line in out.splitlines()]
-    assert title == ["1,000", "passages,", "10", "queries"]
-    assert rows == [
-        ["4", "50", "0.900", "4.1", "KB", "0.30"],
-        ["16", "200", "0.970", "0.950", "8.2", "KB", "0.90"],
-        ["all", "0", "0.980", "0.960", "0", "bytes", "2.00"],
-    ]
 
 
 def test_an_interval_stands_under_its_value(capsys):
@@ -51,7 +32,7 @@ def test_few_questions_are_said_under_the_table(capsys):
 
 
 def test_many_metrics_fit_a_terminal_with_whole_headings(capsys, monkeypatch):
-    monkeypatch.setattr("pipelines.show.measurements.console", Console(width=80))
+    monkeypatch.setattr("pipelines.show.measured.curves.console", Console(width=80))
     study = Study(Path("store"), Path("questions.jsonl"), Path("out"))
     metrics = [*((CONTAINMENT, k) for k in (1, 5, 20)), *((metric, 0) for metric in READER)]
     rest = StoreShare(1.0, 1, 140_821), SCORE, 0, BASIS
@@ -65,7 +46,7 @@ def test_many_metrics_fit_a_terminal_with_whole_headings(capsys, monkeypatch):
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_more_metrics_than_fit_are_several_tables_with_whole_numbers(capsys, monkeypatch, width):
-    monkeypatch.setattr("pipelines.show.measurements.console", Console(width=width))
+    monkeypatch.setattr("pipelines.show.measured.curves.console", Console(width=width))
     study = Study(Path("store"), Path("questions.jsonl"), Path("out"))
     metrics = [(metric, k) for metric in (SUCCESS, CONTAINMENT) for k in (1, 5, 20)]
     metrics += [(metric, 3) for metric in READER]

@@ -1,0 +1,1 @@
+"""`ralm eval ...`: flags of each study to values. Knows no figure."""

@@ -1,0 +1,1 @@
+"""What studies have measured, as people read it."""
