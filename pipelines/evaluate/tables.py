@@ -1,4 +1,4 @@
-"""The two tables of a study: `results.parquet`, a row a figure; `questions.parquet`, a row a question's value.
+"""A study's two tables: `results.parquet`, a row a figure; `questions.parquet`, a row a question's value.
 
 Both are tidy: a column for each axis, and for all that a figure rests on. Knows no metric, search or reader.
 """
