@@ -59,8 +59,10 @@ class Basis:
 
     The store's `manifest` and `encoder`, the `view`'s hash, and how many passages and tokens (of the encoder)
     that keeps. `index_bytes`, `vector_bytes` and `text_bytes` are what the view's passages take as codes in
-    memory, stored vectors and text. `reader_bytes` were measured as the reader was loaded. `joules` a
-    question are None where nothing was metered, `seconds` are those of all questions together.
+    memory, stored vectors and text. `reader_bytes` were measured as the reader was loaded, `reader_bits` are
+    those of a weight, `reader_training_tokens` what somebody says that it learnt from. `prompt_tokens` and
+    `answer_tokens` are means over questions; `joules` a question are None where nothing was metered,
+    `seconds` are those of all questions together.
     """
 
     manifest: str = ""
@@ -71,8 +73,13 @@ class Basis:
     index_bytes: int = 0
     vector_bytes: int = 0
     text_bytes: int = 0
+    encoder_parameters: int | None = None
     reader_bytes: int | None = None
     reader_parameters: int | None = None
+    reader_bits: float | None = None
+    reader_training_tokens: int | None = None
+    prompt_tokens: float | None = None
+    answer_tokens: float | None = None
     joules: float | None = None
     seconds: float | None = None
 
@@ -81,13 +88,15 @@ class Basis:
 class Result:
     """A figure of one task in one cell: a mean over n questions (or texts) with its 95% interval.
 
-    `value`, `low` and `high` are in the metric's own `unit`: shares lie between 0 and 1.
+    `value`, `low` and `high` are in the metric's own `unit`: shares lie between 0 and 1. `better` is where
+    better values lie, "higher" or "lower"; empty of what is neither.
     """
 
     task: str
     kind: Kind
     metric: str
     unit: str
+    better: str
     value: float
     low: float
     high: float
@@ -106,7 +115,8 @@ class Values:
     """What a metric is of each question (or text) of a task in one cell: all arrays are [questions].
 
     `clusters` number questions that depend on each other. `held`: whether the passages held the answer; None
-    where nobody knows.
+    where nobody knows. `weights` are what each counts in the mean: all alike (None) of questions, tokens or
+    bytes of texts.
     """
 
     task: str
@@ -116,6 +126,12 @@ class Values:
     clusters: NDArray[np.int64]
     values: NDArray[np.float64]
     held: NDArray[np.bool_] | None = None
+    weights: NDArray[np.float64] | None = None
+
+    @property
+    def weighted(self) -> NDArray[np.float64]:
+        """What each counts in the mean [questions]."""
+        return np.ones(len(self.values)) if self.weights is None else self.weights
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -188,24 +204,24 @@ _CELL = dict.fromkeys((one.name for one in fields(Cell)), _TEXT) | {
 }
 _BASIS = dict.fromkeys((one.name for one in fields(Basis)), _WHOLE) | {
     **dict.fromkeys(("manifest", "encoder", "view"), _TEXT),
-    **dict.fromkeys(("joules", "seconds"), _NUMBER),
+    **dict.fromkeys(("reader_bits", "prompt_tokens", "answer_tokens", "joules", "seconds"), _NUMBER),
 }
 _RESULTS = _schema(
     {
-        **dict.fromkeys(("task", "kind", "metric", "unit"), _TEXT),
+        **dict.fromkeys(("task", "kind", "metric", "unit", "better"), _TEXT),
         **dict.fromkeys(("value", "low", "high"), _NUMBER),
         "n": _WHOLE,
         "cell": _TEXT,
         **_CELL,
         **_BASIS,
     },
-    nullable=("reader_bytes", "reader_parameters", "joules", "seconds"),
+    nullable=[one.name for one in fields(Basis) if one.default is None],
 )
 _VALUES = _schema(
     {
         **dict.fromkeys(("task", "cell", "metric", "question"), _TEXT),
         "cluster": _WHOLE,
-        "value": _NUMBER,
+        **dict.fromkeys(("value", "weight"), _NUMBER),
         "held": pa.bool_(),
     },
     nullable=("held",),
@@ -228,6 +244,7 @@ def _of_one(one: Values) -> pa.Table:
         pa.array(one.questions, pa.string()),
         pa.array(one.clusters, pa.int64()),
         pa.array(one.values, pa.float64()),
+        pa.array(one.weighted, pa.float64()),
         pa.nulls(n, pa.bool_()) if one.held is None else pa.array(one.held, pa.bool_()),
     ]
     return pa.Table.from_arrays(columns, schema=_VALUES)
@@ -271,5 +288,6 @@ def _values(table: pa.Table) -> Iterable[Values]:
             *(task, cell, metric, tuple(rows["question"].to_pylist())),
             clusters=rows["cluster"].to_numpy(),
             values=rows["value"].to_numpy(),
+            weights=rows["weight"].to_numpy(),
             held=None if rows["held"].null_count else rows["held"].to_numpy().astype(bool),
         )

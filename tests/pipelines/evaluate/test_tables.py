@@ -17,22 +17,24 @@ READ = dataclasses.replace(PART, reader="r", quantization="nf4", adapter="a", co
 
 
 def result(cell: Cell, metric: str = "success", value: float = 0.5) -> Result:
-    basis = Basis("m", "e", "v", 10, 200, 1, 2, 3, None, 135_000_000, 0.25, None)
-    return Result("squad", "retrieval", metric, "share", value, value - 0.1, value + 0.1, 4, cell, basis)
+    basis = Basis("m", "e", "v", 10, 200, 1, 2, 3, reader_parameters=135_000_000, joules=0.25)
+    return Result(
+        "squad", "retrieval", metric, "share", "higher", value, value - 0.1, value + 0.1, 4, cell, basis
+    )
 
 
 def values(cell: Cell, metric: str = "success", held: bool = True) -> Values:
     n = 3
     of_passages = np.array([True, False, True]) if held else None
     ids = tuple(f"q{number}" for number in range(n))
-    return Values("squad", cell.id, metric, ids, np.arange(n), np.linspace(0, 1, n), of_passages)
+    weights = None if held else np.arange(1.0, n + 1)
+    return Values("squad", cell.id, metric, ids, np.arange(n), np.linspace(0, 1, n), of_passages, weights)
 
 
 def same(one: Values, other: Values) -> bool:
     held = [None if x.held is None else x.held.tolist() for x in (one, other)]
-    return (one.key, one.questions, one.clusters.tolist(), one.values.tolist(), held[0]) == (
-        *(other.key, other.questions, other.clusters.tolist(), other.values.tolist(), held[1]),
-    )
+    arrays = [[x.clusters.tolist(), x.values.tolist(), x.weighted.tolist()] for x in (one, other)]
+    return (one.key, one.questions, arrays[0], held[0]) == (other.key, other.questions, arrays[1], held[1])
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -56,7 +58,7 @@ def test_a_row_has_every_axis_and_what_it_rests_on_as_columns(tmp_path):
     asked = pq.read_table(tmp_path / QUESTIONS).to_pylist()
     assert asked[1] == {
         **{"task": "squad", "cell": READ.id, "metric": "success", "question": "q1"},
-        **{"cluster": 1, "value": 0.5, "held": False},
+        **{"cluster": 1, "value": 0.5, "weight": 1.0, "held": False},
     }
 
 
