@@ -50,6 +50,7 @@ check: install
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python -m tests.documents.modules
 
 # Those that need neither a store nor sources nor a GPU; each of the others says what it wants by --help.
 bench: install
