@@ -2,12 +2,13 @@
 
 The rows of a document follow each other, whatever shards they lie in. A passage's key is a hash of its
 document's identity and its number there, so a document is found by the key of its first passage: 8 bytes a
-row are read. Only one whose first passage was never kept is looked for by the ids of all documents.
+row are read. Those whose first passage was never kept are known by their ids, which are read once a store.
 
 Decisions: docs/decisions/identity-and-metadata.md.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 from weakref import WeakKeyDictionary
 
@@ -16,9 +17,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from datastore.schema import passage_key
 from datastore.store import Datastore
 
 _counted: "WeakKeyDictionary[Datastore, int]" = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class _Beheaded:
+    """Documents without their passage 0: the key that it would have had, and a row of theirs [n]."""
+
+    keys: NDArray[np.uint64]
+    rows: NDArray[np.int64]
+
+    def by_key(self, key: int) -> list[int]:
+        """The rows of those with a key."""
+        found: list[int] = self.rows[self.keys == np.uint64(key)].tolist()
+        return found
+
+
+_beheaded: "WeakKeyDictionary[Datastore, _Beheaded]" = WeakKeyDictionary()
 # Whether a document, by domain and id, is the one that is looked for.
 IsIt = Callable[[str, str], bool]
 
@@ -28,7 +46,7 @@ def find_document(store: Datastore, first_key: int, is_it: IsIt) -> range | None
 
     `first_key` is the key of its passage 0 (`schema.passage_key`). Keys may collide, so `is_it` decides.
     """
-    for row in chain(_by_key(store, first_key), _without_first(store)):
+    for row in chain(_by_key(store, first_key), _without_first(store, first_key)):
         document = store.document_of(row)
         if document is not None and is_it(*document):
             return rows_around(store, row)
@@ -41,7 +59,20 @@ def _by_key(store: Datastore, key: int) -> Iterator[int]:
         yield from (entry.first_row + np.flatnonzero(keys == np.uint64(key))).tolist()
 
 
-def _without_first(store: Datastore) -> Iterator[int]:
+def _without_first(store: Datastore, first_key: int) -> Iterator[int]:
+    """The rows of documents whose lost passage 0 had a key. All ids are read for it, once a store."""
+    if store not in _beheaded:
+        found = {
+            row: passage_key(*document, 0)
+            for row in _headless(store)
+            if (document := store.document_of(row)) is not None
+        }
+        keys, rows = np.array([*found.values()], np.uint64), np.array([*found], np.int64)
+        _beheaded[store] = _Beheaded(keys, rows)
+    yield from _beheaded[store].by_key(first_key)
+
+
+def _headless(store: Datastore) -> Iterator[int]:
     """The first rows, of a shard or a document, that are not passage 0: those of documents that lost it."""
     for entry, passages in zip(store.manifest.shards, store.shard_passages(), strict=True):
         chunks = passages.column("chunk").to_numpy(zero_copy_only=True)

@@ -185,7 +185,7 @@ class BatchingReader:
         with self._changed:
             if self._stopped:
                 raise ReaderStopped
-            if self._line and len(self._line) + len(jobs) > self._most:
+            if self._others(pending) and len(self._line) + len(jobs) > self._most:
                 raise Busy(
                     f"{len(self._line)} requests wait for the reader already: ask again a little later.",
                     _RETRY_SECONDS,
@@ -193,6 +193,11 @@ class BatchingReader:
             self._line += jobs
             self._changed.notify_all()
         return pending
+
+    def _others(self, pending: Sequence[Pending]) -> bool:
+        """Whether others wait: what one asks for at once does not turn itself away."""
+        mine = pending[0].asker if pending else None
+        return any(mine is None or job.pending.asker is not mine for job in self._line)
 
     def _work(self) -> None:
         while batch := self._next():

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from queue import SimpleQueue
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from lm.prompts import Asked
 from lm.reader import Completion, Position, ReaderStopped, Sampling, TextStream, Took
@@ -16,11 +16,19 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
+class Leaver(Protocol):
+    """What somebody asks for, and may leave."""
+
+    def leave(self) -> None:
+        """Want it no more."""
+        ...
+
+
 class Asker:
     """Whoever asks for texts: once it has gone, none of them is wanted any more."""
 
     def __init__(self) -> None:
-        self._asked: list[Pending] = []
+        self._asked: list[Leaver] = []
         self._gone = False
 
     def ask(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -31,11 +39,11 @@ class Asker:
         finally:
             _ASKER.reset(token)
 
-    def wants(self, pending: "Pending") -> None:
+    def wants(self, one: Leaver) -> None:
         """Let a request be this asker's."""
-        self._asked.append(pending)
+        self._asked.append(one)
         if self._gone:
-            pending.leave()
+            one.leave()
 
     def leave(self) -> None:
         """Want none of it any more."""
@@ -48,11 +56,19 @@ class Asker:
 _ASKER: ContextVar[Asker | None] = ContextVar("asker", default=None)
 
 
+def asked(one: Leaver) -> Asker | None:
+    """Who asks in this context, and now for this; None: nobody who may go."""
+    asker = _ASKER.get()
+    if asker is not None:
+        asker.wants(one)
+    return asker
+
+
 class Pending:
     """What is asked, how it is to be continued, and the way back for the text."""
 
-    def __init__(self, asked: Asked, sampling: Sampling) -> None:
-        self.asked, self.sampling = asked, sampling
+    def __init__(self, prompt: Asked, sampling: Sampling) -> None:
+        self.asked, self.sampling = prompt, sampling
         # Cleared by whoever asked: nobody waits for the text any more.
         self.wanted = True
         # Set once a piece has been given: the text cannot be begun anew.
@@ -63,8 +79,8 @@ class Pending:
         self._end: Completion | BaseException | None = None
         # When it was asked, when its prompt began to be read, and when its first token came.
         self._came, self._read, self._first = time.perf_counter(), 0.0, 0.0
-        if (asker := _ASKER.get()) is not None:
-            asker.wants(self)
+        # Who asks for it, where that is somebody who may go.
+        self.asker = asked(self)
 
     def reading(self) -> None:
         """Its prompt is read from now on."""

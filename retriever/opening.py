@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from base.errors import RalmError
-from datastore.objects.origin import address_of, locate
+from datastore.objects.origin import address_of, locate, name_of
 from retriever.local import LocalRetriever
 from retriever.opened import Opening
 from retriever.retriever import Retriever
@@ -36,7 +36,7 @@ def open_retriever(
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    names = [Path(address_of(path.absolute()).partition("?")[0]).name for path in paths]
+    names = [name_of(path) for path in paths]
     if len(set(names)) < len(names):
         names = [address_of(path) for path in paths]
     if len(set(names)) < len(names):

@@ -32,6 +32,9 @@ from retriever.searching import Session
 if TYPE_CHECKING:
     from retriever.encoding.encoder import Encoder
 
+# Parts that are kept, those that were asked for last: of twenty stores there are a million.
+_PARTS = 64
+
 
 class SeveralRetriever(Retriever):
     """Retrievers of one store each with the same encoder, by the names that their hits are to bear.
@@ -67,7 +70,11 @@ class SeveralRetriever(Retriever):
             return self if len(chosen) == len(self.members) else self._kept(chosen)
 
     def _kept(self, chosen: dict[str, Retriever]) -> "SeveralRetriever":
-        return self._parts.setdefault(tuple(chosen), SeveralRetriever(chosen))
+        found = self._parts.pop(tuple(chosen), None) or SeveralRetriever(chosen)
+        self._parts[tuple(chosen)] = found
+        if len(self._parts) > _PARTS:
+            del self._parts[next(iter(self._parts))]
+        return found
 
     def loaded(self) -> "SeveralRetriever":
         """With every store's index loaded, and one encoder for all."""

@@ -95,6 +95,8 @@ def _count_reading(metrics: Metrics, reader: BatchingReader) -> None:
     def read(texts: Sequence[Completion]) -> None:
         metrics.batch("read", len(texts))
         metrics.tokens(sum(one.prompt_tokens for one in texts), sum(one.tokens for one in texts))
+        for took in (one.took for one in texts if one.took is not None):
+            metrics.stages({"read-queue": took.queue, "prefill": took.prefill, "decode": took.decode})
 
     reader.told = read
 

@@ -94,6 +94,11 @@ def address_of(root: Path | str) -> str:
     return str(root) if origin is None else str(origin.bucket.address)
 
 
+def name_of(root: Path) -> str:
+    """What people call a store: the last part of its address or folder."""
+    return Path(address_of(root.absolute()).partition("?")[0]).name
+
+
 def fetch(root: Path, files: Iterable[Stored], full: bool = False) -> None:
     """See to it that files of a store lie in its folder; `full` compares the checksums of those that do."""
     origin = Origin.of(root)

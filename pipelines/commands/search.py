@@ -75,7 +75,9 @@ def search(  # noqa: PLR0913
     from retriever.refusals import refuse_unopened, require_text
     from retriever.request import Effort, Method, Search
     from retriever.shortfall import low_recall
-    from serve.schemas.replies import reply_to
+    from serve.answering.places import Addresses
+    from serve.answering.results import results_of
+    from serve.schemas.searching import SearchReply
 
     require_text([text])
     asked = Search(
@@ -95,5 +97,5 @@ def search(  # noqa: PLR0913
     refuse_unopened(asked, paths)
     retriever = open_stores(paths, how)
     settled = retriever.settled(asked)
-    reply = reply_to(retriever, settled, [text])
+    reply = SearchReply.of(results_of(retriever, settled, [text]), Addresses(retriever))
     found(text, reply, as_json, low_recall(retriever, settled) if asked.effort == Effort() else None)

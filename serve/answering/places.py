@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from pathlib import Path
 from threading import Lock
 from urllib.parse import urlsplit
 
@@ -22,7 +21,7 @@ from base.errors import RalmError
 from base.invalid import is_unicode
 from base.names import did_you_mean
 from datastore.documents import find_document, rows_around
-from datastore.objects.origin import address_of
+from datastore.objects.origin import name_of
 from datastore.schema import Passage, Scalar, passage_key
 from datastore.store import Datastore
 from retriever.results import Hit
@@ -225,9 +224,8 @@ def store_names(retriever: Retriever) -> dict[str, str]:
     return {name: name or _folder(one.store.layout.root) for name, one in retriever.stores.items()}
 
 
-@lru_cache(maxsize=64)
-def _folder(root: Path) -> str:
-    return Path(address_of(root.absolute()).partition("?")[0]).name
+# Asked for each hit, and read from a file.
+_folder = lru_cache(maxsize=64)(name_of)
 
 
 def part_of(retriever: Retriever | None, stores: Sequence[str]) -> Retriever:

@@ -17,11 +17,13 @@ from lm.reader import Completion, EchoReader, Position, card
 from serve.answering.answerer import Answerer
 from serve.answering.answers import CitedStream, Prepared, close_all
 from serve.answering.places import Addresses
+from serve.answering.timings import read as seconds_of
 from serve.routes.asked import addresses_of, answerer_of, reading_of, require_model, retriever_of
 from serve.routes.events import Event, streamed
 from serve.schemas.completions import CompletionRequest
 from serve.schemas.generation.choices import completion_logprobs, finish_reason, usage
 from serve.schemas.hits import CitationModel
+from serve.schemas.searching import ViewModel
 
 router = APIRouter()
 
@@ -48,22 +50,54 @@ async def completions(body: CompletionRequest, request: Request) -> dict[str, An
     require_model(body.model, answerer.reader)
     some = await reading.run(lambda: [answerer.prepare(one) for one in body.to_inquiries()])
     read = await reading.run(_echoed, answerer, body, some)
+    beside = _Beside(answerer, body, some, addresses_of(request, retriever_of(request)))
     if body.stream:
         streams = await reading.run(_begun, answerer, body, some)
-        events = _Streamed(body, read, streams).chunks()
+        events = _Streamed(body, read, streams, beside).chunks()
         return streamed(map(Event, events), reading, partial(close_all, streams))
     texts = await reading.run(_written, answerer, body, some)
-    addresses = addresses_of(request, retriever_of(request))
     read = [replace(one, texts=mine) for one, mine in zip(read, texts, strict=True)]
     choices = [_choice(body, one, text) for one in read for text in one.texts]
-    return _envelope(body) | {
-        "choices": [one | {"index": at} for at, one in enumerate(choices)],
-        "usage": _usage([one.texts for one in read]),
-        "reader": card(answerer.reader),
-        "citations": [_citations(answerer, one.prepared, addresses) for one in read]
-        if body.retrieval
-        else [],
-    }
+    return (
+        _envelope(body)
+        | {
+            "choices": [one | {"index": at} for at, one in enumerate(choices)],
+            "usage": _usage([one.texts for one in read]),
+        }
+        | beside.told([text for one in read for text in one.texts])
+    )
+
+
+@dataclass
+class _Beside:
+    """What OpenAI's reply has no word for: what was read, what it took, what was searched."""
+
+    answerer: Answerer
+    body: CompletionRequest
+    some: Sequence[Prepared]
+    addresses: Addresses
+
+    def __post_init__(self) -> None:
+        self._began = time.perf_counter()
+
+    def told(self, texts: Sequence[Completion]) -> dict[str, Any]:
+        """It, now that all texts have been written."""
+        stages = {stage for one in self.some for stage in one.seconds}
+        before = {stage: sum(one.seconds.get(stage, 0.0) for one in self.some) for stage in stages}
+        searched = self.some[0].searched
+        return {
+            "reader": card(self.answerer.reader),
+            "citations": [self._citations(one) for one in self.some] if self.body.retrieval else [],
+            "missing": sorted({shard for one in self.some for shard in one.missing}),
+            "manifest": searched and searched.manifest,
+            "view": searched and ViewModel.of(searched.search.view).model_dump(),
+            "seconds": seconds_of(before, texts, time.perf_counter() - self._began),
+        }
+
+    def _citations(self, prepared: Prepared) -> list[dict[str, Any]]:
+        """The passages in front of a prompt: none is cited, for a text is no answer."""
+        read = self.answerer.citations(prepared, Citer(prepared.packed))
+        return [CitationModel.of_citation(one, self.addresses).model_dump() for one in read]
 
 
 def _echoed(answerer: Answerer, body: CompletionRequest, some: Sequence[Prepared]) -> list[_Read]:
@@ -121,12 +155,6 @@ def _usage(texts: Sequence[Sequence[Completion]]) -> dict[str, int]:
     )
 
 
-def _citations(answerer: Answerer, prepared: Prepared, addresses: Addresses) -> list[dict[str, Any]]:
-    """The passages in front of a prompt: none is cited, for a text is no answer."""
-    read = answerer.citations(prepared, Citer(prepared.packed))
-    return [CitationModel.of_citation(one, addresses).model_dump() for one in read]
-
-
 @dataclass
 class _Streamed:
     """The chunks of streamed texts: all of one, then of the next, which is written meanwhile."""
@@ -134,19 +162,22 @@ class _Streamed:
     body: CompletionRequest
     read: Sequence[_Read]
     streams: Sequence[CitedStream]
+    beside: _Beside
 
     def __post_init__(self) -> None:
         self._envelope = _envelope(self.body)
 
     def chunks(self) -> Iterator[dict[str, Any]]:
-        """Behind the texts stands the usage, if that is asked for."""
+        """The last one of texts says what was read; behind it stands the usage, if that is asked for."""
+        texts, n = list[Completion](), self.body.n
         for index, stream in enumerate(self.streams):
             yield from self._text(index, stream)
             if stream.closed:
                 return
-            yield self._chunk(index, "", [], finish_reason(stream.finished))
+            texts.append(stream.completion())
+            last = self.beside.told(texts) if stream is self.streams[-1] else {}
+            yield self._chunk(index, "", [], finish_reason(stream.finished)) | last
         if self.body.tells_usage:
-            texts, n = [one.completion() for one in self.streams], self.body.n
             counted = _usage([texts[at : at + n] for at in range(0, len(texts), n)])
             yield self._envelope | {"choices": [], "usage": counted}
 

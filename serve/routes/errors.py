@@ -15,17 +15,37 @@ from serve.routes import identity
 
 # What OpenAI's API calls them.
 _KINDS = {401: "authentication_error", 429: "rate_limit_error"}
+# The statuses of errors, the narrower kind first. A lost file or a full disk may be mended while the service
+# runs; whatever is none of these is a defect of ours.
+_STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (Busy, 429),
+    (Unavailable, 503),
+    (RalmError, 400),
+    (OSError, 503),
+)
 
 
 def handle_errors(app: FastAPI) -> None:
     """Let an application answer whatever goes wrong with an error of this shape."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RalmError, _wrong_request)
-    app.add_exception_handler(Unavailable, _unavailable)
-    app.add_exception_handler(Busy, _busy)
-    app.add_exception_handler(OSError, _lost)
-    app.add_exception_handler(Exception, _failed)
+    for kind, _ in _STATUSES:
+        app.add_exception_handler(kind, _raised)
+    app.add_exception_handler(Exception, _raised)
+
+
+def status_of(error: BaseException) -> int:
+    """The status of an error that was raised, whether it is a reply or breaks off a stream."""
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+
+
+def message_of(error: BaseException) -> str:
+    """What is said of it: a sentence."""
+    if isinstance(error, RalmError):
+        return str(error)
+    if isinstance(error, OSError):
+        return refused(error)
+    return f"The server failed ({type(error).__name__}): its log says at what."
 
 
 def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -34,10 +54,8 @@ def error_reply(status: int, message: str, headers: Mapping[str, str] | None = N
 
 
 def error_of(error: BaseException) -> dict[str, Any]:
-    """An error as it stands in a stream that it breaks off."""
-    if not isinstance(error, RalmError):
-        return described(500, _failure(error))
-    return described(503 if isinstance(error, Unavailable) else 400, str(error))
+    """An error that was raised, as it stands in a stream that it breaks off."""
+    return described(status_of(error), message_of(error))
 
 
 def described(status: int, message: str) -> dict[str, Any]:
@@ -49,9 +67,10 @@ def described(status: int, message: str) -> dict[str, Any]:
     return {"message": message, "type": kind, "code": status} | ({"request_id": its_id} if its_id else {})
 
 
-def failed(error: Exception) -> JSONResponse:
-    """What is answered for a defect of ours; whoever answers logs it with its traceback."""
-    return error_reply(500, _failure(error))
+def failed(error: BaseException) -> JSONResponse:
+    """What is answered for an error that was raised; whoever answers for a defect of ours logs it."""
+    headers = {"Retry-After": str(error.seconds)} if isinstance(error, Busy) else None
+    return error_reply(status_of(error), message_of(error), headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -85,28 +104,5 @@ def _no_route(request: Request) -> str:
     return f"There is no route {written(request.scope['path'])}: /docs lists the routes."
 
 
-async def _wrong_request(_: Request, error: Exception) -> JSONResponse:
-    return error_reply(400, str(error))
-
-
-async def _unavailable(_: Request, error: Exception) -> JSONResponse:
-    return error_reply(503, str(error))
-
-
-async def _busy(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Busy)
-    return error_reply(429, str(error), {"Retry-After": str(error.seconds)})
-
-
-async def _lost(_: Request, error: Exception) -> JSONResponse:
-    # A file that is gone, a full disk: it may be mended while the service runs.
-    assert isinstance(error, OSError)
-    return error_reply(503, refused(error))
-
-
-async def _failed(_: Request, error: Exception) -> JSONResponse:
+async def _raised(_: Request, error: Exception) -> JSONResponse:
     return failed(error)
-
-
-def _failure(error: BaseException) -> str:
-    return f"The server failed ({type(error).__name__}): its log says at what."

@@ -14,10 +14,10 @@ from serve.answering.answerer import Answerer
 from serve.answering.answers import CitedStream, Prepared
 from serve.answering.timings import read
 from serve.routes.asked import answerer_of, base_of, places_of, reading_of, require_model, retriever_of
-from serve.routes.errors import error_of
+from serve.routes.errors import message_of, status_of
 from serve.routes.events import Ending, Event, streamed
 from serve.schemas.generation.choices import chat_logprobs
-from serve.schemas.responses.replies import Placed, Reply, ending, output_text, usage_of
+from serve.schemas.responses.replies import Placed, Reply, ending, failure_code, output_text, usage_of
 from serve.schemas.responses.request import ResponsesRequest
 from serve.schemas.searching import ViewModel
 
@@ -158,6 +158,5 @@ class _Streamed:
 
     def failed(self, error: BaseException) -> Event:
         """The last event of a reply that breaks off."""
-        found = error_of(error)
-        told = {"code": "server_error", "message": found["message"]}
+        told = {"code": failure_code(status_of(error)), "message": message_of(error)}
         return self._event("response.failed", response=self._reply.whole("failed", error=told))

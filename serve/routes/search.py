@@ -12,9 +12,9 @@ from retriever.request import Effort
 from retriever.retriever import Retriever
 from serve.answering.finding import Query
 from serve.answering.places import part_of
+from serve.answering.results import Results
 from serve.routes.asked import addresses_of, retriever_of, searches_of
 from serve.schemas.massive import MassiveReply
-from serve.schemas.replies import reply_of
 from serve.schemas.searching import SearchReply, SearchRequest
 
 router = APIRouter()
@@ -36,7 +36,8 @@ async def search(body: SearchRequest, request: Request) -> Response:
     addresses = addresses_of(request, retriever)
 
     def written() -> str:
-        return reply_of(retriever, settled, queries, found, addresses).model_dump_json()
+        results = Results.of(retriever, settled, queries, found)
+        return SearchReply.of(results, addresses).model_dump_json()
 
     # Why there are few, takes a look at the store.
     short = any(one.exhausted for one in found.rankings)

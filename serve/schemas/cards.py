@@ -1,19 +1,16 @@
 """`GET /card`: what people want to know of a store before they ask it."""
 
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from base.errors import RalmError
-from datastore.files.json import read_json
 from lm.reader import Reader
 from lm.reader import card as reader_card
 from retriever.opened import OpenedStore
-from retriever.ranking.card import Rung
 from retriever.retriever import Retriever
+from serve.answering.cards import taken, usual_rung
 from serve.answering.places import store_ids, store_names
 
 # A store of the web has thousands of domains: these are its largest.
@@ -59,7 +56,7 @@ class StoreCard(BaseModel):
     @classmethod
     def of(cls, its_id: str, called: str, opened: OpenedStore) -> "StoreCard":
         """What is known of an opened store."""
-        manifest, measured = opened.store.manifest, _measured(opened)
+        manifest, took = opened.store.manifest, taken(opened)
         most = Counter(manifest.domains).most_common()
         tower = manifest.encoder.for_queries
         return cls(
@@ -73,7 +70,9 @@ class StoreCard(BaseModel):
             more_domains=max(0, len(most) - _DOMAINS),
             encoder=EncoderModel(name=Path(tower.name).name or tower.name, dimension=tower.dimension),
             index=_index(opened),
-            **measured,
+            seconds=took.seconds,
+            joules=took.joules,
+            energy_sources=list(took.energy_sources),
         )
 
 
@@ -92,33 +91,10 @@ class CardReply(BaseModel):
 
 
 def _index(opened: OpenedStore) -> IndexModel:
-    entry, rung = opened.store.manifest.index, None
-    if opened.card is not None:
-        # What a search of the build's recall takes; no index is loaded to say it.
-        able = [one for one in opened.card.rungs if one.recall_10 >= entry.recall]
-        rung = min(able, key=_pace, default=None) or max(opened.card.rungs, key=lambda one: one.recall_10)
+    entry, rung = opened.store.manifest.index, usual_rung(opened)
     return IndexModel(
         key=entry.key,
         recall=entry.recall,
         measured_recall=None if rung is None else rung.recall_10,
         milliseconds=None if rung is None else rung.milliseconds,
     )
-
-
-def _pace(rung: Rung) -> float:
-    return rung.milliseconds
-
-
-def _measured(opened: OpenedStore) -> dict[str, Any]:
-    """What the jobs of a store took, added up, from the files beside its manifests."""
-    folder = opened.store.layout.measured_manifest(0).parent
-    found = []
-    for path in sorted(folder.glob("*.measured.json")):
-        with suppress(RalmError, OSError):  # In no checksum: one that cannot be read is not missed.
-            found.append(read_json(path))
-    sources = sorted({source for one in found for source in one.get("energy_sources", [])})
-    return {
-        "seconds": sum(one.get("seconds", 0.0) for one in found) or None,
-        "joules": sum(one.get("joules", 0.0) for one in found) or None if sources else None,
-        "energy_sources": sources,
-    }

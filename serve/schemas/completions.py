@@ -1,21 +1,19 @@
 """`POST /v1/completions`: a text to be gone on with, as OpenAI's older clients and lm-eval ask it."""
 
 from dataclasses import replace
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
 from lm.conditioning import Conditioning
 from lm.reader import Sampling
 from serve.answering.inquiry import Inquiry
-from serve.schemas.fields import Unicode
+from serve.schemas.fields import Token, Unicode
 from serve.schemas.generation.sampling import MAX_LOGPROBS, SamplingFields
 from serve.schemas.retrieval import RetrievalOptions
 
 MAX_PROMPTS = 256
 _ALONE = Conditioning("none", passages=0)
-
-Token = Annotated[int, Field(strict=True, ge=0)]
 
 
 class CompletionRequest(SamplingFields):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
+    Field,
     PlainSerializer,
     ValidationInfo,
     field_validator,
@@ -24,6 +25,8 @@ def _unicode(text: str) -> str:
 
 # What tokenizers and replies can hold: JSON's escapes can write what is no Unicode.
 Unicode = Annotated[str, AfterValidator(_unicode)]
+# A token's id, of whatever vocabulary.
+Token = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 
 
 class Body(BaseModel):

@@ -11,6 +11,7 @@ from retriever.refinement import Decontamination, Refinement
 from retriever.request import Effort, Method, MethodName, Search
 from retriever.results import Ranking
 from serve.answering.places import Addresses
+from serve.answering.results import Results
 from serve.schemas.fields import Body, Unicode
 from serve.schemas.hits import HitModel
 
@@ -201,3 +202,22 @@ class SearchReply(BaseModel):
     seconds: dict[str, float] = Field(
         description="by stage: queue, encode, propose, rescore, words, fuse, passages"
     )
+
+    @classmethod
+    def of(cls, results: Results, addresses: Addresses) -> "SearchReply":
+        """What was found, for others to read, and where they read the passages."""
+        each = zip(results.queries, results.found.rankings, results.shortfalls, strict=True)
+        return cls(
+            manifest=results.manifest,
+            results=[QueryResult.of(query.text, ranking, why, addresses) for query, ranking, why in each],
+            left_out=list(results.left_out),
+            setting=_setting(results),
+            seconds=dict(results.found.seconds),
+        )
+
+
+def _setting(results: Results) -> SettingModel | None:
+    tried = results.setting
+    if tried is None:
+        return None
+    return SettingModel(nprobe=tried.nprobe, depth=tried.depth, recall=results.recall)

@@ -1,15 +1,14 @@
 """`POST /tokenize` and `POST /detokenize`, as vLLM's servers have them: the reader's tokens."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lm.prompts import Prompt
-from serve.schemas.fields import Body, Unicode
+from serve.schemas.fields import Body, Token, Unicode
 from serve.schemas.generation.messages import ChatMessage
 
 MAX_TOKENS = 1_000_000
-Token = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 
 
 class TokenizeRequest(Body):

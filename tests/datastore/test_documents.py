@@ -68,3 +68,16 @@ def test_a_key_is_no_proof(long_store):
         rows_around(store, 0)
     )
     assert find_document(store, first.key, lambda *_: False) is None
+
+
+def test_for_documents_that_are_not_there_the_ids_are_read_once(monkeypatch, tmp_path):
+    passages = [
+        Passage(f"{number} {chunk}", *names(number), chunk, 0) for number in (1, 2) for chunk in (1, 2)
+    ]
+    vectors = np.ones((4, 8), np.float16)
+    make_store(tmp_path, range(4), vectors, of=passages.__getitem__)
+    store = Datastore.open(tmp_path)
+    read, shards = [], store.shard_passages
+    monkeypatch.setattr(store, "shard_passages", lambda: read.append(1) or shards())
+    assert [sought(store, *names(number)) for number in (0, 1, 2, 3)] == [None, range(2), range(2, 4), None]
+    assert read == [1]

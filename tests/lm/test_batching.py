@@ -6,11 +6,12 @@ from threading import Event
 
 import pytest
 
-from base.errors import RalmError, Unavailable
+from base.errors import Busy, RalmError, Unavailable
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.transformers_reader import TransformersReader
 from lm.batches import Room
 from lm.batching import BatchingReader, together
+from lm.pending import Asker
 from lm.prompts import Ensemble, Prompt
 from lm.reader import Continuation, ReaderStopped, Sampling
 from tests.lm.models import tiny_model
@@ -201,6 +202,19 @@ def test_more_than_may_wait_are_refused(inner):
     inner.go.set()
     assert all("".join(one) for one in two)
     assert inner.batches == [1, 1, 1]
+    reader.stop()
+
+
+def test_what_one_asks_for_at_once_does_not_turn_itself_away(inner):
+    inner.room = Room(1, 10_000)
+    reader, asker = BatchingReader(inner, waiting=2), Asker()
+    stream = held(inner, reader)
+    mine = [asker.ask(reader.stream, Prompt(text=text), Sampling(2)) for text in (*TEXTS[:2], *TEXTS[:2])]
+    with pytest.raises(Busy, match="4 requests wait"):
+        Asker().ask(reader.stream, Prompt(text=TEXTS[2]), Sampling(2))
+    stream.close()
+    inner.go.set()
+    assert all("".join(one) for one in mine)
     reader.stop()
 
 

@@ -12,6 +12,7 @@ from lm.backends.remote.address import Address
 from lm.backends.remote.failures import PASSING, Broken, Malformed, Rejected, words
 from lm.backends.remote.replicas import Replica, Replicas, Timing
 from lm.backends.remote.wire import Connection, Json, Wire
+from lm.pending import asked
 from lm.reader import ReaderStopped
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ class Exchange:
         """
 
         def attempt(replica: Replica) -> T:
-            return taken(self._wire.ask(route(replica.url), body))
+            return taken(self._asked(route(replica.url), body))
 
         return self._tried(attempt, tries)
 
@@ -65,7 +66,7 @@ class Exchange:
 
         def attempt(replica: Replica) -> T | None:
             try:
-                return taken(self._wire.ask(route(replica.url), body))
+                return taken(self._asked(route(replica.url), body))
             except Malformed:
                 return None
             except Rejected as rejected:
@@ -83,8 +84,20 @@ class Exchange:
 
         return self._tried(attempt, TRIES)
 
+    def _asked(self, url: str, body: Json | None) -> Any:
+        """The JSON of an answer, unless whoever asks goes meanwhile."""
+        connection = Connection()
+        asked(connection)
+        require_wanted(connection)
+        try:
+            return self._wire.ask(url, body, connection)
+        except Broken:
+            require_wanted(connection)
+            raise
+
     def _held(self, replica: Replica, url: str, body: Json) -> Events:
         connection = Connection()
+        asked(connection)
 
         def run() -> Generator[Any, None, None]:
             # A replica is busy until its stream has ended, however that comes.
@@ -153,8 +166,10 @@ class Stream:
         self._events, self._connection = held
         self._url = url
         try:
+            require_wanted(self._connection)
             self._first = next(self._events)
         except StopIteration:
+            require_wanted(self._connection)
             raise Malformed("a stream without an event") from None
 
     def __iter__(self) -> Iterator[Any]:
@@ -178,6 +193,12 @@ class Stream:
     def broken(self, came: str) -> Unavailable:
         """The error for a stream that did not come to its end."""
         return Unavailable(f"The answer of {self._url} broke off ({came}): ask again.")
+
+
+def require_wanted(connection: Connection) -> None:
+    """Raise ReaderStopped where whoever asked has gone."""
+    if connection.ended:
+        raise ReaderStopped("Whoever asked for this text has gone.")
 
 
 def require_no_error(event: Any) -> Any:

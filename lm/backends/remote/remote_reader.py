@@ -8,6 +8,7 @@ Decisions: docs/decisions/remote-readers.md.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from base.errors import RalmError
@@ -201,7 +202,8 @@ class RemoteReader:
         if len(items) < 2:
             return [work(one) for one in items]
         with ThreadPoolExecutor(min(len(items), self._most)) as pool:
-            tasks = [pool.submit(work, one) for one in items]
+            # Each in this context, which says who asks.
+            tasks = [pool.submit(copy_context().run, work, one) for one in items]
             try:
                 return [task.result() for task in tasks]
             except Exception:

@@ -46,6 +46,9 @@ class Connection:
         self.ended = True
         self.cut()
 
+    # Of whoever asks, and goes.
+    leave = end
+
     def cut(self) -> None:
         """Let whoever reads from it find its end. Closing alone would not wake the thread that reads."""
         with self._changing:
@@ -112,10 +115,10 @@ class Wire:
             for one in self._running:
                 one.end()
 
-    def ask(self, url: str, body: Json | None) -> Any:
+    def ask(self, url: str, body: Json | None, connection: Connection | None = None) -> Any:
         """The JSON of an answer; of a GET without a body."""
         started = self._clock()
-        with self._sent(url, body, Connection()) as response:
+        with self._sent(url, body, connection or Connection()) as response:
             found = bytearray()
             for chunk in response.iter_bytes():
                 found += chunk

@@ -12,6 +12,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from base.errors import RalmError
+from serve.routes.errors import message_of
 from serve.routes.mcp.tools import MAX_RESULTS, RESULTS, DocumentModel, ResultsModel, Tools
 
 _SAFE = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
@@ -34,8 +35,8 @@ def server_of(tools: Tools, base: str, version: str) -> MCPServer:
         """Find passages of the datastore; each has an id, a title, a URL to cite it by, and its text."""
         try:
             return await tools.search(query, max_results, _base(context, base))
-        except RalmError as error:
-            raise ToolError(str(error)) from None
+        except (RalmError, OSError) as error:
+            raise ToolError(message_of(error)) from None
 
     async def fetch(
         id: Annotated[str, Field(description="the id of a result of `search`")],
@@ -44,8 +45,8 @@ def server_of(tools: Tools, base: str, version: str) -> MCPServer:
         """The text of the document that a result of `search` is of; of a long one the part around it."""
         try:
             return await tools.fetch(id, _base(context, base))
-        except RalmError as error:
-            raise ToolError(str(error)) from None
+        except (RalmError, OSError) as error:
+            raise ToolError(message_of(error)) from None
 
     server.add_tool(search, annotations=_SAFE)
     server.add_tool(fetch, annotations=_SAFE)

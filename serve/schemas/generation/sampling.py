@@ -24,8 +24,13 @@ class StreamOptions(Body):
 
     model_config = ConfigDict(extra="forbid")
 
-    include_usage: bool = False
     include_obfuscation: bool = Field(False, description="nothing is added to hide lengths, whatever it says")
+
+
+class UsageOptions(StreamOptions):
+    """The same where a stream tells its usage only if it is asked to."""
+
+    include_usage: bool = False
 
 
 class SamplingFields(Body):
@@ -35,7 +40,7 @@ class SamplingFields(Body):
 
     model: str = "ralm"
     stream: bool = False
-    stream_options: StreamOptions | None = None
+    stream_options: UsageOptions | None = None
     temperature: float | None = Field(None, ge=0, le=2, description="default: 0, the likeliest token")
     top_p: float | None = Field(None, gt=0, le=1)
     stop: Unicode | list[Unicode] | None = None

@@ -144,6 +144,13 @@ def ending(finished: bool) -> dict[str, Any]:
     return {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 
 
+def failure_code(status: int) -> str:
+    """What OpenAI's API calls why a response failed, by the HTTP status that it would have had."""
+    if status == 429:
+        return "rate_limit_exceeded"
+    return "server_error" if status >= 500 else "invalid_prompt"
+
+
 def usage_of(completion: Completion) -> dict[str, Any]:
     """The tokens that were read and written. What of a prompt was kept from before is not told."""
     return {

@@ -4,7 +4,6 @@ Fields of OpenAI's API that would change an answer and are not carried out take 
 nothing. Fields that change no answer are taken, and nothing is done about them.
 """
 
-import json
 from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -14,7 +13,8 @@ from lm.prompts import Message
 from lm.reader import Sampling
 from serve.answering.inquiry import Inquiry
 from serve.schemas.fields import Body, Unicode
-from serve.schemas.generation.sampling import MAX_LOGPROBS
+from serve.schemas.generation.formats import FlatFormat
+from serve.schemas.generation.sampling import MAX_LOGPROBS, StreamOptions
 from serve.schemas.responses.file_search import FileSearchTool, ToolChoice, to_inquiry
 from serve.schemas.responses.items import InputItem, turns_of
 from serve.schemas.retrieval import MAX_REPLUG, RetrievalOptions
@@ -32,51 +32,13 @@ _BY_THE_TOOL = {
 _STATELESS = "nothing is stored here: send all turns of the conversation as `input`"
 
 
-class StreamOptions(Body):
-    """What a stream says beside the text: nothing is added to hide lengths, whatever it says."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    include_obfuscation: bool = False
-
-
-class FormatModel(Body):
-    """Any text, a JSON object, or JSON of a schema. A schema is kept to whether it is `strict` or not."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    type: Literal["text", "json_object", "json_schema"]
-    name: Unicode | None = None
-    schema_: dict[str, Any] | None = Field(None, alias="schema")
-    description: Unicode | None = None
-    strict: bool | None = None
-
-    @model_validator(mode="after")
-    def _of_a_schema(self) -> Self:
-        if (self.type == "json_schema") != (self.schema_ is not None):
-            raise ValueError("type json_schema, and no other, has a schema")
-        return self
-
-    @property
-    def schema_text(self) -> str | None:
-        """The JSON schema that the text is kept to, as JSON; None: to none."""
-        if self.type == "json_object":
-            return '{"type": "object"}'
-        return None if self.schema_ is None else json.dumps(self.schema_)
-
-
 class TextOptions(Body):
     """What the text of an answer is to be. `verbosity` has one value: the reader knows no other."""
 
     model_config = ConfigDict(extra="forbid")
 
-    format: FormatModel | None = None
+    format: FlatFormat | None = None
     verbosity: Literal["medium"] | None = None
-
-    @property
-    def schema_text(self) -> str | None:
-        """The JSON schema that the text is kept to, as JSON; None: to none."""
-        return None if self.format is None else self.format.schema_text
 
 
 class ResponsesRequest(Body):
@@ -176,6 +138,10 @@ class ResponsesRequest(Body):
         for name, instead in _BY_THE_TOOL.items():
             if name in self.retrieval.model_fields_set:
                 raise ValueError(f"retrieval.{name}: say it by {instead}")
+        ranking = self.tools[0].ranking_options
+        twice = sorted({"method", "fusion", "weight"} & self.retrieval.model_fields_set)
+        if ranking is not None and ranking.hybrid_search is not None and twice:
+            raise ValueError(f"retrieval.{twice[0]}: the tool's hybrid_search says it already, leave one out")
         if self.retrieval.conditioning == "replug" and (self.tools[0].max_num_results or 0) > MAX_REPLUG:
             raise ValueError(f"replug reads each passage in a prompt of its own: at most {MAX_REPLUG}")
 
@@ -200,7 +166,7 @@ class ResponsesRequest(Body):
             max_tokens=self.max_output_tokens or Sampling().max_tokens,
             temperature=self.temperature or 0.0,
             top_p=self.top_p or 1.0,
-            schema=None if self.text is None else self.text.schema_text,
+            schema=self.text.format.schema_text if self.text and self.text.format else None,
             logprobs=(self.top_logprobs or 0) if self.tells_logprobs else None,
         )
 

@@ -1,6 +1,7 @@
 """What is kept within some bytes."""
 
 import gc
+from weakref import ref
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,16 +40,42 @@ class Owner:
     pass
 
 
-def test_another_owner_finds_nothing_and_holds_nothing_of_the_one_before():
+def test_owners_in_turn_find_their_own_and_not_each_others():
     kept, one, other = KeptOf(10, size), Owner(), Owner()
-    before = kept.of(one)
-    before.put("a", 1)
-    assert kept.of(one).get("a") == 1
+    kept.of(one).put("a", 1)
     assert kept.of(other).get("a") is None
-    before.put("a", 1)  # By a thread that has not seen the change.
-    assert kept.of(other).get("a") is None
-    assert (kept.lookups.hits, kept.lookups.misses) == (1, 2)
-    kept.of(one)
+    kept.of(other).put("a", 2)
+    assert (kept.of(one).get("a"), kept.of(other).get("a")) == (1, 2)
+    assert (kept.lookups.hits, kept.lookups.misses, kept.bytes) == (2, 1, 3)
+
+
+def test_owners_share_the_room():
+    kept, one, other = KeptOf(3, size), Owner(), Owner()
+    kept.of(one).put("a", 2)
+    kept.of(other).put("b", 2)
+    assert (kept.of(one).get("a"), kept.of(other).get("b"), kept.bytes) == (None, 2, 2)
+
+
+def test_of_an_owner_that_is_gone_nothing_is_kept_however_late_it_was_put():
+    kept, one, other = KeptOf(10, size), Owner(), Owner()
+    gone = ref(one)
+    kept.of(other).put("b", 1)
+    late = kept.of(one)
+    late.put("a", 3)
     del one
+    kept.of(other)  # Who has begun for the one before goes on.
+    late.put("c", 3)
+    assert kept.bytes == 7
+    del late
     gc.collect()
-    assert kept._owner() is None
+    assert gone() is None
+    assert kept.of(other).get("b") == 1
+    assert kept.bytes == 1
+
+
+def test_what_is_forgotten_leaves_its_room():
+    kept = Kept(10, size)
+    for at, key in enumerate("abc", 1):
+        kept.put(key, at)
+    kept.forget(lambda key: key in "ac")
+    assert (kept.bytes, len(kept), kept.get("b")) == (2, 1, 2)

@@ -97,6 +97,29 @@ def test_each_of_several_prompts_has_its_choices(app, reader):
     assert together["usage"]["prompt_tokens"] == sum(len(ids(reader, one)) for one in texts)
 
 
+def test_as_many_prompts_as_may_be_have_two_texts_each(app):
+    reply = ask(app, ["The river", "Paris"] * 128, max_tokens=1, n=2)
+    assert len(reply.json()["choices"]) == 512
+
+
+def test_it_says_what_it_took_what_was_searched_and_who_read(app, store):
+    asked = {"max_tokens": 2, "retrieval": {"k": 1, "view": {"fraction": 0.5}}}
+    whole = ask(app, [TEXT, "Who makes blue glass?"], **asked).json()
+    lines = ask(app, [TEXT, "Who makes blue glass?"], **asked, stream=True).text.split("\n\n")
+    last = json.loads(lines[-3].removeprefix("data: "))
+    assert "propose" in whole["seconds"]
+    for reply in (whole, last):
+        assert {"queue", "prompt", "prefill", "decode"} <= set(reply["seconds"])
+        assert reply["manifest"] == LocalRetriever.open(store).hash
+        assert (reply["view"]["fraction"], reply["missing"]) == (0.5, [])
+        assert [len(one) for one in reply["citations"]] == [1, 1]
+    assert last["reader"] == whole["reader"]
+    assert "seconds" not in json.loads(lines[0].removeprefix("data: "))
+    plain = ask(app, max_tokens=1).json()
+    assert (plain["manifest"], plain["view"], plain["citations"]) == (None, None, [])
+    assert set(plain["seconds"]) == {"queue", "prompt", "prefill", "decode"}
+
+
 @pytest.mark.parametrize("more", [0, 1, 3])
 def test_an_echo_scores_the_prompt_as_the_reader_does(app, reader, more):
     for prompt in (TEXT, ids(reader)):

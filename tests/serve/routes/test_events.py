@@ -5,9 +5,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from base.errors import RalmError, Unavailable
+from base.errors import Busy, RalmError, Unavailable
+from datastore.files.refusals import refused
 from serve.queues.reading import Reading
 from serve.routes.events import Ending, Event, streamed
+
+GONE = FileNotFoundError(2, "No such file or directory", "passages.arrow")
 
 
 def sent(events, ending=None):
@@ -55,6 +58,8 @@ def test_what_ends_a_line_within_a_text_breaks_no_event(mark):
     [
         (Unavailable("The reader is away."), "server_error", 503, "The reader is away."),
         (RalmError("The server refuses it."), "invalid_request_error", 400, "The server refuses it."),
+        (Busy("Too many."), "rate_limit_error", 429, "Too many."),
+        (GONE, "server_error", 503, refused(GONE)),
         (KeyError("x"), "server_error", 500, "The server failed (KeyError): its log says at what."),
     ],
 )

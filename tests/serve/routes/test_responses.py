@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from base.errors import RalmError
+from base.errors import Busy, RalmError, Unavailable
 from lm.batching import together
 from retriever.local import LocalRetriever
 from retriever.opening import open_retriever
@@ -235,10 +235,15 @@ def test_markers_are_kept_if_they_are_asked_for(client):
 
 
 @pytest.mark.parametrize(
-    ("error", "message"),
-    [(RalmError("The reader is away."), "The reader is away."), (ZeroDivisionError(), "The server failed")],
+    ("error", "code", "message"),
+    [
+        (Unavailable("The reader is away."), "server_error", "The reader is away."),
+        (Busy("Many wait."), "rate_limit_exceeded", "Many wait."),
+        (RalmError("It is too long."), "invalid_prompt", "It is too long."),
+        (ZeroDivisionError(), "server_error", "The server failed"),
+    ],
 )
-def test_a_stream_that_breaks_off_says_why(client, reader, error, message):
+def test_a_stream_that_breaks_off_says_why(client, reader, error, code, message):
     def breaks():
         raise error
 
@@ -246,7 +251,7 @@ def test_a_stream_that_breaks_off_says_why(client, reader, error, message):
     *_, last = ask(client, stream=True)
     assert (last.type, last.response.status) == ("response.failed", "failed")
     assert message in last.response.error.message
-    assert last.response.error.code == "server_error"
+    assert last.response.error.code == code
 
 
 EVIL = {
@@ -347,6 +352,16 @@ def test_log_probabilities_are_told_if_they_are_asked_for(tiny):
         ),
         ({"retrieval": {"k": 3}}, 422, "retrieval.k: say it by the tool's max_num_results"),
         ({"retrieval": {"budget": 9}, "tools": []}, 422, "add the tool"),
+        (
+            {
+                "retrieval": {"method": "bm25"},
+                "tools": [
+                    TOWNS | {"ranking_options": {"hybrid_search": {"embedding_weight": 1, "text_weight": 1}}}
+                ],
+            },
+            422,
+            "retrieval.method: the tool's hybrid_search says it already",
+        ),
         ({"top_logprobs": 3}, 422, "top_logprobs need include"),
         ({"stream_options": {"include_obfuscation": False}}, 422, "stream_options are of streams"),
         ({"model": "gpt-9"}, 404, "no model 'gpt-9' here: ask for ralm or saying"),

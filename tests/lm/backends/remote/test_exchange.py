@@ -6,6 +6,7 @@ from base.errors import RalmError, Unavailable
 from lm.backends.remote.address import Address
 from lm.backends.remote.exchange import TRIES, Exchange
 from lm.backends.remote.failures import Malformed, Rejected
+from lm.pending import Asker
 from lm.reader import ReaderStopped
 from tests.lm.backends.remote.servers import (
     answer,
@@ -184,3 +185,28 @@ def test_stopping_ends_what_runs_and_refuses_the_rest(server, time):
     assert [type(one) for one in failures] == [ReaderStopped] * 4
     with pytest.raises(ReaderStopped):
         asks.ask(route, {}, text)
+
+
+@pytest.mark.parametrize("ask", ["ask", "stream"])
+def test_whoever_leaves_ends_its_request_alone_and_it_is_not_tried_again(server, time, ask):
+    asks, asker, failures = exchange(time, server, timeout=600), Asker(), []
+    server.usual = hanging
+
+    def work(*more) -> None:
+        try:
+            asker.ask(getattr(asks, ask), route, {}, *more)
+        except RalmError as error:
+            failures.append(error)
+
+    thread = Thread(target=work, args=(text,) if ask == "ask" else ())
+    thread.start()
+    while not server.completions:
+        thread.join(0.01)
+    asker.leave()
+    thread.join(20)
+    assert [type(one) for one in failures] == [ReaderStopped]
+    assert len(server.completions) == 1
+    work(*((text,) if ask == "ask" else ()))  # Who has gone asks for nothing more.
+    assert len(server.completions) == 1
+    server.usual = answer("right")
+    assert asks.ask(route, {}, text) == "right"

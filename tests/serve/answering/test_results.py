@@ -4,12 +4,18 @@ from base.errors import RalmError
 from datastore.view import View
 from retriever.local import LocalRetriever
 from retriever.request import Effort, Method, Search
-from serve.schemas.replies import reply_to
+from serve.answering.places import Addresses
+from serve.answering.results import results_of
+from serve.schemas.searching import SearchReply
 
 
 @pytest.fixture(scope="module")
 def retriever(store):
     return LocalRetriever.open(store)
+
+
+def reply_to(retriever, search, queries):
+    return SearchReply.of(results_of(retriever, search, queries), Addresses(retriever))
 
 
 def test_a_setting_has_the_recall_of_the_card(retriever):
