@@ -115,6 +115,9 @@ def test_it_says_what_it_took_what_was_searched_and_who_read(app, store):
         assert [len(one) for one in reply["citations"]] == [1, 1]
     assert last["reader"] == whole["reader"]
     assert "seconds" not in json.loads(lines[0].removeprefix("data: "))
+    metrics = app.get("/metrics").text
+    for stage in ("read-queue", "prefill", "decode"):
+        assert f'ralm:stage_seconds_count{{stage="{stage}"}}' in metrics
     plain = ask(app, max_tokens=1).json()
     assert (plain["manifest"], plain["view"], plain["citations"]) == (None, None, [])
     assert set(plain["seconds"]) == {"queue", "prompt", "prefill", "decode"}
@@ -165,6 +168,9 @@ def test_a_stream_is_the_same_in_pieces(app):
 
 
 def test_passages_stand_in_front_only_if_retrieval_is_given(app, reader):
+    metrics = app.get("/metrics").text
+    for stage in ("read-queue", "prefill", "decode"):
+        assert f'ralm:stage_seconds_count{{stage="{stage}"}}' in metrics
     plain = ask(app, max_tokens=1).json()
     off = ask(app, max_tokens=1, retrieval={"off": True}).json()
     assert plain["citations"] == []
