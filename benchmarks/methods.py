@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.evaluate.metrics import CONTAINMENT, SUCCESS, confidence, success
+from pipelines.evaluate.intervals import mean
+from pipelines.evaluate.metrics import CONTAINMENT, SUCCESS, success
 from pipelines.questions import Question, read_questions
 from retriever.local import LocalRetriever
 from retriever.request import Method, Search
@@ -56,9 +57,8 @@ def main() -> None:
             rights = [right(q, r) for q, r in zip(questions, rankings, strict=True)]
             cells = []
             for k in DEPTHS:
-                values = np.array([success(one[:k]) for one in rights])
-                low, high = confidence(values)
-                cells.append(f"{100 * values.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]")
+                found = mean(np.array([success(one[:k]) for one in rights]))
+                cells.append(f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]")
             weight = f" {method.weight:g}" if method.fusion == "weighted" else ""
             name = method.name if method.name != "hybrid" else f"hybrid, {method.fusion}{weight}"
             print(

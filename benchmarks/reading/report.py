@@ -20,9 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm.abstention import abstains
-from pipelines.evaluate.curve import Score
+from pipelines.evaluate.intervals import Score, clusters_of, difference, mean
 from pipelines.evaluate.metrics import contains, exact_match, f1
-from pipelines.evaluate.paired import clusters_of, difference
 from retriever.ranking.lexical import query_words
 
 Line = dict[str, Any]
@@ -111,7 +110,7 @@ class Group:
         """A metric's mean over the questions of a condition, or those whose passages (do not) tell."""
         answered = self.answered[reader, condition]
         ids = [one for one, line in answered.lines.items() if told is None or line["told"] == told]
-        return Score.of(answered.values(self.metrics[metric], ids)[None], self._clusters(ids))
+        return mean(answered.values(self.metrics[metric], ids), self._clusters(ids))
 
     def gain(self, ours: tuple[str, str], theirs: tuple[str, str], metric: str) -> Score:
         """What one reader and condition gain over others, on the questions that both answered."""
@@ -126,7 +125,7 @@ class Group:
         right = BY_ANSWERS["containment"]
         ids = [one for one, line in held.lines.items() if one in free.lines and right(line)]
         values = 1 - free.values(BY_ANSWERS["abstention"], ids)
-        return Score.of(values[None], self._clusters(ids))
+        return mean(values, self._clusters(ids))
 
 
 def groups(lines: Sequence[Line]) -> list[Group]:

@@ -9,7 +9,8 @@ from datastore.view import View
 from lm.conditioning import Conditioned, Request, condition
 from lm.prompts import Asked, prompts_of
 from lm.reader import Reader, Sampling
-from pipelines.evaluate.curve import Basis, Point, Score
+from pipelines.evaluate.curve import Basis, Point
+from pipelines.evaluate.intervals import mean
 from pipelines.evaluate.metrics import READER
 from pipelines.evaluate.samples import Sample, Searched, by_share
 from pipelines.evaluate.study import Study
@@ -95,7 +96,9 @@ def reader_points(replies: Sequence[Reply], passages: int, basis: Basis) -> list
                     for of_one in read_there
                 ]
             )
-            points.append(Point(metric, passages if share.fraction else 0, share, Score.of(values), 0, basis))
+            points.append(
+                Point(metric, passages if share.fraction else 0, share, mean(values.mean(axis=0)), 0, basis)
+            )
     return points
 
 

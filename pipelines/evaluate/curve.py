@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from base.amounts import amount
-from pipelines.evaluate.metrics import Metric, confidence
+from pipelines.evaluate.intervals import Score
+from pipelines.evaluate.metrics import Metric
 from pipelines.evaluate.study import Study
 
 # Of fewer questions a bootstrap interval is too narrow: of four that all succeed it is [100, 100].
@@ -24,26 +22,6 @@ class StoreShare:
     fraction: float
     seeds: int
     passages: int
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """A mean over n questions (and over seeds), with its 95% interval."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-    @classmethod
-    def of(cls, values: NDArray[np.float64], clusters: NDArray[np.int64] | None = None) -> "Score":
-        """The mean of per-question values [seeds, questions], NaN without any.
-
-        `clusters` as `confidence` takes them.
-        """
-        per_question = values.mean(axis=0)
-        mean = float(per_question.mean()) if len(per_question) else float("nan")
-        return cls(mean, *confidence(per_question, clusters=clusters), len(per_question))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a study scores by, and how sure a score is.
+"""What a study scores by.
 
 A metric is an entry of RETRIEVAL or READER: table, plot, report and files follow from it.
 """
@@ -10,16 +10,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from datastore.schema import Passage
 from lm.abstention import abstains
 from pipelines.questions import Question
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation + "’‘“”")
-_RESAMPLES = 1000
 _OF_QUESTIONS = "% of questions"
 
 
@@ -57,24 +53,6 @@ def _f1(words: Sequence[str], expected: Sequence[str]) -> float:
 def abstention(answer: str, expected: Collection[str]) -> bool:
     """Whether an answer says that it does not know, whatever is expected."""
     return abstains(answer)
-
-
-def confidence(
-    values: NDArray[np.float64], seed: int = 0, clusters: NDArray[np.int64] | None = None
-) -> tuple[float, float]:
-    """95% interval of the mean of per-question values [n], by the percentile bootstrap (Efron 1979).
-
-    Resamples questions, so it says how the figure would vary with other questions of the kind. `clusters`
-    [n] numbers questions that depend on each other: whole clusters are resampled then.
-    """
-    if not len(values):
-        return float("nan"), float("nan")
-    _, of = np.unique(np.arange(len(values)) if clusters is None else clusters, return_inverse=True)
-    sums, sizes = np.bincount(of, values), np.bincount(of)
-    draws = np.random.default_rng(seed).integers(0, len(sums), (_RESAMPLES, len(sums)))
-    means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.evaluate.curve import Basis, Point, Score
+from pipelines.evaluate.curve import Basis, Point
+from pipelines.evaluate.intervals import mean
 from pipelines.evaluate.metrics import RETRIEVAL, RetrievalMetric
 from pipelines.evaluate.samples import Sample, by_share
 
@@ -20,7 +21,7 @@ def retrieval_points(samples: Sequence[Sample], basis: Basis) -> list[Point]:
             for share, rights in judged:
                 values = np.array([[metric.score(right[:k]) for right in of_one] for of_one in rights])
                 short = sum(len(right) < k for of_one in rights for right in of_one)
-                points.append(Point(metric, k, share, Score.of(values), short, basis))
+                points.append(Point(metric, k, share, mean(values.mean(axis=0)), short, basis))
     return points
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import orjson
 
 from datastore.files.writing import atomic_write
-from pipelines.evaluate.curve import Score
-from pipelines.evaluate.paired import clusters_of, difference
+from pipelines.evaluate.intervals import Score, clusters_of, difference
 
 RESULTS = "results.json"
 

@@ -9,8 +9,8 @@ from base.amounts import amount
 from pipelines.show.terminal import console
 
 if TYPE_CHECKING:
+    from pipelines.evaluate.intervals import Score
     from pipelines.evaluate.perplexity.measuring import Perplexity
-    from pipelines.evaluate.perplexity.nats import Figure
 
 # Of fewer texts an interval says little: it is drawn from them.
 _FEW = 30
@@ -50,7 +50,7 @@ def _of(found: "Perplexity") -> str:
     return f"{amount(len(nats.tokens), 'texts')}, {amount(tokens, 'tokens')}, {size:,} bytes"
 
 
-def _cell(figure: "Figure", arm: str) -> str:
+def _cell(figure: "Score", arm: str) -> str:
     sign = "+" if arm == "difference" else ""
     return f"{figure.value:{sign}.4g} \\[{figure.low:{sign}.4g}, {figure.high:{sign}.4g}]"
 

@@ -1,18 +1,11 @@
-import numpy as np
 import pytest
 
-from pipelines.evaluate.curve import Basis, Curve, Point, Score, StoreShare, as_columns
-from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS, confidence
+from pipelines.evaluate.curve import Basis, Curve, Point, StoreShare, as_columns
+from pipelines.evaluate.intervals import Score
+from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS
 from pipelines.evaluate.study import Study
 
 BASIS = Basis("hash", "encoder", "dense")
-
-
-def test_a_score_is_the_mean_over_questions_and_seeds():
-    values = np.array([[1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0]])
-    score = Score.of(values)
-    assert (score.value, score.n) == (0.625, 4)
-    assert (score.low, score.high) == confidence(np.array([1.0, 0.5, 0.0, 1.0]))
 
 
 def test_a_table_file_has_a_row_a_point_and_a_column_for_all_it_depends_on():

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +9,6 @@ from pipelines.evaluate.metrics import (
     RETRIEVAL,
     SUCCESS,
     abstention,
-    confidence,
     contains,
     exact_match,
     f1,
@@ -84,32 +82,6 @@ def test_f1_knows_no_order_and_takes_answer_and_expected_alike(words, expected):
 def test_abstention_does_not_ask_what_is_expected():
     assert abstention("I do not know.", ["I do not know."])
     assert not abstention("Paris", [])
-
-
-def test_whole_clusters_are_resampled():
-    random = np.random.default_rng(1)
-    values = (random.random(400) < 0.4).astype(float)
-    alone = confidence(values)
-    assert confidence(values, clusters=random.permutation(400)) != alone  # The same draws, of others.
-    # Each question asked four times over tells no more than once.
-    repeated = values.repeat(4), np.arange(400).repeat(4)
-    assert confidence(repeated[0], clusters=repeated[1]) == pytest.approx(alone)
-    low, high = confidence(repeated[0])
-    assert high - low < 0.6 * (alone[1] - alone[0])
-    # One cluster alone cannot say how others would differ.
-    assert confidence(values, clusters=np.zeros(400)) == (values.mean(), values.mean())
-
-
-def test_the_interval_covers_the_mean_and_shrinks_with_n():
-    random = np.random.default_rng(0)
-    few, many = (random.random(n) < 0.3 for n in (100, 10_000))
-    (a, b), (c, d) = confidence(few.astype(float)), confidence(many.astype(float))
-    assert a <= few.mean() <= b
-    assert c <= many.mean() <= d
-    assert d - c < (b - a) / 5
-    # The normal approximation says 2 · 1.96 · sqrt(p(1-p)/n).
-    assert abs((d - c) - 2 * 1.96 * (0.21 / 10_000) ** 0.5) < 0.002
-    assert all(np.isnan(confidence(np.array([]))))
 
 
 @given(st.lists(st.booleans()), st.integers(0, 20))

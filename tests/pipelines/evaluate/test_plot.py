@@ -3,7 +3,8 @@ import io
 import numpy as np
 import pytest
 
-from pipelines.evaluate.curve import Basis, Curve, Point, Score, StoreShare
+from pipelines.evaluate.curve import Basis, Curve, Point, StoreShare
+from pipelines.evaluate.intervals import Score
 from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS
 from pipelines.evaluate.plot import draw, style
 from pipelines.evaluate.study import Study

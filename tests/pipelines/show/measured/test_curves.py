@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipelines.evaluate.curve import Basis, Curve, Point, Score, StoreShare
+from pipelines.evaluate.curve import Basis, Curve, Point, StoreShare
+from pipelines.evaluate.intervals import Score
 from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS
 from pipelines.evaluate.study import Study
 from pipelines.show.measured.curves import curve

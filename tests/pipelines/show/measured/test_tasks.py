@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from pipelines.evaluate.curve import Score
+from pipelines.evaluate.intervals import Score
 from pipelines.show.measured.tasks import results
 from pipelines.tasks.results import Gain, TaskResults
 
