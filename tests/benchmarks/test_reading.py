@@ -318,7 +318,8 @@ def test_scores_and_gains_are_those_by_hand():
     assert group.score("tuned", "k=3", "F1").value == pytest.approx(0.7 * 2 / 4)
     gain = group.gain(("tuned", "k=3"), ("tuned", "none"), "containment")
     assert (gain.value, gain.n) == (0.5, 10)
-    assert 0 < gain.low < 0.5 < gain.high < 1
+    # Five clusters, two of which do not change: too few for a claim.
+    assert (gain.low, gain.high, gain.change) == (0.0, 1.0, "none")
     assert len(set(group.clusters.values())) == 5
     assert "10 questions in 5 clusters; of 10 the gold document" in report.heading(group)
 
