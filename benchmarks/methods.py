@@ -10,14 +10,11 @@ import argparse
 import time
 from pathlib import Path
 
-import numpy as np
-
 from pipelines.evaluate.intervals import mean
-from pipelines.evaluate.metrics import CONTAINMENT, SUCCESS, success
-from pipelines.questions import Question, read_questions
+from pipelines.evaluate.metrics import CONTAINMENT, SUCCESS
+from pipelines.questions import read_questions
 from retriever.local import LocalRetriever
 from retriever.request import Method, Search
-from retriever.results import Ranking
 
 DEPTHS = (1, 5, 10, 20)
 METHODS = (
@@ -28,12 +25,6 @@ METHODS = (
     Method("hybrid", "weighted", 0.5),
     Method("hybrid", "weighted", 0.7),
 )
-
-
-def right(question: Question, ranking: Ranking) -> list[bool]:
-    """Whether each hit is from a gold document, or, where none is named, holds an answer."""
-    metric = SUCCESS if question.gold_docs else CONTAINMENT
-    return [metric.right(question, hit.passage) for hit in ranking.hits]
 
 
 def main() -> None:
@@ -47,6 +38,7 @@ def main() -> None:
     print(f"{manifest.rows:,} passages, {manifest.index.key}, manifest {manifest.hash}")
     for path in args.questions:
         questions = read_questions(path, args.limit).questions
+        metric = SUCCESS if questions[0].gold_docs else CONTAINMENT
         texts = [question.text for question in questions]
         print(f"\n{path.name}, n = {len(questions)}, {'gold' if questions[0].gold_docs else 'answer'} first")
         print(f"{'':<24}" + "".join(f"{k:>18}" for k in DEPTHS) + f"{'ms a query':>12}")
@@ -54,10 +46,13 @@ def main() -> None:
             started = time.perf_counter()
             rankings = retriever.search(texts, Search(max(DEPTHS), method=method))
             seconds = time.perf_counter() - started
-            rights = [right(q, r) for q, r in zip(questions, rankings, strict=True)]
+            rights = [
+                [metric.right(question, hit.passage) for hit in ranking.hits]
+                for question, ranking in zip(questions, rankings, strict=True)
+            ]
             cells = []
             for k in DEPTHS:
-                found = mean(np.array([success(one[:k]) for one in rights]))
+                found = mean(metric.values(questions, rights, k))
                 cells.append(f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]")
             weight = f" {method.weight:g}" if method.fusion == "weighted" else ""
             name = method.name if method.name != "hybrid" else f"hybrid, {method.fusion}{weight}"
