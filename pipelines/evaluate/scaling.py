@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def run(study: Study, progress: BuildProgress | None = None) -> Curve:
     """Measure the curve and write results.parquet, scaling.png, report.md (and answers.jsonl)."""
     progress = progress or Silent()
-    from pipelines.evaluate.report import write
+    from pipelines.evaluate.curve_files import write
 
     file = _questions(study, progress)
     how = Opening(encoder=study.encoder, query_encoder=study.query_encoder)
@@ -50,7 +50,7 @@ def run(study: Study, progress: BuildProgress | None = None) -> Curve:
 
 def _questions(study: Study, progress: BuildProgress) -> QuestionFile:
     """The questions of a study. Raises RalmError for a study that cannot be measured, whatever its store."""
-    from pipelines.evaluate.report import holds_a_curve
+    from pipelines.evaluate.curve_files import holds_a_curve
 
     if study.seeds < 1 or not study.fractions:
         raise RalmError("A study needs at least one fraction and one seed.")

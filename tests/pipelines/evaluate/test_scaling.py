@@ -24,7 +24,7 @@ from tests.vectors import dense
 @pytest.fixture
 def study(tmp_path, store, monkeypatch):
     """A study whose figure is not drawn, which takes longest."""
-    monkeypatch.setattr("pipelines.evaluate.report.draw", lambda *_: None)
+    monkeypatch.setattr("pipelines.evaluate.curve_files.draw", lambda *_: None)
     path = write_lines(tmp_path / "q.jsonl", questions())
     return Study(store=store, questions=path, output=tmp_path / "out", fractions=(0.3, 1.0), seeds=2)
 
@@ -59,7 +59,7 @@ def test_every_point_is_what_searching_its_view_gives(study):
 
 
 def test_each_figure_says_what_it_depends_on(study, monkeypatch):
-    monkeypatch.setattr("pipelines.evaluate.report.draw", draw)
+    monkeypatch.setattr("pipelines.evaluate.curve_files.draw", draw)
     curve = run(study)
     manifest = Datastore.open(study.store).manifest
     for point in curve.points:

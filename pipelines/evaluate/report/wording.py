@@ -1,0 +1,65 @@
+"""Figures as people read them: units, intervals, sizes. A difference whose interval holds 0 is none."""
+
+from base.amounts import amount
+from pipelines.evaluate.analysis.resampling import Interval
+
+_SIZES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def is_share(unit: str) -> bool:
+    """Whether a metric of this unit lies between 0 and 1 and is shown in per cent."""
+    return "%" in unit
+
+
+def number(value: float, unit: str) -> str:
+    """A metric's value with its sign for per cent."""
+    return f"{100 * value:.1f}%" if is_share(unit) else f"{value:.3g}"
+
+
+def score(interval: Interval, unit: str) -> str:
+    """A metric's value and interval."""
+    if is_share(unit):
+        return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    return f"{interval.value:.3g} [{interval.low:.3g}, {interval.high:.3g}]"
+
+
+def change(interval: Interval, unit: str) -> str:
+    """A difference: none, if its interval holds 0; the figures stand behind it either way."""
+    shown = signed(interval, unit)
+    return f"none ({shown})" if interval.is_none else shown
+
+
+def signed(interval: Interval, unit: str) -> str:
+    """A difference with its sign and interval."""
+    factor, digits = (100, ".1f") if is_share(unit) else (1, ".3g")
+    value, low, high = (factor * one for one in (interval.value, interval.low, interval.high))
+    named = " points" if is_share(unit) else ""
+    return f"{value:+{digits}}{named} [{low:+{digits}}, {high:+{digits}}]"
+
+
+def plain(interval: Interval) -> str:
+    """A bare number with its interval."""
+    return f"{interval.value:.3g} [{interval.low:.3g}, {interval.high:.3g}]"
+
+
+def size(value: float, unit: str = "") -> str:
+    """A large number in three digits: 1.42 M. Units stand behind it, as 1.42 MB."""
+    for step, name in _SIZES:
+        if abs(value) >= step * 0.9995:
+            return f"{value / step:.3g} {name}{unit}"
+    return f"{value:.3g} {unit}".strip()
+
+
+def tokens(value: float) -> str:
+    """A datastore's size: 1.42 M tokens."""
+    return f"{size(value)} tokens"
+
+
+def bits(value: float) -> str:
+    """Bits a parameter: 8.5 bits."""
+    return f"{value:.1f} bits"
+
+
+def counted(count: int, what: str) -> str:
+    """So many things, with separators."""
+    return amount(count, what)

@@ -1,0 +1,54 @@
+"""A study's folder to its report: `report.html`, `report.md` and the drawings, from the tables alone.
+
+Decisions: docs/decisions/reports.md.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from datastore.files.writing import atomic_write
+from pipelines.evaluate.report.about import About
+from pipelines.evaluate.report.markdown import markdown
+from pipelines.evaluate.report.page import page
+from pipelines.evaluate.report.section import Section
+from pipelines.evaluate.report.sections.compute import compute
+from pipelines.evaluate.report.sections.curves import curves
+from pipelines.evaluate.report.sections.energy import energy
+from pipelines.evaluate.report.sections.laws import laws
+from pipelines.evaluate.report.sections.protocol import protocol
+from pipelines.evaluate.report.sections.spending import spending
+from pipelines.evaluate.report.sections.study import Study
+from pipelines.evaluate.tables import Tables
+
+PAGE, TEXT, PLOTS = "report.html", "report.md", "plots"
+_SECTIONS: tuple[Callable[[Study], Section], ...] = (curves, laws, spending, compute, energy, protocol)
+
+
+def write_report(folder: Path) -> list[Path]:
+    """Write a report of the tables in a folder beside them, in place of an earlier one; gives its files.
+
+    The same tables and the same `study.yaml` give the same bytes. Raises RalmError for a folder without
+    tables.
+    """
+    study = Study(Tables.read(folder), About.read(folder), folder)
+    sections = [section(study) for section in _SECTIONS]
+    wanted = _drawings(folder / PLOTS, sections)
+    wanted[folder / TEXT] = markdown(study.about.title, sections, PLOTS).encode()
+    wanted[folder / PAGE] = page(study.about, sections).encode()
+    (folder / PLOTS).mkdir(exist_ok=True)
+    for path, content in wanted.items():
+        _write(path, content)
+    return list(wanted)
+
+
+def _drawings(folder: Path, sections: Sequence[Section]) -> dict[Path, bytes]:
+    """The bytes of each drawing by its path."""
+    found = {}
+    for figure in (one for section in sections for one in section.figures):
+        found[folder / f"{figure.name}.svg"] = figure.svg
+        found[folder / f"{figure.name}.png"] = figure.png
+    return found
+
+
+def _write(path: Path, content: bytes) -> None:
+    atomic_write(path, lambda handle: handle.write(content))
