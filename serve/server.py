@@ -9,8 +9,24 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from serve.connections import Connection
+
 # How long replies that have begun may take to end, in seconds, and connections to close.
 _GRACE_SECONDS = 2
+
+
+def config_of(app: FastAPI, connection: type[Connection] = Connection) -> uvicorn.Config:
+    """How an application is served."""
+    # uvloop, where it is installed, would keep signals from whoever waits for them outside the loop. No route
+    # has a web socket: what asks for one is a request as others.
+    return uvicorn.Config(
+        app,
+        loop="asyncio",
+        http=connection,
+        ws="none",
+        log_level="warning",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
 
 
 class Server(uvicorn.Server):
@@ -20,11 +36,7 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, app: FastAPI) -> None:
-        # uvloop, where it is installed, would keep signals from whoever waits for them outside the loop.
-        how = uvicorn.Config(
-            app, loop="asyncio", log_level="warning", timeout_graceful_shutdown=_GRACE_SECONDS
-        )
-        super().__init__(how)
+        super().__init__(config_of(app))
         self._state = app.state
 
     async def on_tick(self, counter: int) -> bool:
