@@ -7,6 +7,7 @@ Decisions: docs/decisions/serving.md.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -27,8 +28,7 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._headers_due: asyncio.TimerHandle | None = None
-        self._taken_due: asyncio.TimerHandle | None = None
+        self._headers_due, self._taken_due = _Alarm(self.loop), _Alarm(self.loop)
         # Whether a request has begun whose headers are not whole.
         self._begun = False
         # Bytes since something was understood: the parser holds them.
@@ -42,8 +42,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has gone."""
-        self._headers_due = _cancelled(self._headers_due)
-        self._taken_due = _cancelled(self._taken_due)
+        self._headers_due.clear()
+        self._taken_due.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -69,7 +69,8 @@ class Connection(HttpToolsProtocol):
         if length > self.header_bytes:
             self._too_long()
             raise ValueError  # The parser stops at any.
-        self._begun, self._headers_due = False, _cancelled(self._headers_due)
+        self._begun = False
+        self._headers_due.clear()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -102,12 +103,11 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """More waits to be taken than is kept."""
         super().pause_writing()
-        self._taken_due = _cancelled(self._taken_due)
-        self._taken_due = self.loop.call_later(self.stalled_seconds, self.transport.abort)
+        self._taken_due.set(self.stalled_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         """It has been taken."""
-        self._taken_due = _cancelled(self._taken_due)
+        self._taken_due.clear()
         super().resume_writing()
 
     def _too_long(self) -> None:
@@ -118,8 +118,7 @@ class Connection(HttpToolsProtocol):
         )
 
     def _await_headers(self) -> None:
-        if self._headers_due is None:
-            self._headers_due = self.loop.call_later(self.header_seconds, self._late)
+        self._headers_due.set(self.header_seconds, self._late)
 
     def _late(self) -> None:
         if not self._begun:  # A client that keeps its connection would take it for its next reply.
@@ -132,6 +131,20 @@ class Connection(HttpToolsProtocol):
         self.send_400_response("")
 
 
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()
+class _Alarm:
+    """Something that is done after a while, unless it is cleared before."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, seconds: float, call: Callable[[], object]) -> None:
+        """Do it in so many seconds; if it is set already, when it was to be done."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(seconds, call)
+
+    def clear(self) -> None:
+        """Do not do it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
