@@ -32,7 +32,11 @@ class Assigned:
 
 
 class CodeIndex(Protocol):
-    """A loaded index, wherever it lies: codes that propose rows."""
+    """A loaded index, wherever it lies: codes that propose rows.
+
+    `selector` makes of rows, a bit each with the lowest first in a byte, what a search takes as `among`; the
+    bits must be kept as long.
+    """
 
     key: IndexKey
 
@@ -41,4 +45,5 @@ class CodeIndex(Protocol):
     @property
     def nlist(self) -> int: ...
     def assign(self, queries: NDArray[np.float32], nprobe: int = 0) -> Assigned: ...
+    def selector(self, rows: NDArray[np.uint8]) -> Any: ...
     def search(self, queries: Assigned, k: int, among: Any | None = None) -> ScoredRows: ...

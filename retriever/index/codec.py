@@ -13,14 +13,13 @@ from typing import Any, TypeAlias
 import faiss
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from base.errors import RalmError
 from retriever.index.faiss_index import untrained
+from retriever.index.product_code import ProductCode
 from retriever.index.products import (
     nearest_centroids,
-    product,
     quickest,
     rows_at_once,
     train_lists,
@@ -51,7 +50,7 @@ class TorchCodec:
         self._body = _body(ivf, self.device)
         self._rotations = [_rotation(step, self.device) for step in steps(trained)]
         self._centroids = torch.from_numpy(ivf.quantizer.reconstruct_n(0, ivf.nlist)).to(self.device)
-        self._factor = quickest(self._centroids).T
+        self._quick = quickest(self._centroids)
         self._by_residual = bool(ivf.by_residual)
         self._list_bytes = int(ivf.coarse_code_size())
         self.code_size = int(trained.sa_code_size())
@@ -87,7 +86,7 @@ class TorchCodec:
 
     def assign(self, vectors: torch.Tensor) -> torch.Tensor:
         """The list of each vector on this device, rotated if need be: [n, d] -> int64 [n]."""
-        return product(vectors.to(self._factor.dtype), self._factor).argmax(1)
+        return nearest_centroids(vectors.to(self._quick.dtype), self._quick)
 
     def _delivered(self, vectors: Vectors) -> Iterator[torch.Tensor]:
         """The vectors on the device, part by part.
@@ -112,40 +111,6 @@ def _writable(part: Vectors) -> Vectors:
     return np.array(part) if isinstance(part, np.ndarray) and not part.flags.writeable else part
 
 
-class _ProductCode:
-    """A product quantizer's codes (Jegou, Douze, Schmid 2011): for each part, the nearest of its words.
-
-    The word c nearest to x has the largest x.c - |c|^2 / 2, which is one matrix product for each part:
-    |c|^2 / 2 rides along in two more dimensions, in which every x is one, so that float16 holds it.
-    """
-
-    def __init__(self, pq: Any, device: torch.device) -> None:
-        self._bits = int(pq.nbits)
-        self._dimension = int(pq.dsub)
-        self.width = int(pq.M * pq.ksub)
-        words = torch.from_numpy(faiss.vector_to_array(pq.centroids)).reshape(pq.M, pq.ksub, pq.dsub)
-        # A power of two, which changes no comparison, brings words of any length into float16's range.
-        self._scale = 2.0 ** -math.ceil(math.log2(float(words.abs().max().clamp_min(1e-30))))
-        words = quickest((words * self._scale).to(device))
-        halves = words.float().square().sum(2, keepdim=True) / -2
-        high = halves.to(words.dtype)
-        words = torch.cat([words, high, (halves - high.float()).to(words.dtype)], 2)
-        # Tensor cores want rows of 16 bytes.
-        self._words = F.pad(words, (0, -words.shape[2] % 8)).transpose(1, 2).contiguous()
-
-    def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Codes of vectors or residuals: [n, d] -> uint8 [n, code size]."""
-        parts, width, _ = self._words.shape
-        padded = self._words.new_zeros((len(vectors), parts, width))
-        padded[:, :, : self._dimension] = vectors.view(len(vectors), parts, -1) * self._scale
-        padded[:, :, self._dimension : self._dimension + 2] = 1
-        codes = product(padded.transpose(0, 1), self._words).argmax(2).T.to(torch.uint8)
-        if self._bits == 8:
-            return codes
-        low, high = codes[:, ::2], F.pad(codes[:, 1::2], (0, parts % 2))
-        return low | high << 4
-
-
 class _ByteCode:
     """A scalar quantizer's codes: each dimension as a byte between its least and its largest value."""
 
@@ -168,10 +133,11 @@ class _HalfCode:
         return vectors.to(torch.float16).view(torch.uint8)
 
 
-def _body(ivf: Any, device: torch.device) -> _ProductCode | _ByteCode | _HalfCode:
+def _body(ivf: Any, device: torch.device) -> ProductCode | _ByteCode | _HalfCode:
     """What encodes the rest of a vector, behind its list number."""
     if isinstance(ivf, faiss.IndexIVFPQ) and ivf.pq.nbits in (4, 8):
-        return _ProductCode(ivf.pq, device)
+        words = torch.from_numpy(faiss.vector_to_array(ivf.pq.centroids))
+        return ProductCode(words.reshape(ivf.pq.M, ivf.pq.ksub, ivf.pq.dsub).to(device))
     if isinstance(ivf, faiss.IndexIVFScalarQuantizer):
         if ivf.sq.qtype == faiss.ScalarQuantizer.QT_8bit:
             return _ByteCode(ivf.sq, device)

@@ -207,6 +207,10 @@ class SearchIndex:
         distances, lists = self._ivf.quantizer.search(queries, min(nprobe or self.nlist, self.nlist))
         return Assigned(queries, nprobe, distances, lists)
 
+    def selector(self, rows: NDArray[np.uint8]) -> Any:
+        """What a search takes as `among`; FAISS keeps a pointer to the bits."""
+        return faiss.IDSelectorBitmap(rows)
+
     def search(self, queries: Assigned, k: int, among: Any | None = None) -> ScoredRows:
         """The k best rows by their codes' inner product.
 

@@ -135,6 +135,10 @@ class GpuSearchIndex:
         distances, lists = (np.concatenate([t.cpu() for t in part]) for part in zip(*best, strict=True))
         return Assigned(queries, nprobe, distances, lists)
 
+    def selector(self, rows: NDArray[np.uint8]) -> Any:
+        """What the host's index takes as `among`; FAISS keeps a pointer to the bits."""
+        return faiss.IDSelectorBitmap(rows)
+
     def search(self, queries: Assigned, k: int, among: Any | None = None) -> ScoredRows:
         """The k best rows by their codes' inner product; `among`, a FAISS selector, leaves out other rows.
 

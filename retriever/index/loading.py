@@ -37,6 +37,10 @@ def load(root: Path, manifest: Manifest, device: Device = "cpu", place: Place = 
     `place` "disk" leaves its lists on the disk, "auto" does if they do not fit into memory.
     """
     key = IndexKey.parse(manifest.index.key)
+    if device == "cuda" and key.in_pages:
+        from retriever.index.paged.loading import load as load_paged
+
+        return load_paged(root, manifest)
     if device == "cuda" and key.has_lists:
         from retriever.index.gpu import GpuSearchIndex
 

@@ -8,6 +8,8 @@ Decisions: docs/decisions/gpu.md.
 import torch
 import torch.nn.functional as F
 
+from retriever.index import assignment
+
 # Scores held at once, in bytes: of vectors with lists, or with a part's words. Fixed, and not chosen by
 # the memory that happens to be free: a matrix product of another height may differ in its last bits.
 _SCORE_BYTES = {"cpu": 1 << 27, "cuda": 1 << 31}
@@ -56,7 +58,10 @@ def train_lists(vectors: torch.Tensor, count: int, seed: int = 0) -> torch.Tenso
 
 def nearest_centroids(vectors: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
     """The nearest centroid of each vector: [n, d], [k, d] -> int64 [n]."""
-    factor = centroids.to(vectors.dtype).T
+    centroids = centroids.to(vectors.dtype)
+    if assignment.fits(vectors, centroids):
+        return assignment.nearest(vectors, centroids)
+    factor = centroids.T
     blocks = vectors.split(rows_at_once(len(centroids), vectors.device))
     return torch.cat([product(block, factor).argmax(1) for block in blocks])
 

@@ -125,6 +125,11 @@ class IndexKey:
         return self.code.endswith("fs")
 
     @property
+    def in_pages(self) -> bool:
+        """Whether GPUs hold its codes in pages (`retriever/index/paged/`)."""
+        return self.has_lists and self.code.startswith("PQ")
+
+    @property
     def first(self) -> int:
         """How many of a vector's first dimensions are coded; 0: all."""
         return 0 if self.rotation else self.reduced

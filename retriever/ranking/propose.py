@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from threading import Lock
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -196,7 +195,7 @@ class Proposer:
             if view not in self._selectors:
                 bits = np.packbits(self._store.mask(view), bitorder="little")
                 # FAISS keeps a pointer to the bits: they stay beside it.
-                self._selectors[view] = (faiss.IDSelectorBitmap(bits), bits)
+                self._selectors[view] = (self._index.selector(bits), bits)
             self._selectors.move_to_end(view)
             while len(self._selectors) > _SELECTORS:
                 self._selectors.popitem(last=False)

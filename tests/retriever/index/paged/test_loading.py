@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import torch
+
+from base.errors import RalmError
+from retriever.index.loading import load
+from retriever.index.paged import loading
+from retriever.index.paged.loading import paged
+from retriever.index.sizing import IndexKey
+from tests.vectors import drawn_index, make_store, random_vectors
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_without_a_gpu_the_mend_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    store = make_store(tmp_path, np.arange(50), random_vectors(0, 50), "IVF4,PQ4x4fs")
+    with pytest.raises(RalmError, match="PyTorch finds no GPU"):
+        load(tmp_path, store.manifest, device="cuda")
+
+
+@pytest.mark.parametrize("key", ["IVF64,SQ8", "IVF64,PQ4x8fs"])
+def test_codes_that_do_not_lie_in_pages_are_a_sentence(key):
+    if key.endswith("fs"):
+        with pytest.raises(RalmError, match="Unknown index key"):
+            IndexKey.parse(key)
+        return
+    with pytest.raises(RalmError, match="choose PQ codes of 4 or 8 bits"):
+        paged(drawn_index(key), IndexKey.parse(key), [], [torch.device("cpu")])
+
+
+@pytest.mark.parametrize(
+    ("key", "there"), [("PQ16", True), ("PQ8x4fs", True), ("SQ8", False), ("RaBitQ", False)]
+)
+def test_keys_say_what_lies_in_pages(key, there):
+    assert IndexKey.parse(f"IVF64,{key}").in_pages == there
+
+
+@pytest.mark.parametrize("cargo", [3, 10, 1000])
+def test_every_row_of_every_shard_is_read_once(monkeypatch, cargo):
+    monkeypatch.setattr(loading, "_CARGO", cargo)
+    codes = np.arange(120, dtype=np.uint8).reshape(60, 2)
+    shards = [(120, codes[20:]), (100, codes[:20])]
+    for rows in ((100, 160), (100, 107), (115, 131), (130, 160), (110, 110)):
+        found = [block.numpy() for block in loading._read(shards, rows, pinned=False)]
+        assert np.array_equal(
+            np.concatenate([np.empty((0, 2)), *found]), codes[rows[0] - 100 : rows[1] - 100]
+        )
+
+
+def test_a_device_too_small_is_a_sentence(monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(loading, "Part", full)
+    with pytest.raises(RalmError, match="too little memory free for 0 codes"):
+        paged(drawn_index("IVF64,PQ4"), IndexKey.parse("IVF64,PQ4"), [], [torch.device("cpu")])
