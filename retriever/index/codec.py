@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from base.errors import RalmError
 from retriever.index.faiss_index import untrained
-from retriever.index.product_code import ProductCode
 from retriever.index.products import (
+    ProductCode,
     nearest_centroids,
     quickest,
     rows_at_once,

@@ -9,8 +9,7 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 
-from retriever.index.product_code import ProductCode
-from retriever.index.products import nearest_centroids, quickest, rows_at_once
+from retriever.index.products import ProductCode, nearest_centroids, quickest, rows_at_once
 
 # Bytes of a code that are read at once.
 WORD = 4

@@ -1,3 +1,4 @@
+import faiss
 import numpy as np
 import pytest
 import torch
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retriever.index import products
-from retriever.index.products import nearest_centroids, rows_at_once, train_lists, train_words
+from retriever.index.products import ProductCode, nearest_centroids, rows_at_once, train_lists, train_words
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -42,3 +43,16 @@ def test_the_nearest_centroid_has_the_largest_product(rows, count, seed):
 @pytest.mark.parametrize("width", [1, 1000, 1 << 40])
 def test_at_least_a_row_is_scored_at_once_and_no_more_than_a_block(width):
     assert 1 <= rows_at_once(width, torch.device("cpu")) <= products._LARGEST_BLOCK
+
+
+@pytest.mark.parametrize("length", [1e-3, 1.0, 1e4])
+@pytest.mark.parametrize(("parts", "bits"), [(4, 8), (4, 4), (3, 4)])
+def test_codes_are_those_of_faisss_product_quantizer(parts, bits, length):
+    random = np.random.default_rng(0)
+    vectors = (length * random.standard_normal((2000, 12))).astype(np.float32)
+    pq = faiss.ProductQuantizer(12, parts, bits)
+    words = vectors[: pq.ksub].reshape(-1, parts, 12 // parts).transpose(1, 0, 2)
+    faiss.copy_array_to_vector(np.ascontiguousarray(words).ravel(), pq.centroids)
+    codes = ProductCode(torch.from_numpy(np.ascontiguousarray(words)))
+    assert codes.width == parts * pq.ksub
+    assert (codes(torch.from_numpy(vectors)).numpy() == pq.compute_codes(vectors)).mean() > 0.999
