@@ -34,9 +34,9 @@ class Report:
             parts.append("\n".join(lines))
         return "\n\n".join(parts) + "\n"
 
-    def write(self, folder: Path) -> None:
-        (folder / "index_gpu.md").write_text(self.markdown())
-        (folder / "index_gpu.json").write_text(json.dumps(self.tables, indent=1))
+    def write(self, folder: Path, name: str = "index_gpu") -> None:
+        (folder / f"{name}.md").write_text(self.markdown())
+        (folder / f"{name}.json").write_text(json.dumps(self.tables, indent=1))
 
 
 def shown(value: object) -> str:

@@ -169,10 +169,10 @@ class IndexKey:
         """Codes that a part's centroids are learned for; 0 where none are."""
         if self.rotation.startswith("OPQ"):
             return 256  # FAISS learns a rotation with codes of its own.
-        return 2 ** self._parts[1] if self._parts else 0
+        return 2 ** self.parts[1] if self.parts else 0
 
     @cached_property
-    def _parts(self) -> tuple[int, int] | None:
+    def parts(self) -> tuple[int, int] | None:
         """Number of parts and bits of each, of a product quantizer."""
         found = _CODE.fullmatch(self.code)
         return (int(found[1]), int(found[2] or 8)) if found and found[1] else None
@@ -180,8 +180,8 @@ class IndexKey:
     def code_bytes(self, dimension: int) -> int:
         """Bytes of one vector's code, without its list number."""
         dimension = self.reduced or dimension
-        if self._parts:
-            return math.ceil(self._parts[0] * self._parts[1] / 8)
+        if self.parts:
+            return math.ceil(self.parts[0] * self.parts[1] / 8)
         if self.code.startswith("RaBitQ"):
             # A bit a dimension and two floats (Gao, Long 2024, "RaBitQ").
             return math.ceil(dimension / 8) + 8
@@ -209,7 +209,7 @@ class IndexKey:
         return rows * (each + _ID_BYTES) + self.nlist * (4 * dimension + 16) + padding + tables
 
     def _table_bytes(self, dimension: int) -> int:
-        codebook = 4 * dimension * 2 ** self._parts[1] if self._parts else 0
+        codebook = 4 * dimension * 2 ** self.parts[1] if self.parts else 0
         if self.code.startswith("RaBitQ"):
             codebook = 4 * dimension
         return codebook
@@ -222,7 +222,7 @@ class IndexKey:
         turned = re.match(r"OPQ(\d+)", self.rotation)
         for name, count in (
             ("OPQ", int(turned[1]) if turned else 1),
-            ("PQ", self._parts[0] if self._parts else 1),
+            ("PQ", self.parts[0] if self.parts else 1),
         ):
             if dimension % count:
                 near = max(m for m in range(1, count + 1) if dimension % m == 0)
