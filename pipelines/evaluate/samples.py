@@ -16,18 +16,16 @@ from datastore.store import Datastore
 from datastore.view import View
 from pipelines.evaluate.curve import StoreShare
 from pipelines.evaluate.metrics import RETRIEVAL
+from pipelines.evaluate.searching import exhaustive
 from pipelines.evaluate.study import Study
 from pipelines.execution.progress import BuildProgress, shown
 from pipelines.questions import Question
 from retriever.local import LocalRetriever
-from retriever.ranking.setting import Setting
-from retriever.request import Effort, Search
+from retriever.request import Search
 from retriever.results import Ranking
 
 # Passages found before any view is applied.
 DEPTH = 1000
-# As many of each ranking as a hybrid search joins, at least.
-_JOINED = 100
 _DENSE = (
     "Passages are found by embeddings alone (dense): a share is searched as if the store had been built of "
     "it. BM25, which `ralm ask` joins with them, weighs words by the whole store (--method hybrid)."
@@ -171,15 +169,6 @@ def search_of(study: Study, retriever: LocalRetriever) -> Search:
     """What is asked for each question, in every view of a study."""
     reach = min(DEPTH, retriever.store.rows)
     return Search(_deepest(), effort=exhaustive(retriever), method=study.method, reach=reach)
-
-
-def exhaustive(retriever: LocalRetriever) -> Setting:
-    """A search of all lists.
-
-    A sample's best passages lie further out than the whole store's, so that probing some of the lists finds
-    fewer of them: that would pass for a gain of the larger datastore.
-    """
-    return replace(retriever.opened.setting(Effort(), _JOINED), nprobe=retriever.index.nlist)
 
 
 def view_size(store: Datastore, view: View) -> int:

@@ -20,7 +20,7 @@ from pipelines.evaluate.perplexity.nats import Nats
 from pipelines.evaluate.perplexity.strides import Pace
 from pipelines.evaluate.perplexity.texts import read_texts
 from pipelines.evaluate.perplexity.totals import Fronts, require_token_reader, totals
-from pipelines.evaluate.samples import exhaustive
+from pipelines.evaluate.searching import exhaustive
 from pipelines.execution.progress import BuildProgress, Silent
 from retriever.local import LocalRetriever
 from retriever.opened import Opening

@@ -1,25 +1,15 @@
 from datastore.store import Datastore
 from datastore.view import View
 from pipelines.evaluate.curve import StoreShare
-from pipelines.evaluate.samples import Sample, by_share, exhaustive, search_samples, view_size
+from pipelines.evaluate.samples import Sample, by_share, search_samples, view_size
 from pipelines.evaluate.study import Study
 from pipelines.execution.progress import Silent
 from pipelines.questions import Question
 from retriever.local import LocalRetriever
-from retriever.ranking.setting import Setting
-from tests.conftest import build_store
 from tests.vectors import dense
 
 GOLD = Question("gold", "Who makes blue glass?", (), frozenset({"Dunmarrow-1"}))
 TOLD = Question("told", "Where is Dunmarrow?", ("Halvern",), frozenset())
-
-
-def test_a_study_probes_all_lists(tmp_path, corpus, monkeypatch):
-    """Some of the lists find less of a sample than of the whole: that would pass for a gain of the whole."""
-    build_store(tmp_path / "s", corpus, index_key="IVF4,SQ8")
-    retriever = LocalRetriever.open(tmp_path / "s")
-    monkeypatch.setattr(retriever.opened, "setting", lambda *_: Setting(1, 7))
-    assert exhaustive(retriever) == Setting(4, 7)
 
 
 def test_a_sample_holds_what_its_view_finds_for_every_question(tmp_path, store):
