@@ -73,6 +73,8 @@ class Pending:
         self.wanted = True
         # Set once a piece has been given: the text cannot be begun anew.
         self.begun = False
+        # Called once nobody waits any more, by whichever thread sees it.
+        self.left: Callable[[], object] = lambda: None
         # The tokens so far, if their log-probabilities are asked for.
         self.positions: list[Position] = []
         self._pieces: SimpleQueue[str | None] = SimpleQueue()
@@ -123,6 +125,7 @@ class Pending:
         """Want the text no more; a thread that waits for a piece goes on."""
         self.wanted = False
         self._pieces.put(None)
+        self.left()
 
     def pieces(self) -> Iterator[str]:
         """The pieces as they come. Raises what has gone wrong."""

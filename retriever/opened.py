@@ -59,6 +59,12 @@ class Opening:
         """A store's encoders, by where they lie now. Raises RalmError for others."""
         return moved(store.manifest.encoder, self.encoder, self.query_encoder)
 
+    def open_encoder(self, card: EncoderCard) -> "Encoder":
+        """What encodes queries as a card says."""
+        from retriever.encoding.encoder import Encoder
+
+        return Encoder.open(card, self.device)
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -111,9 +117,7 @@ class OpenedStore:
     @cached_property
     def encoder(self) -> "Encoder":
         """What encodes queries."""
-        from retriever.encoding.encoder import Encoder
-
-        return Encoder.open(self.how.encoders(self.store), self.how.device)
+        return self.how.open_encoder(self.how.encoders(self.store))
 
     @cached_property
     def index(self) -> "CodeIndex":

@@ -30,12 +30,13 @@ def open_retriever(
 
     # One encoder for all: each store's own is not loaded.
     lazily = replace(how, words_only=True)
-    named = zip(_names(paths), paths, strict=True)
+    named = zip(names_of(paths), paths, strict=True)
     together = SeveralRetriever({name: _open(path, lazily, searchers) for name, path in named})
     return together if how.words_only else together.loaded()
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """What several stores are called: their folders' names, or whole paths if these are alike."""
     names = [name_of(path) for path in paths]
     if len(set(names)) < len(names):
         names = [address_of(path) for path in paths]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol, runtime_checkable
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -28,6 +29,16 @@ from serve.routes.errors import handle_errors
 from serve.routes.mcp.http import add_mcp, running_mcp
 from serve.routes.stores import documents, files, vector_stores
 from serve.settings import OPEN_TO_ALL, ServiceSettings
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A reader that tells how many wait for it, and of the texts that it has read."""
+
+    told: Callable[[Sequence[Completion]], None]
+
+    @property
+    def waiting(self) -> int: ...
 
 
 def create_app(
@@ -76,7 +87,7 @@ def _join(app: FastAPI, answerer: Answerer) -> None:
     """Let an application answer, and count what waits for the reader and is read."""
     answerer.limits = app.state.limits
     answerer.find = app.state.searches.find  # What answers search for waits with other searches.
-    if isinstance(answerer.reader, BatchingReader):
+    if isinstance(answerer.reader, Counted):
         _count_reading(app.state.metrics, answerer.reader)
     app.state.answerer = answerer
 
@@ -89,11 +100,12 @@ def _count_searches(metrics: Metrics, searches: SearchQueue) -> None:
     searches.answered = lambda found: metrics.stages(found.seconds)
 
 
-def _count_reading(metrics: Metrics, reader: BatchingReader) -> None:
+def _count_reading(metrics: Metrics, reader: Counted) -> None:
     metrics.waiting("read", lambda: reader.waiting)
 
     def read(texts: Sequence[Completion]) -> None:
-        metrics.batch("read", len(texts))
+        if isinstance(reader, BatchingReader):  # Of others, texts come one by one.
+            metrics.batch("read", len(texts))
         metrics.tokens(sum(one.prompt_tokens for one in texts), sum(one.tokens for one in texts))
         for took in (one.took for one in texts if one.took is not None):
             metrics.stages({"read-queue": took.queue, "prefill": took.prefill, "decode": took.decode})

@@ -28,6 +28,8 @@ TOGETHER = {
         "tests/pipelines/jobs/test_overlap.py",
         "tests/retriever/cluster/test_retriever.py",
         "tests/retriever/test_several.py",
+        "tests/serve/scaled/test_application.py",
+        "tests/serve/scaled/test_loss.py",
     ),
     "reader": (
         "tests/benchmarks/test_reading.py",

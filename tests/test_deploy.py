@@ -78,6 +78,22 @@ def test_the_image_installs_what_make_installs():
     assert [int(part) for part in python.split(".")] >= [int(part) for part in least.split(".")]
 
 
+def test_the_image_for_ray_has_what_the_extra_has_and_is_the_one_that_kuberay_runs():
+    text = (DEPLOY / "Dockerfile.ray").read_text()
+    (wanted,) = PROJECT["project"]["optional-dependencies"]["scale"]
+    assert f'RUN pip install "{wanted}"' in text
+    assert f"USER {instruction('USER')}\n" in text
+    cluster = yaml.safe_load((DEPLOY / "kuberay.yaml").read_text())["spec"]["rayClusterConfig"]
+    containers = [
+        container
+        for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])
+        for container in group["template"]["spec"]["containers"]
+    ]
+    assert all(f"-t {container['image']} ." in text for container in containers)
+    version = tuple(map(int, cluster["rayVersion"].split(".")[:2]))
+    assert version == tuple(map(int, re.search(r">=([\d.]+)", wanted)[1].split(".")))
+
+
 def test_the_image_runs_as_nobody_of_note_and_is_asked_without_a_key():
     assert int(instruction("USER")) > 0
     (path,) = re.findall(r"http://127\.0\.0\.1:8000(/\w+)", instruction("HEALTHCHECK"))

@@ -1,7 +1,7 @@
 """`ralm serve`: search and answers over HTTP; `ralm key`: a key for it; `ralm mcp`: an assistant's tool."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +9,7 @@ import typer
 
 from base.amounts import parse_bytes
 from base.errors import RalmError
+from base.threads import cores
 from lm.backends.registry import open_reader
 from lm.backends.weights import DEFAULT_READER
 from pipelines.commands.options import (
@@ -21,8 +22,10 @@ from pipelines.commands.options import (
     Store,
 )
 from pipelines.commands.stopping import end
+from pipelines.commands.stores import open_stores, require_cpu, whole_path
 
 if TYPE_CHECKING:
+    from serve.scaled.front import Served
     from serve.settings import ServiceSettings
 
 
@@ -57,19 +60,12 @@ class Admission:
 
     def settings(self) -> "ServiceSettings":
         """What a service is run with. Raises RalmError for what none can be."""
-        from serve.admission.keys import Key, read_keys
+        from serve.admission.keys import asked_for
         from serve.answering.limits import Limits
         from serve.settings import ServiceSettings
 
-        given = [Key.of(one, f"api-key-{number}") for number, one in enumerate(self.api_key or [], 1)]
-        read = read_keys(self.keys) if self.keys is not None else []
-        if (self.keys is not None or "RALM_API_KEY" in os.environ) and not (given or read):
-            raise RalmError(
-                "Keys are asked for and there is none, so that everybody might ask: `ralm key NAME FILE` "
-                "adds one to a file, or leave --keys and RALM_API_KEY out."
-            )
         return ServiceSettings(
-            keys=(*given, *read),
+            keys=asked_for(self.api_key or [], self.keys, "RALM_API_KEY" in os.environ),
             per_minute=self.rate,
             body=parse_bytes(self.max_body),
             seconds=self.max_seconds,
@@ -92,6 +88,7 @@ def serve(  # noqa: PLR0913
     also: Also = None,
     searchers: Annotated[int, typer.Option(min=0, help="Ray searchers for each store; 0: none")] = 0,
     partial: Annotated[bool, typer.Option("--partial", help="answer without a lost searcher")] = False,
+    ray: Annotated[bool, typer.Option("--ray", help="on Ray Serve: parts that scale apart")] = False,
     admission: Admission = Admission(),
 ) -> None:
     """Serve a page and an API over HTTP: search, cited answers, vector stores, tools (see /docs)."""
@@ -99,8 +96,22 @@ def serve(  # noqa: PLR0913
     if partial and not searchers:
         raise RalmError("--partial is for lost searchers: give --searchers too, or leave it out.")
     settings = admission.settings()
+    if ray:
+        require_cpu(device, index_in)
+        from serve.scaled.front import Served
+
+        served = Served(
+            tuple(whole_path(one) for one in [store, *(also or [])]),
+            replace(choice, name=whole_path(reader), adapter=choice.adapter and whole_path(choice.adapter)),
+            settings,
+            encoding.encoder and whole_path(encoding.encoder),
+            encoding.query_encoder and whole_path(encoding.query_encoder),
+            max(1, searchers),
+            partial,
+        )
+        _on_ray(served, host, port)
+        end(0)
     from lm.batching import together
-    from pipelines.commands.stores import open_stores
     from pipelines.show import answers
     from serve.answering.answerer import Answerer
     from serve.app import create_app
@@ -125,6 +136,36 @@ def serve(  # noqa: PLR0913
     end(0)
 
 
+def _on_ray(served: "Served", host: str, port: int) -> None:
+    """Serve until a signal. Raises RalmError for what cannot be served."""
+    try:
+        import ray
+        from ray import serve as _  # noqa: F401
+    except ImportError as error:
+        raise RalmError(f"--ray needs Ray Serve ({error}): pip install 'ralm[scale]'.") from None
+    from pipelines.execution.executor import start_ray
+    from pipelines.show import answers
+    from serve.listening import listen
+    from serve.scaled.application import built
+    from serve.scaled.running import run
+
+    application = built(served, None if os.environ.get("RAY_ADDRESS") else _sharing())
+    with listen(host, port) as listener:  # It is free, or said not to be before minutes of loading.
+        port = listener.getsockname()[1]
+    start_ray()
+    answers.loading(served.choice.name)
+    try:
+        run(application, host, port, lambda: answers.serving(host, port))
+    finally:
+        ray.shutdown()
+
+
+def _sharing() -> dict[str, object]:
+    """Options of actors on one machine: they share its cores, which Ray would give to one of them each."""
+    threads = os.environ.get("OMP_NUM_THREADS") or str(cores())
+    return {"num_cpus": 0.01, "runtime_env": {"env_vars": {"OMP_NUM_THREADS": threads}}}
+
+
 def mcp(  # noqa: PLR0913
     store: Store,
     url: Annotated[str, typer.Option(help="address of a `ralm serve` whose pages show passages")] = "",
@@ -136,7 +177,6 @@ def mcp(  # noqa: PLR0913
     """Offer a store to an assistant: the Model Context Protocol over stdin and stdout."""
     if url and not url.startswith(("http://", "https://")):
         raise RalmError(f"--url {url} is no address of a service: write it as http://127.0.0.1:8000.")
-    from pipelines.commands.stores import open_stores
     from serve.routes.mcp.stdio import run
 
     # Without a service a passage has no page: `ralm:` names it all the same.

@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from retriever.retriever import Retriever
 
 
+def whole_path(name: Path | str) -> str:
+    """What names the same in another process: the whole path of what lies here, any other name as it is."""
+    return str(Path(name).absolute()) if Path(name).exists() else str(name)
+
+
+def require_cpu(device: str, place: str) -> None:
+    """Raise RalmError for what searchers of a cluster cannot be told."""
+    if device != "cpu" or place != "auto":
+        raise RalmError("Searchers of a cluster take no --device and no --index-in: leave them out.")
+
+
 def open_stores(
     paths: Sequence[Path], how: "Opening", searchers: int = 0, partial: bool = False
 ) -> "Retriever":
@@ -24,8 +35,7 @@ def open_stores(
 
     if not searchers:
         return open_retriever(*paths, how=how)
-    if how.device != "cpu" or how.place != "auto":
-        raise RalmError("Searchers of a cluster take no --device and no --index-in: leave them out.")
+    require_cpu(how.device, how.place)
     import ray
 
     from pipelines.execution.executor import start_ray

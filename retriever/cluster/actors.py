@@ -5,13 +5,10 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from base.errors import RalmError
 from retriever.cluster.searcher import Searcher
-
-if TYPE_CHECKING:
-    pass
 
 _log = logging.getLogger("retriever.cluster")
 # How long all searchers may take to start and to load their shards, at least, in seconds.
@@ -41,6 +38,33 @@ class Searchers:
         return replace(self, patience=max(self.patience, _LOADING))
 
 
+class Holders(Protocol):
+    """The searchers, one for each group of shards, wherever they run."""
+
+    @property
+    def handles(self) -> Sequence[Any]:
+        """One for each."""
+        ...
+
+    @property
+    def silence(self) -> "Silence":
+        """Who of them is silent."""
+        ...
+
+    def ask(
+        self, method: str, calls: Mapping[int, Sequence[Any]], patience: float, groups: Sequence[range]
+    ) -> tuple[dict[int, Any], list[int]]:
+        """Replies of those that `calls` has arguments for, by number, and who has given none in time.
+
+        `groups` are the shards of all, which the log names. Raises what a searcher raises of ours.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop them, if they are nobody else's."""
+        ...
+
+
 class Actors:
     """The searchers as Ray's actors, and who of them is silent."""
 
@@ -50,7 +74,7 @@ class Actors:
 
         actor = ray.remote(num_cpus=how.cpus, max_restarts=-1)(Searcher)
         self.handles = [actor.remote(root) for _ in range(how.count)]
-        self.silence = _Silence()
+        self.silence = Silence()
 
     def ask(
         self, method: str, calls: Mapping[int, Sequence[Any]], patience: float, groups: Sequence[range]
@@ -87,7 +111,7 @@ class Actors:
             ray.kill(handle)
 
 
-class _Silence:
+class Silence:
     """Which searchers gave no answer when they were last asked, in any generation; the log is told once."""
 
     def __init__(self) -> None:

@@ -10,14 +10,14 @@ Decisions: docs/decisions/searching.md.
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from base.errors import RalmError
 from datastore.files.layout import Layout
 from datastore.generations.generation import current_hash, open_current
+from datastore.generations.manifest import Manifest
 from datastore.opening import require_searchable
 from datastore.store import Datastore
-from retriever.cluster.actors import Actors, Searchers
+from retriever.cluster.actors import Actors, Holders, Searchers
 from retriever.cluster.session import ClusterSession, Spread
 from retriever.index.faiss_index import SearchIndex, read_trained
 from retriever.index.sizing import IndexKey
@@ -25,14 +25,11 @@ from retriever.opened import OpenedStore, Opening
 from retriever.ranking.card import read_card, usable_card
 from retriever.retriever import Retriever
 
-if TYPE_CHECKING:
-    pass
-
 
 class ClusterRetriever(Retriever):
     """A retriever whose rows lie with actors. Retrievers of several generations share them."""
 
-    def __init__(self, opened: OpenedStore, actors: Actors, how: Searchers) -> None:
+    def __init__(self, opened: OpenedStore, actors: Holders, how: Searchers) -> None:
         """`opened` has the trained part of the index alone: what assigns a query to lists."""
         self.opened = opened
         self.actors = actors
@@ -45,7 +42,13 @@ class ClusterRetriever(Retriever):
 
         Raises RalmError for a graph, and if a searcher has not loaded after five minutes.
         """
-        actors = Actors(root.absolute(), searchers)
+        return cls.over(Actors(root.absolute(), searchers), root, searchers, how)
+
+    @classmethod
+    def over(
+        cls, actors: Holders, root: Path, searchers: Searchers, how: Opening = Opening()
+    ) -> "ClusterRetriever":
+        """The same over searchers that have been started; they are closed if it fails."""
         try:
             found = cls(_opened(root, how), actors, searchers)
             # None may be missing at the start, and loading takes longer than a search.
@@ -98,10 +101,16 @@ def _opened(root: Path, how: Opening, before: OpenedStore | None = None) -> Open
     layout = Layout(root.absolute())
     manifest, hold = open_current(layout)
     require_searchable(layout, manifest)
-    key = IndexKey.parse(manifest.index.key)
-    if key.is_graph:
-        raise RalmError(f"A graph ({key.text}) is one file and cannot be searched in parts: use one process.")
+    key = require_parts(manifest)
     index = SearchIndex(read_trained(layout.root / manifest.index.trained.path), key)
     encoder = before.encoder if before and before.encoder.is_of(manifest.encoder) else None
     card = usable_card(layout, manifest) if before else read_card(layout, manifest)
     return OpenedStore(Datastore(layout, manifest, hold), how, encoder, index, card).loaded()
+
+
+def require_parts(manifest: Manifest) -> IndexKey:
+    """What the index of a store is. Raises RalmError for one that cannot be searched in parts."""
+    key = IndexKey.parse(manifest.index.key)
+    if key.is_graph:
+        raise RalmError(f"A graph ({key.text}) is one file and cannot be searched in parts: use one process.")
+    return key

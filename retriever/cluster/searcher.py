@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from base.errors import RalmError
 from datastore.files.hold import Hold
 from datastore.files.layout import Layout
-from datastore.generations.generation import at_generation
+from datastore.generations.generation import at_generation, open_current
 from datastore.generations.manifest import Manifest
 from datastore.hiding import by_lists, without_later
 from datastore.integrity import require_whole
@@ -109,29 +110,50 @@ class Searcher:
     """What runs in an actor: the index, vectors and passages of a group of shards.
 
     It opens what it is asked about, after a restart too, and keeps the last two: requests that began with one
-    generation end with it.
+    generation end with it. Safe between threads: while one opens a generation, others search.
     """
 
     def __init__(self, root: Path) -> None:
         self._layout = Layout(root)
         self._groups: OrderedDict[Ticket, _Group] = OrderedDict()
+        self._opening, self._keeping = Lock(), Lock()
+
+    def warm(self, number: int, count: int) -> None:
+        """Open a group, one of `count`, of the generation that is current: it will be asked about."""
+        manifest, _ = open_current(self._layout)
+        if number < len(mine := groups(manifest, count)):
+            self.ready(Ticket(manifest.generation, manifest.hash, mine[number]))
 
     def ready(self, ticket: Ticket) -> int:
         """Number of rows; answered once everything is loaded."""
         return self._open(ticket).index.rows
 
     def _open(self, ticket: Ticket) -> _Group:
-        if ticket not in self._groups:
-            manifest = self._manifest(ticket.generation, ticket.manifest)
-            later = None if ticket.later is None else self._later(manifest, *ticket.later)
-            wanted = part_of(manifest, ticket.shards).index_hash
+        if (found := self._kept(ticket)) is not None:
+            return found
+        with self._opening:
+            if (found := self._kept(ticket)) is not None:
+                return found
+            group = self._opened(ticket)
+            with self._keeping:
+                self._groups[ticket] = group
+                while len(self._groups) > _GENERATIONS:
+                    self._groups.popitem(last=False)
+            return group
+
+    def _kept(self, ticket: Ticket) -> _Group | None:
+        with self._keeping:
+            if ticket in self._groups:
+                self._groups.move_to_end(ticket)
+            return self._groups.get(ticket)
+
+    def _opened(self, ticket: Ticket) -> _Group:
+        manifest = self._manifest(ticket.generation, ticket.manifest)
+        later = None if ticket.later is None else self._later(manifest, *ticket.later)
+        wanted = part_of(manifest, ticket.shards).index_hash
+        with self._keeping:
             same = [g.index for g in self._groups.values() if g.store.manifest.index_hash == wanted]
-            group = _Group(self._layout, manifest, ticket.shards, same[0] if same else None, later)
-            self._groups[ticket] = group
-            while len(self._groups) > _GENERATIONS:
-                self._groups.popitem(last=False)
-        self._groups.move_to_end(ticket)
-        return self._groups[ticket]
+        return _Group(self._layout, manifest, ticket.shards, same[0] if same else None, later)
 
     def _manifest(self, generation: int, expected: str) -> Manifest:
         found = at_generation(self._layout, generation)

@@ -13,7 +13,7 @@ from base.errors import Unavailable
 from datastore.schema import Passage
 from datastore.store import Datastore
 from datastore.view import View
-from retriever.cluster.actors import Actors, Searchers
+from retriever.cluster.actors import Holders, Searchers
 from retriever.cluster.searcher import Part, Ticket, groups
 from retriever.index.code_index import Assigned
 from retriever.opened import OpenedStore, Wanted
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Spread:
     """One generation of a store among its searchers: which group of shards each holds."""
 
-    def __init__(self, opened: OpenedStore, actors: Actors) -> None:
+    def __init__(self, opened: OpenedStore, actors: Holders) -> None:
         self.opened = opened
         self.actors = actors
         manifest = opened.store.manifest

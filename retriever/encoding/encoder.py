@@ -78,7 +78,7 @@ class Encoder:
 
     def encode_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of queries: [len(queries), dimension], float32."""
-        return self._encode(self.tokenizer.query_ids(queries), "query")
+        return self.vectors(self.tokenizer.query_ids(queries), "query")
 
     def knows(self, queries: Sequence[str]) -> NDArray[np.bool_]:
         """Whether each query holds anything that is in the encoder's vocabulary: [len(queries)]."""
@@ -91,7 +91,7 @@ class Encoder:
 
         `told` hears of each batch how many passages it held. Raises RalmError if float16 does not hold them.
         """
-        return as_float16(self._encode(ids, "passage", told), self.checkpoint.name)
+        return as_float16(self.vectors(ids, "passage", told), self.checkpoint.name)
 
     def flops(self, lengths: NDArray[np.int64]) -> float:
         """Floating-point operations to embed passages of so many tokens each, frame included, padding not.
@@ -108,9 +108,10 @@ class Encoder:
         attention = 4 * config.num_hidden_layers * width
         return float(2 * self._weights * framed.sum() + attention * np.square(framed).sum())
 
-    def _encode(
+    def vectors(
         self, ids: Sequence[NDArray[np.int32]], kind: str, told: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
+        """Vectors of texts of a kind, "query" or "passage", given by token ids: [len(ids), dimension]."""
         out = np.empty((len(ids), self.dimension), np.float32)
         frame = self.tokenizer.frame_length(kind)
         lengths = [len(one) + frame for one in ids]

@@ -104,6 +104,21 @@ def add_key(path: Path, name: str, per_minute: int | None = None) -> str:
     return sent
 
 
+def asked_for(given: Sequence[str], file: Path | None, wanted: bool) -> tuple[Key, ...]:
+    """The keys that are given as they are sent, and those of a file.
+
+    Raises RalmError for what is no key, and if there is none though some are `wanted`, as with a file.
+    """
+    named = [Key.of(one, f"api-key-{number}") for number, one in enumerate(given, 1)]
+    found = (*named, *(read_keys(file) if file is not None else ()))
+    if (file is not None or wanted) and not found:
+        raise RalmError(
+            "Keys are asked for and there is none, so that everybody might ask: `ralm key NAME FILE` "
+            "adds one to a file, or leave --keys and RALM_API_KEY out."
+        )
+    return found
+
+
 def read_keys(path: Path) -> list[Key]:
     """The keys of a file, a line of JSON each. Raises RalmError that names the line."""
     try:
