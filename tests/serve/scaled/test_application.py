@@ -106,8 +106,9 @@ def test_a_client_that_leaves_stops_the_reader(url):
     def writing():
         return reader.writing.remote().result()
 
-    body = {"model": "ralm", "prompt": "The river", "max_tokens": 3000, "seed": 1, "temperature": 1.0}
+    body = {"model": "ralm", "prompt": "The river", "max_tokens": 1000, "seed": 1, "temperature": 1.0}
     with httpx.stream("POST", f"{url}/v1/completions", json=body | {"stream": True}, headers=KEY) as reply:
+        assert reply.status_code == 200
         next(reply.iter_lines())
         assert writing() == 1
     wait_until(lambda: writing() == 0)
