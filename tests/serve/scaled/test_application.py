@@ -97,8 +97,7 @@ def test_keys_ids_and_metrics_are_those_of_one_process(url):
 
 
 def test_a_client_that_leaves_stops_the_reader(url):
-    """A text of thousands of tokens is begun and left: the next one does not wait for it."""
-
+    """Whether its text comes as a stream or whole: it would take seconds more."""
     from ray import serve
 
     reader = serve.get_deployment_handle("reader", "ralm")
@@ -106,7 +105,8 @@ def test_a_client_that_leaves_stops_the_reader(url):
     def writing():
         return reader.writing.remote().result()
 
-    body = {"model": "ralm", "prompt": "The river", "max_tokens": 1000, "seed": 1, "temperature": 1.0}
+    body = {"model": "ralm", "prompt": "The river", "max_tokens": 1000}
+    assert writing() == 0
     with httpx.stream("POST", f"{url}/v1/completions", json=body | {"stream": True}, headers=KEY) as reply:
         assert reply.status_code == 200
         next(reply.iter_lines())
