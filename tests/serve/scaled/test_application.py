@@ -109,7 +109,8 @@ def test_a_client_that_leaves_stops_the_reader(url):
     assert writing() == 0
     with httpx.stream("POST", f"{url}/v1/completions", json=body | {"stream": True}, headers=KEY) as reply:
         assert reply.status_code == 200
-        next(reply.iter_lines())
+        lines = reply.iter_lines()
+        next(lines)
         assert writing() == 1
     wait_until(lambda: writing() == 0)
     with socket.create_connection(("127.0.0.1", httpx.URL(url).port)) as plain:
