@@ -60,6 +60,10 @@ def number_option(said: str) -> Any:
 
 
 Store = Annotated[Path, typer.Argument(help="a datastore: its folder, or s3://...", parser=locate)]
+# Of a command whose settings may name it.
+MaybeStore = Annotated[
+    Path | None, typer.Argument(metavar="STORE", help="a datastore: its folder, or s3://...", parser=locate)
+]
 # A command that also asks services takes its text in the store's place there, as it stands.
 StoreOrText = Annotated[
     str | None,

@@ -10,10 +10,10 @@ from lm.conditioning import Conditioned, Request, condition
 from lm.prompts import Asked, prompts_of
 from lm.reader import Reader, Sampling
 from pipelines.evaluate.curve import Basis, Point
+from pipelines.evaluate.curve_study import Study
 from pipelines.evaluate.intervals import mean
 from pipelines.evaluate.metrics import READER
 from pipelines.evaluate.samples import Sample, Searched, by_share
-from pipelines.evaluate.study import Study
 from pipelines.execution.progress import BuildProgress, Silent, shown
 from pipelines.questions import Question
 from retriever.retriever import Retriever

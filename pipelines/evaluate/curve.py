@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from base.amounts import amount
+from pipelines.evaluate.curve_study import Study
 from pipelines.evaluate.intervals import Score
 from pipelines.evaluate.metrics import Metric
-from pipelines.evaluate.study import Study
 
 # Of fewer questions a bootstrap interval is too narrow: of four that all succeed it is [100, 100].
 _FEW = 30

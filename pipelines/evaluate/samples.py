@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from datastore.store import Datastore
 from datastore.view import View
 from pipelines.evaluate.curve import StoreShare
+from pipelines.evaluate.curve_study import Study
 from pipelines.evaluate.metrics import RETRIEVAL
 from pipelines.evaluate.searching import exhaustive
-from pipelines.evaluate.study import Study
 from pipelines.execution.progress import BuildProgress, shown
 from pipelines.questions import Question
 from retriever.local import LocalRetriever

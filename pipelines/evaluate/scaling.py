@@ -8,9 +8,9 @@ from base.errors import RalmError
 from lm.backends.registry import open_reader
 from lm.reader import Reader
 from pipelines.evaluate.curve import Basis, Curve
+from pipelines.evaluate.curve_study import Study
 from pipelines.evaluate.retrieval import retrieval_points
 from pipelines.evaluate.samples import search_samples, short_of_the_deepest
-from pipelines.evaluate.study import Study
 from pipelines.execution.progress import BuildProgress, Silent
 from pipelines.questions import QuestionFile, read_questions
 from retriever.local import LocalRetriever

@@ -68,6 +68,11 @@ class Encoder:
         # between them is above 0.9999), so a query takes what this machine is fastest at.
         return cls(checkpoint, best_dtype(device), device)
 
+    @property
+    def parameters(self) -> int:
+        """Weights that every token is multiplied with: embedding tables are not among them."""
+        return self._weights
+
     def card(self) -> EncoderCard:
         """What the manifest keeps of this encoder, as one tower."""
         return self.checkpoint.card(self.dimension, self.dtype)

@@ -10,10 +10,10 @@ from lm.conditioning import Conditioning
 from lm.prompts import Prompt
 from lm.reader import Completion
 from pipelines.evaluate.answers import Reading, answer_once, reader_replies, trimmed
+from pipelines.evaluate.curve_study import Study
 from pipelines.evaluate.metrics import ReaderMetric
 from pipelines.evaluate.samples import Sample, Searched
 from pipelines.evaluate.scaling import run
-from pipelines.evaluate.study import Study
 from pipelines.execution.progress import Silent
 from pipelines.questions import read_questions
 from retriever.local import LocalRetriever

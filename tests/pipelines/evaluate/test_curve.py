@@ -1,9 +1,9 @@
 import pytest
 
 from pipelines.evaluate.curve import Basis, Curve, Point, StoreShare, as_columns
+from pipelines.evaluate.curve_study import Study
 from pipelines.evaluate.intervals import Score
 from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS
-from pipelines.evaluate.study import Study
 
 BASIS = Basis("hash", "encoder", "dense")
 

@@ -2,9 +2,9 @@ import pyarrow.parquet as pq
 
 from pipelines.evaluate.curve import Basis, Curve, Point, StoreShare
 from pipelines.evaluate.curve_files import holds_a_curve, markdown, write
+from pipelines.evaluate.curve_study import Study
 from pipelines.evaluate.intervals import Score
 from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS, ReaderMetric
-from pipelines.evaluate.study import Study
 from tests.corpus import write_lines
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from pipelines.evaluate.curve import Basis, Curve, Point, StoreShare
+from pipelines.evaluate.curve_study import Study
 from pipelines.evaluate.intervals import Score
 from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS
 from pipelines.evaluate.plot import draw, style
-from pipelines.evaluate.study import Study
 
 SHARES = (0.1, 0.3, 1.0)
 

@@ -1,8 +1,8 @@
 from datastore.store import Datastore
 from datastore.view import View
 from pipelines.evaluate.curve import StoreShare
+from pipelines.evaluate.curve_study import Study
 from pipelines.evaluate.samples import Sample, by_share, search_samples, view_size
-from pipelines.evaluate.study import Study
 from pipelines.execution.progress import Silent
 from pipelines.questions import Question
 from retriever.local import LocalRetriever

@@ -7,11 +7,11 @@ from datastore.store import Datastore
 from datastore.view import View
 from lm.backends.reader_choice import ReaderChoice
 from pipelines.evaluate.curve import Basis
+from pipelines.evaluate.curve_study import Study
 from pipelines.evaluate.metrics import ReaderMetric, contains
 from pipelines.evaluate.plot import draw
 from pipelines.evaluate.samples import view_size
 from pipelines.evaluate.scaling import run
-from pipelines.evaluate.study import Study
 from pipelines.execution.progress import Silent
 from pipelines.questions import read_questions
 from retriever.local import LocalRetriever

@@ -7,7 +7,7 @@ import pytest
 from pipelines.cli import spread
 from pipelines.commands.evaluating.scaling import scaling
 from pipelines.commands.options import Prompting
-from pipelines.evaluate.study import Study
+from pipelines.evaluate.curve_study import Study
 from tests.corpus import questions, write_lines
 
 

@@ -4,9 +4,9 @@ import pytest
 from rich.console import Console
 
 from pipelines.evaluate.curve import Basis, Curve, Point, StoreShare
+from pipelines.evaluate.curve_study import Study
 from pipelines.evaluate.intervals import Score
 from pipelines.evaluate.metrics import CONTAINMENT, READER, SUCCESS
-from pipelines.evaluate.study import Study
 from pipelines.show.measured.curves import curve
 
 SCORE, BASIS = Score(0.9, 0.85, 0.95, 50), Basis("hash", "given", "dense")

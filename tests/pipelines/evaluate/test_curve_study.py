@@ -1,4 +1,4 @@
-from pipelines.evaluate.study import Study
+from pipelines.evaluate.curve_study import Study
 
 
 def test_a_smaller_fraction_has_a_view_for_each_seed_and_the_whole_store_one(tmp_path):
