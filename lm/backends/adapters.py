@@ -38,19 +38,26 @@ def _is_pickled(folder: str) -> bool:
     return not (Path(folder) / _WEIGHTS).exists() and (Path(folder) / _PICKLE).is_file()
 
 
-def attached(model: Any, folder: str, names: Collection[str]) -> Any:
-    """A model with the adapter of a folder attached; `names` are what the model is called.
+def require_base(folder: str, names: Collection[str]) -> None:
+    """Raise RalmError for an adapter that was made for a model of none of these names.
 
-    Raises RalmError if the adapter was made for a model of another name, or of other layers or sizes.
+    It is asked before the model is loaded, which may take minutes.
     """
-    from peft import PeftModel
-
     base = _base(folder)
     if base and _last(base) not in {_last(name) for name in names}:
         raise RalmError(
             f"The adapter {folder} was made for {base}, not for {next(iter(names))}: choose that reader, or, "
             f"if both are the same, write this one's name as base_model_name_or_path into its {_SETTINGS}."
         )
+
+
+def attached(model: Any, folder: str) -> Any:
+    """A model with the adapter of a folder attached.
+
+    Raises RalmError if the adapter was made for a model of other layers or sizes.
+    """
+    from peft import PeftModel
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # What is missing or left over is found below, and refused.

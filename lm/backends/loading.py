@@ -15,7 +15,7 @@ import torch
 
 from base.errors import RalmError
 from base.foreign import Refused, ask
-from lm.backends.adapters import attached
+from lm.backends.adapters import attached, require_base
 from lm.backends.devices import Offload, best_dtype, file_bytes, hold_embeddings, placement, settled
 from lm.backends.quantizations import DEFAULT_QUANTIZATION, STORED, Quantization, quantization
 from lm.backends.reader_choice import ReaderChoice, on_a_gpu_alone
@@ -45,6 +45,8 @@ def load(weights: Weights, choice: ReaderChoice, to_learn: bool = False) -> Load
     A model that is `to_learn` from has seen no token: on a CPU 4-bit weights are packed at the first one, and
     no gradient passes a packed layer.
     """
+    if adapter := choice.adapter or weights.adapter:
+        require_base(adapter, weights.names)
     device = settled(choice.device)
     method = stored_method(weights)
     wanted = _wanted(weights, choice, method, device)
@@ -66,8 +68,8 @@ def load(weights: Weights, choice: ReaderChoice, to_learn: bool = False) -> Load
     if method in _WIDENED_FIRST:
         _loaded(weights, _run_once, model)
     # Before the first token: PEFT reads the state of the weights, which undoes how a CPU packs 4 bits.
-    if adapter := choice.adapter or weights.adapter:
-        model = attached(model, adapter, weights.names)
+    if adapter:
+        model = attached(model, adapter)
     if (method or wanted.config) and not to_learn:
         _loaded(weights, _run_once, model)
     return Loaded(tokenizer, model, f"{STORED}:{method}" if method else wanted.name)

@@ -60,6 +60,11 @@ def test_an_adapter_of_another_model_is_refused(folder, made, own, tmp_path):
     rename(own, "/models/other")
     with pytest.raises(RalmError, match=r"own was made for .*other, not for .*tiny: choose that reader"):
         opened(folder, own)
+    # That is said before a model is loaded, which may take minutes.
+    without = shutil.copytree(folder, tmp_path / "without")
+    (without / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(RalmError, match=r"own was made for .*other, not for"):
+        opened(without, own)
     wider = random_adapter(tiny_model(tmp_path / "wider", "llama"), tmp_path / "sizes")
     weights = load_file(wider / "adapter_model.safetensors")
     save_file({k: torch.cat([w, w]) for k, w in weights.items()}, wider / "adapter_model.safetensors")
