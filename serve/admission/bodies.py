@@ -5,6 +5,7 @@ A body is read whole here. JSON is checked once for what the routes' parser take
 Decisions: docs/decisions/serving.md.
 """
 
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 
 import anyio
@@ -111,6 +112,8 @@ def _require_json(body: bytes) -> None:
 def _fault(body: bytes, error: orjson.JSONDecodeError) -> str:
     """What is wrong with a body that is no JSON, in our words for orjson's: the end of a sentence."""
     reason, where = error.msg.partition(":")[0], f"line {error.lineno}, column {error.colno}"
+    if body.startswith(BOM_UTF8):
+        return "begins with a mark of byte order (BOM): leave that out."
     if "UTF-8" in reason:
         return "is no text in UTF-8: send it so."
     if "depth" in reason:
