@@ -20,6 +20,7 @@ from pipelines.commands import upkeep
 from pipelines.commands.ask import ask
 from pipelines.commands.build import build
 from pipelines.commands.demo import demo
+from pipelines.commands.evaluating.mixtures import mixtures
 from pipelines.commands.evaluating.perplexity import perplexity
 from pipelines.commands.evaluating.retrieval import retrieval
 from pipelines.commands.evaluating.scaling import scaling
@@ -89,6 +90,7 @@ for command in (
     app.command(context_settings={"allow_extra_args": command in (search, ask)})(spread(command))
 evaluation.command()(spread(scaling))
 evaluation.command()(spread(retrieval))
+evaluation.command()(spread(mixtures))
 evaluation.command()(spread(perplexity))
 evaluation.command()(spread(tasks))
 

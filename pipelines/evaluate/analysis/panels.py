@@ -40,7 +40,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Panel:
-    """One metric of one task at all its spots, for the questions that all of them share."""
+    """One metric of one task at all its spots, for the questions that all of them share, by their `names`."""
 
     task: str
     kind: Kind
@@ -48,6 +48,7 @@ class Panel:
     unit: str
     better: str
     spots: tuple[Spot, ...]
+    names: tuple[str, ...]
     measured: Measured
 
     @property
@@ -142,17 +143,28 @@ def _panel(rows: Sequence[tuple[Result, Values, Floats]]) -> Panel:
     first, values, weights = rows[0]
     place = {name: at for at, name in enumerate(values.questions)}
     order = [place[name] for name in shared]
-    by_seed = [sorted(of, key=lambda one: one[0].cell.seed) for of in of_spot.values()]
+    by_seed = [
+        sorted(of, key=lambda one: one[0].cell.seed) for _, of in sorted(of_spot.items(), key=_by_size)
+    ]
     return Panel(
         *(first.task, first.kind, first.metric, first.unit, first.better),
         tuple(
-            Spot(cell, _mean([one.basis for one, _ in of]), len(of))
-            for cell, of in zip(of_spot, by_seed, strict=True)
+            Spot(replace(of[0][0].cell, seed=0), _mean([one.basis for one, _ in of]), len(of))
+            for of in by_seed
         ),
+        tuple(shared),
         Measured.of(
             [np.stack([matrix for _, matrix in of]) for of in by_seed], values.clusters[order], weights[order]
         ),
     )
+
+
+def _by_size(one: tuple[Cell, list[tuple[Result, Floats]]]) -> tuple[float | str | int, ...]:
+    """Smaller readers first, of one reader fewer bits, then as cells are named."""
+    cell, basis = one[0], one[1][0][0].basis
+    sizes = basis.reader_parameters or 0, cell.reader, basis.reader_bytes or 0, cell.quantization
+    how = cell.conditioning, cell.method, cell.domains, cell.where, cell.filter, cell.reranker
+    return (*sizes, cell.adapter, *how, cell.k, cell.fraction)
 
 
 def _mean(bases: Sequence[Basis]) -> Basis:

@@ -142,6 +142,19 @@ def front_chart(groups: Sequence[Dots], how: Axes) -> tuple[bytes, bytes]:
     return drawn(draw, HEIGHT + _ROW * len(groups))
 
 
+def scatter_chart(x: Floats, y: Floats, label: str, how: Axes) -> tuple[bytes, bytes]:
+    """Pairs [n] around the diagonal, on which both are the same."""
+
+    def draw(figure: Any, axes: Any) -> None:
+        axes.axline(
+            (how.factor * float(y.mean()),) * 2, slope=1, color=GREY, linewidth=0.8, linestyle=(0, (2, 2))
+        )
+        axes.plot(how.factor * x, how.factor * y, "o", color=COLOURS[0], markersize=3, alpha=0.6, label=label)
+        axes.set(title=how.title, xlabel=how.x, ylabel=how.y)
+
+    return drawn(draw)
+
+
 def bars_chart(labels: Sequence[str], bounds: Floats, how: Axes) -> tuple[bytes, bytes]:
     """Differences [n, 3] (value, low, high) as dots with bars, one a row, and a line at 0."""
 

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+# A page shows tables of so many rows at once.
+_MOST_ROWS = 12
+
 
 @dataclass(frozen=True)
 class Table:
@@ -11,6 +14,11 @@ class Table:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def long(self) -> bool:
+        """Whether a page shows it only to who asks for it."""
+        return len(self.rows) > _MOST_ROWS
 
     @property
     def figures(self) -> tuple[bool, ...]:

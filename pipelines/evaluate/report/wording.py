@@ -19,8 +19,8 @@ def number(value: float, unit: str) -> str:
 def score(interval: Interval, unit: str) -> str:
     """A metric's value and interval."""
     if is_share(unit):
-        return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-    return f"{interval.value:.3g} [{interval.low:.3g}, {interval.high:.3g}]"
+        return _minus(f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]")
+    return plain(interval)
 
 
 def change(interval: Interval, unit: str) -> str:
@@ -34,12 +34,17 @@ def signed(interval: Interval, unit: str) -> str:
     factor, digits = (100, ".1f") if is_share(unit) else (1, ".3g")
     value, low, high = (factor * one for one in (interval.value, interval.low, interval.high))
     named = " points" if is_share(unit) else ""
-    return f"{value:+{digits}}{named} [{low:+{digits}}, {high:+{digits}}]"
+    return _minus(f"{value:+{digits}}{named} [{low:+{digits}}, {high:+{digits}}]")
 
 
 def plain(interval: Interval) -> str:
     """A bare number with its interval."""
-    return f"{interval.value:.3g} [{interval.low:.3g}, {interval.high:.3g}]"
+    return _minus(f"{interval.value:.3g} [{interval.low:.3g}, {interval.high:.3g}]")
+
+
+def _minus(text: str) -> str:
+    """Figures with the sign that is as wide as a plus."""
+    return text.replace("-", "−")
 
 
 def size(value: float, unit: str = "") -> str:

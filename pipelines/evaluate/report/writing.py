@@ -14,14 +14,25 @@ from pipelines.evaluate.report.section import Section
 from pipelines.evaluate.report.sections.compute import compute
 from pipelines.evaluate.report.sections.curves import curves
 from pipelines.evaluate.report.sections.energy import energy
+from pipelines.evaluate.report.sections.keeping import keeping
 from pipelines.evaluate.report.sections.laws import laws
+from pipelines.evaluate.report.sections.mixture import mixture
 from pipelines.evaluate.report.sections.protocol import protocol
 from pipelines.evaluate.report.sections.spending import spending
 from pipelines.evaluate.report.sections.study import Study
 from pipelines.evaluate.tables import Tables
 
 PAGE, TEXT, PLOTS = "report.html", "report.md", "plots"
-_SECTIONS: tuple[Callable[[Study], Section], ...] = (curves, laws, spending, compute, energy, protocol)
+_SECTIONS: tuple[Callable[[Study], Section], ...] = (
+    curves,
+    laws,
+    spending,
+    compute,
+    mixture,
+    keeping,
+    energy,
+    protocol,
+)
 
 
 def write_report(folder: Path) -> list[Path]:
