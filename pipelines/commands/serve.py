@@ -70,7 +70,7 @@ class Admission:
             body=parse_bytes(self.max_body),
             seconds=self.max_seconds,
             origins=tuple(self.cors_origin or ()),
-            log=self.log,
+            log=self.log and self.log.absolute(),
             prompts=self.log_prompts,
             limits=Limits(self.max_k, self.max_queries, self.max_tokens),
         )
@@ -149,11 +149,11 @@ def _on_ray(served: "Served", host: str, port: int) -> None:
     from serve.scaled.application import built
     from serve.scaled.running import run
 
+    answers.loading(served.choice.name)
     application = built(served, None if os.environ.get("RAY_ADDRESS") else _sharing())
     with listen(host, port) as listener:  # It is free, or said not to be before minutes of loading.
         port = listener.getsockname()[1]
     start_ray()
-    answers.loading(served.choice.name)
     try:
         run(application, host, port, lambda: answers.serving(host, port))
     finally:

@@ -12,6 +12,7 @@ from ray.serve import Application
 from base.errors import RalmError
 from datastore.store import Datastore
 from lm.backends.remote.address import is_address
+from lm.backends.weights import Weights
 from retriever.cluster.retriever import require_parts
 from retriever.opened import Opening
 from serve.scaled.arguments import Arguments
@@ -65,6 +66,9 @@ def built(served: Served, actors: Mapping[str, Any] | None = None, replicas: int
 def _require(served: Served) -> Any:
     """The card of the stores' encoder. Raises RalmError for what cannot be served, before anything starts."""
     served.choice.require()
+    if not is_address(served.choice.name):
+        # Found, and converted if need be: else each replica would do so at once.
+        Weights.find(served.choice.name, served.choice.allow_pickle)
     if served.groups < 1:
         raise RalmError(f"A store needs at least one searcher, not {served.groups}.")
     opening = Opening(encoder=served.encoder, query_encoder=served.query_encoder)

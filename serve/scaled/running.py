@@ -3,6 +3,8 @@
 Decisions: docs/decisions/scaling-out.md.
 """
 
+import logging
+import re
 import signal
 from collections.abc import Callable
 from threading import Event
@@ -17,9 +19,9 @@ NAME = "ralm"
 
 
 def run(application: serve.Application, host: str, port: int, told: Callable[[], None]) -> None:
-    """Serve at an address until SIGINT or SIGTERM, which end it; `told` hears once all is loaded.
+    """Serve at an address until SIGINT or SIGTERM; `told` hears once all is loaded.
 
-    Raises RalmError if it cannot be started.
+    Other applications of the same cluster stay. Raises RalmError if this one cannot be started.
     """
     over = Event()
 
@@ -34,14 +36,25 @@ def run(application: serve.Application, host: str, port: int, told: Callable[[],
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        serve.shutdown()
+        # It ends whether or not this process waits for it.
+        serve.delete(NAME, _blocking=False)
 
 
 def start(application: serve.Application, host: str, port: int) -> None:
     """Let an application answer at an address, and wait until all of it is loaded."""
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
     serve.start(http_options={"host": host, "port": port}, proxy_location="HeadOnly")
     try:
         serve.run(application, name=NAME, route_prefix="/")
     except (RuntimeError, RayServeException) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise RalmError(f"The application could not be started on Ray ({reason}).") from None
+        raise RalmError(f"The service could not be started on Ray: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Why: what a replica raised as it was made, else what Ray Serve says."""
+    status = serve.status().applications.get(NAME)
+    told = [one.message for one in status.deployments.values()] if status else []
+    raised = [
+        found for text in told for found in re.findall(r"^[\w.]+(?:Error|Unavailable): (.*)$", text, re.M)
+    ]
+    return raised[-1] if raised else str(error)

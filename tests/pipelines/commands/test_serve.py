@@ -53,3 +53,15 @@ def test_a_file_of_no_keys_lets_nobody_in(tmp_path, content, refusal):
 def test_a_blank_variable_lets_nobody_in(monkeypatch, refusal):
     monkeypatch.setenv("RALM_API_KEY", " ")
     assert "Keys are asked for and there is none" in refusal("serve", "{store}")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--device", "cuda"], "take no --device"),
+        (["--reader", "http://"], "http://"),
+        (["--port", "99999"], "choose --port"),
+    ],
+)
+def test_what_ray_serve_cannot_do_is_refused_before_ray_is_started(refusal, options, sentence):
+    assert sentence in refusal("serve", "{store}", "--ray", *options)
