@@ -22,6 +22,7 @@ from pipelines.commands.build import build
 from pipelines.commands.demo import demo
 from pipelines.commands.evaluating.mixtures import mixtures
 from pipelines.commands.evaluating.perplexity import perplexity
+from pipelines.commands.evaluating.report import report
 from pipelines.commands.evaluating.retrieval import retrieval
 from pipelines.commands.evaluating.scaling import scaling
 from pipelines.commands.evaluating.tasks import tasks
@@ -89,6 +90,7 @@ for command in (
     # What ends with a text says itself what becomes of further words.
     app.command(context_settings={"allow_extra_args": command in (search, ask)})(spread(command))
 evaluation.command()(spread(scaling))
+evaluation.command()(spread(report))
 evaluation.command()(spread(retrieval))
 evaluation.command()(spread(mixtures))
 evaluation.command()(spread(perplexity))

@@ -29,6 +29,7 @@ from lm.reader import (
     Windows,
 )
 from pipelines.config import load_config
+from pipelines.evaluate.study.settings import load_study
 from pipelines.execution.executor import LocalExecutor
 from pipelines.plan.rates import Flags, load_rates
 from pipelines.questions import read_questions
@@ -152,6 +153,7 @@ def table(tmp_path_factory) -> Path:
         write_lines(folder / f"{name}.jsonl", questions())
     write_lines(folder / "held-out.jsonl", documents()[:2])
     (folder / "build.yaml").write_text("sources: [{path: corpus/}]\nfilters: [language]\n")
+    (folder / "study.yaml").write_text("store: my-store\ntasks: questions.jsonl\nfractions: 1\n")
     (folder / "machines.yaml").write_text("gpus: 16\n")
     build_store(folder / "my-store", folder / "corpus.jsonl.zst", folder / "notes")
     shutil.copytree(folder / "my-store", folder / "other-store")
@@ -249,6 +251,8 @@ def test_settings_are_valid(block, tmp_path):
     file.write_text(block.text)
     if "sources:" in block.text:
         load_config(file)
+    elif "tasks:" in block.text:
+        load_study(file)
     else:
         load_rates(file, Flags())
 

@@ -1,24 +1,40 @@
 """`ralm eval scaling`: what a larger datastore buys."""
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from base.errors import RalmError
 from lm.conditioning import DEFAULT_PASSAGES
-from pipelines.commands.options import Loading, MaybeStore, Prompting, QueryEncoding, Workers, as_executor
+from pipelines.commands.options import (
+    Loading,
+    MaybeStore,
+    Prompting,
+    QueryEncoding,
+    Workers,
+    as_executor,
+    as_shots,
+)
+
+if TYPE_CHECKING:
+    from pipelines.evaluate.study.settings import Study
 
 
 def scaling(  # noqa: PLR0913
     store: MaybeStore = None,
-    config: Annotated[Path | None, typer.Option(help="a YAML file: STUDY.yaml, with tasks and axes")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="a YAML file with tasks and axes, and all that is set here")
+    ] = None,
     questions: Annotated[
         Path | None, typer.Option(help="JSON Lines: question, answers and/or gold_docs")
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="folder for table and plot")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="folder for tables, plots and report")
+    ] = None,
     fractions: Annotated[str, typer.Option(help="shares of the store")] = "0.01,0.1,1",
-    seeds: Annotated[int, typer.Option(help="samples at each fraction below 1")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="samples at each fraction below 1")] = 3,
     reader: Annotated[str | None, typer.Option(help="also have an LM answer")] = None,
     loading: Loading = Loading(),
     reader_questions: Annotated[int, typer.Option(help="questions the LM answers at most")] = 100,
@@ -30,54 +46,74 @@ def scaling(  # noqa: PLR0913
         typer.Option(help="dense, in which a share is searched as if it were the whole store; bm25; hybrid"),
     ] = "dense",
     encoding: QueryEncoding = QueryEncoding(),
-    executor: Annotated[str | None, typer.Option(help="ray, local or auto: what has the LM answer")] = None,
+    executor: Annotated[
+        str | None, typer.Option(help="what has the LM answer: local (default), ray or auto")
+    ] = None,
     workers: Workers = None,
 ) -> None:
-    """Draw how retrieval and answers improve as the datastore grows."""
+    """Draw how retrieval and answers improve as the datastore grows; run it again to go on with it."""
+    from pipelines.evaluate.study.settings import load_study, study_of
+
+    if executor is not None:
+        as_executor(executor)
+    always = {
+        **{"store": store and str(store), "output": output and str(output)},
+        **{"executor": executor, "workers": workers, **_given(encoding)},
+    }
     if config is not None:
-        _study(config, store=store, output=output, executor=executor, workers=workers)
+        if questions is not None:
+            raise RalmError("A --config names its tasks itself: leave --questions out.")
+        _run(load_study(config, **always))
         return
     if store is None or questions is None or output is None:
-        raise RalmError("A study needs a STORE, --questions and --output, or all of them in a --config.")
-    from pipelines.evaluate.curve_study import Study
-    from pipelines.evaluate.scaling import run
-    from pipelines.execution.progress import for_terminal
-    from pipelines.show import answers
-    from pipelines.show.measured import curves
-    from retriever.request import Method
-
+        raise RalmError("A study needs a STORE, --questions and --output, or a --config that names them.")
     try:
-        shares = tuple(sorted({float(part) for part in fractions.split(",")}))
+        shares = sorted({float(part) for part in fractions.split(",")})
     except ValueError:
         raise RalmError(f"--fractions {fractions!r} is not a list of numbers such as 0.01,0.1,1.") from None
-    study = Study(
-        store=store,
-        questions=questions,
-        output=output,
-        fractions=shares,
-        seeds=seeds,
-        reader=loading.choice(reader) if reader else None,
-        reader_questions=reader_questions,
-        conditioning=prompting.of(passages),
-        limit=limit,
-        method=Method(method),  # type: ignore[arg-type]
-        encoder=encoding.encoder,
-        query_encoder=encoding.query_encoder,
-    )
-    if study.reader:
-        answers.loading(study.reader.name)
-    curves.curve(run(study, for_terminal()), output)
+    as_shots(prompting.shots)
+    one = {"questions": str(questions)} | ({} if limit is None else {"limit": limit})
+    settings = {
+        **{"tasks": [one], "fractions": shares, "seeds": seeds, "methods": method},
+        **{"reader_questions": reader_questions, "k": passages, **_asking(prompting)},
+        **(_reading(reader, loading) if reader else {}),
+    }
+    _run(study_of({name: value for name, value in (always | settings).items() if value is not None}))
 
 
-def _study(config: Path, **overrides: Any) -> None:
-    """Measure what STUDY.yaml asks for."""
+def _given(encoding: QueryEncoding) -> dict[str, Any]:
+    return {one.name: getattr(encoding, one.name) for one in fields(encoding)}
+
+
+def _asking(prompting: Prompting) -> dict[str, Any]:
+    """How passages are put to a reader, as a study sets it."""
+    same = ("budget", "neighbours", "replug_temperature", "prompt")
+    found = {name: getattr(prompting, name) for name in same}
+    shots = None if prompting.shots is None else str(prompting.shots)
+    return found | {"conditionings": prompting.conditioning, "shots": shots}
+
+
+def _reading(reader: str, loading: Loading) -> dict[str, Any]:
+    """The reader, as a study sets it."""
+    choice = loading.choice(reader)
+    settings = {
+        **{"name": reader, "adapter": choice.adapter, "device": choice.device},
+        "allow_pickle": choice.allow_pickle,
+    }
+    return {"readers": [settings], "quantizations": [choice.quantization]}
+
+
+def _run(study: "Study") -> None:
+    """Measure a study, write its report, and print its figures."""
+    from pipelines.evaluate.report import write_report
     from pipelines.evaluate.study.running import run
-    from pipelines.evaluate.study.settings import load_study
     from pipelines.execution.progress import for_terminal
+    from pipelines.show import answers
     from pipelines.show.measured import studies
 
-    if overrides["executor"] is not None:
-        as_executor(overrides["executor"])
-    given = {name: str(one) if isinstance(one, Path) else one for name, one in overrides.items()}
-    study = load_study(config, **given)
-    studies.study(run(study, for_terminal()), Path(study.output))
+    for one in study.readers:
+        answers.loading(one.called)
+    tables = run(study, for_terminal())
+    output = Path(study.output)
+    write_report(output)
+    studies.study(tables, output)

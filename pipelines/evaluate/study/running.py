@@ -37,7 +37,17 @@ METRICS = (*(one.name for one in RETRIEVAL), *(one.name for one in READER), BITS
 
 def run(study: Study, progress: BuildProgress | None = None) -> Tables:
     """Measure what is missing of a study; its tables, whole. Raises RalmError for what cannot be measured."""
-    progress = progress or Silent()
+    running = begun(study, progress or Silent())
+    running.read(running.search())
+    running.folder.describe(about(running))
+    return running.folder.tables
+
+
+def begun(study: Study, progress: BuildProgress) -> "Running":
+    """A study under way: all is read and opened, and nothing measured yet.
+
+    Raises RalmError for what cannot be measured.
+    """
     for name in study.metrics:
         known(name, METRICS, "metric")
     tasks = [read_task(one, study) for one in study.tasks]
@@ -51,11 +61,7 @@ def run(study: Study, progress: BuildProgress | None = None) -> Tables:
             f"The study is of the manifest {study.manifest}, the store {study.store} has {retriever.hash}: "
             "build the store again as it was, or leave `manifest` out of the study."
         )
-    running = Running(study, retriever, folder, variants, progress)
-    readable = [one for task in tasks if (one := running.searched(task))]
-    running.read(readable)
-    folder.describe(_about(study, tasks, retriever, running.notes))
-    return folder.tables
+    return Running(study, tasks, retriever, folder, variants, progress)
 
 
 @dataclass
@@ -63,6 +69,7 @@ class Running:
     """A study under way."""
 
     study: Study
+    tasks: Sequence[Task]
     retriever: LocalRetriever
     folder: StudyFolder
     variants: Sequence[Variant]
@@ -75,6 +82,10 @@ class Running:
             self.retriever.store.check(arm.view)
         self.puts = tuple(puts_of(self.study, self.arms)) if self.variants else ()
         self.bases = Bases(self.retriever)
+
+    def search(self) -> list[Readable]:
+        """Search for all tasks and judge what is found; what is left to be read."""
+        return [one for task in self.tasks if (one := self.searched(task))]
 
     def searched(self, task: Task) -> Readable | None:
         """Search for a task's questions and judge what is found; None if nothing of it is left to be read."""
@@ -109,16 +120,10 @@ class Running:
         """Have every reader answer what is left to be read, and score it."""
         if not some:
             return
-        written: tuple[str, Prompts] | None = None
         bases = self.bases.of(list(dict.fromkeys(put.arm for put in self.puts if put.arm)))
         alone = Basis(self.retriever.hash, self.retriever.store.manifest.encoder.name)
         with open_executor(self.study.executor, self.study.workers) as executor:
-            for variant in self.variants:
-                if written is None or written[0] != variant.settings.name:
-                    # Prompts depend on the tokenizer, which is the same in every quantization.
-                    prompts = Prompts(self.study, self.retriever, opened(variant.choice), self._scores_bits)
-                    written = variant.settings.name, prompts
-                asked = list(self._asked(some, variant, written[1]))
+            for variant, asked in self.asked(some):
                 demands = (one.demand for of_put in asked for one in of_put.askings)
                 kept = Answers(self.study, variant).all(demands, executor, self.progress)
                 rows = [
@@ -129,16 +134,24 @@ class Running:
                 self.folder.add(results, values)
                 self._note_trimmed(variant, asked)
 
+    def asked(self, some: Sequence[Readable]) -> Iterator[tuple[Variant, list[Asked]]]:
+        """What each reader is asked of each task in each put that is left."""
+        prompts: dict[str, Prompts] = {}
+        for variant in self.variants:
+            name = variant.settings.name
+            if name not in prompts:
+                # They depend on the tokenizer, which is the same in every quantization.
+                reader = opened(variant.choice)
+                prompts = {name: Prompts(self.study, self.retriever, reader, self._scores_bits)}
+            left = [
+                (one, put) for one in some for put in self.puts if not self._is_read(one.task, put, variant)
+            ]
+            if left:
+                yield variant, [prompts[name].of(one, put) for one, put in left]
+
     @property
     def _scores_bits(self) -> bool:
         return not self.study.metrics or BITS.name in self.study.metrics
-
-    def _asked(self, some: Sequence[Readable], variant: Variant, prompts: Prompts) -> Iterator[Asked]:
-        """What a reader is asked of each task in each put that is left."""
-        for one in some:
-            for put in self.puts:
-                if not self._is_read(one.task, put, variant):
-                    yield prompts.of(one, put)
 
     def _is_judged(self, task: Task, arm: Arm, metrics: Iterable[RetrievalMetric]) -> bool:
         """Whether every figure of an arm is in the tables."""
@@ -167,31 +180,25 @@ class Running:
             )
 
 
-def _about(
-    study: Study, tasks: Sequence[Task], retriever: LocalRetriever, notes: Sequence[str]
-) -> dict[str, Any]:
+def about(running: Running) -> dict[str, Any]:
     """What a report says of a study beside its tables."""
+    study, store = running.study, running.retriever.store
+    tasks = {one.name: f"{len(one.questions):,} questions ({one.hash})" for one in running.tasks}
     return {
         "title": study.title or Path(study.output).name,
-        "store": {
-            "path": Path(study.store).name,
-            "manifest": retriever.hash,
-            "passages": retriever.store.passages,
-        },
-        "encoder": retriever.store.manifest.encoder.name,
+        "command": study.command,
+        "encoder_parameters": running.retriever.encoder.parameters,
         "protocol": {
+            "store": f"{Path(study.store).name}, {store.passages:,} passages, manifest {store.hash}",
+            "encoder": store.manifest.encoder.name,
+            "tasks": tasks,
             "search": "through all lists of the index, a share as if the store had been built of it",
             "samples": f"{study.seeds} at each fraction below 1",
             "prompts": study.conditioning(study.conditionings[0], study.k[0]).told(),
             "answers": f"greedy, at most {study.answer_tokens} tokens, to the end of a line",
-            "intervals": "95%, over questions; those that share a gold document are drawn together",
-        },
-        "tasks": {
-            one.name: {"questions": f"{one.name} ({one.hash})", "n": len(one.questions)} for one in tasks
         },
         "training_tokens": {one.called: one.training_tokens for one in study.readers if one.training_tokens},
-        "notes": [*notes],
-        "settings": study.model_dump(
-            mode="json", exclude={"executor", "workers", "output"}, exclude_defaults=True
-        ),
+        "notes": running.notes,
+        **study.report,
+        "settings": study.written(),
     }

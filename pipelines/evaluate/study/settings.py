@@ -104,12 +104,14 @@ class Study(_Frozen):
     is `all`, a name or condition, or a list of them), `methods`, `filters` and `rerankers`; `depths` are the
     k of all retrieval metrics (none: each has its own). Axes of what reads: `readers`, `quantizations` (None:
     int8, or as stored), `conditionings`, and `k` passages. The first `reader_questions` of a task that have
-    answers are read. The rest is the protocol.
+    answers are read. The rest is the protocol; `report` goes into study.yaml as it stands.
     """
 
     store: str
     output: str = "study"
     title: str = ""
+    command: str = ""
+    report: dict[str, Any] = {}
     tasks: Annotated[tuple[TaskSettings, ...], BeforeValidator(_files)] = Field(min_length=1)
     fractions: Annotated[tuple[float, ...], Several] = Field((0.01, 0.1, 1.0), min_length=1)
     seeds: int = Field(3, ge=1)
@@ -162,6 +164,12 @@ class Study(_Frozen):
             raise ValueError("tasks: two have one name: give each a `name` of its own")
         return self
 
+    def written(self) -> dict[str, Any]:
+        """What differs from the defaults, as people may read it: of paths the last part."""
+        left_out = {"executor", "workers", "output", "title", "command", "report"}
+        found = self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
+        return {name: _last_parts(value) for name, value in found.items()}
+
     def views_of(self, domains: tuple[str, ...], where: tuple[str, ...]) -> tuple[View, ...]:
         """Views of some domains that meet conditions: one of all passages, and one a seed of each share."""
         clauses = tuple(Condition.parse(one) for one in where)
@@ -182,6 +190,15 @@ class Study(_Frozen):
             self.prompt,  # type: ignore[arg-type]
             _shots(self.shots),
         )
+
+
+def _last_parts(value: Any) -> Any:
+    """Settings with the last part of each path: where files lay on a machine is nobody's concern."""
+    if isinstance(value, dict):
+        return {name: _last_parts(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_last_parts(one) for one in value]
+    return Path(value).name if isinstance(value, str) and Path(value).exists() else value
 
 
 def _shots(path: str | None) -> tuple[Shot, ...]:

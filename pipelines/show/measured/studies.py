@@ -56,3 +56,9 @@ def _fitting(widths: Sequence[int]) -> list[list[int]]:
         groups[-1].append(at)
         used += width
     return groups
+
+
+def written(paths: Sequence[Path], folder: Path) -> None:
+    """Say which files of a report were written."""
+    names = ", ".join(str(path.relative_to(folder)) for path in paths)
+    console.print(f"Written in {escape(str(folder))}: {escape(names)}", soft_wrap=True)

@@ -58,9 +58,16 @@ class Prompts:
     scored: bool
     # Equal demands are one object, however many puts make them.
     _known: dict[Demand, Demand] = field(default_factory=dict)
+    # Readers of one tokenizer are asked the same.
+    _written: dict[tuple[str, Put], Asked] = field(default_factory=dict)
 
     def of(self, some: Readable, put: Put) -> Asked:
         """The questions of a task in one put."""
+        if (some.task.name, put) not in self._written:
+            self._written[some.task.name, put] = self._of(some, put)
+        return self._written[some.task.name, put]
+
+    def _of(self, some: Readable, put: Put) -> Asked:
         found = some.found[put.arm] if put.arm else [()] * len(some.questions)
         each = zip(some.questions, found, strict=True)
         return Asked(some.task, put, tuple(self._asking(put, one, hits) for one, hits in each))
