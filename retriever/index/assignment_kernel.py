@@ -1,7 +1,5 @@
 """The kernel of `assignment.py`. Imports Triton, which PyTorch for CUDA brings."""
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -9,11 +7,11 @@ import triton.language as tl
 
 @triton.jit
 def _nearest(  # noqa: PLR0913
-    vectors: Any,
-    centroids: Any,
-    found: Any,
-    count: Any,
-    lists: Any,
+    vectors,
+    centroids,
+    found,
+    count,
+    lists,
     D: tl.constexpr,
     VECTORS: tl.constexpr,
     LISTS: tl.constexpr,
@@ -60,5 +58,5 @@ def launch(
     size, lists, inner, ahead = steps
     grid = (triton.cdiv(len(vectors), size),)
     arguments = vectors, centroids, found, len(vectors), len(centroids), vectors.shape[1]
-    with torch.cuda.device(vectors.device) if vectors.is_cuda else torch.no_grad():
+    with torch.cuda.device(vectors.device):
         _nearest[grid](*arguments, size, lists, inner, ahead, num_warps=warps)

@@ -5,8 +5,6 @@ Each function stands for its namesake there and adds up in the same order. PyTor
 Decisions: docs/decisions/gpu.md.
 """
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -25,18 +23,18 @@ _INNER, _ROWS = 16, 32
 
 @triton.jit
 def _scan(  # noqa: PLR0913
-    codes: Any,
-    page_ids: Any,
-    starts: Any,
-    counts: Any,
-    lists: Any,
-    bases: Any,
-    tables: Any,
-    offsets: Any,
-    bits: Any,
-    best: Any,
-    width: Any,
-    probes: Any,
+    codes,
+    page_ids,
+    starts,
+    counts,
+    lists,
+    bases,
+    tables,
+    offsets,
+    bits,
+    best,
+    width,
+    probes,
     COLUMNS: tl.constexpr,
     PAGE: tl.constexpr,
     AT_ONCE: tl.constexpr,
@@ -77,14 +75,14 @@ def _scan(  # noqa: PLR0913
 
 @triton.jit
 def _score(  # noqa: PLR0913
-    codes: Any,
-    chosen: Any,
-    valid: Any,
-    bases: Any,
-    tables: Any,
-    bits: Any,
-    scores: Any,
-    each: Any,
+    codes,
+    chosen,
+    valid,
+    bases,
+    tables,
+    bits,
+    scores,
+    each,
     COLUMNS: tl.constexpr,
     PAGE: tl.constexpr,
     MASKED: tl.constexpr,
@@ -112,18 +110,18 @@ def _score(  # noqa: PLR0913
 
 @triton.jit
 def _encode(  # noqa: PLR0913
-    vectors: Any,
-    order: Any,
-    lists: Any,
-    slots: Any,
-    ids: Any,
-    centroids: Any,
-    words: Any,
-    halves: Any,
-    codes: Any,
-    its_ids: Any,
-    count: Any,
-    scale: Any,
+    vectors,
+    order,
+    lists,
+    slots,
+    ids,
+    centroids,
+    words,
+    halves,
+    codes,
+    its_ids,
+    count,
+    scale,
     D: tl.constexpr,
     COLUMNS: tl.constexpr,
     WIDTH: tl.constexpr,
