@@ -16,7 +16,7 @@ from retriever.index.sizing import IndexKey, list_count
 # Vectors that words are learned from, as `retriever/index/codec.py` has it, and that are encoded at once.
 _WORD_ROWS, _AT_ONCE = 65_536, 1 << 16
 # Noises that are tried.
-NOISES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+NOISES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 def trained(key: IndexKey, sample: torch.Tensor) -> Codebook:

@@ -5,7 +5,8 @@ import triton
 import triton.language as tl
 
 
-@triton.jit
+# Triton would compile it anew for numbers that 16 divides.
+@triton.jit(do_not_specialize=["count", "lists"])
 def _nearest(  # noqa: PLR0913
     vectors,
     centroids,

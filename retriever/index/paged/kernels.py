@@ -9,7 +9,7 @@ import torch
 import triton
 import triton.language as tl
 
-from retriever.index.paged import scan
+from retriever.index.paged import compiled, scan
 from retriever.index.paged.codebook import WORD, Codebook
 from retriever.index.paged.pages import PAGE, Pages, Placement
 from retriever.index.paged.scan import Asked, Chosen, Room
@@ -21,7 +21,11 @@ _PAGES_AT_ONCE = 4
 _INNER, _ROWS = 16, 32
 
 
-@triton.jit
+# Numbers that change from search to search: Triton would compile a kernel anew for those that 16 divides.
+_CHANGING = ["width", "probes", "each", "count", "scale"]
+
+
+@triton.jit(do_not_specialize=_CHANGING)
 def _scan(  # noqa: PLR0913
     codes,
     page_ids,
@@ -73,7 +77,7 @@ def _scan(  # noqa: PLR0913
             tl.store(best + query * width + offset + each, tl.max(sums, 1), mask=each < last)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_CHANGING)
 def _score(  # noqa: PLR0913
     codes,
     chosen,
@@ -108,7 +112,7 @@ def _score(  # noqa: PLR0913
     tl.store(scores + task.to(tl.int64) * PAGE + slot, sums)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_CHANGING)
 def _encode(  # noqa: PLR0913
     vectors,
     order,
@@ -166,6 +170,10 @@ def page_maxima(pages: Pages, asked: Asked, room: Room, bits: torch.Tensor | Non
     held = found.held[asked.lists]
     offsets = held.cumsum(1) - held
     each = _MANY if count * probes >= _MANY_PROBES else _FEW
+    if compiled.fits(pages, asked):
+        to = compiled.Maxima(best, offsets, each, triton.cdiv(room.longest, each))
+        compiled.launch(pages, asked, bits, to)
+        return best
     _scan[count * probes, triton.cdiv(room.longest, each)](
         pages.codes,
         found.page_ids,

@@ -61,7 +61,8 @@ def test_hits_are_those_of_the_cpus_index(key, by_residual, device):
     ours, theirs = both(key, by_residual, device)
     queries = embeddings(40, 3, theirs._index.d).astype(np.float32)
     assigned, peer = ours.assign(queries, 8), theirs.assign(queries, 8)
-    assert np.mean(assigned.lists == peer.lists) > 0.99
+    # Centroids are float16 on a GPU.
+    assert np.mean(assigned.lists == peer.lists) > 0.97
     assert np.allclose(assigned.vectors, peer.vectors, atol=1e-5)
     kept = np.random.default_rng(1).random(4000) < 0.1
     bits = np.packbits(kept, bitorder="little")
