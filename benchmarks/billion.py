@@ -21,6 +21,7 @@ import torch
 from gpu.report import Report
 from trillion.drawn import Drawn
 from trillion.filling import Share, everywhere, shares, wait
+from trillion.reads import time_reads
 from trillion.searches import measure_recall, time_searches, time_views
 from trillion.training import compared, trained
 
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=256, help="those that recall is measured with")
     parser.add_argument("--batch", type=int, default=1 << 20)
     parser.add_argument("--train", type=int, default=4, help="batches that lists and words are learned from")
+    parser.add_argument("--stored", type=int, default=0, help="batches of vectors written to disk and read")
     parser.add_argument("--depth", type=int, default=1000)
     parser.add_argument(
         "--seconds", type=float, default=450, help="the fill ends 120 s before, searches then"
@@ -109,6 +111,8 @@ def main() -> None:
     measure_recall(report, index, given, asked[: args.questions], args.depth)
     time_searches(report, index, asked, sorted({min(100, args.depth), args.depth}), until)
     time_views(report, index, asked)
+    if args.stored:
+        time_reads(report, drawn[0], args.stored)
     if out := os.environ.get("OUT"):
         report.write(Path(out), f"billion_{args.code}_{len(devices)}")
 

@@ -31,11 +31,14 @@ def run(folder, monkeypatch, *options):
 
 
 def test_all_is_measured_in_one_command(benchmarks, one_thread, monkeypatch, tmp_path):
-    from trillion import searches, training
+    from trillion import reads, searches, training
 
     monkeypatch.setattr(searches, "REPEATS", {1: 2, 32: 1})
+    monkeypatch.setattr(reads, "REPEATS", 1)
     monkeypatch.setattr(training, "NOISES", (0.2, 0.9))
-    options = "--vectors 3000 --lists 32 --code PQ8x4 --batch 500 --train 2 --questions 20 --depth 200"
+    options = (
+        "--vectors 3000 --lists 32 --code PQ8x4 --batch 500 --train 2 --questions 20 --depth 200 --stored 3"
+    )
     tables = run(tmp_path, monkeypatch, *options.split(), "--around", "700")
     (by_codes,) = tables["Recall@10 of codes alone"]
     found = [value for name, value in by_codes.items() if name.startswith("noise")]
@@ -46,6 +49,7 @@ def test_all_is_measured_in_one_command(benchmarks, one_thread, monkeypatch, tmp
     assert [row["lists"] for row in recall] == [16]
     assert recall[0]["rescored_0"] < recall[0]["rescored_100"] > 0.8
     assert {(row["batch"], row["k"]) for row in tables["Searches (ms)"]} >= {(1, 100), (32, 100), (1, 200)}
+    assert [row["rows"] for row in tables["Reading and scoring from disk (ms)"]] == [100, 400, 1000]
     assert [row["share"] for row in tables["Views (ms)"]] == [0.5, 0.0625]
 
 

@@ -145,7 +145,7 @@ def binary(columns: int, architecture: str) -> bytes:
     _checked(nvrtc.nvrtcCompileProgram(program, len(options), [option.encode() for option in options]))
     code = b" " * _checked(nvrtc.nvrtcGetCUBINSize(program))
     _checked(nvrtc.nvrtcGetCUBIN(program, code))
-    return code
+    return bytes(code)
 
 
 @cache
