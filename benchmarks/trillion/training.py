@@ -15,8 +15,9 @@ from retriever.index.sizing import IndexKey, list_count
 
 # Vectors that words are learned from, as `retriever/index/codec.py` has it, and that are encoded at once.
 _WORD_ROWS, _AT_ONCE = 65_536, 1 << 16
-# Noises that are tried.
+# Noises that are tried, and how near recall must come to that of real vectors.
 NOISES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+_NEAR = 0.02
 
 
 def trained(key: IndexKey, sample: torch.Tensor) -> Codebook:
@@ -42,10 +43,12 @@ class Compared:
 
     @property
     def noise(self) -> float:
-        """The noise whose vectors are found as real ones are, between the two that come nearest."""
-        noises, found = np.array(list(self.drawn)), np.array(list(self.drawn.values()))
-        order = found.argsort()
-        return round(float(np.interp(self.real, found[order], noises[order])), 3)
+        """The largest noise whose vectors are found as real ones are, to 0.02; else the nearest.
+
+        Small noise draws tight clusters, which few lists hold: it flatters a search that probes lists.
+        """
+        near = [noise for noise, found in self.drawn.items() if abs(found - self.real) <= _NEAR]
+        return max(near, default=min(self.drawn, key=lambda noise: abs(self.drawn[noise] - self.real)))
 
 
 def compared(real: np.ndarray, questions: torch.Tensor, code: str) -> Compared:
