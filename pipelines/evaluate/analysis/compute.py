@@ -77,7 +77,7 @@ def fronts(
 ) -> Fronts:
     """Fronts of ways by their operations; `scores` are the metric [n] and resamples of it [draws, n]."""
     means, draws = scores
-    costs = np.array([way.total(questions) for way in ways])
+    costs = np.array([_rounded(way.total(questions)) for way in ways])
     alone = [at for at, way in enumerate(ways) if not way.tokens]
     return Fronts(
         questions,
@@ -85,6 +85,11 @@ def fronts(
         Front.of(costs[alone], means[alone], draws[:, alone], higher),
         tuple(alone),
     )
+
+
+def _rounded(operations: float) -> float:
+    """Two digits: what differs by less is the same, as no such sum is known better."""
+    return float(f"{operations:.1e}")
 
 
 def repaid(with_passages: Work, larger: Work) -> float | None:

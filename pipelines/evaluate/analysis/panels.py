@@ -9,11 +9,13 @@ from functools import cached_property
 from math import log
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipelines.evaluate.analysis.resampling import Floats, Interval, Measured
+from pipelines.evaluate.analysis.resampling import Floats, Interval, Measured, Whole
 from pipelines.evaluate.intervals import share
 from pipelines.evaluate.tables import Basis, Cell, Kind, Result, Tables, Values
 
+Bools = NDArray[np.bool_]
 BITS_PER_BYTE = "bits per byte"
 # Of texts there are sums, of which a figure is made.
 _SUMS = ("nats", "tokens", "bytes")
@@ -40,7 +42,10 @@ class Spot:
 
 @dataclass(frozen=True)
 class Panel:
-    """One metric of one task at all its spots, for the questions that all of them share, by their `names`."""
+    """One metric of one task at all its spots, for the questions that all of them share, by their `names`.
+
+    `held`: whether the passages of a spot (of its first seed) held a question's answer, if somebody knows.
+    """
 
     task: str
     kind: Kind
@@ -50,6 +55,7 @@ class Panel:
     spots: tuple[Spot, ...]
     names: tuple[str, ...]
     measured: Measured
+    held: tuple[Bools | None, ...]
 
     @property
     def higher(self) -> bool:
@@ -135,33 +141,46 @@ def _with_weights(
 
 def _panel(rows: Sequence[tuple[Result, Values, Floats]]) -> Panel:
     shared = sorted(set.intersection(*[set(values.questions) for _, values, _ in rows]))
-    of_spot: dict[Cell, list[tuple[Result, Floats]]] = {}
-    for result, values, _ in rows:
-        place = {name: at for at, name in enumerate(values.questions)}
-        matrix = values.values[[place[name] for name in shared]]
-        of_spot.setdefault(replace(result.cell, seed=0), []).append((result, matrix))
-    first, values, weights = rows[0]
-    place = {name: at for at, name in enumerate(values.questions)}
-    order = [place[name] for name in shared]
-    by_seed = [
-        sorted(of, key=lambda one: one[0].cell.seed) for _, of in sorted(of_spot.items(), key=_by_size)
+    of_spot: dict[Cell, list[_Row]] = {}
+    for result, values, weights in rows:
+        of_spot.setdefault(replace(result.cell, seed=0), []).append(_Row.of(result, values, weights, shared))
+    spots = [
+        sorted(of, key=lambda row: row.result.cell.seed) for _, of in sorted(of_spot.items(), key=_by_size)
     ]
+    first = spots[0][0]
     return Panel(
-        *(first.task, first.kind, first.metric, first.unit, first.better),
+        *(first.result.task, first.result.kind, first.result.metric, first.result.unit, first.result.better),
         tuple(
-            Spot(replace(of[0][0].cell, seed=0), _mean([one.basis for one, _ in of]), len(of))
-            for of in by_seed
+            Spot(replace(of[0].result.cell, seed=0), _mean([one.result.basis for one in of]), len(of))
+            for of in spots
         ),
         tuple(shared),
-        Measured.of(
-            [np.stack([matrix for _, matrix in of]) for of in by_seed], values.clusters[order], weights[order]
-        ),
+        Measured.of([np.stack([one.values for one in of]) for of in spots], first.clusters, first.weights),
+        tuple(of[0].held for of in spots),
     )
 
 
-def _by_size(one: tuple[Cell, list[tuple[Result, Floats]]]) -> tuple[float | str | int, ...]:
+@dataclass(frozen=True)
+class _Row:
+    """A result with what it is of each question that all have."""
+
+    result: Result
+    values: Floats
+    clusters: Whole
+    weights: Floats
+    held: Bools | None
+
+    @classmethod
+    def of(cls, result: Result, values: Values, weights: Floats, shared: Sequence[str]) -> "_Row":
+        place = {name: at for at, name in enumerate(values.questions)}
+        order = [place[name] for name in shared]
+        held = None if values.held is None else values.held[order]
+        return cls(result, values.values[order], values.clusters[order], weights[order], held)
+
+
+def _by_size(one: tuple[Cell, list[_Row]]) -> tuple[float | str | int, ...]:
     """Smaller readers first, of one reader fewer bits, then as cells are named."""
-    cell, basis = one[0], one[1][0][0].basis
+    cell, basis = one[0], one[1][0].result.basis
     sizes = basis.reader_parameters or 0, cell.reader, basis.reader_bytes or 0, cell.quantization
     how = cell.conditioning, cell.method, cell.domains, cell.where, cell.filter, cell.reranker
     return (*sizes, cell.adapter, *how, cell.k, cell.fraction)

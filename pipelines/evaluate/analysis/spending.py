@@ -54,34 +54,42 @@ class Advice:
     gain: Interval | None
     rivals: tuple[Way, ...]
 
-    def sentence(self, amount: str) -> str:
-        """What to do with a budget that is written as `amount`."""
-        share = 100 * self.best.weights_share
-        return (
-            f"At {amount}, spend {share:.0f}% on weights at {self.best.bits:.1f} bits and "
-            f"{100 - share:.0f}% on passages"
-        )
-
 
 def front_of(ways: Sequence[Way], means: Floats, draws: Floats, higher: bool = True) -> Front:
     """The front of ways by their bytes."""
     return Front.of(np.array([way.bytes for way in ways]), means, draws, higher)
 
 
+def budgets(front: Front) -> list[float]:
+    """Round budgets, 1, 2 or 5 times a power of ten, from what buys something to what buys all."""
+    least, most = float(front.costs.min()), float(front.costs.max())
+    powers = range(int(np.floor(np.log10(least))), int(np.ceil(np.log10(most))) + 1)
+    rounds = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    enough = next(one for one in rounds if one >= most)
+    return [one for one in rounds if least <= one <= enough]
+
+
 def advice(ways: Sequence[Way], front: Front) -> list[Advice]:
-    """What to do at each budget where the best way changes: the cost of each way on the front."""
-    alone = np.array([not way.passage_bytes for way in ways])
-    found = []
-    for at in sorted(np.flatnonzero(front.on).tolist(), key=lambda one: front.costs[one]):
-        budget = float(front.costs[at])
-        able = np.flatnonzero(alone & (front.costs <= budget))
-        sign = 1 if front.higher else -1
-        without = int(able[(sign * front.means[able]).argmax()]) if len(able) else None
-        gain = None if without is None or without == at else front.against(at, without)
+    """What to do with each round budget that has another best way than the one before."""
+    found: list[Advice] = []
+    for budget in budgets(front):
+        at = front.best(budget)
+        if at is None or (found and found[-1].best == ways[at]):
+            continue
+        gain = _over_alone(ways, front, at, budget)
         value = Interval.of(front.means[at], front.draws[:, at])
         rivals = tuple(ways[one] for one in front.rivals(budget))
         found.append(Advice(budget, ways[at], value, gain, rivals))
     return found
+
+
+def _over_alone(ways: Sequence[Way], front: Front, at: int, budget: float) -> Interval | None:
+    """What a way gains over the best one without passages within a budget; None if it has none either."""
+    sign = 1 if front.higher else -1
+    able = [one for one, way in enumerate(ways) if not way.passage_bytes and front.costs[one] <= budget]
+    if not able or at in able:
+        return None
+    return front.against(at, max(able, key=lambda one: sign * float(front.means[one])))
 
 
 @dataclass(frozen=True)

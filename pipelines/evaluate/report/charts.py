@@ -59,7 +59,7 @@ def lines_chart(lines: Sequence[Line], how: Axes, marks: Sequence[Line] = ()) ->
                 how.factor * line.low,
                 how.factor * line.high,
                 color=style["color"],
-                alpha=0.14,
+                alpha=0.14 if len(lines) <= 3 else 0.07,
                 linewidth=0,
             )
         _levels(axes, lines, how)

@@ -15,7 +15,7 @@ def markdown(title: str, sections: Sequence[Section], figures: str) -> str:
         parts += [section.intro] if section.intro else []
         parts += ["\n".join(f"- {_text(claim)}" for claim in section.claims)] if section.claims else []
         parts += [f"![{_text(one.alt)}]({figures}/{one.name}.svg)" for one in section.figures]
-        parts += [_table(one) for one in section.tables]
+        parts += [_table(one) for one in section.tables if not one.folded]
         parts += ["\n".join(f"- {_text(note)}" for note in section.notes)] if section.notes else []
     return "\n\n".join(parts) + "\n"
 

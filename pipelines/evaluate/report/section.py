@@ -3,22 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-# A page shows tables of so many rows at once.
-_MOST_ROWS = 12
-
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings. Columns that hold figures are set to the right."""
+    """Rows of text under headings. Columns that hold figures are set to the right.
+
+    One that is `folded` is shown to who asks for it, and not printed: a shorter one stands before it.
+    """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-    @property
-    def long(self) -> bool:
-        """Whether a page shows it only to who asks for it."""
-        return len(self.rows) > _MOST_ROWS
+    folded: bool = False
 
     @property
     def figures(self) -> tuple[bool, ...]:
@@ -30,7 +26,12 @@ class Table:
 
 
 def _is_figure(text: str) -> bool:
-    return not text or text.lstrip("+-−~≤<>").startswith(tuple("0123456789")) or text in ("none", "–")
+    return (
+        not text
+        or text.lstrip("+-−~≤<>").startswith(tuple("0123456789"))
+        or text.startswith("none")
+        or text == "–"
+    )
 
 
 @dataclass(frozen=True)

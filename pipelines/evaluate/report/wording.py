@@ -8,7 +8,7 @@ _SIZES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 def is_share(unit: str) -> bool:
     """Whether a metric of this unit lies between 0 and 1 and is shown in per cent."""
-    return "%" in unit
+    return unit == "share" or "%" in unit
 
 
 def number(value: float, unit: str) -> str:

@@ -15,6 +15,7 @@ from pipelines.evaluate.report.sections.compute import compute
 from pipelines.evaluate.report.sections.curves import curves
 from pipelines.evaluate.report.sections.energy import energy
 from pipelines.evaluate.report.sections.keeping import keeping
+from pipelines.evaluate.report.sections.knowledge import knowledge
 from pipelines.evaluate.report.sections.laws import laws
 from pipelines.evaluate.report.sections.mixture import mixture
 from pipelines.evaluate.report.sections.protocol import protocol
@@ -25,6 +26,7 @@ from pipelines.evaluate.tables import Tables
 PAGE, TEXT, PLOTS = "report.html", "report.md", "plots"
 _SECTIONS: tuple[Callable[[Study], Section], ...] = (
     curves,
+    knowledge,
     laws,
     spending,
     compute,

@@ -38,11 +38,13 @@ class Simulated:
         sizes = rng.integers(500, 3000, self.documents).astype(float)
         found = []
         for cell in (*self._searched(), *self._read()):
-            metric, best = ("exact match", 0.9) if cell.reader else ("success", 0.9 - 0.6 / cell.k**0.5)
+            metric, best = (
+                ("reader exact match", 0.9) if cell.reader else ("success", 0.9 - 0.6 / cell.k**0.5)
+            )
             best -= QUANTIZATIONS[cell.quantization][1] if cell.reader else 0
             chance = np.clip(best - lack(cell) + hard, 0, 1)
             right = (rng.random(self.questions) < chance).astype(float)
-            found.append(self._result(("trivia", metric, "% of questions"), cell, right))
+            found.append(self._result(("trivia", metric, "share"), cell, right))
             if cell.reader and self.documents:
                 found += self._texts(rng, cell, sizes)
         return Tables("5" * 16).merged([one for one, _ in found], [one for _, one in found])

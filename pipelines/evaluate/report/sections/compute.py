@@ -85,7 +85,7 @@ def _table(panel: Panel, ways: Sequence[Work], of_each: Sequence[Fronts]) -> Tab
             rows.append(
                 (
                     size(one.questions),
-                    f"{budget:.3g}",
+                    f"{budget:.1e}",
                     ways[at].name,
                     score(one.every.score(int(at)), panel.unit),
                     "–" if alone is None else ways[one.alone_at[alone]].name,
@@ -111,6 +111,6 @@ def _claim(panel: Panel, one: Fronts) -> str:
     brings = "no reader alone is within it" if gain is None else change(gain, panel.unit)
     return (
         f"{heading(panel)}: of {size(one.questions)} questions served, at the operations of the dearest way "
-        f"({budget:.3g}), "
+        f"({budget:.1e}), "
         f"retrieval brings {brings}."
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from pipelines.evaluate.analysis.panels import Panel
 from pipelines.evaluate.analysis.resampling import Interval
+from pipelines.evaluate.metrics import METRICS
 from pipelines.evaluate.report.charts import Axes, Line, lines_chart
 from pipelines.evaluate.report.naming import facets, names
 from pipelines.evaluate.report.section import Figure, Section, Table
@@ -34,9 +35,9 @@ def curves(study: Study) -> Section:
         "curves",
         "What a larger datastore buys",
         "Each metric against the tokens of the datastore, with 95% intervals over questions and samples.",
-        claims=[claim for panel in found for claim in _claim(panel)],
+        claims=[claim for panel in study.chief if panel.lines for claim in _claim(panel)],
         tables=[_table(panel) for panel in found],
-        figures=[figure for panel in found for figure in _figures(panel)],
+        figures=[figure for panel in found if panel.better for figure in _figures(panel)],
         notes=_notes(found),
     )
 
@@ -50,7 +51,15 @@ def line_of(panel: Panel, spots: Sequence[int], label: str, level: float | None)
 
 def axes_of(panel: Panel, title: str, x: str = "tokens in the datastore", unit: str = "") -> Axes:
     """What stands beside a chart of a panel; sizes along x are of a `unit`."""
-    return Axes(title, x, panel.unit or panel.metric, is_share(panel.unit), unit)
+    return Axes(title, x, unit_of(panel), is_share(panel.unit), unit)
+
+
+def unit_of(panel: Panel) -> str:
+    """What figures of a panel count, as it stands beside them."""
+    if panel.unit != "share":
+        return panel.unit or panel.metric
+    known = METRICS.get(panel.metric)
+    return known.unit if known is not None else "%"
 
 
 def _figures(panel: Panel) -> list[Figure]:
@@ -94,7 +103,7 @@ def _table(panel: Panel) -> Table:
                 "–" if alone is None else change(panel.gain(spots[-1], alone), panel.unit),
             )
         )
-    unit = f", {panel.unit}" if panel.unit and panel.unit != panel.metric else ""
+    unit = f", {unit_of(panel)}" if unit_of(panel) != panel.metric else ""
     lower = "; better the lower" if panel.better == "lower" else ""
     return Table(f"{heading(panel)}{unit}, n = {panel.questions:,}{lower}", _COLUMNS, tuple(rows))
 

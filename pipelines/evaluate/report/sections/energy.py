@@ -10,27 +10,27 @@ from pipelines.evaluate.analysis.panels import Panel
 from pipelines.evaluate.report.charts import front_chart
 from pipelines.evaluate.report.section import Figure, Section, Table
 from pipelines.evaluate.report.sections.curves import axes_of
-from pipelines.evaluate.report.sections.spending import dots
+from pipelines.evaluate.report.sections.spending import dots, front_tables
 from pipelines.evaluate.report.sections.study import Study, heading, slug, spot_names
 from pipelines.evaluate.report.wording import change, score
 
 _TITLE = "Energy, carbon dioxide and water"
-_COLUMNS = ("way", "J a question", "CO2, mg a question", "water, ml a question", "metric", "on the front")
+_COLUMNS = ("way", "J a question", "CO2, mg a question", "water, ml a question", "metric", "on the front in")
 
 
 def energy(study: Study) -> Section:
     """The section; it says why where nothing was metered."""
     factors = study.about.factors
     tables, figures, claims = [], [], []
-    for panel in study.panels:
+    for panel in study.answered:
         spots = [at for at, spot in enumerate(panel.spots) if spot.basis.joules]
         if not spots:
             continue
         joules = np.array([panel.spots[at].basis.joules or 0.0 for at in spots])
         front = Front.of(joules, panel.means[spots], panel.draws[:, spots], panel.higher)
         labels = spot_names([panel.spots[at] for at in spots])
-        tables.append(_table(panel, labels, front, factors))
-        if len(spots) > 1 and panel.kind != "retrieval":
+        tables += _tables(panel, labels, front, factors)
+        if len(spots) > 1:
             figures.append(_figure(panel, spots, front))
             claims += _claim(panel, labels, front, factors)
     if not tables:
@@ -49,18 +49,16 @@ def _intro(factors: Factors) -> str:
     )
 
 
-def _table(panel: Panel, labels: Sequence[str], front: Front, factors: Factors) -> Table:
-    rows = []
-    for at in np.argsort(front.costs, kind="stable"):
+def _tables(panel: Panel, labels: Sequence[str], front: Front, factors: Factors) -> list[Table]:
+    rows = {}
+    for at in np.argsort(front.costs, kind="stable").tolist():
         took = footprint(float(front.costs[at]), factors)
-        rows.append(
-            (
-                *(labels[at], f"{took.joules:.3g}", f"{1000 * took.co2_g:.3g}", f"{took.water_ml:.3g}"),
-                score(front.score(int(at)), panel.unit),
-                f"{'yes' if front.on[at] else 'no'}, {100 * front.share[at]:.0f}%",
-            )
+        rows[at] = (
+            *(labels[at], f"{took.joules:.3g}", f"{1000 * took.co2_g:.3g}", f"{took.water_ml:.3g}"),
+            score(front.score(at), panel.unit),
+            f"{100 * front.share[at]:.0f}%",
         )
-    return Table(f"{heading(panel)}, n = {panel.questions:,}", _COLUMNS, tuple(rows))
+    return front_tables(f"{heading(panel)}, n = {panel.questions:,}", _COLUMNS, rows, front)
 
 
 def _figure(panel: Panel, spots: Sequence[int], front: Front) -> Figure:

@@ -48,7 +48,7 @@ _BEYOND = 1.0
 def laws(study: Study) -> Section:
     """The section; it says why where no line has points enough."""
     tables, figures, claims = [], [], []
-    for panel in study.panels:
+    for panel in study.chief:
         fitted = [(line, spots) for line, spots in panel.lines.items() if _enough(panel, spots)]
         if fitted:
             rows, said = zip(

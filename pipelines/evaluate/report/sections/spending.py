@@ -1,6 +1,6 @@
 """Bits, passages and parameters: all bytes of a reader and its datastore against the metric."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ _INTRO = (
     "the share says in "
     "how many resamples of the questions and samples it is."
 )
-_COLUMNS = ("way", "bytes", "weights", "bits a parameter", "metric", "on the front")
+_COLUMNS = ("way", "bytes", "weights", "bits a parameter", "metric", "on the front in")
 # Rivals that a sentence names.
 _NAMED = 3
 
@@ -39,7 +39,7 @@ def spending(study: Study) -> Section:
             continue
         ways = _ways(panel, spots)
         front = front_of(ways, panel.means[spots], panel.draws[:, spots], panel.higher)
-        tables.append(_table(panel, ways, front))
+        tables += _tables(panel, ways, front)
         figures.append(_figure(panel, ways, front))
         claims += [_claim(panel, one) for one in advice(ways, front)]
         claims += _split(panel, [way.bytes for way in ways])
@@ -62,19 +62,32 @@ def _ways(panel: Panel, spots: Sequence[int]) -> list[Way]:
     ]
 
 
-def _table(panel: Panel, ways: Sequence[Way], front: Front) -> Table:
-    rows = [
-        (
+def _tables(panel: Panel, ways: Sequence[Way], front: Front) -> list[Table]:
+    """The ways on the front, and behind them all ways."""
+    order = np.argsort(front.costs, kind="stable").tolist()
+    rows = {
+        at: (
             ways[at].name,
             size(ways[at].bytes, "B"),
             f"{100 * ways[at].weights_share:.0f}%",
             f"{ways[at].bits:.1f}" if ways[at].parameters else "–",
-            score(front.score(int(at)), panel.unit),
-            f"{'yes' if front.on[at] else 'no'}, {100 * front.share[at]:.0f}%",
+            score(front.score(at), panel.unit),
+            f"{100 * front.share[at]:.0f}%",
         )
-        for at in np.argsort(front.costs, kind="stable")
+        for at in order
+    }
+    return front_tables(f"{heading(panel)}, n = {panel.questions:,}", _COLUMNS, rows, front)
+
+
+def front_tables(
+    caption: str, columns: tuple[str, ...], rows: Mapping[int, tuple[str, ...]], front: Front
+) -> list[Table]:
+    """A table of the ways on a front, and a folded one of all, by their numbers in the order of rows."""
+    on = tuple(row for at, row in rows.items() if front.on[at])
+    return [
+        Table(f"{caption}: the ways on the front", columns, on),
+        Table(f"{caption}: all {len(rows)} ways", columns, tuple(rows.values()), folded=True),
     ]
-    return Table(f"{heading(panel)}, n = {panel.questions:,}", _COLUMNS, tuple(rows))
 
 
 def _figure(panel: Panel, ways: Sequence[Way], front: Front) -> Figure:

@@ -10,7 +10,7 @@ from tests.pipelines.evaluate.simulated import Simulated
 
 def filtered(tables: Tables) -> Tables:
     """The same study with a second half that has a filter, by which nothing is right any more."""
-    results = [one for one in tables.results if one.metric == "exact match" and one.cell.fraction]
+    results = [one for one in tables.results if one.metric == "reader exact match" and one.cell.fraction]
     cells = {one.cell.id: replace(one.cell, where="year>1500") for one in results}
     values = [
         replace(one, cell=cells[one.cell].id, values=np.zeros_like(one.values))

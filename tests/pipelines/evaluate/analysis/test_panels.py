@@ -21,21 +21,21 @@ def of(tables, metric):
 
 
 def test_seeds_of_a_share_are_one_spot_and_their_mean(tables):
-    panel = of(tables, "exact match")
+    panel = of(tables, "reader exact match")
     assert [[panel.spots[at].seeds for at in spots] for spots in panel.lines.values()] == [[3, 3, 1]] * 2
     at = next(at for at, spot in enumerate(panel.spots) if spot.cell.fraction == 0.1)
     name = panel.spots[at].cell.reader
     values = [
         one.value
         for one in tables.results
-        if one.cell.fraction == 0.1 and one.cell.reader == name and one.metric == "exact match"
+        if one.cell.fraction == 0.1 and one.cell.reader == name and one.metric == "reader exact match"
     ]
     assert panel.means[at] == pytest.approx(np.mean(values))
     assert panel.score(at).low < panel.means[at] < panel.score(at).high
 
 
 def test_a_line_has_its_own_lm_alone(tables):
-    panel = of(tables, "exact match")
+    panel = of(tables, "reader exact match")
     assert len(panel.lines) == 2
     for line, spots in panel.lines.items():
         alone = panel.spots[panel.alone(line)]
@@ -58,7 +58,7 @@ def test_bits_per_byte_are_those_of_all_bytes_together(tables):
 
 
 def test_questions_that_some_point_lacks_are_left_out_everywhere(tables):
-    first = next(one for one in tables.questions if one.metric == "exact match")
+    first = next(one for one in tables.questions if one.metric == "reader exact match")
     cut = replace(first, questions=first.questions[1:], values=first.values[1:], clusters=first.clusters[1:])
     fewer = replace(tables, questions=tuple(cut if one is first else one for one in tables.questions))
-    assert of(fewer, "exact match").questions == 39
+    assert of(fewer, "reader exact match").questions == 39

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipelines.evaluate.analysis.laws import Law
-from pipelines.evaluate.analysis.spending import Way, advice, best_split, front_of
+from pipelines.evaluate.analysis.spending import Way, advice, best_split, budgets, front_of
 
 ALONE, FEW, MANY = Way("alone", 100, 0, 800), Way("few", 100, 50, 800), Way("many", 100, 900, 800)
 LARGE = Way("large", 1000, 0, 4000)
@@ -17,12 +17,15 @@ def test_bits_and_shares_of_a_way():
     assert np.isnan(Way("remote", 0, 0, 0).bits)
 
 
-def test_at_each_budget_of_the_front_stands_the_best_and_what_it_gains_over_the_lm_alone():
+def test_with_each_round_budget_stands_the_best_and_what_it_gains_over_the_lm_alone():
     ways = [ALONE, FEW, MANY, LARGE]
     means = np.array([0.1, 0.3, 0.5, 0.2])
     front = front_of(ways, means, draws_of(means))
+    assert budgets(front) == [100, 200, 500, 1000]
     alone, few, many = advice(ways, front)
-    assert [one.best.name for one in (alone, few, many)] == ["alone", "few", "many"]
+    assert [(one.budget, one.best.name) for one in (alone, few, many)] == [
+        *((100, "alone"), (200, "few"), (1000, "many"))
+    ]
     assert alone.gain is None
     assert few.gain.value == pytest.approx(0.2)
     # The larger reader alone is no dearer than many passages.
