@@ -22,6 +22,7 @@ from pipelines.commands.build import build
 from pipelines.commands.demo import demo
 from pipelines.commands.evaluating.mixtures import mixtures
 from pipelines.commands.evaluating.perplexity import perplexity
+from pipelines.commands.evaluating.questions import questions
 from pipelines.commands.evaluating.report import report
 from pipelines.commands.evaluating.retrieval import retrieval
 from pipelines.commands.evaluating.scaling import scaling
@@ -93,6 +94,7 @@ evaluation.command()(spread(scaling))
 evaluation.command()(spread(report))
 evaluation.command()(spread(retrieval))
 evaluation.command()(spread(mixtures))
+evaluation.command()(spread(questions))
 evaluation.command()(spread(perplexity))
 evaluation.command()(spread(tasks))
 

@@ -19,7 +19,20 @@ from retriever.retriever import Retriever
 def run(
     study: TaskStudy, retriever: Retriever | None, reader: Reader, progress: BuildProgress | None = None
 ) -> TaskResults:
-    """Ask the tasks and write the results. `retriever` is needed where the study searches.
+    """Ask the tasks and write the results, if there is a folder for them. `retriever` as `measure` takes it.
+
+    Raises RalmError for what cannot be asked.
+    """
+    results = measure(study, retriever, reader, progress)
+    if study.output is not None:
+        write(results, study.output)
+    return results
+
+
+def measure(
+    study: TaskStudy, retriever: Retriever | None, reader: Reader, progress: BuildProgress | None = None
+) -> TaskResults:
+    """Ask the tasks. `retriever` is needed where the study searches.
 
     Raises RalmError for what cannot be asked.
     """
@@ -43,9 +56,7 @@ def run(
     basis = _basis(study, reader) | (_retrieval(passages) if passages else {"k": 0})
     if rolling:
         basis["strides"] = asdict(rolling.pace)
-    results = TaskResults(found, basis, alone, gains(found, alone) if alone else ())
-    write(results, study.output)
-    return results
+    return TaskResults(found, basis, alone, gains(found, alone) if alone else ())
 
 
 def _model(study: TaskStudy, reader: Reader, progress: BuildProgress) -> Any:

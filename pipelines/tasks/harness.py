@@ -17,7 +17,8 @@ from pipelines.tasks.question_files import without_questions
 from pipelines.tasks.study import TaskStudy
 
 DEFINITIONS = Path(__file__).parent / "definitions"
-OURS = tuple(sorted(path.stem for path in DEFINITIONS.glob("*.yaml")))
+# Those that ask the questions of a file.
+OURS = tuple(sorted(path.stem for path in DEFINITIONS.glob("ralm_*.yaml")))
 
 
 def require() -> None:
@@ -26,7 +27,8 @@ def require() -> None:
         raise RalmError('Tasks are lm-eval\'s, which is not installed: run `pip install "ralm[eval]"`.')
     # Its bars would be drawn across ours, and its notes are for those who call it by itself.
     os.environ.setdefault("TQDM_DISABLE", "1")
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    for name in ("lm_eval", "huggingface_hub"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def require_questions(study: TaskStudy) -> None:
@@ -105,6 +107,8 @@ def _load(manager: Any, name: str) -> Any:
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         reason = " ".join(str(error).split())[:200]
         mend = ": HF_HUB_OFFLINE=0 lets its data be fetched" if "offline" in reason.lower() else ""
+        if isinstance(error, ConnectionError):
+            mend = ": without a hub, ask a file of the same fields by --questions"
         raise RalmError(
             f"The task {name} cannot be loaded ({type(error).__name__}: {reason}){mend}."
         ) from None

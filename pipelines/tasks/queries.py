@@ -39,11 +39,15 @@ class Queries:
 
         Raises RalmError for a field that the task has not.
         """
-        task, doc = self._tasks[request.task_name], request.doc
+        return self.of_doc(request.task_name, request.doc)
+
+    def of_doc(self, task_name: str, doc: Mapping[str, Any]) -> str | None:
+        """The question of a task's instance, as of a request."""
+        task = self._tasks[task_name]
         for named in (self._given, KNOWN):
-            field = next((one for name, one in named.items() if fnmatch(request.task_name, name)), None)
+            field = next((one for name, one in named.items() if fnmatch(task_name, name)), None)
             if field is not None:
-                return _text(_field(field, doc, request.task_name))
+                return _text(_field(field, doc, task_name))
         found = next((doc[one] for one in FIELDS if isinstance(doc.get(one), str)), None)
         # The instance's own text, without examples and target: of LAMBADA, the text before its last word.
         return _text(task.doc_to_text(doc) if found is None else found)

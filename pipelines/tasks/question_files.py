@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from base.errors import RalmError
 from pipelines.evaluate.metrics import contains, exact_match, f1
 from pipelines.questions import Question, read_questions
@@ -17,6 +19,11 @@ def with_answers(questions: str | None = None, **_: Any) -> Mapping[str, Any]:
 def with_choices(questions: str | None = None, **_: Any) -> Mapping[str, Any]:
     """The questions of a file that have choices, as lm-eval's data set of one split."""
     return _split(questions, "`choices` and `answer_index`", lambda one: one.chosen is not None)
+
+
+def with_possible_answers(docs: Any) -> Any:
+    """PopQA's data set with its answers as a list: they come as JSON."""
+    return docs.map(lambda doc: {"answers": orjson.loads(doc["possible_answers"])})
 
 
 def without_questions() -> RalmError:

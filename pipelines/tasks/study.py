@@ -15,11 +15,12 @@ class TaskStudy:
 
     `questions` is the file that ralm's own tasks ask; `queries` name the field, by tasks, that is looked for.
     `budget` [tokens] is for passages. `against_alone` asks the reader alone, too. `cache` is a folder of
-    answers that are taken again where nothing has changed that they depend on.
+    answers that are taken again where nothing has changed that they depend on. Without an `output` folder
+    nothing is written.
     """
 
     tasks: tuple[str, ...]
-    output: Path
+    output: Path | None = None
     search: Search | None = None
     questions: Path | None = None
     queries: Mapping[str, str] = field(default_factory=dict)
@@ -44,5 +45,5 @@ class TaskStudy:
             raise RalmError(f"The token budget of passages must be at least 1, not {self.budget}.")
         if self.against_alone and self.search is None:
             raise RalmError("Without passages there is nothing to compare with the reader alone: give -k.")
-        if self.output.exists() and not self.output.is_dir():
+        if self.output is not None and self.output.exists() and not self.output.is_dir():
             raise RalmError(f"{self.output} is a file: choose a folder for the results.")

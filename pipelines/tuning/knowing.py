@@ -16,8 +16,8 @@ from statistics import median
 from lm.conditioning import conversation
 from lm.reader import Continuation, Reader
 from lm.tuning.example import Example
-from pipelines.evaluate.answers import answer_once
 from pipelines.evaluate.metrics import contains
+from pipelines.evaluate.questions.asking import answer_once
 from pipelines.execution.progress import BuildProgress
 from pipelines.tuning.shapes import sentences
 

@@ -1,4 +1,4 @@
-"""Every distinct prompt is answered once, in batches of like length."""
+"""Prompts answered and scored: each distinct one once. Knows no question and no passages."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ from lm.reader import Reader, Sampling
 from pipelines.execution.progress import BuildProgress, Silent, shown
 
 _BATCH = 8
-_SAMPLING = Sampling(max_tokens=32, stop=("\n",))
+SAMPLING = Sampling(max_tokens=32, stop=("\n",))
 
 
 def answer_once(
@@ -16,7 +16,7 @@ def answer_once(
 ) -> dict[Asked, str]:
     """Answers by what is asked. Prompts of like length share a batch, so little of it is padding."""
     progress = progress or Silent()
-    sampling = replace(_SAMPLING, stop=(*_SAMPLING.stop, *stops))
+    sampling = replace(SAMPLING, stop=(*SAMPLING.stop, *stops))
     distinct = sorted(dict.fromkeys(asked), key=_size, reverse=True)
     answers: dict[Asked, str] = {}
     with shown(progress, "answer", "prompts", len(distinct)):

@@ -1,6 +1,6 @@
 from lm.prompts import Prompt
 from lm.reader import Completion
-from pipelines.evaluate.answers import answer_once
+from pipelines.evaluate.questions.asking import answer_once
 from pipelines.execution.progress import Silent
 
 
@@ -27,6 +27,12 @@ class Counting:
 
     def __init__(self):
         self.asked = []
+
+    def count_tokens(self, text):
+        return len(text.split())
+
+    def prompt_tokens(self, prompt):
+        return self.count_tokens(prompt.text)
 
     def generate(self, prompts, sampling):
         self.asked += prompts
