@@ -18,9 +18,6 @@ def test_figures_fates_and_differences_stand_in_tables(capsys):
     assert lines[3].endswith("none +0.0 [+0.0, +0.0]")
     fates = next(line for line in lines if line.startswith("all 20"))
     assert fates.split()[2::3] == ["50.0", "25.0", "0.0", "25.0"]
-    assert (
-        in lines
-    )
     shown = " ".join(lines)
     assert "known alone, n 5 not known alone, n 15 answer in the passages, n 10" in shown
     assert lines[-4:] == [
