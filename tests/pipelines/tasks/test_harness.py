@@ -32,7 +32,11 @@ def study(*names, **more):
 
 
 def test_our_tasks_are_those_defined():
-    assert {path.stem for path in DEFINITIONS.iterdir()} == set(OURS) == {"ralm_qa", "ralm_choices"}
+    assert (
+        {path.stem for path in DEFINITIONS.iterdir()}
+        == {*OURS, "popqa"}
+        == {"popqa", "ralm_qa", "ralm_choices"}
+    )
 
 
 def test_tasks_of_a_folder_beside_ours_and_groups_and_patterns(folder, question_file, monkeypatch):
