@@ -1,6 +1,6 @@
 """The service under load, on loopback: searches beside a one-lock server and the bare encoder and index.
 
-    python benchmarks/serve.py STORE [--clients 1,8,32,128] [--seconds 5] [--rounds 1] [--chats 1,4,16]
+    python benchmarks/serve.py STORE [--clients 1,8,32,128] [--seconds 5] [--chats 1,4,16] [--ray]
 
 Three servers of the same store take turns: `ralm serve`; the same encoder and index behind one lock in
 Flask's own server, as services of this field run; and, in one process without HTTP, queries in batches of 32:
@@ -11,6 +11,8 @@ CPU seconds count beside wall time: the load generator takes its share of the sa
 the machine. `of bare`: the CPU time that a query takes the slower of bare encoder and bare index, by what it
 takes the server. `of bare, wall`: the same by queries a second, those of the server as if it had had the
 load generator's share of the cores too.
+
+With --ray a fourth one takes turns: `ralm serve --ray`, with one replica of each part on the same cores.
 
 Chats are streamed, of --tokens tokens behind three passages: time to the first text, tokens a second.
 """
@@ -27,7 +29,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -101,6 +103,10 @@ def one_lock(store: Path) -> None:
             (ranking,) = retriever.search([body["query"]], retriever.settled(Search(body["k"])))
         hits = [{"text": hit.passage.text, "score": hit.score} for hit in ranking.hits]
         return jsonify({"results": hits})
+
+    @app.get("/health")
+    def health() -> Any:
+        return jsonify({"status": "ok"})
 
     with listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
@@ -180,9 +186,15 @@ def loaded(url: str, route: str, bodies: Sequence[dict[str, Any]], clients: int,
 
 
 def cpu(process: subprocess.Popen[str]) -> float:
-    """CPU seconds that a process has taken."""
-    times = psutil.Process(process.pid).cpu_times()
-    return float(times.user + times.system)
+    """CPU seconds that a process has taken, and those that it has started: Ray's are many."""
+    family = [psutil.Process(process.pid)]
+    family += family[0].children(recursive=True)
+    taken = 0.0
+    for one in family:
+        with suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            taken += times.user + times.system
+    return taken
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -260,6 +272,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--ray", action="store_true")
     parser.add_argument("--role", choices=["one-lock", "bare"], help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.role:
@@ -267,19 +280,22 @@ def main() -> None:
         return
     me = [sys.executable, __file__, str(args.store), "--role"]
     serve = [sys.executable, "-m", "pipelines.cli", "serve", str(args.store), "--port", "0"]
-    with (
-        tempfile.NamedTemporaryFile("w+") as log,
-        started([*me, "bare"], log) as (bare_, _),
-        started(serve, log) as (ours, line),
-        started([*me, "one-lock"], log) as (other, url),
-    ):
-        found = re.search(r"http://\S+:\d+", line)
-        assert found
-        for address in (f"{found[0]}/ready", f"{url.strip()}/health"):
-            _wait(address)
-        searches(args, {"ralm": (ours, found[0]), "one lock": (other, url.strip())}, bare_)
-        if args.chats:
-            chats(args, found[0])
+    commands = {"ralm": serve, "one lock": [*me, "one-lock"]} | (
+        {"ray": [*serve, "--ray"]} if args.ray else {}
+    )
+    with tempfile.NamedTemporaryFile("w+") as log, ExitStack() as running:
+        bare_, _ = running.enter_context(started([*me, "bare"], log))
+        servers = {}
+        for name, command in commands.items():
+            process, line = running.enter_context(started(command, log))
+            found = re.search(r"http://\S+:\d+", line)
+            assert found
+            servers[name] = (process, found[0])
+            _wait(f"{found[0]}/{'health' if name == 'one lock' else 'ready'}")
+        searches(args, servers, bare_)
+        for name in {*servers} - {"one lock"} if args.chats else ():
+            print(f"\n{name}")
+            chats(args, servers[name][1])
 
 
 def _wait(address: str) -> None:

@@ -65,7 +65,7 @@ def create_app(
         description="Search a datastore, and ask a language model that reads what was found.",
         version="1",
     )
-    app.state.reading, app.state.searches = Reading(), SearchQueue()
+    app.state.reading, app.state.searches = Reading(), SearchQueue(batches=settings.batches)
     app.state.searches.limits = app.state.limits = settings.limits
     app.state.places = Places()
     app.state.answerer, app.state.failure = None, None  # One of them is set once loading has ended.

@@ -15,7 +15,8 @@ class ServiceSettings:
     `per_minute` holds for each key that names no rate of its own, and without keys for each address. `body`
     [bytes] and `body_seconds` limit what is sent, `seconds` what is done for one request. `origins`: pages of
     which browsers may ask. `log` is a file; None: standard error. `prompts`: it shows what was asked.
-    `limits`: what one request may ask for.
+    `limits`: what one request may ask for. `batches` of searches are under way at once: more than one where
+    others search.
     """
 
     keys: tuple[Key, ...] = ()
@@ -27,6 +28,7 @@ class ServiceSettings:
     log: Path | None = None
     prompts: bool = False
     limits: Limits = field(default_factory=Limits)
+    batches: int = 1
 
     def __post_init__(self) -> None:
         """Raises RalmError for what no service can be run with."""

@@ -1,6 +1,7 @@
 """Where searches wait: those that wait at the same time are encoded together, and searched together.
 
-One thread encodes while another one searches. Searches that take long have a thread of their own.
+One thread encodes while another one searches, unless replicas of both elsewhere can take several batches at
+once. Searches that take long have threads of their own.
 
 Decisions: docs/decisions/serving.md.
 """
@@ -29,8 +30,11 @@ _MANY_HITS = 1000
 class SearchQueue:
     """Searches that wait. `find` is for threads, `found` for the event loop."""
 
-    def __init__(self, together: Together | None = None, waiting: int = WAITING) -> None:
-        """At most `waiting` queries wait: whoever comes beyond them is turned away (Busy)."""
+    def __init__(self, together: Together | None = None, waiting: int = WAITING, batches: int = 1) -> None:
+        """At most `waiting` queries wait: whoever comes beyond them is turned away (Busy).
+
+        So many `batches` are encoded, and as many searched, at once.
+        """
         self.together = together or Together()
         self._most = waiting
         # What one request may ask for.
@@ -38,9 +42,9 @@ class SearchQueue:
         # Told of each batch, by the name of its line and its size, and of what each request was given.
         self.batched: Callable[[str, int], None] = lambda *_: None
         self.answered: Callable[[Found], None] = lambda _: None
-        self._encoding = Line("encode", BATCH, self._encode)
-        self._quick = Line("search", BATCH, partial(self._look, "search"))
-        self._long = Line("long-search", BATCH, partial(self._look, "long-search"))
+        self._encoding = Line("encode", BATCH, self._encode, batches)
+        self._quick = Line("search", BATCH, partial(self._look, "search"), batches)
+        self._long = Line("long-search", BATCH, partial(self._look, "long-search"), batches)
 
     @property
     def waiting(self) -> int:

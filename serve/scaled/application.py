@@ -48,6 +48,8 @@ def built(served: Served, actors: Mapping[str, Any] | None = None, replicas: int
             num_replicas=count,
             max_ongoing_requests=requests,
             ray_actor_options=options,
+            # The application logs requests itself.
+            logging_config={"enable_access_log": False},
         )
 
     encoder = deployed(EncoderReplica, "encoder", _OTHERS).bind(card)

@@ -30,6 +30,7 @@ class Arguments(BaseModel):
     query_encoder: str | None = None
     searchers: int = Field(1, ge=1)
     partial: bool = False
+    batches: int = Field(8, ge=1)
     keys: Path | None = None
     rate: int | None = Field(None, ge=1)
     max_body: str = "2MiB"
@@ -53,6 +54,7 @@ class Arguments(BaseModel):
             log=self.log,
             prompts=self.log_prompts,
             limits=Limits(self.max_k, self.max_queries, self.max_tokens),
+            batches=self.batches,
         )
         choice = ReaderChoice(self.reader, self.quantization, self.adapter)
         return Served(

@@ -33,21 +33,28 @@ def run(application: serve.Application, host: str, port: int, told: Callable[[],
         start(application, host, port)
         told()
         over.wait()
+        # It ends whether or not this process waits for it.
+        serve.delete(NAME, _blocking=False)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        # It ends whether or not this process waits for it.
-        serve.delete(NAME, _blocking=False)
 
 
 def start(application: serve.Application, host: str, port: int) -> None:
     """Let an application answer at an address, and wait until all of it is loaded."""
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     serve.start(http_options={"host": host, "port": port}, proxy_location="HeadOnly")
+    if NAME in serve.status().applications:
+        raise RalmError(
+            f"This cluster has an application {NAME} already: end it (`serve delete {NAME}`), or change it "
+            "by a config (`serve deploy`)."
+        )
     try:
         serve.run(application, name=NAME, route_prefix="/")
     except (RuntimeError, RayServeException) as error:
-        raise RalmError(f"The service could not be started on Ray: {_reason(error)}") from None
+        reason = _reason(error)
+        serve.delete(NAME, _blocking=False)
+        raise RalmError(f"The service could not be started on Ray: {reason}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from concurrent.futures import Future
 from queue import SimpleQueue
-from threading import Event
+from threading import Barrier, Event
 
 from retriever.request import Search
 from serve.answering.finding import Query
@@ -50,7 +50,20 @@ def test_what_waits_is_served_as_one_batch_in_the_order_of_coming_as_far_as_it_g
 
 def test_a_thread_begins_with_the_first_who_waits():
     line, served = Line("a line", 3, lambda jobs: served.set_result(texts(jobs))), Future()
-    assert line._thread is None
+    assert line._threads == []
     line.put(job("a"))
     assert served.result(60) == ["a"]
-    assert line._thread.daemon
+    assert [one.daemon for one in line._threads] == [True]
+
+
+def test_several_batches_are_served_at_once_and_no_request_twice():
+    both, served = Barrier(2), SimpleQueue()
+
+    def serve(jobs):
+        both.wait(60)  # Nobody gets on alone.
+        served.put(texts(jobs))
+
+    line = Line("a line", 1, serve, 2)
+    for text in "abcd":
+        line.put(job(text))
+    assert sorted(served.get(timeout=60) for _ in range(4)) == [["a"], ["b"], ["c"], ["d"]]

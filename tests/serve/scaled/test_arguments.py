@@ -1,5 +1,6 @@
 """What a config of Ray Serve says: as the command's options are, and as the files in deploy/ have it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ DEPLOY = Path(__file__).parents[3] / "deploy"
 
 def test_defaults_are_those_of_the_command(monkeypatch):
     monkeypatch.delenv("RALM_API_KEY", raising=False)
-    assert Arguments(stores=("a",)).served() == Served(("a",), settings=Admission().settings())
+    usual = Admission().settings()
+    assert Arguments(stores=("a",), batches=1).served() == Served(("a",), settings=usual)
+    assert Arguments(stores=("a",)).served().settings == replace(usual, batches=8)
 
 
 def test_keys_are_those_of_the_file_and_of_the_environment(tmp_path, monkeypatch):
