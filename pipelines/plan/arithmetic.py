@@ -128,6 +128,11 @@ class Plan:
         return self.kwh * self.rates.carbon / 1e3
 
     @property
+    def water_l(self) -> float:
+        """Litres that cooling takes, by what the machines draw without the data centre's share."""
+        return self.kwh / self.rates.pue * self.rates.water
+
+    @property
     def overflow(self) -> bool:
         """Whether the disk that was given is too small."""
         return self.rates.disk_tb.known and self.peak_bytes > self.rates.disk_tb * 1e12

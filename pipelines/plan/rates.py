@@ -84,15 +84,24 @@ class Rates:
     list_scores_ns: Figure = Figure(0.146e3, "ns a vector: list scores", _GPU_INDEX)
     code_ns: Figure = Figure(0.058e3, "ns a vector: product codes", _GPU_INDEX)
     train_seconds: Figure = Figure(11.8, "s to train", _GPU_INDEX)
+    gpu_memory: Figure = Figure(80, "GB a GPU", "NVIDIA's H100 SXM data sheet", 1)
+    scan_speed: Figure = Figure(2.35, "TB of codes a second", f"{RESULTS}a trillion tokens on two GPUs", 1e-3)
     # Prices.
     gpu_price: Figure = Figure(2.99, "$ a GPU-hour", "Lambda's list price, H100, 3/2026")
     core_price: Figure = Figure(0.045, "$ a core-hour", "AWS's list price, c7i, a vCPU")
     disk_price: Figure = Figure(23, "$ a TB-month", "Amazon S3 Standard's list price")
+    ssd_price: Figure = Figure(80, "$ a TB-month of SSD", "Amazon EBS gp3's list price")
+    memory_price: Figure = Figure(0.00827, "$ a GiB-hour, cores too", "AWS's list price, r7i")
     months: Figure = Figure(1, "months the store is kept", "assumed: --months")
     # Power.
     gpu_watts: Figure = Figure(GPU_WATTS, "W a GPU", "NVIDIA's H100 SXM data sheet")
     core_watts: Figure = Figure(CORE_WATTS, "W a core", "codecarbon 3.3.2, unknown CPU")
+    memory_watts: Figure = Figure(
+        3 / 8 + CORE_WATTS / 8, "W a GiB, cores too", "codecarbon 3.3.2: 3 W for 8 GB; a core"
+    )
+    ssd_watts: Figure = Figure(1.2, "W a TB of SSD", "Cloud Carbon Footprint, SSD")
     pue: Figure = Figure(1.58, "PUE", "Uptime Institute, 2023 survey", 1)
+    water: Figure = Figure(1.8, "l of water a kWh of machines", "LBNL 2016, US data centers")
     carbon: Figure = Figure(475, "g of CO2 a kWh", "IEA 2019, world (codecarbon 3.3.2)")
 
     def given(self, values: Mapping[str, Any], source: str) -> "Rates":
@@ -124,7 +133,8 @@ def _checked(name: str, value: Any, before: Figure, source: str) -> Figure:
 # Of no use to a plan without GPUs.
 OF_GPUS = frozenset(
     """
-    gpu_tflops mfu list_product_ns list_scores_ns code_ns train_seconds gpu_price gpu_watts
+    gpu_tflops mfu list_product_ns list_scores_ns code_ns train_seconds gpu_memory scan_speed
+    gpu_price gpu_watts
     """.split()  # noqa: SIM905
 )
 # The source of a number that was counted here.

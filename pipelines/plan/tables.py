@@ -11,6 +11,7 @@ from rich.table import Table
 
 from base.amounts import duration, singular
 from pipelines.plan.arithmetic import Plan, Step
+from pipelines.plan.designs import PROBED, designs, vectors_dollars
 from pipelines.plan.figure import Figure
 from pipelines.plan.rates import OF_GPUS, THIS_MACHINE, Rates
 
@@ -20,7 +21,8 @@ _UNITS = (("PB", 1e15), ("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3))
 
 def show_plan(plan: Plan, console: Console) -> None:
     """Print a plan."""
-    for part in (_summary(plan), _bytes(plan), _index(plan), _work(plan), *_notes(plan), _rates(plan)):
+    parts = _summary(plan), _bytes(plan), _index(plan), *_designs(plan), _work(plan)
+    for part in (*parts, *_notes(plan), _rates(plan)):
         console.print(part)
 
 
@@ -110,7 +112,8 @@ def _summary(plan: Plan) -> Table:
         ("money", f"[bold]{dollars(plan.dollars)}[/], of which the disk {dollars(plan.disk_dollars)}"),
         (
             "energy",
-            f"[bold]{_digits(plan.kwh)} kWh[/], {_digits(plan.carbon_kg)} kg of CO2 (PUE {rates.pue:g})",
+            f"[bold]{_digits(plan.kwh)} kWh[/], {_digits(plan.carbon_kg)} kg of CO2, "
+            f"{_digits(plan.water_l)} l of water (PUE {rates.pue:g})",
         ),
     )
     table.add_column(style="dim")
@@ -156,6 +159,20 @@ def _index(plan: Plan) -> Table:
             style="bold" if one.key == plan.key else "",
         )
     return table
+
+
+def _designs(plan: Plan) -> list[Table | str]:
+    found = designs(plan)
+    if not found:
+        return []
+    table = _table(
+        f"Searched from ({PROBED} lists a query)", "where", "key", "on", "a query", "a month", "energy"
+    )
+    table.columns[1].justify = "left"
+    for one in found:
+        cells = one.key, one.on, size(one.query_bytes), dollars(one.dollars), f"{_digits(one.kwh)} kWh"
+        table.add_row(one.name, *cells)
+    return [table, f"beside each: vectors on SSDs, {dollars(vectors_dollars(plan))} a month"]
 
 
 def size_of_ram(number: int) -> str:
@@ -252,6 +269,10 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "store_bytes": plan.store_bytes,
         "peak_bytes": plan.peak_bytes,
         "index": {"key": plan.key, "auto": plan.auto, "options": [asdict(one) for one in plan.options]},
+        "designs": [
+            {name: None if value != value else value for name, value in asdict(one).items()}
+            for one in designs(plan)
+        ],
         "steps": [asdict(one) for one in plan.steps],
         "uncounted": list(plan.uncounted),
         "core_hours": plan.hours("cores"),
@@ -260,5 +281,6 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "dollars": {"disk": plan.disk_dollars, "in_all": plan.dollars},
         "kwh": plan.kwh,
         "carbon_kg": plan.carbon_kg,
+        "water_l": plan.water_l,
         "rates": rates,
     }
