@@ -96,9 +96,7 @@ class Rates:
     # Power.
     gpu_watts: Figure = Figure(GPU_WATTS, "W a GPU", "NVIDIA's H100 SXM data sheet")
     core_watts: Figure = Figure(CORE_WATTS, "W a core", "codecarbon 3.3.2, unknown CPU")
-    memory_watts: Figure = Figure(
-        3 / 8 + CORE_WATTS / 8, "W a GiB, cores too", "codecarbon 3.3.2: 3 W for 8 GB; a core"
-    )
+    memory_watts: Figure = Figure(3 / 8 + CORE_WATTS / 8, "W a GiB, cores too", "codecarbon 3.3.2")
     ssd_watts: Figure = Figure(1.2, "W a TB of SSD", "Cloud Carbon Footprint, SSD")
     pue: Figure = Figure(1.58, "PUE", "Uptime Institute, 2023 survey", 1)
     water: Figure = Figure(1.8, "l of water a kWh of machines", "LBNL 2016, US data centers")
