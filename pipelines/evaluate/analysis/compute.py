@@ -64,6 +64,24 @@ class Fronts:
     # The numbers of `alone`'s ways among all.
     alone_at: tuple[int, ...]
 
+    def best_alone(self) -> int:
+        """The reader alone with the best metric, among all ways; of equals the cheapest."""
+        sign, of = 1 if self.every.higher else -1, self.every
+        return max(self.alone_at, key=lambda at: (sign * float(of.means[at]), -float(of.costs[at])))
+
+    def match(self) -> tuple[int, float] | None:
+        """The cheapest way with passages as good as the best reader alone, and its part of that cost."""
+        sign, of, best = 1 if self.every.higher else -1, self.every, self.best_alone()
+        able = [
+            at
+            for at in range(len(of.costs))
+            if at not in self.alone_at and sign * of.means[at] >= sign * of.means[best]
+        ]
+        if not able:
+            return None
+        found = min(able, key=lambda at: (float(of.costs[at]), -sign * float(of.means[at])))
+        return found, float(of.costs[found] / of.costs[best])
+
     def gain(self, budget: float) -> Interval | None:
         """The best of all less the best alone within a budget of operations; None if it affords neither."""
         every, alone = self.every.best(budget), self.alone.best(budget)

@@ -178,6 +178,11 @@ def bars_chart(labels: Sequence[str], bounds: Floats, how: Axes) -> tuple[bytes,
     return drawn(draw, max(1.3, 0.75 + 0.24 * len(labels)))
 
 
+def _tick(value: float, unit: str) -> str:
+    """A size along x, as 10 M or 1 GB; what has no name is a power of ten."""
+    return size(value, unit) if value < 1e18 else f"{value:.0e}".replace("e+", "e")
+
+
 def _frame(figure: Any, axes: Any, how: Axes) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
@@ -186,7 +191,7 @@ def _frame(figure: Any, axes: Any, how: Axes) -> None:
         axes.xaxis.set_major_locator(LogLocator(10, numticks=8))
     else:
         axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5), numticks=8))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size(value, how.unit)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, how.unit)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set(title=how.title, xlabel=how.x, ylabel=how.y)
     figure.legend(loc="outside lower left", ncols=1, handlelength=3.2, borderaxespad=0)

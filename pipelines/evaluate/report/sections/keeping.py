@@ -24,7 +24,7 @@ from pipelines.evaluate.report.naming import name
 from pipelines.evaluate.report.section import Figure, Section, Table
 from pipelines.evaluate.report.sections.mixture import comparison
 from pipelines.evaluate.report.sections.study import Study, heading, slug
-from pipelines.evaluate.report.wording import change, score
+from pipelines.evaluate.report.wording import change, is_share, score
 
 _TITLE = "What to keep"
 _INTRO = (
@@ -158,7 +158,7 @@ def _used(study: Study, task: str, passages: Sequence[Used]) -> list[Table]:
 def _answered(study: Study, task: str) -> tuple[tuple[set[str], set[str]], str | None]:
     """Questions that a reader answered rightly with the whole store, and those asked; by which metric."""
     for panel in study.answered:
-        if panel.task != task or not panel.unit.startswith("%"):
+        if panel.task != task or not is_share(panel.unit):
             continue
         whole = [spots[-1] for spots in panel.lines.values() if panel.spots[spots[-1]].cell.fraction == 1]
         if whole:

@@ -31,7 +31,7 @@ _COLUMNS = (
     "measured",
     "error",
     "last decade of tokens",
-    "",
+    "verdict",
 )
 _JOINT = ("readers' size in", "alpha", "beta", "e", "R²", "largest: predicted", "measured", "error")
 _VERDICTS = {

@@ -26,6 +26,10 @@ def test_retrieval_brings_what_the_best_with_it_has_over_the_best_without_at_one
     assert found.gain(FED.total(1e6)).value == pytest.approx(0.3)
     assert found.gain(LARGE.total(1e6)).value == pytest.approx(0.05)
     assert found.gain(1.0) is None
+    assert found.best_alone() == 2
+    assert found.match() == (1, pytest.approx(FED.total(1e6) / LARGE.total(1e6), rel=0.05))
+    without = fronts([SMALL, LARGE, FED], (means[[0, 2, 0]], draws[:, [0, 2, 0]]), 1e6)
+    assert without.match() is None
 
 
 def test_passages_cost_at_each_question_and_training_once():

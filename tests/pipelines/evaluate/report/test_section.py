@@ -1,0 +1,15 @@
+import pytest
+
+from pipelines.evaluate.report.section import Table
+
+
+@pytest.mark.parametrize(
+    ("cells", "figure"),
+    [
+        (("1.2 [0, 3]", "−3", "+4 points", "none (+1)", "–", ""), True),
+        (("12", "dense"), False),
+        ((), False),
+    ],
+)
+def test_columns_of_figures_are_known(cells, figure):
+    assert Table("", ("value",), tuple((cell,) for cell in cells)).figures == (figure,)
