@@ -153,10 +153,12 @@ def table(tmp_path_factory) -> Path:
         write_lines(folder / f"{name}.jsonl", questions())
     write_lines(folder / "held-out.jsonl", documents()[:2])
     (folder / "build.yaml").write_text("sources: [{path: corpus/}]\nfilters: [language]\n")
+    shutil.copytree(ROOT / "configs", folder / "configs")
     (folder / "study.yaml").write_text("store: my-store\ntasks: questions.jsonl\nfractions: 1\n")
     (folder / "machines.yaml").write_text("gpus: 16\n")
     build_store(folder / "my-store", folder / "corpus.jsonl.zst", folder / "notes")
-    shutil.copytree(folder / "my-store", folder / "other-store")
+    for name in ("other-store", "demo-store"):
+        shutil.copytree(folder / "my-store", folder / name)
     return folder
 
 
