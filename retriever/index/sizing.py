@@ -3,7 +3,7 @@
 Pure arithmetic: knows no FAISS, so a plan can be made where none is installed. The one exception
 is a factory string of FAISS's own that is none of the families below: only FAISS knows its bytes.
 
-Decisions: docs/decisions/index-and-codes.md.
+Decisions: docs/decisions/gpu.md, index-and-codes.md.
 """
 
 import math

@@ -20,6 +20,8 @@ from retriever.index.sizing import IndexKey
 
 # Scores held at once on a device: the best ones of pages, and all of the pages chosen.
 _SCORES = 1 << 28
+# Scores up to which a search of few queries is captured; a captured one keeps its memory.
+_CAPTURED = 1 << 24
 Rotation: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -84,7 +86,7 @@ class PagedIndex:
         if not k or not len(queries):
             return np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         assert queries.lists is not None  # Every query of ours is assigned.
-        if self._captured is not None and among is None and len(queries) <= MOST_QUERIES:
+        if self._captured is not None and among is None and self._small(queries, k):
             return _best(self._captured.search(queries, k), k)
         widest = max(part.room(queries.lists).width for part in self._parts)
         block = max(1, _SCORES // (widest + PAGE * min(k, widest) + 1))
@@ -92,6 +94,12 @@ class PagedIndex:
         found = [self._search(queries[at : at + block], k, among) for at in starts]
         scores, rows = (np.concatenate(part) for part in zip(*found, strict=True))
         return scores, rows
+
+    def _small(self, queries: Assigned, k: int) -> bool:
+        """Whether a search is one to be captured: its scores have their place for good."""
+        assert queries.lists is not None
+        width = max(part.most_room(queries.lists.shape[1]).width for part in self._parts)
+        return len(queries) <= MOST_QUERIES and MOST_QUERIES * (width + PAGE * min(k, width)) <= _CAPTURED
 
     def _search(self, queries: Assigned, k: int, among: RowBits | None) -> ScoredRows:
         assert queries.lists is not None

@@ -34,7 +34,7 @@ class Placement:
 class Directory:
     """The pages of each list: `page_ids` int32, those of list l from `start[l]` on, `held[l]` of them.
 
-    `count[l]` codes are in them. `lengths` is `held` in the host's memory.
+    `count[l]` codes are in them. `lengths` is `held` in the host's memory, `longest` the same, descending.
     """
 
     page_ids: torch.Tensor
@@ -42,6 +42,7 @@ class Directory:
     held: torch.Tensor
     count: torch.Tensor
     lengths: NDArray[np.int64]
+    longest: NDArray[np.int64]
 
 
 class Pages:
@@ -109,12 +110,14 @@ class Pages:
         if self._directory is None:
             owner = self._owner[: self.used]
             held = torch.bincount(owner, minlength=len(self._count))
+            lengths = held.cpu().numpy()
             self._directory = Directory(
                 owner.argsort(stable=True).to(torch.int32),
                 held.cumsum(0) - held,
                 held,
                 self._count,
-                held.cpu().numpy(),
+                lengths,
+                np.sort(lengths)[::-1],
             )
         return self._directory
 

@@ -65,7 +65,7 @@ class Part:
 
     def most_room(self, nprobe: int) -> Room:
         """What any search of so many lists needs."""
-        held = np.sort(self.pages.directory.lengths)[::-1][:nprobe]
+        held = self.pages.directory.longest[:nprobe]
         return Room(int(held.sum()), int(held.max(initial=0)))
 
     def search(

@@ -99,6 +99,15 @@ def test_few_queries_find_what_many_do(device):
         assert (its == rows[start:end]).mean() > 0.99
 
 
+def test_what_takes_much_room_is_not_captured(monkeypatch):
+    ours, _ = both("IVF64,PQ16", True, "cpu")
+    assigned = ours.assign(embeddings(33, 3, 32).astype(np.float32), 64)
+    assert ours._small(assigned[:32], 10)
+    assert not ours._small(assigned, 10)
+    monkeypatch.setattr(paged_index, "_CAPTURED", 32 * 64)
+    assert not ours._small(assigned[:1], 10)
+
+
 def test_of_no_rows_or_for_no_query_nothing_is_found():
     index = drawn_index("IVF8,PQ4")
     empty = paged(index, IndexKey.parse("IVF8,PQ4"), [], places("cpu"))
