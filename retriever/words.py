@@ -23,7 +23,8 @@ def ngrams(tokens: Sequence[str], n: int) -> set[tuple[str, ...]]:
 
 def jaccard(one: set[Any], other: set[Any]) -> float:
     """Shared members over all members; 0 if there are none."""
-    return len(one & other) / len(one | other) if one or other else 0.0
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared) if one or other else 0.0
 
 
 def containment(asked: Sequence[str], held: Sequence[str], n: int) -> float:

@@ -220,6 +220,11 @@ def named_sources(
     return [SourceConfig(path=path, domain=domain, **given) for path in paths]
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return tuple(name for one in text.split(",") if (name := one.strip()))
+
+
 def as_executor(name: str) -> "ExecutorName":
     """What carries tasks out. Raises RalmError for another name."""
     return _one_of(

@@ -4,19 +4,14 @@ As `ralm eval perplexity` scores them: as many tokens stand before a stride with
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from lm.reader import Reader, Windows
-from pipelines.evaluate.perplexity.measuring import WINDOW, PerplexityStudy
-from pipelines.evaluate.perplexity.strides import Pace
-from pipelines.evaluate.perplexity.totals import Fronts, Total, require_token_reader, totals
+from lm.reader import Reader
+from pipelines.evaluate.perplexity.fronts import ALONE, Arm, Fronts
+from pipelines.evaluate.perplexity.protocols import FIXED
+from pipelines.evaluate.perplexity.totals import Total, require_token_reader, totals
 from pipelines.execution.progress import BuildProgress, Silent
-from retriever.refinement import Decontamination, Refinement
 from retriever.request import Search
 from retriever.retriever import Retriever
-
-# A store may hold a text that is scored: what holds some of it, word for word, is left out.
-_FILTER = Refinement(None, Decontamination.by("overlap"))
 
 
 class Rolling:
@@ -30,10 +25,12 @@ class Rolling:
     ) -> None:
         self._progress = progress or Silent()
         tokens = require_token_reader(reader)
-        window = Windows(min(WINDOW, reader.context_tokens), PerplexityStudy.stride)
-        self.pace = Pace(*window.within(reader.context_tokens), PerplexityStudy.query)
-        self._fronts = Fronts(retriever, replace(search, refinement=_FILTER), tokens, self.pace)
+        self.pace = FIXED.pace(reader.context_tokens)
+        self._arm = Arm(search.k, search.view)
+        # A store may hold a text that is scored: what holds some of it, word for word, is left out.
+        self._fronts = Fronts(retriever, search, tokens, self.pace, FIXED.rules)
 
     def totals(self, texts: Sequence[str], passages: bool) -> list[Total]:
         """What each text scores, with passages in front of its strides or without."""
-        return totals(texts, self._fronts, self._progress, passages)
+        (found,) = totals(texts, self._fronts, [self._arm if passages else ALONE], self._progress)
+        return found

@@ -16,6 +16,7 @@ from pipelines.commands.options import (
     Store,
     TextFields,
     named_sources,
+    names,
 )
 from pipelines.readers.formats import READABLE
 
@@ -25,21 +26,34 @@ def perplexity(  # noqa: PLR0913
     texts: Annotated[list[str], typer.Argument(help=f"what is scored: files and folders of {READABLE}")],
     reader: ReaderName = DEFAULT_READER,
     loading: Loading = Loading(),
-    passages: Annotated[int, typer.Option("-k", help="passages in front of the text")] = 1,
-    stride: Annotated[int, typer.Option(help="tokens scored between two searches")] = 64,
-    window: Annotated[
-        int | None,
-        typer.Option(help="tokens read at once, passages included; default: 1024, if it holds them"),
+    protocol: Annotated[
+        str,
+        typer.Option(help="fixed: passages take the place of the oldest text; massiveds: they are added"),
+    ] = "fixed",
+    passages: Annotated[
+        int | None, typer.Option("-k", help="passages in front of the text; default: 1, massiveds 3")
     ] = None,
-    query: Annotated[int, typer.Option(help="tokens before a stride that are searched by")] = 32,
+    stride: Annotated[
+        int | None, typer.Option(help="tokens scored between two searches; default: 64, massiveds 512")
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(help="tokens read at once; default: 1024, or what a reader holds")
+    ] = None,
+    query: Annotated[
+        int | None, typer.Option(help="tokens before a stride that search; default: 32, massiveds 512")
+    ] = None,
+    controls: Annotated[
+        str, typer.Option(help="of random, bm25 and oracle, with commas: other passages, to compare with")
+    ] = "",
     sample: Sample = Sample(),
     method: MethodName = None,
     decontaminate: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="METHOD", help="drop hits with the text itself: overlap, containment, jaccard, none"
+            metavar="METHODS",
+            help="drop hits with the text: overlap (default), jaccard, containment (massiveds: all), none",
         ),
-    ] = "overlap",
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="take only the first texts")] = None,
     text_fields: TextFields = None,
     encoding: QueryEncoding = QueryEncoding(),
@@ -50,6 +64,7 @@ def perplexity(  # noqa: PLR0913
     if loading.adapter is not None:
         raise RalmError("Running text is scored without an adapter, with passages too: leave --adapter out.")
     from pipelines.evaluate.perplexity.measuring import PerplexityStudy, run
+    from pipelines.evaluate.perplexity.protocols import protocol as named
     from pipelines.execution.progress import for_terminal
     from pipelines.show import answers
     from pipelines.show.measured import perplexities
@@ -60,13 +75,17 @@ def perplexity(  # noqa: PLR0913
         store=store,
         texts=tuple(named_sources(texts, text_fields=text_fields)),
         reader=choice,
-        passages=passages,
-        stride=stride,
-        window=window,
-        query=query,
+        protocol=named(
+            protocol,
+            passages=passages,
+            stride=stride,
+            window=window,
+            query=query,
+            decontaminate=None if decontaminate is None else _rules(decontaminate),
+        ),
+        controls=names(controls),  # type: ignore[arg-type]
         view=sample.view(),
         method=Method(method or None),  # type: ignore[arg-type]
-        decontaminate=None if decontaminate == "none" else decontaminate,
         limit=limit,
         encoder=encoding.encoder,
         query_encoder=encoding.query_encoder,
@@ -77,3 +96,8 @@ def perplexity(  # noqa: PLR0913
         print_json(found.to_json())
     else:
         perplexities.perplexity(found)
+
+
+def _rules(text: str) -> tuple[str, ...]:
+    """Names of rules; none of them for "none"."""
+    return () if text == "none" else names(text)

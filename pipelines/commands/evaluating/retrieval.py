@@ -12,6 +12,7 @@ from pipelines.commands.options import (
     QueryEncoding,
     Sample,
     Store,
+    names,
     number_option,
 )
 
@@ -43,8 +44,8 @@ def retrieval(  # noqa: PLR0913
     study = RetrievalStudy(
         store=store,
         questions=questions,
-        ways=_names(methods),
-        metrics=_names(metrics),
+        ways=names(methods),
+        metrics=names(metrics),
         view=sample.view(domain, where),
         effort=Effort(recall),
         limit=limit,
@@ -56,8 +57,3 @@ def retrieval(  # noqa: PLR0913
         print_json(found.to_json())
     else:
         rankings(found)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """Names with commas between them."""
-    return tuple(name for one in text.split(",") if (name := one.strip()))

@@ -15,11 +15,15 @@ from lm.reader import Row
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Tokens that are read at once (`window`), scored at once (`stride`), and searched by (`query`)."""
+    """Tokens that are read at once (`window`), scored at once (`stride`), and searched by (`query`).
+
+    Passages take the place of a window's oldest text; or so many tokens before it, if some are `added`.
+    """
 
     window: int
     stride: int
     query: int
+    added: int = 0
 
     def __post_init__(self) -> None:
         if self.query < 1:
@@ -34,8 +38,8 @@ class Pace:
 
     @property
     def front(self) -> int:
-        """The most tokens of passages: half of what stands before a stride. The other half is the text's."""
-        return (self.window - self.stride - 1) // 2
+        """The most tokens of passages: those that are added, or half of what stands before a stride."""
+        return self.added or (self.window - self.stride - 1) // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,11 @@ class Step:
         return self.ids[max(0, self.done - pace.query) : self.done]
 
     def row(self, pace: Pace, start: int, front: "Front") -> Row:
-        """The step behind the `start` token, passages, and as much of the text before it as fits."""
-        room = pace.window - (self.end - self.done) - 1 - len(front.ids)
+        """The step behind the `start` token, passages, and as much of the text before it as fits.
+
+        Where passages are added, the `start` token is, too.
+        """
+        room = pace.window - (self.end - self.done) - (0 if pace.added else 1 + len(front.ids))
         context = (start, *front.ids, *self.ids[max(0, self.done - room) : self.done])
         return Row(context, self.ids[self.done : self.end], front.passages)
 
@@ -83,7 +90,7 @@ class Front:
 NOTHING = Front()
 
 
-def steps(ids: Sequence[int], stride: int) -> Iterator[Step]:
-    """A text in strides, each token in one of them."""
-    for done in range(0, len(ids), stride):
-        yield Step(tuple(ids), done, min(done + stride, len(ids)))
+def steps(ids: Sequence[int], pace: Pace) -> Iterator[Step]:
+    """A text in strides, each token in one of them; where passages are added, without the first stride."""
+    for done in range(pace.stride if pace.added else 0, len(ids), pace.stride):
+        yield Step(tuple(ids), done, min(done + pace.stride, len(ids)))

@@ -1,6 +1,4 @@
-"""What texts score in strides: each behind passages that are found by the text before it, or behind none.
-
-As many tokens stand before a stride with passages as without.
+"""What texts score in strides, in several arms at once: each stride behind what stands in front of it there.
 
 Decisions: docs/decisions/scoring.md.
 """
@@ -10,12 +8,9 @@ from dataclasses import dataclass
 
 from base.errors import RalmError
 from lm.reader import Reader, TokenReader
-from pipelines.evaluate.perplexity.strides import NOTHING, Front, Pace, Step, steps
+from pipelines.evaluate.perplexity.fronts import Arm, Fronts
+from pipelines.evaluate.perplexity.strides import Front, Step, steps
 from pipelines.execution.progress import BuildProgress, shown
-from retriever.request import Search
-from retriever.results import Hit
-from retriever.retriever import Retriever
-from serve.answering.answerer import source_of
 
 # Strides that are searched for and scored together.
 _TOGETHER = 128
@@ -53,63 +48,25 @@ def require_token_reader(reader: Reader) -> TokenReader:
     )
 
 
-@dataclass(frozen=True)
-class Fronts:
-    """Finds what stands in front of strides: passages of a store, by the text before each."""
-
-    retriever: Retriever
-    search: Search
-    reader: TokenReader
-    pace: Pace
-
-    def before(self, some: Sequence[Step], texts: Sequence[str]) -> list[Front]:
-        """The passages in front of each step; `texts` are those that it is a step of.
-
-        Passages are found by the text before a step. By the whole text those are left out that hold some of
-        it word for word.
-        """
-        queries = [self.reader.text_of(step.query(self.pace)).strip("\ufffd") for step in some]
-        asked = self._answerable(queries)
-        fronts = [NOTHING] * len(some)
-        if asked:
-            of_each = [[texts[at]] for at in asked]
-            rankings = self.retriever.search([queries[at] for at in asked], self.search, of_each)
-            for at, ranking in zip(asked, rankings, strict=True):
-                fronts[at] = Front.of([self._block(hit) for hit in ranking.hits], self.pace.front)
-        return fronts
-
-    def _answerable(self, queries: Sequence[str]) -> list[int]:
-        """Which queries can be asked: none of white space, nor of what the encoder does not know."""
-        some = [at for at, query in enumerate(queries) if query.strip()]
-        if not some:
-            return []
-        try:
-            known = self.retriever.answerable([queries[at] for at in some], [self.search.view], self.search)
-        except RalmError:
-            return []  # It says so if it would refuse them all.
-        return [at for at, one in zip(some, known.tolist(), strict=True) if one]
-
-    def _block(self, hit: Hit) -> tuple[int, ...]:
-        """A passage as it stands in front of a text."""
-        source = source_of(hit)
-        title = f"{source.title}: " if source.title else ""
-        return self.reader.tokens(f"{title}{source.text}\n\n")
-
-
 def totals(
-    texts: Sequence[str], fronts: Fronts, progress: BuildProgress, passages: bool = True
-) -> list[Total]:
-    """What each text scores, with passages in front of its strides or without."""
+    texts: Sequence[str], fronts: Fronts, arms: Sequence[Arm], progress: BuildProgress
+) -> list[list[Total]]:
+    """What each text scores in each arm: [arms][texts]. Rows that are alike in several are scored once."""
     reader, pace = fronts.reader, fronts.pace
-    found = [Total() for _ in texts]
-    todo = [(at, one) for at, text in enumerate(texts) for one in steps(reader.tokens(text), pace.stride)]
+    found = [[Total() for _ in texts] for _ in arms]
+    todo = [(at, one) for at, text in enumerate(texts) for one in steps(reader.tokens(text), pace)]
     with shown(progress, "score", "strides", len(todo)):
         for first in range(0, len(todo), _TOGETHER):
             some = todo[first : first + _TOGETHER]
-            each = [one for _, one in some]
-            before = fronts.before(each, [texts[at] for at, _ in some]) if passages else [NOTHING] * len(some)
-            rows = [one.row(pace, reader.start, front) for one, front in zip(each, before, strict=True)]
-            for (at, one), front, logs in zip(some, before, reader.score(rows), strict=True):
-                found[at].add(one, front, sum(logs))
+            before = fronts.before([one for _, one in some], [texts[at] for at, _ in some], arms)
+            rows = [
+                [one.row(pace, reader.start, front) for (_, one), front in zip(some, of_arm, strict=True)]
+                for of_arm in before
+            ]
+            distinct = list(dict.fromkeys(row for of_arm in rows for row in of_arm))
+            scores = dict(zip(distinct, map(sum, reader.score(distinct)), strict=True))
+            for arm, of_arm in enumerate(rows):
+                for (at, one), front, row in zip(some, before[arm], of_arm, strict=True):
+                    found[arm][at].add(one, front, scores[row])
             progress.advance(len(some))
     return found

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 # Of fewer texts an interval says little: it is drawn from them.
 _FEW = 30
-_ARMS = {"alone": "without passages", "with_passages": "with passages", "difference": "difference"}
+_ARMS = {
+    "alone": "without passages",
+    "with_passages": "with passages",
+    "random": "with random passages",
+    "bm25": "with passages by words",
+    "oracle": "with passages by what is scored",
+}
 
 
 def perplexity(found: "Perplexity") -> None:
@@ -25,15 +31,16 @@ def perplexity(found: "Perplexity") -> None:
     table.add_column("")
     for name in figures:
         table.add_column(name.replace("_", " "), justify="right")
-    for arm, name in _ARMS.items():
-        table.add_row(name, *(_cell(arms[arm], arm) for arms in figures.values()))
+    for arm in figures["perplexity"]:
+        table.add_row(_ARMS.get(arm, "  difference"), *(_cell(arms[arm], arm) for arms in figures.values()))
     console.print(table)
     view = _part(study.view.fraction, study.view.seed)
     held = "bytes unknown" if found.reader["bytes"] is None else amount(int(found.reader["bytes"]), "bytes")
     lines = [
         f"windows of {pace.window:,} tokens, strides of {pace.stride:,}, searched by {pace.query:,} before",
-        f"{amount(study.passages, 'passages')} in {measured.passage_tokens:.0f} tokens on average; none for "
-        f"{measured.without:,} of {amount(measured.strides, 'strides')}",
+        "passages are added before a window" if pace.added else "passages take the place of the oldest text",
+        f"{amount(study.protocol.passages, 'passages')} in {measured.passage_tokens:.0f} tokens on average; "
+        f"none for {measured.without:,} of {amount(measured.strides, 'strides')}",
         f"reader {found.reader['name']}, {found.reader['quantization']}, {held}, "
         "in both arms without an adapter",
         f"manifest {found.manifest}, {view}, {found.method}",
@@ -51,8 +58,10 @@ def _of(found: "Perplexity") -> str:
 
 
 def _cell(figure: "Score", arm: str) -> str:
-    sign = "+" if arm == "difference" else ""
-    return f"{figure.value:{sign}.4g} \\[{figure.low:{sign}.4g}, {figure.high:{sign}.4g}]"
+    """A figure with its interval; a difference whose interval holds 0 is none."""
+    differs = arm.endswith("difference")
+    sign, none = ("+" if differs else ""), ("none " if differs and figure.change == "none" else "")
+    return f"{none}{figure.value:{sign}.4g} \\[{figure.low:{sign}.4g}, {figure.high:{sign}.4g}]"
 
 
 def _part(fraction: float, seed: int) -> str:

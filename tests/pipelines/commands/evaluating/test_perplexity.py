@@ -45,12 +45,28 @@ def test_perplexity_from_the_command_line(tmp_path, store, folder, ralm):
         (["--fraction", "2"], "fraction must be"),
         (["--decontaminate", "all"], "Unknown decontamination 'all'"),
         (["--limit", "0"], "at least 1, not 0"),
+        (["--protocol", "masiveds"], "valid are fixed, massiveds; did you mean massiveds"),
+        (["--protocol", "massiveds"], "A window must have 1 to 96 tokens"),
+        (["--controls", "random,gold"], "no control 'gold': valid are random, bm25, oracle"),
         (["--adapter", "{corpus}"], "holds no adapter"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_code_2(refusal, folder, options, sentence):
     asked = ["eval", "perplexity", "{store}", "{corpus}", "--reader", str(folder), "--quantization", "none"]
     assert sentence in refusal(*asked, *options)
+
+
+def test_controls_and_the_papers_protocol_from_the_command_line(tmp_path, store, folder, ralm):
+    texts = write_lines(
+        tmp_path / "t.jsonl", [{"text": "Blue glass is made in Dunmarrow, by the flats."}] * 2
+    )
+    asked = ["eval", "perplexity", store, texts, "--reader", folder, "--quantization", "none"]
+    asked += ["--protocol", "massiveds", "--window", 16, "--stride", 8, "--query", 8, "--controls", "random"]
+    code, out, _ = ralm(*asked, "--json")
+    told = json.loads(out)
+    assert (code, told["protocol"], told["k"], told["added"]) == (0, "massiveds", 3, 96 - 16 - 1)
+    assert "random_difference" in told["bits_per_byte"]
+    assert told["decontaminate"] == ["overlap", "jaccard", "containment"]
 
 
 @pytest.mark.parametrize("option", ["--stride", "--query"])

@@ -7,7 +7,8 @@ from pipelines.evaluate.perplexity.nats import Nats
 
 
 def nats(beside, alone, tokens, sizes) -> Nats:
-    return Nats(*(np.array(one, float) for one in (beside, alone, tokens, sizes)))
+    beside, alone, tokens, sizes = (np.array(one, float) for one in (beside, alone, tokens, sizes))
+    return Nats(alone, {"with_passages": beside, "random": alone}, tokens, sizes)
 
 
 def test_perplexity_is_weighted_by_tokens_and_bits_by_bytes():
@@ -16,6 +17,8 @@ def test_perplexity_is_weighted_by_tokens_and_bits_by_bytes():
     assert found["perplexity"]["alone"].value == pytest.approx(math.exp(40 / 12))
     assert found["bits_per_byte"]["alone"].value == pytest.approx(40 / math.log(2) / 48)
     for arms in found.values():
+        assert arms["random"] == arms["alone"]
+        assert arms["random_difference"].change == "none"
         assert arms["difference"].value == pytest.approx(arms["with_passages"].value - arms["alone"].value)
 
 

@@ -1,5 +1,7 @@
 """Laws of strides: the same budget with passages and without, and nothing but the text before a stride."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def test_a_window_holds_as_many_tokens_with_passages_as_without(pace, length, si
     blocks = [(1000 + number,) * size for number, size in enumerate(sizes)]
     front = Front.of(blocks, pace.front)
     assert len(front.ids) <= pace.front
-    for step in steps(range(length), pace.stride):
+    for step in steps(range(length), pace):
         alone, beside = step.row(pace, START, NOTHING), step.row(pace, START, front)
         for row in (alone, beside):
             assert len(row.context) + len(row.text) <= pace.window
@@ -39,12 +41,27 @@ def test_a_window_holds_as_many_tokens_with_passages_as_without(pace, length, si
 
 @given(paces(), LENGTHS)
 def test_each_token_is_scored_once_and_searched_for_by_those_before_it_alone(pace, length):
-    found = list(steps(range(length), pace.stride))
+    found = list(steps(range(length), pace))
     assert [token for one in found for token in one.row(pace, START, NOTHING).text] == list(range(length))
     for one in found:
         query = one.query(pace)
         assert query == tuple(range(max(0, one.done - pace.query), one.done))
         assert not set(query) & set(one.row(pace, START, NOTHING).text)
+
+
+@given(paces(), LENGTHS, st.lists(st.integers(1, 30), max_size=5), st.integers(1, 20))
+def test_where_passages_are_added_the_text_before_a_stride_is_the_same(pace, length, sizes, added):
+    pace = replace(pace, added=added)
+    front = Front.of([(1000 + number,) * size for number, size in enumerate(sizes)], pace.front)
+    assert len(front.ids) <= added
+    found = list(steps(range(length), pace))
+    # What has no text before it is not scored.
+    scored = [token for one in found for token in one.row(pace, START, NOTHING).text]
+    assert scored == list(range(pace.stride, length))
+    for one in found:
+        alone, beside = one.row(pace, START, NOTHING), one.row(pace, START, front)
+        assert beside.context == (START, *front.ids, *alone.context[1:])
+        assert alone.context[1:] == tuple(range(max(0, one.end - pace.window), one.done))
 
 
 def test_the_best_passage_stands_next_to_the_text_and_is_cut_if_it_must():
