@@ -20,7 +20,7 @@ from retriever.results import Hit
 from retriever.retriever import Retriever
 
 if TYPE_CHECKING:
-    from retriever.encoding.encoder import Encoder
+    from retriever.encoding.text_encoder import TextEncoder
     from retriever.index.code_index import Assigned, CodeIndex
     from retriever.ranking.propose import Proposer
 
@@ -88,7 +88,7 @@ class LocalSession:
         _ = self._opened.loaded(), self._proposer
 
     @property
-    def encoder(self) -> "Encoder":
+    def encoder(self) -> "TextEncoder":
         return self._opened.encoder
 
     @cached_property

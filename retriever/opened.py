@@ -28,7 +28,7 @@ from retriever.request import Effort
 from retriever.results import Seconds
 
 if TYPE_CHECKING:
-    from retriever.encoding.encoder import Encoder
+    from retriever.encoding.text_encoder import TextEncoder
     from retriever.index.code_index import Assigned, CodeIndex
     from retriever.index.loading import Place
 
@@ -59,7 +59,7 @@ class Opening:
         """A store's encoders, by where they lie now. Raises RalmError for others."""
         return moved(store.manifest.encoder, self.encoder, self.query_encoder)
 
-    def open_encoder(self, card: EncoderCard) -> "Encoder":
+    def open_encoder(self, card: EncoderCard) -> "TextEncoder":
         """What encodes queries as a card says."""
         from retriever.encoding.encoder import Encoder
 
@@ -87,7 +87,7 @@ class OpenedStore:
         self,
         store: Datastore,
         how: Opening = Opening(),
-        encoder: "Encoder | None" = None,
+        encoder: "TextEncoder | None" = None,
         index: "CodeIndex | None" = None,
         card: Card | None = None,
     ) -> None:
@@ -115,7 +115,7 @@ class OpenedStore:
         return self
 
     @cached_property
-    def encoder(self) -> "Encoder":
+    def encoder(self) -> "TextEncoder":
         """What encodes queries."""
         return self.how.open_encoder(self.how.encoders(self.store))
 

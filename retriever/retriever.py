@@ -27,7 +27,7 @@ from retriever.results import Hit, Ranking, Seconds
 from retriever.searching import QueryEncoder, Searching, Session
 
 if TYPE_CHECKING:
-    from retriever.encoding.encoder import Encoder
+    from retriever.encoding.text_encoder import TextEncoder
 
 
 class Retriever(ABC):
@@ -71,7 +71,7 @@ class Retriever(ABC):
         """
 
     @property
-    def encoder(self) -> "Encoder":
+    def encoder(self) -> "TextEncoder":
         """What encodes queries, loaded when it is first asked for."""
         return self.session().encoder
 

@@ -24,7 +24,7 @@ from retriever.request import Search
 from retriever.results import Hit, Ranking, Seconds
 
 if TYPE_CHECKING:
-    from retriever.encoding.encoder import Encoder
+    from retriever.encoding.text_encoder import TextEncoder
 
 # Hits of each ranking that a hybrid search joins, at least.
 _FUSED = 100
@@ -46,7 +46,7 @@ class Session(Protocol):
     """The rows that one search looks through, and what it takes to rank and to show them."""
 
     @property
-    def encoder(self) -> "Encoder":
+    def encoder(self) -> "TextEncoder":
         """What encodes queries."""
         ...
 

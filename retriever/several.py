@@ -30,7 +30,7 @@ from retriever.retriever import Retriever
 from retriever.searching import Session
 
 if TYPE_CHECKING:
-    from retriever.encoding.encoder import Encoder
+    from retriever.encoding.text_encoder import TextEncoder
 
 # Parts that are kept, those that were asked for last: of twenty stores there are a million.
 _PARTS = 64
@@ -130,7 +130,7 @@ def _only(member: Retriever) -> OpenedStore:
     return opened
 
 
-def share_encoder(stores: Sequence[OpenedStore]) -> "Encoder":
+def share_encoder(stores: Sequence[OpenedStore]) -> "TextEncoder":
     """The first store's encoder, for all: the others' are the same, and one model in memory is enough."""
     found = stores[0].encoder
     for other in stores[1:]:
@@ -163,7 +163,7 @@ class _SeveralSession:
         self._starts = np.array([part.first_row for part in parts], np.int64)
 
     @property
-    def encoder(self) -> "Encoder":
+    def encoder(self) -> "TextEncoder":
         return share_encoder(self._opened)
 
     @property

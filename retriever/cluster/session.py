@@ -22,7 +22,7 @@ from retriever.ranking.lexical import Counted, Lexical, add_frequencies
 from retriever.results import Hit
 
 if TYPE_CHECKING:
-    from retriever.encoding.encoder import Encoder
+    from retriever.encoding.text_encoder import TextEncoder
 
 
 class Spread:
@@ -53,7 +53,7 @@ class ClusterSession:
         self._missing: set[int] = set()
 
     @property
-    def encoder(self) -> "Encoder":
+    def encoder(self) -> "TextEncoder":
         return self._opened.encoder
 
     @property

@@ -21,6 +21,7 @@ from retriever.encoding.bert import Bert
 from retriever.encoding.bert import load as load_bert
 from retriever.encoding.checkpoint import Checkpoint
 from retriever.encoding.packed import PackedModel, Parts
+from retriever.encoding.text_encoder import TextEncoder
 from retriever.encoding.threads import encoding
 from retriever.encoding.tokenizer import EncoderTokenizer
 
@@ -41,7 +42,7 @@ def best_dtype(device: Device = "cpu") -> Dtype:
     return "bfloat16" if found.get("avx512_bf16") or found.get("amx_bf16") else "float32"
 
 
-class Encoder:
+class Encoder(TextEncoder):
     """A loaded encoder."""
 
     def __init__(self, checkpoint: Checkpoint, dtype: Dtype, device: Device = "cpu") -> None:
@@ -73,31 +74,6 @@ class Encoder:
         """Weights that every token is multiplied with: embedding tables are not among them."""
         return self._weights
 
-    def card(self) -> EncoderCard:
-        """What the manifest keeps of this encoder, as one tower."""
-        return self.checkpoint.card(self.dimension, self.dtype)
-
-    def is_of(self, card: EncoderCard) -> bool:
-        """Whether it encodes the queries of a store of this card."""
-        return self.card().compares_with(card.for_queries)
-
-    def encode_queries(self, queries: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of queries: [len(queries), dimension], float32."""
-        return self.vectors(self.tokenizer.query_ids(queries), "query")
-
-    def knows(self, queries: Sequence[str]) -> NDArray[np.bool_]:
-        """Whether each query holds anything that is in the encoder's vocabulary: [len(queries)]."""
-        return np.array([self.tokenizer.knows(query) for query in queries], bool)
-
-    def encode_passages(
-        self, ids: Sequence[NDArray[np.int32]], told: Callable[[int], None] | None = None
-    ) -> NDArray[np.float16]:
-        """Vectors of passages given by their own token ids: [len(ids), dimension], float16.
-
-        `told` hears of each batch how many passages it held. Raises RalmError if float16 does not hold them.
-        """
-        return as_float16(self.vectors(ids, "passage", told), self.checkpoint.name)
-
     def flops(self, lengths: NDArray[np.int64]) -> float:
         """Floating-point operations to embed passages of so many tokens each, frame included, padding not.
 
@@ -116,7 +92,6 @@ class Encoder:
     def vectors(
         self, ids: Sequence[NDArray[np.int32]], kind: str, told: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
-        """Vectors of texts of a kind, "query" or "passage", given by token ids: [len(ids), dimension]."""
         out = np.empty((len(ids), self.dimension), np.float32)
         frame = self.tokenizer.frame_length(kind)
         lengths = [len(one) + frame for one in ids]
@@ -176,21 +151,6 @@ def ahead(items: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
         before = item
     if before is not None:
         yield before
-
-
-def as_float16(vectors: NDArray[np.float32], name: str) -> NDArray[np.float16]:
-    """Vectors as a store keeps them; `name` is the encoder's. Raises RalmError if one becomes infinite.
-
-    Vectors of length 1 cannot get there; those of encoders for dot products could, whose length is free.
-    """
-    with np.errstate(over="ignore"):
-        found = vectors.astype(np.float16)
-    if not np.isfinite(found).all():
-        raise RalmError(
-            f"The encoder {name} gives vectors with components that float16 does not hold (beyond 65,504, or "
-            "no numbers): build with `similarity: cosine`, and see that its checkpoint is whole."
-        )
-    return found
 
 
 def _load(checkpoint: Checkpoint, dtype: Dtype, device: Device) -> "SentenceTransformer":

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from base.errors import RalmError
 
 if TYPE_CHECKING:
-    from retriever.encoding.encoder import Encoder
+    from retriever.encoding.text_encoder import TextEncoder
 
 Kind = Literal["query", "document"]
 
@@ -23,7 +23,7 @@ class Embedded:
     tokens: int
 
 
-def embedded(encoder: "Encoder", texts: Sequence[str], kind: Kind, cut: bool = False) -> Embedded:
+def embedded(encoder: "TextEncoder", texts: Sequence[str], kind: Kind, cut: bool = False) -> Embedded:
     """Vectors as the store's are: of documents with what it keeps of them, of queries as it searches by them.
 
     Raises RalmError for a text that is longer than the encoder reads, unless it is to be `cut`.

@@ -11,12 +11,12 @@ from serve.routes.asked import retriever_of
 from serve.schemas.embedding import EmbeddingReply, EmbeddingRequest, Made, RerankReply, RerankRequest
 
 if TYPE_CHECKING:
-    from retriever.encoding.encoder import Encoder
+    from retriever.encoding.text_encoder import TextEncoder
 
 router = APIRouter()
 
 
-def _encoder_of(request: Request, model: str | None) -> "Encoder":
+def _encoder_of(request: Request, model: str | None) -> "TextEncoder":
     """The store's encoder, by its name or ralm's."""
     encoder = retriever_of(request).encoder
     if model not in (None, "ralm", encoder.checkpoint.name):

@@ -7,16 +7,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datastore.generations.manifest import EncoderCard
 from retriever.encoding.checkpoint import Checkpoint
-from retriever.encoding.encoder import Encoder
+from retriever.encoding.text_encoder import TextEncoder
 from retriever.encoding.tokenizer import EncoderTokenizer
 from retriever.opened import Opening
 from serve.scaled.calls import Calls
+
+if TYPE_CHECKING:
+    from retriever.encoding.encoder import Encoder
 
 # A store that is built anew may have another encoder: meanwhile both are asked.
 _ENCODERS = 2
@@ -35,8 +39,14 @@ class EncoderReplica:
         """As `Encoder.vectors`, of the encoder of a card."""
         return self._of(card).vectors(ids, kind)
 
-    def _of(self, card: EncoderCard) -> Encoder:
+    def parameters(self, card: EncoderCard) -> int:
+        """As `Encoder.parameters`, of the encoder of a card."""
+        return self._of(card).parameters
+
+    def _of(self, card: EncoderCard) -> "Encoder":
         import torch
+
+        from retriever.encoding.encoder import Encoder
 
         name = card.model_dump_json()
         with self._opening:
@@ -48,7 +58,7 @@ class EncoderReplica:
             return self._encoders[name]
 
 
-class DeployedEncoder(Encoder):
+class DeployedEncoder(TextEncoder):
     """An encoder whose model lies with a deployment."""
 
     def __init__(self, card: EncoderCard, calls: Calls) -> None:
@@ -58,10 +68,14 @@ class DeployedEncoder(Encoder):
         self.tokenizer = EncoderTokenizer(self.checkpoint)
         self.dtype, self.device, self.dimension = tower.dtype, "cpu", tower.dimension
 
+    @property
+    def parameters(self) -> int:
+        return int(self._calls.ask("parameters", self._card))
+
     def vectors(
         self, ids: Sequence[NDArray[np.int32]], kind: str, told: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
-        """As `Encoder.vectors`; `told` hears of all at once."""
+        """As `TextEncoder.vectors`; `told` hears of all at once."""
         found: NDArray[np.float32] = self._calls.ask("vectors", self._card, list(ids), kind)
         if told is not None:
             told(len(ids))
@@ -74,7 +88,7 @@ class DeployedOpening(Opening):
 
     calls: Calls | None = None
 
-    def open_encoder(self, card: EncoderCard) -> Encoder:
+    def open_encoder(self, card: EncoderCard) -> TextEncoder:
         """The deployment's encoder of a card."""
         assert self.calls is not None  # A field behind those with defaults needs one.
         return DeployedEncoder(card, self.calls)

@@ -10,7 +10,8 @@ from transformers import AutoModel, PreTrainedTokenizerFast
 
 from base.errors import RalmError
 from retriever.encoding.checkpoint import Checkpoint
-from retriever.encoding.encoder import Encoder, as_float16, best_dtype, length_sorted_batches
+from retriever.encoding.encoder import Encoder, best_dtype, length_sorted_batches
+from retriever.encoding.text_encoder import as_float16
 from retriever.encoding.threads import torch_threads
 from retriever.encoding.usage import AS_STATED, DEFAULT_ENCODER, Usage
 from tests.corpus import documents
