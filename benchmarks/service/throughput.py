@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--peers", default="static")
     args = parser.parse_args()
     reader = TransformersReader(ReaderChoice(args.model, args.quantization, device=args.device))
-    reader._vocabulary = replace(reader._vocabulary, ends=frozenset())
+    reader._vocabulary.ends = frozenset()
     if args.rows:
         reader.room = replace(reader.room, rows=args.rows)
     work = Workload(reader, args.prompt, args.answer, random.Random(0))
