@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-# Exponents that are looked for: below it is a logarithm, above it a step.
-LEAST, MOST = 0.02, 3.0
-_GRID = {1: 96, 2: 40}
-_ZOOMS, _FINE = 7, 5
+# Exponents lie between LEAST and MOST, those of growth that gets ever faster between -FASTEST and -LEAST. So
+# near to 0 a power is a logarithm, and above MOST it is a step.
+LEAST, MOST, FASTEST = 0.02, 3.0, 1.0
+_GRID = {1: 96, 2: 24}
+_ZOOMS, _FINE = 8, 3
 # Values a turn of the coarse search holds at once.
 _AT_ONCE = 2**24
 # X(exponents): [..., exponents] -> [..., points, coefficients].
@@ -37,13 +38,14 @@ class Fits:
 def fit(design: Design, count: int, y: Floats, errors: Floats) -> Fits:
     """Fit so many exponents to each row of y [fits, points], whose standard errors are [points]."""
     scaled = y / errors
-    steps = np.geomspace(LEAST, MOST, _GRID[count])
+    rising = np.geomspace(LEAST, MOST, _GRID[count])
+    steps = np.concatenate([-rising[rising <= FASTEST][::-1], rising])
     grid = np.stack(np.meshgrid(*[steps] * count, indexing="ij"), -1).reshape(-1, count)
     best = grid[_coarse(design(grid) / errors[:, None], scaled)]
-    ratio = steps[1] / steps[0]
+    ratio = rising[1] / rising[0]
     for _ in range(_ZOOMS):
         best = _finer(lambda at: design(at) / errors[:, None], scaled, best, ratio)
-        ratio **= 2 / (_FINE - 1)
+        ratio **= 0.5
     matrices = design(best) / errors[:, None]
     coefficients = (np.linalg.pinv(matrices) @ scaled[..., None])[..., 0]
     left = scaled - (matrices @ coefficients[..., None])[..., 0]
@@ -67,7 +69,8 @@ def _finer(design: Design, y: Floats, around: Floats, ratio: float) -> Floats:
     steps = ratio ** np.linspace(-1, 1, _FINE)
     count = around.shape[1]
     offsets = np.stack(np.meshgrid(*[steps] * count, indexing="ij"), -1).reshape(-1, count)
-    tried = np.clip(around[:, None] * offsets, LEAST, MOST)
+    sizes = np.clip(np.abs(around)[:, None] * offsets, LEAST, np.where(around > 0, MOST, FASTEST)[:, None])
+    tried = np.sign(around)[:, None] * sizes
     bases = np.linalg.qr(design(tried))[0]
     explained = np.square(bases.swapaxes(2, 3) @ y[:, None, :, None]).sum(axis=(2, 3))
     return np.take_along_axis(tried, explained.argmax(axis=1)[:, None, None], axis=1)[:, 0]

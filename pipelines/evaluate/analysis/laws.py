@@ -2,7 +2,8 @@
 
 The datastore's: y = c + a D^-b, a power law with offset (Hestness et al. 2017, arXiv 1712.00409), D in
 tokens. With more than one reader: y = e + a N^-alpha + b D^-beta (Hoffmann et al. 2022, arXiv 2203.15556,
-approach 3), N in parameters or bytes. Neither says that it holds beyond what was measured.
+approach 3), N in parameters or bytes. Neither says that it holds beyond what was measured. A negative
+exponent is growth that gets faster with each decade: that of a store that holds few of the answers yet.
 
 Decisions: docs/decisions/analysis.md.
 """
@@ -20,7 +21,7 @@ Floats = NDArray[np.float64]
 # Fewer points than these leave a law nothing to be wrong about.
 FEWEST = 4
 FEWEST_JOINT = 6
-# At a bound of the exponents, or this close to it, there is no exponent to name.
+# This close to a bound of the exponents is at it.
 _CLOSE = 1.05
 
 
@@ -65,7 +66,7 @@ class Law:
 
     @cached_property
     def offset(self) -> Interval:
-        """What the metric comes near to, however large all become."""
+        """What the metric comes near to, however large all become, if it is `bounded`."""
         offsets = self.fits.coefficients[:, 0]
         return Interval.of(offsets[0], offsets[1:])
 
@@ -76,10 +77,14 @@ class Law:
         return factors
 
     @property
-    def unidentified(self) -> tuple[int, ...]:
-        """The variables whose exponent lies at a bound: the data fix neither it nor the offset."""
-        at_bound = [bool(of <= LEAST * _CLOSE or of >= MOST / _CLOSE) for of in self.fits.exponents[0]]
-        return tuple(number for number, found in enumerate(at_bound) if found)
+    def bounded(self) -> bool:
+        """Whether the data show that the metric comes near to the offset: exponents are surely above 0."""
+        return all(one.low > LEAST * _CLOSE for one in self.exponents)
+
+    @property
+    def stepped(self) -> tuple[int, ...]:
+        """The variables whose exponent is as large as any that is looked for: the data show a step there."""
+        return tuple(at for at, one in enumerate(self.exponents) if one.value >= MOST / _CLOSE)
 
     def at(self, points: Floats) -> Floats:
         """What every fit says of sizes [n, variables]: [fits, n]."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipelines.evaluate.analysis.fitting import LEAST
 from pipelines.evaluate.analysis.laws import FEWEST, FEWEST_JOINT, Law, hold_out
 from pipelines.evaluate.analysis.panels import Panel
 from pipelines.evaluate.analysis.resampling import Floats, Interval
@@ -24,7 +25,7 @@ _INTRO = (
 _COLUMNS = (
     "line",
     "b",
-    "c",
+    "limit c",
     "a",
     "R²",
     "largest: predicted",
@@ -33,7 +34,7 @@ _COLUMNS = (
     "last decade of tokens",
     "verdict",
 )
-_JOINT = ("readers' size in", "alpha", "beta", "e", "R²", "largest: predicted", "measured", "error")
+_JOINT = ("readers' size in", "alpha", "beta", "limit e", "R²", "largest: predicted", "measured", "error")
 _VERDICTS = {
     "saturated": "has saturated",
     "falling": "gets worse",
@@ -81,11 +82,10 @@ def _row(panel: Panel, label: str, spots: Sequence[int]) -> tuple[tuple[str, ...
     sizes, means, draws = panel.sizes(spots), panel.means[list(spots)], panel.draws[:, list(spots)]
     law, held = Law.of(sizes, means, draws), hold_out(sizes, means, draws)
     slowed = saturation(sizes, means, draws, panel.higher)
-    exponent = "not fixed by the data" if law.unidentified else plain(law.exponents[0])
     row = (
         label,
-        exponent,
-        "not fixed by the data" if law.unidentified else score(law.offset, panel.unit),
+        _exponent(law, 0),
+        score(law.offset, panel.unit) if law.bounded else "none seen",
         f"{law.factors[0]:.3g}",
         f"{law.explained:.3f}",
         score(held.predicted, panel.unit),
@@ -99,9 +99,9 @@ def _row(panel: Panel, label: str, spots: Sequence[int]) -> tuple[tuple[str, ...
     )
     name = f"{heading(panel)} ({label})"
     said = [
-        f"{name}: exponent b {exponent}; the largest point, {held.decades_beyond:.1f} decades beyond the "
-        "others, "
-        f"is predicted with an error of {change(held.error, panel.unit)}."
+        f"{name}: exponent b {_exponent(law, 0)}, {_limit(law, panel)}; the largest point, "
+        f"{held.decades_beyond:.1f} decades beyond the others, is predicted with an error of "
+        f"{change(held.error, panel.unit)}."
     ]
     if slowed is not None:
         said.append(
@@ -109,6 +109,19 @@ def _row(panel: Panel, label: str, spots: Sequence[int]) -> tuple[tuple[str, ...
             f"{signed(_as_measured(slowed, panel), panel.unit)}."
         )
     return row, said
+
+
+def _exponent(law: Law, variable: int) -> str:
+    return "a step" if variable in law.stepped else plain(law.exponents[variable])
+
+
+def _limit(law: Law, panel: Panel) -> str:
+    """What the exponent means for what is still to come."""
+    if law.bounded:
+        return f"towards {score(law.offset, panel.unit)}"
+    if law.exponents[0].high < -LEAST * 1.05:
+        return "each decade changes it more than the one before"
+    return "no limit is seen, and a logarithm fits as well"
 
 
 def _as_measured(slowed: Saturation, panel: Panel) -> Interval:
@@ -167,11 +180,10 @@ def joint_points(panel: Panel, of: str) -> tuple[Floats, list[int]] | None:
 def _joint_row(panel: Panel, what: str, points: Floats, spots: Sequence[int]) -> tuple[str, ...]:
     means, draws = panel.means[list(spots)], panel.draws[:, list(spots)]
     law, held = Law.of(points, means, draws), hold_out(points, means, draws)
-    alpha, beta = (
-        "not fixed by the data" if at in law.unidentified else plain(law.exponents[at]) for at in (0, 1)
-    )
     return (
-        *(what, alpha, beta, score(law.offset, panel.unit), f"{law.explained:.3f}"),
+        *(what, _exponent(law, 0), _exponent(law, 1)),
+        score(law.offset, panel.unit) if law.bounded else "none seen",
+        f"{law.explained:.3f}",
         score(held.predicted, panel.unit),
         number(held.measured, panel.unit),
         change(held.error, panel.unit),

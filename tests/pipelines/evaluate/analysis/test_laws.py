@@ -42,7 +42,8 @@ def test_a_joint_law_finds_both_exponents():
         assert found.low <= exponent <= found.high
         assert found.high - found.low < 0.2
     assert law.factors == pytest.approx([0.6 * 1e8**0.35, 0.9 * 1e5**0.28], rel=1.5)
-    assert law.unidentified == ()
+    assert law.bounded
+    assert law.stepped == ()
     held = hold_out(points, measured, draws)
     assert held.measured == measured[-1]
     assert held.error.is_none
@@ -67,7 +68,20 @@ def test_a_prediction_far_beyond_the_data_says_so():
     assert law.predict(1e6).decades_beyond == 0
 
 
-def test_what_grows_by_a_logarithm_fixes_no_exponent():
-    means = 0.1 * np.log10(SIZES)
-    law = Law.of(SIZES, means, means + np.zeros((5, 7)))
-    assert law.unidentified == (0,)
+def noisy(means):
+    draws = means + np.random.default_rng(0).normal(0, 0.003, (100, len(means)))
+    return Law.of(SIZES, means, draws)
+
+
+def test_what_grows_by_a_logarithm_or_faster_has_no_limit():
+    straight = noisy(0.1 * np.log10(SIZES))
+    assert not straight.bounded
+    assert straight.exponents[0].low < 0 < straight.exponents[0].high
+    faster = noisy(0.05 * (SIZES / 1e5) ** 0.37)
+    assert not faster.bounded
+    assert faster.exponents[0].low <= -0.37 <= faster.exponents[0].high < 0
+    assert faster.predict(1e9).value.value == pytest.approx(0.05 * 1e4**0.37, rel=0.1)
+
+
+def test_what_is_there_from_the_second_size_on_is_a_step():
+    assert noisy((SIZES > 2e5).astype(float)).stepped == (0,)
