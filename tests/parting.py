@@ -23,6 +23,7 @@ TOGETHER = {
     ),
     "ray_cluster": (
         "tests/pipelines/commands/test_build.py",
+        "tests/pipelines/evaluate/study/reading/test_answering.py",
         "tests/pipelines/execution/test_actors.py",
         "tests/pipelines/execution/test_executor.py",
         "tests/pipelines/jobs/test_overlap.py",

@@ -54,26 +54,19 @@ Groups = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_groups), Field(
 
 
 class TaskSettings(_Frozen):
-    """What is asked: a file of `questions`, or `texts` to be scored, the first `limit` of them.
+    """What is asked: a file of `questions`, the first `limit` of them.
 
     A task without a name is called as its file, which its results are found by.
     """
 
     name: str = ""
-    questions: str | None = None
-    texts: str | None = None
+    questions: str
     limit: int | None = Field(None, ge=1)
-
-    @model_validator(mode="after")
-    def _one_file(self) -> Self:
-        if (self.questions is None) == (self.texts is None):
-            raise ValueError("a task has either `questions` or `texts`, a file: give one of them")
-        return self
 
     @property
     def file(self) -> Path:
         """Where it lies."""
-        return Path(self.questions or self.texts or "")
+        return Path(self.questions)
 
     @property
     def called(self) -> str:
@@ -240,7 +233,7 @@ def _relative(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
     if "tasks" in found:
         tasks = _files(found["tasks"])
         found["tasks"] = [
-            {name: beside(value) if name in ("questions", "texts") else value for name, value in one.items()}
+            {name: beside(value) if name == "questions" else value for name, value in one.items()}
             if isinstance(one, dict)
             else one
             for one in tasks

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import orjson
 import xxhash
 
+from base.amounts import amount
+from base.errors import RalmError
+from base.memory import available_memory
 from lm.backends.quantizations import DEFAULT_QUANTIZATION, STORED, quantization
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.remote.address import is_address
@@ -63,7 +67,10 @@ def _held(path: str) -> str:
 
 
 def variants_of(study: Study) -> Iterator[Variant]:
-    """Every reader in every quantization. Raises RalmError for one that there is not."""
+    """Every reader in every quantization.
+
+    Raises RalmError for one that there is not, or whose weights are more than the memory that is at hand.
+    """
     seen = set[tuple[str, str, str]]()
     for one in study.readers:
         for asked in study.quantizations:
@@ -71,7 +78,26 @@ def variants_of(study: Study) -> Iterator[Variant]:
             key = (one.called, one.adapter or "", found.quantization)
             if key not in seen:
                 seen.add(key)
+                _require_room(found)
                 yield found
+
+
+def _require_room(variant: Variant) -> None:
+    """Raise RalmError for weights that this machine has no room for, before they are loaded.
+
+    Their parameters are counted from the configuration, at the bits of the quantization.
+    """
+    method = variant.choice.quantization
+    if variant.quantization == _REMOTE or method is None or variant.settings.device.startswith("cuda"):
+        return
+    needed = int(parameters_of(variant.settings) * quantization(method).bits / 8)
+    there = available_memory()
+    if there is not None and needed > there:
+        raise RalmError(
+            f"The reader {variant.settings.called} takes {amount(needed, 'bytes')} in {method}, and "
+            f"{amount(there, 'bytes')} of memory are at hand: take fewer bits, a smaller reader or a machine "
+            "with more."
+        )
 
 
 def _settled(settings: ReaderSettings, asked: str | None) -> str:
@@ -102,12 +128,17 @@ def card_of(reader: Reader, variant: Variant) -> dict[str, Any]:
 
 def parameters_of(settings: ReaderSettings) -> int:
     """The parameters of a reader, counted in a model of its shape that holds no weights."""
+    return _parameters(settings.name, settings.allow_pickle)
+
+
+@lru_cache(maxsize=64)
+def _parameters(name: str, allow_pickle: bool) -> int:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from lm.backends.weights import Weights
 
-    config = AutoConfig.from_pretrained(Weights.find(settings.name, settings.allow_pickle).path)
+    config = AutoConfig.from_pretrained(Weights.find(name, allow_pickle).path)
     config.quantization_config = None
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)

@@ -1,6 +1,8 @@
 """A study from beginning to end: figures, views, resumption, and what is refused."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from pipelines.evaluate.study.reading import answering
 from pipelines.evaluate.study.running import run
 from pipelines.evaluate.study.settings import study_of
 from pipelines.evaluate.tables import Tables
+from pipelines.execution.progress import Silent
 from pipelines.questions import read_questions
 from retriever.local import LocalRetriever
 from tests.conftest import build_store
@@ -133,6 +136,92 @@ def test_a_study_that_is_killed_and_resumed_is_an_undisturbed_one(read, tmp_path
 def measured(tables: Tables):
     """All but what a machine drew."""
     return [replace(one, basis=replace(one.basis, joules=None)) for one in tables.results]
+
+
+def test_planted_leaks_are_caught_and_move_the_figures_as_they_should(settings, tmp_path):
+    """Copies of long questions with their answers: without a filter they are found first."""
+    asked = [
+        one | {"question": f"{' '.join([one['question']] * 4)} Number {number}, please.", "gold_docs": []}
+        for number, one in enumerate(questions())
+    ]
+    asked = [one | {"answers": [f"leaked answer {number}"]} for number, one in enumerate(asked)]
+    leaks = [
+        {"id": f"leak-{number}", "text": f"{one['question']} It is leaked answer {number}."}
+        for number, one in enumerate(asked)
+    ]
+    write_lines(study_of(settings).tasks[0].file, asked)
+    build_store(tmp_path / "leaky", write_lines(tmp_path / "leaky.jsonl", [*documents(), *leaks]))
+    settings |= {"fractions": 1, "depths": [1], "metrics": ["containment"], "filters": ["none", "overlap"]}
+    leaky = run(study_of(settings | {"store": str(tmp_path / "leaky")}))
+    assert {one.cell.filter: one.value for one in leaky.results} == {"": 1.0, "overlap": 0.0}
+    clean = run(study_of(settings | {"output": str(tmp_path / "clean")}))
+    assert {one.value for one in clean.results} == {0.0}
+
+
+def test_if_a_filter_drops_hits_the_search_goes_deeper(settings, tmp_path):
+    """Of three copies of each document near-duplicates leave one."""
+    copies = [one | {"id": f"{one['id']}#{n}"} for one in documents() for n in range(3)]
+    lines = write_lines(tmp_path / "copies.jsonl", copies)
+    build_store(tmp_path / "copies", lines, duplicate_text="keep")
+    settings |= {"fractions": 1, "depths": [1, 5], "metrics": ["containment", "containment MRR"]}
+    copied = settings | {"store": str(tmp_path / "copies"), "filters": ["near-duplicates"]}
+    once = figures(run(study_of(settings | {"filters": ["near-duplicates"]})))
+    assert figures(run(study_of(copied | {"output": str(tmp_path / "copied")}))) == once
+
+
+def test_answers_of_another_machine_are_taken(read, tmp_path, monkeypatch):
+    """The files of answers are all that a run needs of a reader's work."""
+    first = run(study_of(read))
+    other = tmp_path / "other"
+    shutil.copytree(tmp_path / "out" / "answers", other / "answers")
+    monkeypatch.setattr(answering, "answered", lambda *_: pytest.fail("asked"))
+    assert run(study_of(read | {"output": str(other)})).results == first.results
+
+
+def test_a_question_that_the_encoder_does_not_know_finds_nothing_and_is_named(settings):
+    thai = {"id": "thai", "question": "สะพานหินเก่าสร้างเมื่อใด", "answers": ["1787"]}
+    told = Told()
+    whole = figures(run(study_of(settings)))
+    write_lines(study_of(settings).tasks[0].file, [questions()[0], thai, *questions()[1:]])
+    found = figures(run(study_of(settings | {"output": settings["output"] + "-again"}), told))
+    for key, (value, _, _, n) in whole.items():
+        again, _, _, more = found[key]
+        if key[0].startswith("containment"):
+            assert more == n + 1
+            assert again == pytest.approx(value * n / more)
+        else:
+            assert (again, more) == (value, n)
+    assert told.said == [
+        "q: 1 of 9 questions holds nothing that the encoder all-MiniLM-L6-v2 knows: counts as found nothing "
+        "(thai)."
+    ]
+
+
+def test_a_line_that_is_no_question_is_named(settings):
+    told = Told()
+    file = study_of(settings).tasks[0].file
+    file.write_text(file.read_text() + "{\n")
+    run(study_of(settings), told)
+    (note,) = told.said
+    assert note.startswith("1 line is no question and is left out of q.jsonl (line ")
+    assert note in (Path(settings["output"]) / "study.yaml").read_text().replace("\n  ", " ")
+
+
+def test_a_reader_that_is_too_large_is_said_before_it_is_loaded(read, monkeypatch):
+    monkeypatch.setattr("pipelines.evaluate.study.reading.variants.available_memory", lambda: 900)
+    monkeypatch.setattr(answering, "open_reader", lambda _: pytest.fail("loaded"))
+    with pytest.raises(RalmError, match=r"The reader chat takes .* in none, and 900 bytes of memory are"):
+        run(study_of(read))
+
+
+class Told(Silent):
+    """Keeps what is said of a study."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
 
 
 def test_the_same_prompt_is_asked_once_over_all_axes(read, monkeypatch):

@@ -58,7 +58,7 @@ def test_the_whole_has_one_view_and_shares_have_one_a_seed():
         ({"where": "year"}, "where: 'year' is no condition"),
         ({"executor": "spark"}, "executor must be 'auto', 'ray' or 'local', not 'spark'"),
         ({"tasks": []}, "tasks must have at least 1"),
-        ({"tasks": [{"name": "nq"}]}, "a task has either `questions` or `texts`, a file: give one of them"),
+        ({"tasks": [{"name": "nq"}]}, "tasks.0.questions is missing: give it."),
         ({"tasks": ["q.jsonl", "a/q.jsonl"]}, "tasks: two have one name: give each a `name` of its own"),
     ],
 )
