@@ -5,6 +5,7 @@ import torch
 from base.errors import RalmError
 from retriever.index.loading import load
 from retriever.index.paged import loading
+from retriever.index.paged.index import PagedIndex
 from retriever.index.paged.loading import paged
 from retriever.index.sizing import IndexKey
 from tests.vectors import drawn_index, make_store, random_vectors
@@ -17,6 +18,18 @@ def test_without_a_gpu_the_mend_is_named(tmp_path, monkeypatch):
     store = make_store(tmp_path, np.arange(50), random_vectors(0, 50), "IVF4,PQ4x4fs")
     with pytest.raises(RalmError, match="PyTorch finds no GPU"):
         load(tmp_path, store.manifest, device="cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("key", ["IVF4,PQ4x4", "IVF4,PQ8x4fs", "OPQ4_8,IVF4,PQ4x4fs", "MRL6,IVF4,PQ3x4"])
+def test_a_stores_codes_are_searched_on_a_gpu(tmp_path, key):
+    store = make_store(tmp_path, np.arange(400), random_vectors(0, 400), key)
+    there, here = load(tmp_path, store.manifest, device="cuda"), load(tmp_path, store.manifest)
+    assert (type(there), there.rows, there.nlist) == (PagedIndex, 400, 4)
+    queries = random_vectors(1, 40).astype(np.float32)
+    ours, theirs = (index.search(index.assign(queries, 4), 30)[1] for index in (there, here))
+    # Fast scan rounds its tables to 8 bits.
+    assert np.mean([len({*a} & {*b}) / 30 for a, b in zip(ours, theirs, strict=True)]) > 0.85
 
 
 @pytest.mark.parametrize("key", ["IVF64,SQ8", "IVF64,PQ4x8fs"])
