@@ -41,11 +41,14 @@ class Client:
 
     async def ask(self, body: bytes, measured: Measured, due: float) -> None:
         """Ask once, what was to be asked when it was `due`."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(self._host, self._port, limit=1 << 24)
-        reader, writer = self._streams
-        writer.write(f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        kept = self._streams is not None
+        try:
+            reader, head = await self._sent(body)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            if not kept:
+                raise
+            self.close()  # The server closes what rests, perhaps just now.
+            reader, head = await self._sent(body)
         if "text/event-stream" in head:
             first, tokens = await _events(reader, measured)
             measured.tokens += tokens
@@ -61,6 +64,14 @@ class Client:
             measured.errors += 1
         if "connection: close" in head or head.startswith("http/1.0"):
             self.close()
+
+    async def _sent(self, body: bytes) -> tuple[asyncio.StreamReader, str]:
+        """Send a request, and the head of its reply."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self._host, self._port, limit=1 << 24)
+        reader, writer = self._streams
+        writer.write(f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        return reader, (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
 
     def close(self) -> None:
         """Close the connection."""

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -222,12 +223,17 @@ def add_frequencies(parts: Iterable[Sequence[Mapping[int, int]]], queries: int) 
     return [dict(counted) for counted in total]
 
 
+# Of each word, by its hash, where its passages lie in each shard.
+_Columns = Mapping[int, Sequence[slice]]
+
+
 class LexicalIndex(Lexical):
     """The BM25 index of a store, memory-mapped. Safe between threads."""
 
     def __init__(self, store: Datastore, shards: Sequence[_Shard]) -> None:
         self._store = store
         self._shards = shards
+        self._firsts = [*accumulate((shard.rows for shard in shards), initial=0)][:-1]
 
     @classmethod
     def load(cls, root: Path, store: Datastore) -> "LexicalIndex | None":
@@ -247,8 +253,16 @@ class LexicalIndex(Lexical):
     def passages(self) -> int:
         return self._store.passages
 
-    def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
+    def rank(self, queries: Sequence[str], views: Sequence[View], k: int) -> list[Ranked]:
+        """As any does; words are looked up once for counting and scoring."""
         columns = self._columns(queries)
+        counted = Counted(queries, self._counted(queries, columns), self.passages)
+        return [by_codes(found, k) for found in self._ranked(counted, views, k, columns)]
+
+    def frequencies(self, queries: Sequence[str]) -> list[dict[int, int]]:
+        return self._counted(queries, self._columns(queries))
+
+    def _counted(self, queries: Sequence[str], columns: _Columns) -> list[dict[int, int]]:
         known = {
             token: sum(shard.frequency(one) for shard, one in zip(self._shards, its, strict=True))
             for token, its in columns.items()
@@ -256,9 +270,11 @@ class LexicalIndex(Lexical):
         return [{token: known[token] for token in _hashes(query)} for query in queries]
 
     def candidates(self, counted: Counted, views: Sequence[View], k: int) -> list[Candidates]:
+        return self._ranked(counted, views, k, self._columns(counted.queries))
+
+    def _ranked(self, counted: Counted, views: Sequence[View], k: int, columns: _Columns) -> list[Candidates]:
         masks = [None if self._store.keeps_all(view) else self._store.mask(view) for view in views]
         found: list[list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = [[] for _ in views]
-        columns = self._columns(counted.queries)
         for query, frequencies in zip(counted.queries, counted.frequencies, strict=True):
             values = self._scores(query, frequencies, counted.total, columns)
             for several, mask in zip(found, masks, strict=True):
@@ -271,21 +287,33 @@ class LexicalIndex(Lexical):
         return self._scores(query, frequencies, self.passages, self._columns([query]))
 
     def _scores(
-        self, query: str, frequencies: Mapping[int, int], total: int, columns: Mapping[int, Sequence[slice]]
+        self, query: str, frequencies: Mapping[int, int], total: int, columns: _Columns
     ) -> NDArray[np.float32]:
         out = np.zeros(self._store.rows, np.float32)
         for token in _hashes(query):
             if not frequencies.get(token):
                 continue
-            idf = np.float32(inverse_frequency(frequencies[token], total))
-            first = 0
-            for shard, column in zip(self._shards, columns[token], strict=True):
-                # A passage stands once in a column, so a plain addition misses none.
-                out[first : first + shard.rows][shard.indices[column]] += idf * shard.weights[column]
-                first += shard.rows
+            rows, weights = self._postings(columns[token])
+            # A passage stands once among them, so a plain addition misses none.
+            out[rows] += np.float32(inverse_frequency(frequencies[token], total)) * weights
         return out
 
-    def _columns(self, queries: Sequence[str]) -> dict[int, Sequence[slice]]:
+    def _postings(self, columns: Sequence[slice]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The rows of the store that a word stands in, by shards, and its weight in each."""
+        there = [
+            (first, shard, column)
+            for first, shard, column in zip(self._firsts, self._shards, columns, strict=True)
+            if column.stop > column.start
+        ]
+        if not there:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        firsts = np.repeat(
+            [first for first, *_ in there], [column.stop - column.start for *_, column in there]
+        )
+        rows = np.concatenate([shard.indices[column] for _, shard, column in there])
+        return firsts + rows, np.concatenate([shard.weights[column] for _, shard, column in there])
+
+    def _columns(self, queries: Sequence[str]) -> _Columns:
         """Where the passages of all words of some queries lie, in each shard."""
         tokens = list(dict.fromkeys(token for query in queries for token in _hashes(query)))
         asked = np.array(tokens, np.uint64)

@@ -8,7 +8,9 @@ import sys
 import threading
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
 
+import httpx
 import numpy as np
 import psutil
 import pytest
@@ -25,6 +27,8 @@ from tests.lm.models import tiny_model, tiny_reader
 LOAD = Path(__file__).parents[2] / "benchmarks" / "service" / "load.py"
 # As long as the soak takes; a shorter one shows the same but less surely.
 SECONDS = float(os.environ.get("RALM_SOAK_SECONDS", "600"))
+# Of its capacity. On a machine that others work on 0.8 would be theirs.
+SHARE = float(os.environ.get("RALM_SOAK_SHARE", "0.8"))
 CLIENTS = 32
 SEARCHES = [{"query": f"what do the people of town {number} make", "k": 5} for number in range(20_000)]
 CHATS = [
@@ -75,46 +79,67 @@ def server(store, tmp_path):
     reader.stop()
 
 
-def begun(url: str, route: str, bodies: list[dict], *options: object) -> subprocess.Popen[str]:
-    command = [sys.executable, str(LOAD), url, route, *map(str, options)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin is not None
-    process.stdin.write("\n".join(map(json.dumps, bodies)))
-    process.stdin.close()
-    return process
+class Load:
+    """A load generator at work, in a process of its own."""
+
+    def __init__(self, url: str, route: str, bodies: list[dict], **options: object) -> None:
+        more = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        # A file: what it says at its end is more than a pipe holds.
+        self._said = TemporaryFile("w+")  # noqa: SIM115  (closed when it has ended)
+        self._process = subprocess.Popen(
+            [sys.executable, str(LOAD), url, route, *more],
+            stdin=subprocess.PIPE,
+            stdout=self._said,
+            text=True,
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n".join(map(json.dumps, bodies)))
+        self._process.stdin.close()
+
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def ended(self) -> dict:
+        """Wait for its end, and what it has measured."""
+        with self._process, self._said:
+            assert self._process.wait() == 0
+            self._said.seek(0)
+            return json.loads(self._said.read())
 
 
-def ended(process: subprocess.Popen[str]) -> dict:
-    with process:
-        assert process.stdout is not None
-        return json.loads(process.stdout.read())
+def warm(url: str) -> None:
+    """Fill all that is kept of words, vectors and results up to its bounds: that is no growth."""
+    for at in range(20_000, 40_000, 250):
+        body = {"query": [f"what do the people of town {number} make" for number in range(at, at + 250)]}
+        httpx.post(f"{url}/search", json=body | {"k": 1}, timeout=60).raise_for_status()
+    for chat in CHATS:
+        httpx.post(f"{url}/v1/chat/completions", json=chat, timeout=60).raise_for_status()
 
 
 @pytest.mark.long
 def test_at_80_per_cent_of_its_capacity_it_stays_well_and_does_not_grow(server, one_thread):
-    loaded = ended(begun(server.url, "/search", SEARCHES, "--clients", CLIENTS, "--seconds", 5))
-    capacity = loaded["requests"] / loaded["seconds"]
+    warm(server.url)
+    loaded = Load(server.url, "/search", SEARCHES, clients=CLIENTS, seconds=5).ended()
+    rate = SHARE * loaded["requests"] / loaded["seconds"]
     server.late.clear()
     held, mine, started = [], psutil.Process(), time.perf_counter()
-    searching = begun(
-        server.url, "/search", SEARCHES, "--clients", CLIENTS, "--seconds", SECONDS, "--rate", 0.8 * capacity
-    )
-    chatting = begun(
-        server.url, "/v1/chat/completions", CHATS, "--clients", 1, "--seconds", SECONDS, "--rate", 1
-    )
-    while searching.poll() is None and len(held) < 10 * SECONDS:
+    searching = Load(server.url, "/search", SEARCHES, clients=CLIENTS, seconds=SECONDS, rate=rate)
+    chatting = Load(server.url, "/v1/chat/completions", CHATS, clients=1, seconds=SECONDS, rate=1)
+    while searching.runs:
         held.append((time.perf_counter() - started, mine.memory_info().rss / 2**20))
         threading.Event().wait(0.5)
-    searched, chatted = ended(searching), ended(chatting)
+    searched, chatted = searching.ended(), chatting.ended()
     seconds, megabytes = np.array(held)[len(held) // 5 :].T
     slope = 60 * np.polyfit(seconds, megabytes, 1)[0]
     late = np.percentile(server.late, 99)
     print(
-        f"capacity {capacity:.0f}/s, searched {searched['requests']}, chatted {chatted['requests']}, "
-        f"{slope:+.2f} MB a minute of {megabytes.mean():.0f}, loop late by {1000 * late:.1f} ms (p99)"
+        f"{rate:.0f}/s, searched {searched['requests']}, chatted {chatted['requests']}, {slope:+.2f} MB a "
+        f"minute of {megabytes.mean():.0f}, by minutes {np.round(megabytes[::120], 1).tolist()}, "
+        f"loop late by {1000 * late:.1f} ms (p99)"
     )
     assert searched["errors"] == chatted["errors"] == 0
-    assert searched["requests"] > 0.75 * capacity * SECONDS
+    assert searched["requests"] > 0.9 * rate * SECONDS
     assert chatted["requests"] > 0
     assert abs(slope) < 1
     assert late < 0.05
