@@ -3,9 +3,11 @@
 Decisions: docs/decisions/reports.md.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from base.errors import RalmError
 from datastore.files.writing import atomic_write
 from pipelines.evaluate.report.about import About
 from pipelines.evaluate.report.markdown import markdown
@@ -48,10 +50,25 @@ def write_report(folder: Path) -> list[Path]:
     wanted = _drawings(folder / PLOTS, sections)
     wanted[folder / TEXT] = markdown(study.about.title, sections, PLOTS).encode()
     wanted[folder / PAGE] = page(study.about, sections).encode()
-    (folder / PLOTS).mkdir(exist_ok=True)
+    before = _drawings_before(folder)
     for path, content in wanted.items():
         _write(path, content)
+    for path in before - wanted.keys():
+        path.unlink(missing_ok=True)
     return list(wanted)
+
+
+def _drawings_before(folder: Path) -> set[Path]:
+    """The drawings of an earlier report, as its Markdown names them: they would pass for this one's.
+
+    Raises RalmError if drawings have no folder to lie in.
+    """
+    plots, text = folder / PLOTS, folder / TEXT
+    if plots.exists() and not plots.is_dir():
+        raise RalmError(f"{plots} is a file: move it, plots are to lie in a folder of that name.")
+    told = text.read_text(encoding="utf-8", errors="replace") if text.is_file() else ""
+    names = re.findall(rf"\]\({PLOTS}/([\w-]+)\.svg\)", told)
+    return {plots / f"{name}.{kind}" for name in names for kind in ("svg", "png")}
 
 
 def _drawings(folder: Path, sections: Sequence[Section]) -> dict[Path, bytes]:

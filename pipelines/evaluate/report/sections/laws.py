@@ -1,6 +1,7 @@
 """Law fits: the metric as a power law of the datastore's tokens, and of the reader's size beside them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from pipelines.evaluate.report.section import Figure, Section, Table
 from pipelines.evaluate.report.sections.curves import axes_of, line_of
 from pipelines.evaluate.report.sections.study import Study, heading, line_name, slug
 from pipelines.evaluate.report.wording import change, number, plain, score, signed, tokens
+from pipelines.evaluate.tables import Cell
 
 _TITLE = "Laws of growth"
 _INTRO = (
@@ -42,6 +44,8 @@ _VERDICTS = {
     "improving": "still gains, no less than before",
     "undecided": "may or may not still gain",
 }
+# Any exponent fits two sizes of readers, or of datastores.
+_FEWEST_SIZES = 3
 # Decades beyond the largest point that a law is drawn.
 _BEYOND = 1.0
 
@@ -158,23 +162,22 @@ def _joint(panel: Panel) -> Table | None:
 
 
 def joint_points(panel: Panel, of: str) -> tuple[Floats, list[int]] | None:
-    """Sizes [n, 2] of readers and datastores, and their spots, of the k that most spots have."""
-    spots = [
-        at
-        for spots in panel.lines.values()
-        for at in spots
-        if getattr(panel.spots[at].basis, of) and panel.sizes([at])[0]
-    ]
-    depths = [panel.spots[at].cell.k for at in spots]
-    spots = [
-        at for at in spots if panel.spots[at].cell.k == max(set(depths), key=lambda k: (depths.count(k), k))
-    ]
+    """Sizes [n, 2] of readers and datastores, and their spots: the most that differ in nothing else.
+
+    Bytes may differ by the quantization, parameters do not: a law of parameters is of one quantization.
+    """
+    alike: dict[Cell, list[int]] = {}
+    for line, spots in panel.lines.items():
+        known = [at for at in spots if getattr(panel.spots[at].basis, of) and panel.spots[at].basis.tokens]
+        quantization = "" if of == "reader_bytes" else line.quantization
+        alike.setdefault(replace(line, reader="", quantization=quantization), []).extend(known)
+    chosen = max(alike.values(), key=len, default=[])
     points = np.array(
-        [(float(getattr(panel.spots[at].basis, of)), panel.spots[at].basis.tokens) for at in spots]
+        [(getattr(panel.spots[at].basis, of), panel.spots[at].basis.tokens) for at in chosen], float
     )
-    if len(spots) < FEWEST_JOINT or min(len(set(column)) for column in points.T) < 3:
+    if len(chosen) < FEWEST_JOINT or min(len(set(column)) for column in points.T) < _FEWEST_SIZES:
         return None
-    return points, spots
+    return points, chosen
 
 
 def _joint_row(panel: Panel, what: str, points: Floats, spots: Sequence[int]) -> tuple[str, ...]:

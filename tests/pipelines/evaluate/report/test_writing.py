@@ -5,6 +5,7 @@ import yaml
 
 from base.errors import RalmError
 from pipelines.evaluate.report import write_report
+from pipelines.evaluate.tables import Tables
 from tests.pipelines.evaluate.simulated import Simulated
 
 STUDY = Simulated(fractions=(0.001, 0.01, 0.1, 1.0), seeds=2, questions=40, retrieval=False)
@@ -70,4 +71,23 @@ def test_a_file_that_says_nothing_sensible_is_refused(tmp_path):
     STUDY.tables().write(tmp_path)
     (tmp_path / "study.yaml").write_text("training_tokens: {a: many}")
     with pytest.raises(RalmError, match=r"study\.yaml cannot be read as a study"):
+        write_report(tmp_path)
+
+
+def test_drawings_of_an_earlier_report_go_and_files_of_the_users_own_stay(tmp_path):
+    (tmp_path / "plots").mkdir()
+    for name in ("curve-old.svg", "curve-old.png", "mine.png"):
+        (tmp_path / "plots" / name).write_text("drawn")
+    (tmp_path / "report.md").write_text("![old](plots/curve-old.svg)")
+    Tables("0" * 16).write(tmp_path)
+    written = write_report(tmp_path)
+    assert [path.name for path in (tmp_path / "plots").iterdir()] == ["mine.png"]
+    assert {path.name for path in written} == {"report.md", "report.html"}
+    assert "Not made: No share of a store was searched." in (tmp_path / "report.md").read_text()
+
+
+def test_a_file_in_place_of_the_folder_of_plots_is_refused(tmp_path):
+    STUDY.tables().write(tmp_path)
+    (tmp_path / "plots").write_text("mine")
+    with pytest.raises(RalmError, match="plots is a file: move it"):
         write_report(tmp_path)

@@ -28,7 +28,10 @@ def test_three_sizes_of_readers_have_a_joint_law(study, section):
     assert [row[0] for row in joint[0].rows] == ["parameters", "bytes"]
     texts = next(panel for panel in study.chief if panel.task == "texts")
     points, spots = joint_points(texts, "reader_parameters")
-    assert points.shape == (24, 2)
+    assert points.shape == (12, 2)
+    assert {texts.spots[at].cell.quantization for at in spots} == {"nf4"}
+    of_bytes, _ = joint_points(texts, "reader_bytes")
+    assert of_bytes.shape == (24, 2)
     assert (points[:, 1] == texts.sizes(spots)).all()
     assert len(np.unique(points[:, 0])) == 3
 
