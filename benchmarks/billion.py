@@ -46,14 +46,13 @@ def show_memory(report: Report, index: PagedIndex, given: list[Share]) -> None:
     """Bytes of a row, what is left on the devices, and the most that the process took of the host."""
     free = [torch.cuda.mem_get_info(s.part.device)[0] / 1e9 for s in given if s.part.device.type == "cuda"]
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    lengths = sum(share.part.pages.directory.count for share in given[:1])
     report.add(
         "Memory",
         bytes_a_row=index.bytes / index.rows,
         gb_free_on_gpus=" ".join(f"{one:.1f}" for one in free) or "-",
         host_peak_gb=host,
         rows_a_list=index.rows / index.nlist,
-        most_on_first=int(lengths.max()),
+        most_on_first=int(given[0].part.pages.directory.count.max()),
     )
 
 

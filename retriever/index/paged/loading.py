@@ -27,6 +27,8 @@ from retriever.index.sizing import IndexKey
 # Codes that are read, travel and are placed at once, and blocks of them that are read ahead.
 _CARGO = 1 << 19
 _AHEAD = 4
+# What a device keeps free beside codes: scores of many queries, and what they are chosen from.
+_SPARE_BYTES = 3 << 30
 # Rows up to which a device more would be idle most of the time.
 _ROWS_A_DEVICE = 1 << 20
 
@@ -89,6 +91,7 @@ def _filled(codebook: Codebook, shards: Sequence[Shard], rows: tuple[int, int]) 
     device = codebook.centroids.device
     try:
         part = Part(codebook, rows[1] - rows[0], rows[0])
+        _require_spare(device)
         width = max(1, -(-(codebook.nlist - 1).bit_length() // 8))
         for cargo in _read(shards, rows, device.type == "cuda"):
             here = cargo.to(device, non_blocking=True)
@@ -102,6 +105,12 @@ def _filled(codebook: Codebook, shards: Sequence[Shard], rows: tuple[int, int]) 
             "add GPUs, or search on the CPU."
         ) from None
     return part
+
+
+def _require_spare(device: torch.device) -> None:
+    """Raise torch.OutOfMemoryError if a device has no room left to search in."""
+    if device.type == "cuda" and torch.cuda.mem_get_info(device)[0] < _SPARE_BYTES:
+        raise torch.OutOfMemoryError
 
 
 def _read(shards: Sequence[Shard], rows: tuple[int, int], pinned: bool) -> Iterator[torch.Tensor]:

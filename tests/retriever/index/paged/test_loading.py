@@ -68,3 +68,14 @@ def test_a_device_too_small_is_a_sentence(monkeypatch):
     monkeypatch.setattr(loading, "Part", full)
     with pytest.raises(RalmError, match="too little memory free for 0 codes"):
         paged(drawn_index("IVF64,PQ4"), IndexKey.parse("IVF64,PQ4"), [], [torch.device("cpu")])
+
+
+@pytest.mark.parametrize(("free", "enough"), [(2 << 30, False), (4 << 30, True)])
+def test_room_to_search_in_is_left(monkeypatch, free, enough):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 80 << 30))
+    loading._require_spare(torch.device("cpu"))
+    if enough:
+        loading._require_spare(torch.device("cuda", 0))
+    else:
+        with pytest.raises(torch.OutOfMemoryError):
+            loading._require_spare(torch.device("cuda", 0))
