@@ -1,4 +1,4 @@
-"""Bytes that a model's weights take, in memory and where they are offloaded to.
+"""Bytes that a model's weights take: those that are held, wherever they lie, and those to be expected.
 
 Decisions: docs/decisions/reader-and-citations.md.
 """
@@ -7,6 +7,63 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 import torch
+
+from base.amounts import amount
+from base.errors import RalmError
+from base.foreign import Refused, ask
+from base.memory import available_memory
+from lm.backends.devices import best_dtype, file_bytes, settled
+from lm.backends.quantizations import DEFAULT_QUANTIZATION, quantization
+from lm.backends.reader_choice import ReaderChoice
+
+
+def require_memory(choice: ReaderChoice) -> None:
+    """Raise RalmError for a reader, a folder or one of the hub, that this machine's memory cannot hold.
+
+    It is told by the configuration, before any weight is loaded: what reads thousands of prompts is not to
+    fetch its weights from disk for each.
+    """
+    device = settled(choice.device)
+    needed, free = expected_bytes(choice, best_dtype(device)), available_memory()
+    if needed is None or free is None:
+        return
+    if device.type == "cuda":
+        which = range(torch.cuda.device_count()) if device.index is None else [device.index]
+        free += sum(int(torch.cuda.mem_get_info(one)[0]) for one in which)
+    if needed > free:
+        kept = choice.quantization or DEFAULT_QUANTIZATION
+        raise RalmError(
+            f"The reader {choice.name} would take {amount(needed, 'bytes')} as {kept}, but "
+            f"{amount(free, 'bytes')} are free here: choose a smaller one, or fewer bits, --quantization nf4."
+        )
+
+
+def expected_bytes(choice: ReaderChoice, dtype: torch.dtype) -> int | None:
+    """Bytes that a reader's weights will take, by its configuration; None for what is none of transformers'.
+
+    Linear layers are quantized; embeddings and the output matrix keep the data type.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = ask(AutoConfig.from_pretrained, choice.name)
+        if getattr(config, "quantization_config", None):
+            return file_bytes(choice.name, dtype)
+        with torch.device("meta"):
+            model = ask(AutoModelForCausalLM.from_config, config)
+    except (Refused, OSError):
+        return None  # Whoever loads it says what is wrong.
+    named = quantization(choice.quantization or DEFAULT_QUANTIZATION)
+    output = model.get_output_embeddings()
+    linear = {
+        id(one.weight)
+        for one in model.modules()
+        if named.config and isinstance(one, torch.nn.Linear) and one is not output
+    }
+    bits = (
+        one.numel() * (named.bits if id(one) in linear else 8 * dtype.itemsize) for one in model.parameters()
+    )
+    return int(sum(bits) / 8)
 
 
 def measured_bytes(model: torch.nn.Module) -> int:

@@ -5,6 +5,7 @@ Loads a kind's module as a reader of it is opened: torch and transformers take s
 
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.remote.address import is_address
+from lm.backends.weights import PACKAGED
 from lm.reader import Reader
 
 
@@ -21,3 +22,12 @@ def open_reader(choice: ReaderChoice) -> Reader:
     from lm.backends.transformers_reader import TransformersReader
 
     return TransformersReader(choice)
+
+
+def require_memory(choice: ReaderChoice) -> None:
+    """Raise RalmError for a reader that this machine's memory cannot hold, before any weight is loaded."""
+    packaged = choice.name in PACKAGED or choice.name.endswith(".gguf")
+    if not packaged and not is_address(choice.name):
+        from lm.backends import memory
+
+        memory.require_memory(choice)

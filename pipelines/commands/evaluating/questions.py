@@ -65,16 +65,16 @@ def questions(  # noqa: PLR0913
     how, choice = prompting.of(k), loading.choice(reader)
     search = Search(k, sample.view(domain, where), method=Method(method or None))  # type: ignore[arg-type]
     asked = _open_of(questions, task, openly, limit)
+    from lm.backends.registry import open_reader, require_memory
     from pipelines.commands.stores import open_stores
     from pipelines.execution.progress import for_terminal
     from pipelines.show import answers
     from pipelines.show.measured.answered import answered
     from pipelines.show.terminal import print_json
 
+    require_memory(choice)
     retriever = open_stores([store, *(also or [])], encoding.opening(words_only=method == "bm25"))
     answers.loading(reader)
-    from lm.backends.registry import open_reader
-
     opened: Reader = open_reader(choice)
     if asked is not None:
         from pipelines.evaluate.questions.open import Asking

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from base.errors import RalmError
-from lm.backends.registry import open_reader
+from lm.backends.registry import open_reader, require_memory
 from lm.backends.weights import DEFAULT_READER
 from lm.conditioning import DEFAULT_BUDGET, DEFAULT_PASSAGES
 from pipelines.commands.options import (
@@ -83,6 +83,7 @@ def tasks(  # noqa: PLR0913
     from pipelines.show.measured import tasks as shown
     from pipelines.tasks.evaluation import run
 
+    require_memory(choice)
     opening = encoding.opening(words_only=method == "bm25")
     retriever = open_stores([store, *(also or [])], opening) if search else None
     answers.loading(reader)

@@ -14,7 +14,7 @@ from base.errors import RalmError
 from base.names import did_you_mean
 from datastore.view import View
 from lm.backends.reader_choice import ReaderChoice
-from lm.backends.registry import open_reader
+from lm.backends.registry import open_reader, require_memory
 from lm.reader import card
 from pipelines.config import SourceConfig
 from pipelines.evaluate.perplexity.fronts import ALONE, Arm, By, Fronts
@@ -113,6 +113,7 @@ def run(study: PerplexityStudy, progress: BuildProgress | None = None) -> Perple
     protocol.pace(2 * max(WINDOW, protocol.window or 0))
     rules = protocol.rules
     texts, notes = read_texts(study.texts, study.limit)
+    require_memory(study.reader)
     how = Opening(encoder=study.encoder, query_encoder=study.query_encoder)
     retriever = LocalRetriever.open(study.store, how)
     search = retriever.settled(Search(protocol.passages, study.view, exhaustive(retriever), study.method))

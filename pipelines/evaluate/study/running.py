@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from base.errors import RalmError
+from lm.backends.registry import require_memory
 from pipelines.evaluate.metrics import BITS, READER, RETRIEVAL, RetrievalMetric
 from pipelines.evaluate.study.arms import Arm, Put, arms_of, puts_of
 from pipelines.evaluate.study.finding.bases import Bases
@@ -53,6 +54,8 @@ def begun(study: Study, progress: BuildProgress) -> "Running":
     tasks = [read_task(one, study) for one in study.tasks]
     folder = StudyFolder.open(Path(study.output), study_hash(study, tasks))
     variants = list(variants_of(study))
+    for variant in variants:
+        require_memory(variant.choice)
     how = Opening(encoder=study.encoder, query_encoder=study.query_encoder)
     retriever = LocalRetriever.open(study.store, how)
     folder.require(retriever.hash)

@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from lm.backends.memory import measured_bytes
+from base.errors import RalmError
+from lm.backends.devices import best_dtype
+from lm.backends.memory import expected_bytes, measured_bytes, require_memory
+from lm.backends.reader_choice import ReaderChoice
+from lm.backends.registry import require_memory as require_of_any
+from tests.lm.models import WIDE, tiny_model, tiny_reader
 
 
 @pytest.mark.parametrize(("double", "constants"), [(False, 32 / 64), (True, 8 / 64 + 32 / (64 * 256))])
@@ -29,3 +34,35 @@ def test_a_weight_that_two_modules_share_is_counted_once():
 
 def test_what_is_nowhere_takes_nothing():
     assert measured_bytes(torch.nn.Linear(64, 64, device="meta")) == 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("models") / "m", WIDE)
+
+
+def test_a_configuration_foretells_what_weights_take(folder):
+    reader = tiny_reader(folder)
+    expected = expected_bytes(ReaderChoice(str(folder), "none"), best_dtype())
+    assert expected == pytest.approx(reader.measured_bytes, rel=0.02)
+    whole, eight, four = (
+        expected_bytes(ReaderChoice(str(folder), one), torch.bfloat16) for one in ("none", "int8", "nf4")
+    )
+    assert four < eight < whole
+    assert expected_bytes(ReaderChoice(str(folder), None), torch.bfloat16) == eight
+    assert expected_bytes(ReaderChoice("no/such-model"), torch.bfloat16) is None
+
+
+def test_a_reader_too_large_for_memory_is_refused_by_its_configuration_alone(folder, tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    monkeypatch.setattr("lm.backends.memory.available_memory", lambda: 10_000)
+    choice = ReaderChoice(str(tmp_path), device="cpu")
+    with pytest.raises(RalmError, match=r"would take \d+.* as int8, but 10.0 KB are free here: choose"):
+        require_memory(choice)
+    with pytest.raises(RalmError, match="are free here"):
+        require_of_any(choice)
+    # Packaged ones are small, and what a server holds is its own.
+    require_of_any(ReaderChoice())
+    require_of_any(ReaderChoice("http://localhost:1/v1"))
+    monkeypatch.setattr("lm.backends.memory.available_memory", lambda: None)
+    require_memory(choice)
