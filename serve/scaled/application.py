@@ -16,6 +16,7 @@ from lm.backends.weights import Weights
 from retriever.cluster.retriever import require_parts
 from retriever.opened import Opening
 from serve.scaled.arguments import Arguments
+from serve.scaled.calls import PATIENCE
 from serve.scaled.encoder import EncoderReplica
 from serve.scaled.front import Front, Served
 from serve.scaled.reader import ReaderReplica
@@ -48,6 +49,8 @@ def built(served: Served, actors: Mapping[str, Any] | None = None, replicas: int
             num_replicas=count,
             max_ongoing_requests=requests,
             ray_actor_options=options,
+            # Whoever is to end, since fewer are needed or others come, ends what it has begun.
+            graceful_shutdown_timeout_s=PATIENCE,
             # The application logs requests itself.
             logging_config={"enable_access_log": False},
         )

@@ -74,3 +74,20 @@ def test_what_a_pod_mounts_is_what_is_served():
         ports = {one["name"]: one["containerPort"] for one in container["ports"]}
         assert ports["serve"] == plain["http_options"]["port"]
         assert template["spec"]["securityContext"]["runAsUser"] > 0
+
+
+def test_the_replicas_that_begin_have_room_on_the_nodes_that_begin():
+    plain, cluster = configs()
+    deployments = plain["applications"][0]["deployments"]
+    (workers,) = cluster["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    (container,) = workers["template"]["spec"]["containers"]
+    cpus = int(container["resources"]["limits"]["cpu"])
+    each = [
+        one["ray_actor_options"]["num_cpus"]
+        for one in deployments
+        for _ in range(one.get("num_replicas") or one["autoscaling_config"]["min_replicas"])
+    ]
+    nodes = [cpus] * workers["minReplicas"]
+    for wanted in sorted(each, reverse=True):
+        nodes[nodes.index(max(nodes))] -= wanted
+    assert min(nodes) >= 0
