@@ -12,13 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.evaluate.analysis.resampling import Floats, Interval, Measured, Whole
-from pipelines.evaluate.intervals import share
+from pipelines.evaluate.intervals import difference, share
 from pipelines.evaluate.tables import Basis, Cell, Kind, Result, Tables, Values
 
 Bools = NDArray[np.bool_]
 BITS_PER_BYTE = "bits per byte"
 # Of texts there are sums, of which a figure is made.
 _SUMS = ("nats", "tokens", "bytes")
+
+
+def is_share(unit: str) -> bool:
+    """Whether a metric of this unit lies between 0 and 1 and is shown in per cent."""
+    return unit == "share" or "%" in unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,9 @@ class Panel:
 
     @cached_property
     def draws(self) -> Floats:
-        """The metric at each spot in resamples [draws, spots]."""
-        return self.measured.resampled()
+        """The metric at each spot in resamples [draws, spots]: of a share between 0 and 1."""
+        drawn = self.measured.resampled()
+        return np.clip(drawn, 0, 1) if is_share(self.unit) else drawn
 
     def score(self, at: int) -> Interval:
         """The metric at a spot. A share of one sample has Wilson's interval, which holds at 0 and 1, too."""
@@ -87,6 +93,11 @@ class Panel:
 
     def gain(self, one: int, other: int) -> Interval:
         """The metric at one spot less that at another, paired."""
+        changes = self.measured.values[one].mean(axis=0) - self.measured.values[other].mean(axis=0)
+        if abs(changes[0]) == 1 and np.ptp(changes) == 0:
+            # Resampled they would leave no doubt.
+            of = difference(changes, np.zeros_like(changes), self.measured.clusters)
+            return Interval(of.value, of.low, of.high)
         return Interval.of(self.means[one] - self.means[other], self.draws[:, one] - self.draws[:, other])
 
     @cached_property

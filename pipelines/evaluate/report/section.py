@@ -1,7 +1,11 @@
 """What a report is made of: sections with claims, tables and figures. Knows no study and no markup."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+# A number, and maybe its unit or interval behind it.
+_FIGURE = re.compile(r"[+−-]?\d[\d,.]*(e[+-]?\d+)?(%|\s.*)?")
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,7 @@ class Table:
 
 
 def _is_figure(text: str) -> bool:
-    return (
-        not text
-        or text.lstrip("+-−~≤<>").startswith(tuple("0123456789"))
-        or text.startswith("none")
-        or text == "–"
-    )
+    return not text or text == "–" or text.startswith("none") or _FIGURE.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

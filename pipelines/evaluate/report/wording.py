@@ -1,14 +1,10 @@
 """Figures as people read them: units, intervals, sizes. A difference whose interval holds 0 is none."""
 
 from base.amounts import amount
+from pipelines.evaluate.analysis.panels import is_share
 from pipelines.evaluate.analysis.resampling import Interval
 
 _SIZES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-
-
-def is_share(unit: str) -> bool:
-    """Whether a metric of this unit lies between 0 and 1 and is shown in per cent."""
-    return unit == "share" or "%" in unit
 
 
 def number(value: float, unit: str) -> str:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.evaluate.analysis.panels import Panel
+from pipelines.evaluate.analysis.panels import Panel, is_share
 from pipelines.evaluate.analysis.resampling import Interval
 from pipelines.evaluate.metrics import METRICS
 from pipelines.evaluate.report.charts import Axes, Line, lines_chart
 from pipelines.evaluate.report.naming import facets, names
 from pipelines.evaluate.report.section import Figure, Section, Table
 from pipelines.evaluate.report.sections.study import Study, heading, line_name, slug
-from pipelines.evaluate.report.wording import change, is_share, score, tokens
+from pipelines.evaluate.report.wording import change, score, tokens
 from pipelines.evaluate.tables import Cell
 
 _COLUMNS = (

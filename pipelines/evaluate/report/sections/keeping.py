@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipelines.evaluate.analysis.keeping import changes, used
-from pipelines.evaluate.analysis.panels import Panel
+from pipelines.evaluate.analysis.panels import Panel, is_share
 from pipelines.evaluate.analysis.resampling import Interval
 from pipelines.evaluate.mixtures.tables import (
     COMPARED,
@@ -24,7 +24,7 @@ from pipelines.evaluate.report.naming import name
 from pipelines.evaluate.report.section import Figure, Section, Table
 from pipelines.evaluate.report.sections.mixture import comparison
 from pipelines.evaluate.report.sections.study import Study, heading, slug
-from pipelines.evaluate.report.wording import change, is_share, score
+from pipelines.evaluate.report.wording import change, score
 
 _TITLE = "What to keep"
 _INTRO = (

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from pipelines.evaluate.analysis.panels import Bools, Panel
+from pipelines.evaluate.analysis.panels import Bools, Panel, is_share
 from pipelines.evaluate.analysis.resampling import Floats, Interval, Whole
 from pipelines.evaluate.intervals import Score
 from pipelines.evaluate.intervals import share as share_of
 from pipelines.evaluate.metrics import FATES, Knowledge, split
 from pipelines.evaluate.report.section import Section, Table
 from pipelines.evaluate.report.sections.study import Study, heading, line_name
-from pipelines.evaluate.report.wording import is_share, score
+from pipelines.evaluate.report.wording import score
 from pipelines.evaluate.tables import Cell
 
 _TITLE = "What passages change of what a reader knows"

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipelines.evaluate.analysis.panels import BITS_PER_BYTE, Panel, Spot, panels
+from pipelines.evaluate.analysis.panels import BITS_PER_BYTE, Panel, Spot, is_share, panels
 from pipelines.evaluate.report.about import About
 from pipelines.evaluate.report.naming import differing, name
-from pipelines.evaluate.report.wording import is_share
 from pipelines.evaluate.tables import Cell, Tables
 
 _FIRST = ("success", "containment", "reader exact match", "reader accuracy", "bits per answer", BITS_PER_BYTE)

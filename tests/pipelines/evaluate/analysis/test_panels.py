@@ -62,3 +62,21 @@ def test_questions_that_some_point_lacks_are_left_out_everywhere(tables):
     cut = replace(first, questions=first.questions[1:], values=first.values[1:], clusters=first.clusters[1:])
     fewer = replace(tables, questions=tuple(cut if one is first else one for one in tables.questions))
     assert of(fewer, "reader exact match").questions == 39
+
+
+def test_shares_stay_shares_and_certainty_has_its_doubt(tables):
+    sure = [
+        replace(one, values=np.full(len(one.values), float(one.cell in whole)))
+        for whole in [{one.cell.id for one in tables.results if one.cell.fraction == 1}]
+        for one in tables.questions
+        if one.metric == "reader exact match"
+    ]
+    panel = of(tables.merged([], sure), "reader exact match")
+    spots = next(iter(panel.lines.values()))
+    assert panel.draws.min() == 0
+    assert panel.draws.max() == 1
+    gain = panel.gain(spots[-1], spots[0])
+    assert gain.value == 1
+    assert 0.5 < gain.low < gain.high
+    assert panel.score(spots[0]).high > 0.05
+    assert panel.score(spots[-1]).low < 0.95

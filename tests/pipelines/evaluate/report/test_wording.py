@@ -1,7 +1,8 @@
 import pytest
 
+from pipelines.evaluate.analysis.panels import is_share
 from pipelines.evaluate.analysis.resampling import Interval
-from pipelines.evaluate.report.wording import change, is_share, number, plain, score, signed, size, tokens
+from pipelines.evaluate.report.wording import change, number, plain, score, signed, size, tokens
 
 GAIN, NONE = Interval(0.123, 0.05, 0.2), Interval(-0.01, -0.03, 0.02)
 
