@@ -7,7 +7,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # What users read. In ARCHITECTURE.md and CONTRIBUTING.md blocks are drawings.
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+# What was measured is kept as it was: reports are no pages.
+_RESULTS = ROOT / "docs" / "results"
+PAGES = (
+    ROOT / "README.md",
+    *sorted(page for page in (ROOT / "docs").rglob("*.md") if _RESULTS not in page.parents),
+)
 DOCUMENTS = (*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md")
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

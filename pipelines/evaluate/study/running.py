@@ -107,7 +107,8 @@ class Running:
         deepest = max([*self.study.k, *(k for one in RETRIEVAL for k in depths_of(one, self.study))])
         finder = Finder(self.retriever, arms, deepest, self.study.pool)
         most = max(self.study.k)
-        for batch in finder.batches(task.questions, self.progress):
+        # Where all is judged, those are searched for that are read.
+        for batch in finder.batches(task.questions if judged else questions, self.progress):
             judge.take(replace(batch, found={arm: batch.found[arm] for arm in judged}))
             for at, question in enumerate(batch.questions):
                 if question.id in read:
