@@ -46,6 +46,11 @@ class ManyReader(EchoReader, VocabularyReader, Protocol):
         """What one batch may hold."""
         ...
 
+    @property
+    def tokenizer_json(self) -> str | None:
+        """Its tokenizer as the library `tokenizers` reads it; None for one of another kind."""
+        ...
+
     def prepare(self, pending: Pending) -> Any:
         """What is to be read for a request. Raises RalmError for a prompt beyond the context."""
         ...
@@ -95,6 +100,11 @@ class BatchingReader:
     @property
     def context_tokens(self) -> int:
         return self._reader.context_tokens
+
+    @property
+    def tokenizer_json(self) -> str | None:
+        """Its tokenizer as the library `tokenizers` reads it; None for one of another kind."""
+        return self._reader.tokenizer_json
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without special ones."""

@@ -104,6 +104,12 @@ class TransformersReader:
         """
         self._end.come()
 
+    @property
+    def tokenizer_json(self) -> str | None:
+        """Its tokenizer as the library `tokenizers` reads it; None for one of another kind."""
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        return None if backend is None else str(backend.to_str())
+
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without special ones."""
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import open_reader
 from lm.batching import together
@@ -55,6 +57,11 @@ class ReaderReplica:
         names = ("name", "quantization", "adapter", "measured_bytes", "context_tokens")
         return {name: getattr(self._reader, name) for name in names}
 
+    def tokenizer(self) -> str | None:
+        """Its tokenizer, for who counts tokens elsewhere; None for one that cannot be handed on."""
+        found: str | None = getattr(self._reader, "tokenizer_json", None)
+        return found
+
     async def ask(self, method: str, *arguments: Any) -> Any:
         """What a method of the reader gives."""
         return await self._reading.run(getattr(self._reader, method), *arguments)
@@ -93,6 +100,7 @@ class DeployedReader:
         self.told: Callable[[Sequence[Completion]], None] = lambda _: None
         for name, value in calls.ask("card").items():
             setattr(self, name, value)
+        self._tokenizer = _tokenizer(calls.ask("tokenizer"))
         # Here texts are followed, each by a task.
         self._loop = asyncio.new_event_loop()
         Thread(target=self._loop.run_forever, name="reader", daemon=True).start()
@@ -106,8 +114,10 @@ class DeployedReader:
         return self._calls.ask("ask", method, *arguments)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text, without special ones."""
-        return int(self._ask("count_tokens", text))
+        """Tokens of a text, without special ones: they are counted here, for a prompt many times."""
+        if self._tokenizer is None:
+            return int(self._ask("count_tokens", text))
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def prompt_tokens(self, prompt: Prompt) -> int:
         """Tokens of a prompt as the model sees it."""
@@ -194,3 +204,13 @@ class DeployedReader:
             pending.end(error)  # Unless it has ended.
             if not taken.done():
                 taken.set_exception(error)
+
+
+def _tokenizer(text: str | None) -> Tokenizer | None:
+    """A tokenizer of its JSON, which cuts nothing."""
+    if text is None:
+        return None
+    found = Tokenizer.from_str(text)
+    found.no_truncation()
+    found.no_padding()
+    return found
