@@ -71,7 +71,8 @@ def create_app(
     app.state.answerer, app.state.failure = None, None  # One of them is set once loading has ended.
     app.state.behind = None  # Why a newer generation than the one served cannot be opened.
     asking = (search, chat, completions, responses, embedding, models)
-    for dialect in (page, health, metrics, *asking, vector_stores, files, documents):
+    # A request is compared with one after the other: those that come often stand first.
+    for dialect in (*asking, vector_stores, files, documents, page, health, metrics):
         app.include_router(dialect.router)
     add_mcp(app, settings.origins)
     handle_errors(app)
