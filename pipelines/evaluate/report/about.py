@@ -12,6 +12,8 @@ from pipelines.evaluate.analysis.footprint import Factors
 
 FILE = "study.yaml"
 _QUERIES = (1e3, 1e6, 1e9)
+# Printed with the protocol.
+_WORDS = ("machine", "date")
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,11 @@ class About:
     def of(cls, found: Mapping[str, Any], text: str = "") -> "About":
         """From a file's content."""
         encoder = found.get("encoder_parameters")
+        said = dict(found.get("protocol") or {}) | {name: found[name] for name in _WORDS if name in found}
         return cls(
             title=str(found.get("title") or cls.title),
             command=str(found.get("command") or ""),
-            protocol={str(name): _words(value) for name, value in (found.get("protocol") or {}).items()},
+            protocol={str(name): _words(value) for name, value in said.items()},
             notes=tuple(str(one) for one in found.get("notes") or ()),
             training_tokens={
                 str(name): float(value) for name, value in (found.get("training_tokens") or {}).items()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from base.errors import RalmError
 from datastore.files.writing import atomic_write
+from pipelines.evaluate.mixtures.tables import MIXTURES
 from pipelines.evaluate.report.about import About
 from pipelines.evaluate.report.markdown import markdown
 from pipelines.evaluate.report.page import page
@@ -23,7 +24,7 @@ from pipelines.evaluate.report.sections.mixture import mixture
 from pipelines.evaluate.report.sections.protocol import protocol
 from pipelines.evaluate.report.sections.spending import spending
 from pipelines.evaluate.report.sections.study import Study
-from pipelines.evaluate.tables import Tables
+from pipelines.evaluate.tables import RESULTS, Tables
 
 PAGE, TEXT, PLOTS = "report.html", "report.md", "plots"
 _SECTIONS: tuple[Callable[[Study], Section], ...] = (
@@ -45,7 +46,7 @@ def write_report(folder: Path) -> list[Path]:
     The same tables and the same `study.yaml` give the same bytes. Raises RalmError for a folder without
     tables.
     """
-    study = Study(Tables.read(folder), About.read(folder), folder)
+    study = Study(_tables(folder), About.read(folder), folder)
     sections = [section(study) for section in _SECTIONS]
     wanted = _drawings(folder / PLOTS, sections)
     wanted[folder / TEXT] = markdown(study.about.title, sections, PLOTS).encode()
@@ -56,6 +57,12 @@ def write_report(folder: Path) -> list[Path]:
     for path in before - wanted.keys():
         path.unlink(missing_ok=True)
     return list(wanted)
+
+
+def _tables(folder: Path) -> Tables:
+    """A study's tables; of a folder that holds mixtures alone, empty ones."""
+    alone = (folder / MIXTURES).exists() and not (folder / RESULTS).exists()
+    return Tables("") if alone else Tables.read(folder)
 
 
 def _drawings_before(folder: Path) -> set[Path]:

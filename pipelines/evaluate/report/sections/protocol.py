@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pipelines.evaluate.mixtures.tables import MIXTURES, Mixture, read
 from pipelines.evaluate.report.section import Section, Table
 from pipelines.evaluate.report.sections.study import Study
 from pipelines.evaluate.report.wording import size
@@ -11,10 +12,12 @@ from pipelines.evaluate.tables import Result
 def protocol(study: Study) -> Section:
     """The section."""
     about, results = study.about, study.tables.results
-    tables = [_tasks(results), _stores(results)]
+    tables = [_tasks(results), _stores(results)] if results else []
     if any(one.cell.reader for one in results):
         tables.append(_readers(results))
-    said = [f"Study {study.tables.study}."]
+    said = [f"Study {study.tables.study}."] if results else []
+    mixed = {one.task: one.manifest for one in read(study.folder / MIXTURES, Mixture)}
+    said += [f"Mixtures of {task}: manifest {manifest}." for task, manifest in mixed.items()]
     if about.command:
         said.append(f"Command: {about.command}")
     said += [f"{name}: {text}." for name, text in about.protocol.items()]

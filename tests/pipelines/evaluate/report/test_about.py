@@ -19,6 +19,8 @@ def test_words_and_numbers_of_a_file(tmp_path):
 title: Growth
 protocol: {search: all lists, sizes: [1, 2], store: {name: s, rows: 5}}
 notes: [one]
+machine: two cores
+date: 2026-11-30
 training_tokens: {small: 2.0e+12}
 encoder_parameters: 22000000
 queries: [1000]
@@ -27,7 +29,13 @@ factors: {carbon: 20, water_on_site: 0}
     (tmp_path / "study.yaml").write_text(text)
     found = About.read(tmp_path)
     assert found.title == "Growth"
-    assert found.protocol == {"search": "all lists", "sizes": "1, 2", "store": "name s, rows 5"}
+    assert found.protocol == {
+        "search": "all lists",
+        "sizes": "1, 2",
+        "store": "name s, rows 5",
+        "machine": "two cores",
+        "date": "2026-11-30",
+    }
     assert (found.notes, found.queries, found.training_tokens) == (("one",), (1000.0,), {"small": 2e12})
     assert (found.factors.carbon, found.factors.water_on_site, found.factors.carbon.source) == (
         20,

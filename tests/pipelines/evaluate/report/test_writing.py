@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from base.errors import RalmError
+from pipelines.evaluate.mixtures.tables import COMPARED, MIXTURES, Compared, Mixture, write
 from pipelines.evaluate.report import write_report
 from pipelines.evaluate.tables import Tables
 from tests.pipelines.evaluate.simulated import Simulated
@@ -91,3 +92,29 @@ def test_a_file_in_place_of_the_folder_of_plots_is_refused(tmp_path):
     (tmp_path / "plots").write_text("mine")
     with pytest.raises(RalmError, match="plots is a file: move it"):
         write_report(tmp_path)
+
+
+def test_mixtures_alone_have_a_report_too(tmp_path):
+    rows = [
+        Mixture("web", "success", 5, role, value, 20, 0, 50, "abc", ("a", "b"), (60, 40), kept)
+        for role, value, kept in [
+            *(("drawn", 0.3 + at / 100, (at / 60, (50 - at) / 40)) for at in range(10, 40)),
+            *(
+                ("natural", 0.5, (0.5, 0.5)),
+                ("predicted best", 0.6, (0.2, 0.95)),
+                ("best drawn", 0.6, (0.2, 0.9)),
+            ),
+            *(("whole", 0.7, (1.0, 1.0)), ("without a", 0.6, (0.0, 1.0)), ("without b", 0.2, (1.0, 0.0))),
+        ]
+    ]
+    write(tmp_path / MIXTURES, rows)
+    compared = [
+        Compared("web", one.role, 1, f"q{at}", at, float(at < 20 * one.value))
+        for one in rows[30:]
+        for at in range(20)
+    ]
+    write(tmp_path / COMPARED, compared)
+    write_report(tmp_path)
+    page = (tmp_path / "report.md").read_text()
+    assert "of 30 mixtures of 50 passages the predicted best is b" in page
+    assert "Mixtures of web: manifest abc." in page
