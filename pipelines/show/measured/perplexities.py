@@ -1,5 +1,6 @@
 """What texts are worth to a reader, with passages and without."""
 
+import math
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -61,7 +62,9 @@ def _cell(figure: "Score", arm: str) -> str:
     """A figure with its interval; a difference whose interval holds 0 is none."""
     differs = arm.endswith("difference")
     sign, none = ("+" if differs else ""), ("none " if differs and figure.change == "none" else "")
-    return f"{none}{figure.value:{sign}.4g} \\[{figure.low:{sign}.4g}, {figure.high:{sign}.4g}]"
+    # Of one text there is no interval.
+    low, high = f"{figure.low:{sign}.4g}", f"{figure.high:{sign}.4g}"
+    return f"{none}{figure.value:{sign}.4g}" + ("" if math.isnan(figure.low) else f" \\[{low}, {high}]")
 
 
 def _part(fraction: float, seed: int) -> str:

@@ -1,5 +1,6 @@
 """What each way of searching finds, as a table: metrics below each other, ways side by side."""
 
+import math
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -45,10 +46,17 @@ def rankings(found: "RetrievalFigures") -> None:
 
 
 def _cell(score: "Score") -> str:
-    return f"{100 * score.value:.1f} \\[{100 * score.low:.1f}, {100 * score.high:.1f}]"
+    return f"{100 * score.value:.1f}{_interval(score)}"
 
 
 def _change(score: "Score") -> str:
     """A difference with its interval; one whose interval holds 0 is none."""
     said = "none " if score.change == "none" else ""
-    return f"{said}{100 * score.value:+.1f} \\[{100 * score.low:+.1f}, {100 * score.high:+.1f}]"
+    return f"{said}{100 * score.value:+.1f}{_interval(score, '+')}"
+
+
+def _interval(score: "Score", sign: str = "") -> str:
+    """As it stands behind a value; of one cluster there is none."""
+    if math.isnan(score.low):
+        return ""
+    return f" \\[{100 * score.low:{sign}.1f}, {100 * score.high:{sign}.1f}]"

@@ -53,4 +53,5 @@ def test_a_sample_few_texts_and_unknown_bytes_are_said(capsys):
     assert shown[9].startswith("1 passage in ")
     assert "reader small, int8, bytes unknown, in both arms without an adapter" in shown
     assert "manifest abc, 0.25 of the store (seed 7), hybrid" in shown
+    assert shown[2] == "without passages 7.389 0.7213"
     assert shown[-1] == "fewer than 30 texts: the intervals look surer than they are"
