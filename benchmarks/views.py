@@ -49,7 +49,7 @@ def with_index(store: Datastore, text: str | None) -> LocalRetriever:
     else:
         vectors = np.concatenate(list(store.shard_vectors())).astype(np.float32)
         key = IndexKey.parse(text)
-        built = train(key, vectors[:: max(1, len(vectors) // key.training_rows)])
+        built = train(key, vectors[:: max(1, len(vectors) // max(1, key.training_rows))])
         built.add(vectors)
         index = SearchIndex(built, key)
     return LocalRetriever(OpenedStore(store, encoder=Encoder.open(store.manifest.encoder), index=index))
