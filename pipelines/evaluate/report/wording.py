@@ -1,5 +1,7 @@
 """Figures as people read them: units, intervals, sizes. A difference whose interval holds 0 is none."""
 
+import re
+
 from base.amounts import amount
 from pipelines.evaluate.analysis.panels import is_share
 from pipelines.evaluate.analysis.resampling import Interval
@@ -19,18 +21,21 @@ def score(interval: Interval, unit: str) -> str:
     return plain(interval)
 
 
-def change(interval: Interval, unit: str) -> str:
-    """A difference: none, if its interval holds 0; the figures stand behind it either way."""
-    shown = signed(interval, unit)
+def change(interval: Interval, unit: str, named: bool = True) -> str:
+    """A difference: none, if its interval holds 0; the figures stand behind it either way.
+
+    Where a heading tells the unit, it is not `named` again.
+    """
+    shown = signed(interval, unit, named)
     return f"none ({shown})" if interval.is_none else shown
 
 
-def signed(interval: Interval, unit: str) -> str:
+def signed(interval: Interval, unit: str, named: bool = True) -> str:
     """A difference with its sign and interval."""
     factor, digits = (100, ".1f") if is_share(unit) else (1, ".3g")
     value, low, high = (factor * one for one in (interval.value, interval.low, interval.high))
-    named = " points" if is_share(unit) else ""
-    return _minus(f"{value:+{digits}}{named} [{low:+{digits}}, {high:+{digits}}]")
+    points = " points" if named and is_share(unit) else ""
+    return _minus(f"{value:+{digits}}{points} [{low:+{digits}}, {high:+{digits}}]")
 
 
 def plain(interval: Interval) -> str:
@@ -39,8 +44,8 @@ def plain(interval: Interval) -> str:
 
 
 def _minus(text: str) -> str:
-    """Figures with the sign that is as wide as a plus."""
-    return text.replace("-", "−")
+    """Figures with the sign that is as wide as a plus; nothing has none."""
+    return re.sub(r"[+-](0(?:\.0+)?)(?![\d.])", r"\1", text).replace("-", "−")
 
 
 def size(value: float, unit: str = "") -> str:

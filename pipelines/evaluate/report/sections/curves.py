@@ -99,8 +99,8 @@ def _table(panel: Panel) -> Table:
                 "–" if alone is None else score(panel.score(alone), panel.unit),
                 score(smallest, panel.unit) if len(spots) > 1 else "–",
                 score(largest, panel.unit),
-                change(panel.gain(spots[-1], spots[0]), panel.unit) if len(spots) > 1 else "–",
-                "–" if alone is None else change(panel.gain(spots[-1], alone), panel.unit),
+                change(panel.gain(spots[-1], spots[0]), panel.unit, False) if len(spots) > 1 else "–",
+                "–" if alone is None else change(panel.gain(spots[-1], alone), panel.unit, False),
             )
         )
     unit = f", {unit_of(panel)}" if unit_of(panel) != panel.metric else ""

@@ -19,6 +19,8 @@ def test_shares_are_shown_in_per_cent(unit, share):
 def test_a_difference_whose_interval_holds_0_is_none():
     assert change(GAIN, "share") == "+12.3 points [+5.0, +20.0]"
     assert change(NONE, "share") == "none (−1.0 points [−3.0, +2.0])"
+    assert change(NONE, "share", named=False) == "none (−1.0 [−3.0, +2.0])"
+    assert signed(Interval(0.0, -0.0001, 0.0), "share") == "0.0 points [0.0, 0.0]"
     assert signed(NONE, "bits") == "−0.01 [−0.03, +0.02]"
     assert plain(NONE) == "−0.01 [−0.03, 0.02]"
 
