@@ -9,11 +9,9 @@ from typing import Any
 import orjson
 import xxhash
 
-from base.amounts import amount
-from base.errors import RalmError
-from base.memory import available_memory
 from lm.backends.quantizations import DEFAULT_QUANTIZATION, STORED, quantization
 from lm.backends.reader_choice import ReaderChoice
+from lm.backends.registry import require_memory
 from lm.backends.remote.address import is_address
 from lm.reader import Reader
 from pipelines.evaluate.study.settings import ReaderSettings, Study
@@ -78,26 +76,8 @@ def variants_of(study: Study) -> Iterator[Variant]:
             key = (one.called, one.adapter or "", found.quantization)
             if key not in seen:
                 seen.add(key)
-                _require_room(found)
+                require_memory(found.choice)
                 yield found
-
-
-def _require_room(variant: Variant) -> None:
-    """Raise RalmError for weights that this machine has no room for, before they are loaded.
-
-    Their parameters are counted from the configuration, at the bits of the quantization.
-    """
-    method = variant.choice.quantization
-    if variant.quantization == _REMOTE or method is None or variant.settings.device.startswith("cuda"):
-        return
-    needed = int(parameters_of(variant.settings) * quantization(method).bits / 8)
-    there = available_memory()
-    if there is not None and needed > there:
-        raise RalmError(
-            f"The reader {variant.settings.called} takes {amount(needed, 'bytes')} in {method}, and "
-            f"{amount(there, 'bytes')} of memory are at hand: take fewer bits, a smaller reader or a machine "
-            "with more."
-        )
 
 
 def _settled(settings: ReaderSettings, asked: str | None) -> str:

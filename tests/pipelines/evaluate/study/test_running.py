@@ -208,9 +208,11 @@ def test_a_line_that_is_no_question_is_named(settings):
 
 
 def test_a_reader_that_is_too_large_is_said_before_it_is_loaded(read, monkeypatch):
-    monkeypatch.setattr("pipelines.evaluate.study.reading.variants.available_memory", lambda: 900)
+    monkeypatch.setattr("lm.backends.memory.available_memory", lambda: 900)
     monkeypatch.setattr(answering, "open_reader", lambda _: pytest.fail("loaded"))
-    with pytest.raises(RalmError, match=r"The reader chat takes .* in none, and 900 bytes of memory are"):
+    with pytest.raises(
+        RalmError, match=r"The reader .*chat would take .* as none, but 900 bytes are free here"
+    ):
         run(study_of(read))
 
 
