@@ -25,7 +25,7 @@ _GRACE_SECONDS = 3.0
 _LONGEST_COMMAND = 400
 _OVER = b"\0"  # No signal has this number.
 # They go on where they were stopped; of others nothing is kept.
-_GO_ON = ("build", "add", "compact", "demo")
+_GO_ON = ("build", "add", "compact", "demo", "tune", "eval scaling")
 _WHOLE_OR_NOT = ("delete", "discard", "sweep")
 
 

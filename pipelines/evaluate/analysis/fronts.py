@@ -16,7 +16,10 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Front:
-    """Ways [n] by their cost and metric: which are on the front, and in which share of resamples each is."""
+    """Ways [n] by their cost and metric: which are on the front, and in which share of resamples each is.
+
+    `scores` are the metric of each with its interval, where it is told elsewhere, too; else of resamples.
+    """
 
     costs: Floats
     means: Floats
@@ -24,6 +27,7 @@ class Front:
     higher: bool
     on: Bools
     share: Floats
+    scores: tuple[Interval, ...] = ()
 
     @classmethod
     def of(cls, costs: Floats, means: Floats, draws: Floats, higher: bool = True) -> "Front":
@@ -35,7 +39,7 @@ class Front:
 
     def score(self, one: int) -> Interval:
         """The metric of one way."""
-        return Interval.of(self.means[one], self.draws[:, one])
+        return self.scores[one] if self.scores else Interval.of(self.means[one], self.draws[:, one])
 
     def best(self, budget: float) -> int | None:
         """The number of the way with the best metric that costs no more; None if all do."""

@@ -79,9 +79,8 @@ class Panel:
 
     @cached_property
     def draws(self) -> Floats:
-        """The metric at each spot in resamples [draws, spots]: of a share between 0 and 1."""
-        drawn = self.measured.resampled()
-        return np.clip(drawn, 0, 1) if is_share(self.unit) else drawn
+        """The metric at each spot in resamples [draws, spots]: a share from 0 to 1, no metric below 0."""
+        return np.clip(self.measured.resampled(), 0, 1 if is_share(self.unit) else None)
 
     def score(self, at: int) -> Interval:
         """The metric at a spot. A share of one sample has Wilson's interval, which holds at 0 and 1, too."""

@@ -77,7 +77,7 @@ def advice(ways: Sequence[Way], front: Front) -> list[Advice]:
         if at is None or (found and found[-1].best == ways[at]):
             continue
         gain = _over_alone(ways, front, at, budget)
-        value = Interval.of(front.means[at], front.draws[:, at])
+        value = front.score(at)
         rivals = tuple(ways[one] for one in front.rivals(budget))
         found.append(Advice(budget, ways[at], value, gain, rivals))
     return found

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from pipelines.evaluate.intervals import Score, mean
-from pipelines.evaluate.tables import Cell, Result, Tables, Values
+from base.amounts import amount
+from pipelines.evaluate.analysis.panels import is_share, panels
+from pipelines.evaluate.analysis.resampling import Interval
+from pipelines.evaluate.tables import Cell, Tables
 
 # Of fewer questions an interval means little.
 _FEW = 30
@@ -16,18 +16,21 @@ _FEW = 30
 class Figure:
     """A metric of one task in cells that differ by their seeds alone: so many passages on average."""
 
-    first: Result
+    task: str
+    metric: str
+    unit: str
+    cell: Cell
     passages: int
-    score: Score
+    score: Interval
 
     @property
     def heading(self) -> str:
         """Its column: a retrieval metric's has its depth."""
-        return f"{self.first.metric}@{self.first.cell.k}" if not self.first.cell.reader else self.first.metric
+        return self.metric if self.cell.reader else f"{self.metric}@{self.cell.k}"
 
     def written(self) -> str:
         """The value with its interval: shares in per cent."""
-        scale = 100 if self.first.unit == "share" else 1
+        scale = 100 if is_share(self.unit) else 1
         value, low, high = (
             f"{scale * one:.1f}" for one in (self.score.value, self.score.low, self.score.high)
         )
@@ -44,37 +47,36 @@ class Block:
 
 
 def figures(tables: Tables) -> list[Figure]:
-    """Every figure, over seeds: a question's value is its mean over them."""
-    values = {one.key: one for one in tables.questions}
-    together: dict[tuple[str, str, Cell], list[Result]] = {}
-    for one in tables.results:
-        together.setdefault((one.task, one.metric, replace(one.cell, seed=0)), []).append(one)
-    return [_figure(some, [values[one.key] for one in some]) for some in together.values()]
-
-
-def _figure(some: Sequence[Result], values: Sequence[Values]) -> Figure:
-    score = mean(np.mean([one.values for one in values], axis=0), values[0].clusters)
-    passages = round(float(np.mean([one.basis.passages for one in some])))
-    return Figure(some[0], passages, score)
+    """Every figure, over seeds, with the interval that the report gives it."""
+    return [
+        Figure(
+            *(panel.task, panel.metric, panel.unit, spot.cell),
+            round(spot.basis.passages),
+            panel.score(at),
+        )
+        for panel in panels(tables)
+        for at, spot in enumerate(panel.spots)
+    ]
 
 
 def blocks(tables: Tables) -> Iterator[Block]:
     """A table for each task and way, in which fractions are rows; the LM alone is the first row."""
     ways: dict[tuple[str, Cell], list[Figure]] = {}
-    for one in figures(tables):
-        cell = one.first.cell
+    every = figures(tables)
+    for one in every:
+        cell = one.cell
         if cell.fraction:
             k = cell.k if cell.reader else 0
-            ways.setdefault((one.first.task, replace(cell, fraction=0.0, seed=0, k=k)), []).append(one)
+            ways.setdefault((one.task, replace(cell, fraction=0.0, seed=0, k=k)), []).append(one)
     for (task, cell), some in ways.items():
-        alone = [one for one in figures(tables) if _is_alone_of(one, task, cell)]
+        alone = [one for one in every if _is_alone_of(one, task, cell)]
         yield _block(_title(task, cell), [*alone, *some])
 
 
 def _is_alone_of(one: Figure, task: str, cell: Cell) -> bool:
-    mine = one.first.cell
+    mine = one.cell
     same = (mine.reader, mine.quantization, mine.adapter) == (cell.reader, cell.quantization, cell.adapter)
-    return bool(cell.reader) and one.first.task == task and not mine.fraction and same
+    return bool(cell.reader) and one.task == task and not mine.fraction and same
 
 
 def _title(task: str, cell: Cell) -> str:
@@ -86,8 +88,8 @@ def _title(task: str, cell: Cell) -> str:
 def _block(title: str, some: Sequence[Figure]) -> Block:
     headings = tuple(dict.fromkeys(one.heading for one in some))
     rows = []
-    for fraction in sorted({one.first.cell.fraction for one in some}):
-        mine = {one.heading: one for one in some if one.first.cell.fraction == fraction}
+    for fraction in sorted({one.cell.fraction for one in some}):
+        mine = {one.heading: one for one in some if one.cell.fraction == fraction}
         passages = max(one.passages for one in mine.values())
         cells = [mine[name].written() if name in mine else "" for name in headings]
         rows.append((f"{fraction:g}" if fraction else "LM alone", f"{passages:,}", *cells))
@@ -96,7 +98,24 @@ def _block(title: str, some: Sequence[Figure]) -> Block:
 
 def few(tables: Tables) -> str | None:
     """Says which tasks have so few questions that their intervals mean little; None if none has."""
-    of = dict.fromkeys(f"{one.metric} of {one.task}" for one in tables.results if one.n < _FEW)
-    if not of:
-        return None
-    return f"few questions: n below {_FEW} for {', '.join(of)}, whose intervals look surer than they are"
+    least: dict[str, int] = {}
+    for one in tables.results:
+        least[one.task] = min(least.get(one.task, one.n), one.n)
+    of = [f"{count} of {task}" for task, count in least.items() if count < _FEW]
+    return f"few questions: {', '.join(of)}; below {_FEW} intervals look surer than they are" if of else None
+
+
+def small(tables: Tables) -> str | None:
+    """Says which shares of the store hold fewer passages than are looked at; None if none does."""
+    held: dict[float, int] = {}
+    for one in tables.results:
+        if one.cell.fraction:
+            least = held.get(one.cell.fraction, one.basis.passages)
+            held[one.cell.fraction] = min(least, one.basis.passages)
+    deepest = max((one.cell.k for one in tables.results), default=0)
+    of = [
+        f"{amount(count, 'passages')} at {share:g}"
+        for share, count in sorted(held.items())
+        if count < deepest
+    ]
+    return f"small shares: {', '.join(of)}, where {deepest} are looked at" if of else None

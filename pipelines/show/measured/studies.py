@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 def study(tables: "Tables", output: Path) -> None:
     """Print a study's tables, and where its files lie."""
-    from pipelines.evaluate.study.summary import blocks, few
+    from pipelines.evaluate.study.summary import blocks, few, small
 
     for block in blocks(tables):
         _block(block)
-    if note := few(tables):
-        console.print(note, soft_wrap=True)
+    for note in (few(tables), small(tables)):
+        if note:
+            console.print(note, soft_wrap=True)
     files = ", ".join(sorted(path.name for path in output.iterdir() if path.is_file()))
     console.print(f"In {escape(str(output))}: {files}", soft_wrap=True)
 

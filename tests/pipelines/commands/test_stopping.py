@@ -115,7 +115,11 @@ def test_what_computes_is_ended_by_one_signal_within_seconds():
         ),
         (["build", "a", "--dry-run"], "build stopped; nothing was changed. To begin again: ralm build"),
         (["ask", "s", "Why?"], "ask stopped; nothing was changed. To begin again: ralm ask s 'Why?'"),
-        (["eval", "scaling", "s"], "eval scaling stopped; nothing was changed."),
+        (
+            ["eval", "scaling", "s"],
+            "eval scaling stopped; what is done is kept. To go on: ralm eval scaling s",
+        ),
+        (["eval", "retrieval", "s"], "eval retrieval stopped; nothing was changed."),
         (["delete", "s"], "delete stopped; it is done whole or not at all. To make sure: ralm delete s"),
         (["search", "s", "two\nlines"], "To begin again: the same command"),
         (["search", "s", "x" * 999], "To begin again: the same command"),

@@ -1,6 +1,7 @@
 """Energy: joules, carbon dioxide and water of a question against the metric."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,6 +29,7 @@ def energy(study: Study) -> Section:
             continue
         joules = np.array([panel.spots[at].basis.joules or 0.0 for at in spots])
         front = Front.of(joules, panel.means[spots], panel.draws[:, spots], panel.higher)
+        front = replace(front, scores=tuple(map(panel.score, spots)))
         labels = spot_names([panel.spots[at] for at in spots])
         tables += _tables(panel, labels, front, factors)
         if len(spots) > 1:

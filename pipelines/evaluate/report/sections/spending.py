@@ -1,6 +1,7 @@
 """Bits, passages and parameters: all bytes of a reader and its datastore against the metric."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ def spending(study: Study) -> Section:
             continue
         ways = _ways(panel, spots)
         front = front_of(ways, panel.means[spots], panel.draws[:, spots], panel.higher)
+        front = replace(front, scores=tuple(map(panel.score, spots)))
         tables += _tables(panel, ways, front)
         figures.append(_figure(panel, ways, front))
         claims += [_claim(panel, one) for one in advice(ways, front)]

@@ -10,7 +10,7 @@ from pipelines.evaluate.report.about import About
 from pipelines.evaluate.report.naming import differing, name
 from pipelines.evaluate.tables import Cell, Tables
 
-_FIRST = ("success", "containment", "reader exact match", "reader accuracy", "bits per answer", BITS_PER_BYTE)
+_FIRST = ("success", "containment", "reader containment", "reader accuracy", "bits per answer", BITS_PER_BYTE)
 
 
 @dataclass(frozen=True)
