@@ -5,6 +5,7 @@ Both are tidy: a column for each axis, and for all that a figure rests on. Knows
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -149,7 +150,12 @@ class Tables:
 
     def has(self, key: tuple[str, str, str]) -> bool:
         """Whether a task's metric is there for a cell."""
-        return key in {one.key for one in self.results}
+        return key in self._keys
+
+    @cached_property
+    def _keys(self) -> frozenset[tuple[str, str, str]]:
+        """What is there: asked of every cell of a study, and each is a hash."""
+        return frozenset(one.key for one in self.results)
 
     def merged(self, results: Iterable[Result], questions: Iterable[Values]) -> "Tables":
         """These and others, which take the place of those of the same key; in the order of keys."""

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import xxhash
 
+from base.errors import RalmError
 from lm.backends.quantizations import DEFAULT_QUANTIZATION, STORED, quantization
 from lm.backends.reader_choice import ReaderChoice
 from lm.backends.registry import require_memory
@@ -34,50 +35,79 @@ class Variant:
         asked = None if stored else self.quantization
         return ReaderChoice(one.name, asked, one.adapter, one.device, one.allow_pickle)
 
+    @property
+    def adapter(self) -> str:
+        """Its adapter's name in tables; empty without one."""
+        return Path(self.settings.adapter).name if self.settings.adapter else ""
+
     def of(self, cell: Cell, conditioning: str) -> Cell:
         """A cell of what is found as one of what this reader makes of it."""
-        adapter = Path(self.settings.adapter).name if self.settings.adapter else ""
         return replace(
             cell,
             reader=self.settings.called,
             quantization=self.quantization,
-            adapter=adapter,
+            adapter=self.adapter,
             conditioning=conditioning,
         )
 
     @property
     def id(self) -> str:
-        """A hash that names it among all readers: adapters and folders of weights by what they hold."""
+        """A hash that names it among all readers: files and folders by what they hold."""
         one = self.settings
         parts = [one.name, self.quantization, *map(_held, (one.name, one.adapter or ""))]
         return xxhash.xxh3_64_hexdigest(orjson.dumps(parts))
 
 
 def _held(path: str) -> str:
-    """A hash of the weights of a folder; nothing of what is none."""
-    files = sorted(Path(path).glob("*.safetensors")) if path and Path(path).is_dir() else []
+    """A hash of a file, or of all in a folder but what is hidden; nothing of what is neither."""
+    root = Path(path)
+    if not path or not root.exists():
+        return ""
+    each = [(one, one.relative_to(root)) for one in sorted(root.rglob("*")) if one.is_file()]
+    shown = [(one, name) for one, name in each if not any(part.startswith(".") for part in name.parts)]
+    files = shown if root.is_dir() else [(root, Path())]
+    return xxhash.xxh3_128_hexdigest(
+        orjson.dumps([(str(name), _hash(one, *_stamp(one))) for one, name in files])
+    )
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """What changes with a file: its size, and when it was written."""
+    found = file.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=1024)
+def _hash(file: Path, *_: int) -> str:
+    """A hash of a file, read once while its stamp is the same: weights are many bytes."""
     found = xxhash.xxh3_128()
-    for file in files:
-        with open(file, "rb") as handle:
-            while block := handle.read(1 << 22):
-                found.update(block)
-    return found.hexdigest() if files else ""
+    with open(file, "rb") as handle:
+        while block := handle.read(1 << 22):
+            found.update(block)
+    return found.hexdigest()
 
 
 def variants_of(study: Study) -> Iterator[Variant]:
     """Every reader in every quantization.
 
-    Raises RalmError for one that there is not, or whose weights are more than the memory that is at hand.
+    Raises RalmError for one that there is not, for two that tables could not tell apart, and for one whose
+    weights are more than the memory that is at hand.
     """
-    seen = set[tuple[str, str, str]]()
+    seen: dict[tuple[str, str, str], Variant] = {}
     for one in study.readers:
         for asked in study.quantizations:
             found = Variant(one, _settled(one, asked))
-            key = (one.called, one.adapter or "", found.quantization)
+            key = (one.called, found.adapter, found.quantization)
             if key not in seen:
-                seen.add(key)
                 require_memory(found.choice)
                 yield found
+            elif (other := seen[key].settings) != one:
+                what = " ".join(part for part in (one.called, found.adapter, found.quantization) if part)
+                raise RalmError(
+                    f"Two readers would be one in tables, {what}: {other.name} and {one.name}; give each a "
+                    "`label` of its own."
+                )
+            seen[key] = found
 
 
 def _settled(settings: ReaderSettings, asked: str | None) -> str:
