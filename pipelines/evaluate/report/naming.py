@@ -5,6 +5,13 @@ from collections.abc import Callable, Sequence
 from pipelines.evaluate.report.style import MOST_LINES
 from pipelines.evaluate.tables import Cell
 
+
+def _of_the_store(fraction: float) -> str:
+    if fraction == 1:
+        return "the whole store"
+    return f"{fraction:g} of the store" if fraction else "LM alone"
+
+
 # What each axis says of a line, in the order of a name.
 _AXES: dict[str, Callable[[Cell], str]] = {
     "reader": lambda cell: cell.reader,
@@ -17,7 +24,7 @@ _AXES: dict[str, Callable[[Cell], str]] = {
     "filter": lambda cell: cell.filter or "no filter",
     "reranker": lambda cell: cell.reranker or "no reranker",
     "k": lambda cell: f"k = {cell.k}",
-    "fraction": lambda cell: f"{cell.fraction:g} of the store" if cell.fraction else "LM alone",
+    "fraction": lambda cell: _of_the_store(cell.fraction),
 }
 
 

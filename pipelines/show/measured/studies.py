@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from base.amounts import amount
 from pipelines.show.terminal import console
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def _fitting(widths: Sequence[int]) -> list[list[int]]:
 
 
 def written(paths: Sequence[Path], folder: Path) -> None:
-    """Say which files of a report were written."""
-    names = ", ".join(str(path.relative_to(folder)) for path in paths)
+    """Say which files of a report were written: plots by their number."""
+    pages = [path.name for path in paths if path.parent == folder]
+    plots = len({path.stem for path in paths if path.parent != folder})
+    names = ", ".join([*pages, f"{amount(plots, 'plots')} in plots/"])
     console.print(f"Written in {escape(str(folder))}: {escape(names)}", soft_wrap=True)

@@ -114,9 +114,9 @@ def dots(front: Front, alone: NDArray[np.bool_]) -> list[Dots]:
 
 def _claim(panel: Panel, one: Advice) -> str:
     bits = f" at {one.best.bits:.1f} bits a parameter" if one.best.parameters else ""
-    share = round(100 * one.best.weights_share)
+    weights, passages = _parts(one.best.weights_share)
     said = (
-        f"{heading(panel)}: at {size(one.budget, 'B')}, spend {share}% on weights{bits} and {100 - share}% "
+        f"{heading(panel)}: at {size(one.budget, 'B')}, spend {weights} on weights{bits} and {passages} "
         "on passages "
         f"({one.best.name}): {score(one.value, panel.unit)}"
     )
@@ -127,6 +127,12 @@ def _claim(panel: Panel, one: Advice) -> str:
         more = f" and {len(one.rivals) - _NAMED} more" if len(one.rivals) > _NAMED else ""
         said += f". The difference is none to {named}{more}"
     return said + "."
+
+
+def _parts(weights: float) -> tuple[str, str]:
+    """Two shares in per cent that never say nothing of what is something."""
+    digits = 0 if weights in (0, 1) or 0.005 <= weights < 0.995 else 2
+    return f"{100 * weights:.{digits}f}%", f"{100 * (1 - weights):.{digits}f}%"
 
 
 def _split(panel: Panel, budgets: Sequence[float]) -> list[str]:

@@ -40,3 +40,8 @@ def test_more_lines_than_a_chart_holds_become_several_charts():
     assert [cell for _, some in found for cell in some] == cells
     assert max(len(some) for _, some in found) <= MOST_LINES
     assert facets(cells[:3]) == [("", cells[:3])]
+
+
+def test_the_whole_store_is_called_so():
+    cells = [Cell(one, reader="r", k=1) for one in (0.0, 0.1, 1.0)]
+    assert [name(cell, ["fraction"]) for cell in cells] == ["LM alone", "0.1 of the store", "the whole store"]

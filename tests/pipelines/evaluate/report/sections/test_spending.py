@@ -1,4 +1,4 @@
-from pipelines.evaluate.report.sections.spending import spending
+from pipelines.evaluate.report.sections.spending import _parts, spending
 
 
 def test_at_each_round_budget_there_is_a_sentence_with_shares_and_bits(study):
@@ -21,3 +21,12 @@ def test_the_front_stands_before_all_ways(study):
 
 def test_without_bytes_of_a_reader_it_says_why(searched):
     assert "No reader's bytes" in spending(searched).absent
+
+
+def test_two_shares_of_which_neither_is_nothing_are_not_told_as_nothing():
+    assert [_parts(weights) for weights in (1.0, 0.9996, 0.5, 0.0)] == [
+        ("100%", "0%"),
+        ("99.96%", "0.04%"),
+        ("50%", "50%"),
+        ("0%", "100%"),
+    ]
