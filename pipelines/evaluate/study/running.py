@@ -137,6 +137,12 @@ class Running:
                 results, values = ([*chain.from_iterable(part)] for part in zip(*rows, strict=True))
                 self.folder.add(results, values)
                 self._note_trimmed(variant, asked)
+                if self._scores_bits and not all(
+                    any(one.metric == BITS.name for one in of) for of, _ in rows
+                ):
+                    self._note(
+                        f"{variant.settings.called}: bits per answer are left out, as it cannot score."
+                    )
 
     def asked(self, some: Sequence[Readable]) -> Iterator[tuple[Variant, list[Asked]]]:
         """What each reader is asked of each task in each put that is left."""

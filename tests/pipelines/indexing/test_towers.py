@@ -148,9 +148,10 @@ def test_every_command_is_told_where_an_encoder_has_moved(own, ralm, tmp_path, m
         assert (code, err.count("ralm:")) == (0, 0)
     assert current(Layout(root)).encoder.query.name == str(queries)
     told = []
-    monkeypatch.setattr(
-        "pipelines.commands.stores.open_stores", lambda _, how, *__: told.append(how) or 1 / 0
-    )
+    for command in ("stores", "serve"):
+        monkeypatch.setattr(
+            f"pipelines.commands.{command}.open_stores", lambda _, how, *__: told.append(how) or 1 / 0
+        )
     for command in (("ask", root, "Who?"), ("serve", root, "--port", "0")):
         with pytest.raises(ZeroDivisionError):
             ralm(*command, "--query-encoder", moved, "--encoder", "there")

@@ -132,7 +132,7 @@ def test_whole_texts_are_scored_in_the_same_windows_with_passages_and_alone(tmp_
     texts = {"tasks": ("texts",), "include": tmp_path / "tasks"}
     asked = study(tmp_path, None, search=Search(1), against_alone=True, **texts)
     found = run(asked, LocalRetriever.open(store), tiny)
-    assert found.basis["strides"] == {"window": 1000, "stride": 64, "query": 32}
+    assert found.basis["strides"] == {"window": 1000, "stride": 64, "query": 32, "added": 0}
     assert 1 == found.basis["instances"]["texts"]["bare"] < found.basis["instances"]["texts"]["instances"]
     bits = [one["results"]["texts"]["bits_per_byte,none"] for one in (found.found, found.alone)]
     assert bits[0] != bits[1]

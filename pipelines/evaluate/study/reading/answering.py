@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from base.errors import RalmError
 from datastore.files.layout import Layout
 from datastore.files.markers import Marker
 from lm.backends.reader_choice import ReaderChoice
@@ -101,11 +102,16 @@ def answered(reader: Reader, demands: Sequence[Demand], sampling: Sampling, batc
 
 
 def _bits(reader: Reader, some: Sequence[Demand]) -> list[float | None]:
-    """Of each demand the bits of its likeliest accepted answer; None of one without any."""
+    """Of each demand the bits of its likeliest accepted answer; None of one without any.
+
+    All are None where the reader cannot score, as one behind a server that does not show its chat template.
+    """
     scored = [one for one in some if one.answers]
     if not scored:
         return [None] * len(some)
-    found = iter(
-        bits_per_answer(reader, [one.asked for one in scored], [one.answers[:_SCORED] for one in scored])
-    )
+    texts = [one.answers[:_SCORED] for one in scored]
+    try:
+        found = iter(bits_per_answer(reader, [one.asked for one in scored], texts))
+    except RalmError:
+        return [None] * len(some)
     return [next(found) if one.answers else None for one in some]

@@ -87,6 +87,7 @@ def test_a_scaling_study_is_read_by_it(ralm, store, server, url, tmp_path):
     code, _, err = ralm("eval", "scaling", store, *where, "--reader", url, "--reader-questions", 4)
     assert code == 0, err
     assert len(server.completions) > 0
+    assert "bits per answer are left out" in " ".join(err.split())
     assert (
         "tiny" in (tmp_path / "out/report.md").read_text() or url in (tmp_path / "out/report.md").read_text()
     )

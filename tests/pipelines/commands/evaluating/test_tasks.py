@@ -77,6 +77,6 @@ def test_without_lm_eval_its_extra_is_named(refusal, monkeypatch):
 def test_what_is_left_out_is_what_a_study_has_by_itself():
     options = {name: one.default for name, one in signature(tasks).parameters.items()}
     own = {one.name: one.default for one in fields(TaskStudy) if one.default is not MISSING}
-    shared = {name for name in own if name in options and name != "seed"}
+    shared = {name for name in own if name in options and name not in ("seed", "output")}
     assert {name: options[name] for name in shared} == {name: own[name] for name in shared}
     assert shared > {"budget", "fewshot", "limit", "chat", "against_alone"}
