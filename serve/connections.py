@@ -103,12 +103,25 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """More waits to be taken than is kept."""
         super().pause_writing()
-        self._taken_due.set(self.stalled_seconds, self.transport.abort)
+        self._expect_taking()
 
     def resume_writing(self) -> None:
         """It has been taken."""
         self._taken_due.clear()
         super().resume_writing()
+
+    def _expect_taking(self) -> None:
+        """Look again after a while. Writing resumes only once nearly all is taken, which may take longer."""
+        waiting = self.transport.get_write_buffer_size()
+
+        def look() -> None:
+            self._taken_due.clear()
+            if self.transport.get_write_buffer_size() < waiting:
+                self._expect_taking()
+            else:
+                self.transport.abort()
+
+        self._taken_due.set(self.stalled_seconds, look)
 
     def _too_long(self) -> None:
         most = f"{self.header_bytes >> 10} KiB"

@@ -39,6 +39,16 @@ def unit():
     return parser["Service"]
 
 
+def kuberay():
+    return list(yaml.safe_load_all((DEPLOY / "kuberay.yaml").read_text()))
+
+
+def pods():
+    """Templates of Ray's head and workers."""
+    cluster = kuberay()[0]["spec"]["rayClusterConfig"]
+    return [group["template"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
+
+
 def shown():
     """Each command that is run, by the file that has it."""
     (entry,) = json.loads(instruction("ENTRYPOINT"))
@@ -83,15 +93,26 @@ def test_the_image_for_ray_has_what_the_extra_has_and_is_the_one_that_kuberay_ru
     (wanted,) = PROJECT["project"]["optional-dependencies"]["scale"]
     assert f'RUN pip install "{wanted}"' in text
     assert f"USER {instruction('USER')}\n" in text
-    cluster = yaml.safe_load((DEPLOY / "kuberay.yaml").read_text())["spec"]["rayClusterConfig"]
-    containers = [
-        container
-        for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])
-        for container in group["template"]["spec"]["containers"]
-    ]
+    cluster = kuberay()[0]["spec"]["rayClusterConfig"]
+    containers = [container for pod in pods() for container in pod["spec"]["containers"]]
     assert all(f"-t {container['image']} ." in text for container in containers)
     version = tuple(map(int, cluster["rayVersion"].split(".")[:2]))
     assert version == tuple(map(int, re.search(r">=([\d.]+)", wanted)[1].split(".")))
+
+
+def test_on_kubernetes_all_may_ask_the_service_and_none_but_ray_and_its_operator_ray():
+    service, policy = kuberay()
+    assert policy["kind"] == "NetworkPolicy"
+    chosen = policy["spec"]["podSelector"]["matchLabels"]
+    assert all(chosen.items() <= pod["metadata"]["labels"].items() for pod in pods())
+    to_all, to_some = policy["spec"]["ingress"]
+    port = yaml.safe_load(service["spec"]["serveConfigV2"])["http_options"]["port"]
+    assert to_all == {"ports": [{"port": port}]}
+    own, operator = (one["podSelector"]["matchLabels"] for one in to_some["from"])
+    assert own == chosen
+    assert operator == {"app.kubernetes.io/name": "kuberay-operator"}
+    named = {port["name"] for pod in pods() for one in pod["spec"]["containers"] for port in one["ports"]}
+    assert named == {"gcs-server", "dashboard", "serve"}  # No client's: it runs whatever it is sent.
 
 
 def test_the_image_runs_as_nobody_of_note_and_is_asked_without_a_key():

@@ -36,7 +36,7 @@ def built(served: Served, actors: Mapping[str, Any] | None = None, replicas: int
     """The application of what is served.
 
     `actors` are options of all deployments' actors in Ray. There are so many `replicas` of each but the
-    front.     Raises RalmError for what cannot be served.
+    front. Raises RalmError for what cannot be served.
     """
     card = _require(served)
 

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
-from serve.connections import Connection
+from serve.connections import Connection, _Alarm
 from serve.listening import listen
 from serve.server import config_of
 
@@ -194,6 +194,49 @@ def test_a_client_that_does_not_read_is_let_go(app, served, client):
         Event().wait(0.02)
     assert app.state.ended == before + 1
     assert not served[0].server_state.connections
+
+
+class Slow:
+    """A transport whose client takes so many bytes between two looks at it; then no more."""
+
+    def __init__(self, *waiting: int) -> None:
+        self.waiting, self.aborted = list(waiting), False
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting[0]
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class Clock:
+    """A loop's timers, which ring when they are told to."""
+
+    def __init__(self) -> None:
+        self.calls = []
+
+    def call_later(self, seconds, call):
+        self.calls.append(call)
+        return Handle()
+
+
+class Handle:
+    def cancel(self) -> None:
+        pass
+
+
+def test_a_client_that_takes_a_little_each_time_is_kept_until_it_takes_no_more(monkeypatch):
+    monkeypatch.setattr("serve.connections.HttpToolsProtocol.pause_writing", lambda self: None)
+    connection, clock = Connection.__new__(Connection), Clock()
+    connection.transport = Slow(300, 200, 100, 100)
+    connection._taken_due = _Alarm(clock)
+    connection.pause_writing()
+    kept = []
+    while clock.calls:
+        connection.transport.waiting.pop(0)
+        clock.calls.pop()()
+        kept.append(not connection.transport.aborted)
+    assert kept == [True, True, False]
 
 
 def test_a_client_that_closes_its_side_is_taken_for_gone(client):

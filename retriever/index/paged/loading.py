@@ -51,7 +51,7 @@ def paged(
 ) -> PagedIndex:
     """The codes of shards, whose rows follow one another, in pages: each device has as many of the rows.
 
-    Raises RalmError for codes other than PQ's, and where the devices' memory is too small.
+    Raises RalmError for codes other than PQ's, for damaged ones, and where the devices' memory is too small.
     """
     ivf = lists_of(trained)
     if not isinstance(ivf, faiss.IndexIVFPQ) or ivf.pq.nbits not in (4, 8):
@@ -98,6 +98,11 @@ def _filled(codebook: Codebook, shards: Sequence[Shard], rows: tuple[int, int]) 
             lists = torch.zeros(len(here), dtype=torch.int64, device=device)
             for n in range(width):  # Little-endian, as FAISS writes them.
                 lists |= here[:, n].long() << (8 * n)
+            if int(lists.max()) >= codebook.nlist:  # Beyond it a GPU would write anywhere.
+                raise RalmError(
+                    f"Codes of the index name a list beyond its {codebook.nlist:,}: `ralm verify` says which "
+                    "file is damaged; restore that from a copy."
+                )
             part.add_codes(lists, here[:, width:])
     except torch.OutOfMemoryError:
         raise RalmError(

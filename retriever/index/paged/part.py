@@ -82,7 +82,7 @@ class Part:
             top = scores.flatten(1).topk(min(k, scores[0].numel()), 1)
             page = chosen.pages.long().gather(1, top.indices // PAGE)
             rows = self.first + self.pages.rows_of(page * PAGE + top.indices % PAGE)
-            rows = torch.where(top.values.isinf(), -1, rows)
+            rows = torch.where(top.values == -torch.inf, -1, rows)
             short = k - rows.shape[1]
             return F.pad(top.values, (0, short), value=-torch.inf), F.pad(rows, (0, short), value=-1)
 

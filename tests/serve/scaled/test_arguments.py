@@ -42,7 +42,7 @@ def test_what_is_wrong_is_refused(wrong):
 
 
 def configs():
-    cluster = yaml.safe_load((DEPLOY / "kuberay.yaml").read_text())
+    cluster, _ = yaml.safe_load_all((DEPLOY / "kuberay.yaml").read_text())
     return yaml.safe_load((DEPLOY / "ray-serve.yaml").read_text()), cluster
 
 

@@ -70,6 +70,15 @@ def test_a_device_too_small_is_a_sentence(monkeypatch):
         paged(drawn_index("IVF64,PQ4"), IndexKey.parse("IVF64,PQ4"), [], [torch.device("cpu")])
 
 
+def test_codes_of_a_list_that_is_not_there_are_damage():
+    codes = np.zeros((20, 5), np.uint8)  # A byte of the list, four of its code.
+    shards, key = [(0, codes)], IndexKey.parse("IVF64,PQ4")
+    assert paged(drawn_index("IVF64,PQ4"), key, shards, [torch.device("cpu")]).rows == 20
+    codes[7, 0] = 64
+    with pytest.raises(RalmError, match=r"a list beyond its 64: `ralm verify` says"):
+        paged(drawn_index("IVF64,PQ4"), key, shards, [torch.device("cpu")])
+
+
 @pytest.mark.parametrize(("free", "enough"), [(2 << 30, False), (4 << 30, True)])
 def test_room_to_search_in_is_left(monkeypatch, free, enough):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 80 << 30))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,15 @@ def test_a_search_deeper_begins_with_the_same_hits():
     many, others = searched(part, lists, 400)
     assert torch.equal(few, many[:, :10])
     assert torch.equal(rows, others[:, :10])
+
+
+def test_a_score_beyond_float16_is_a_hit():
+    part, lists = part_of(300), np.array([[0]])
+    asked = part.asked(torch.ones(1, 32), torch.from_numpy(lists), torch.zeros(lists.shape))
+    asked = replace(asked, tables=torch.full_like(asked.tables, torch.inf))
+    count = int(part.pages.directory.count[0])
+    scores, rows = part.search(asked, count + 1, part.room(lists))
+    assert (scores[0] == torch.inf).tolist() == (rows[0] >= 0).tolist() == [True] * count + [False]
 
 
 def test_room_is_what_lists_hold():
