@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from pipelines.evaluate.study.settings import Study
 
 
+# What a study that has a file may be given beside it.
+_BESIDE = ("store", "config", "output", "executor", "workers", *(one.name for one in fields(QueryEncoding)))
+
+
 def scaling(  # noqa: PLR0913
+    context: typer.Context,
     store: MaybeStore = None,
     config: Annotated[
         Path | None, typer.Option(help="a YAML file with tasks and axes, and all that is set here")
@@ -61,8 +66,7 @@ def scaling(  # noqa: PLR0913
         **{"executor": executor, "workers": workers, **_given(encoding)},
     }
     if config is not None:
-        if questions is not None:
-            raise RalmError("A --config names its tasks itself: leave --questions out.")
+        _require_beside(context)
         _run(load_study(config, **always))
         return
     if store is None or questions is None or output is None:
@@ -79,6 +83,14 @@ def scaling(  # noqa: PLR0913
         **(_reading(reader, loading) if reader else {}),
     }
     _run(study_of({name: value for name, value in (always | settings).items() if value is not None}))
+
+
+def _require_beside(context: typer.Context) -> None:
+    """Raise RalmError for an option that would change nothing, as the study's file sets it."""
+    for one in context.command.params:
+        source = context.get_parameter_source(one.name or "")
+        if one.name not in _BESIDE and source is not None and source.name == "COMMANDLINE":
+            raise RalmError(f"A --config sets all of its study: leave {one.opts[0]} out, and set it there.")
 
 
 def _given(encoding: QueryEncoding) -> dict[str, Any]:

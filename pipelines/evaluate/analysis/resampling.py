@@ -20,7 +20,7 @@ _BOUNDS = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its 95% interval."""
+    """A figure with its 95% interval: NaN where nothing can be said."""
 
     value: float
     low: float
@@ -28,13 +28,18 @@ class Interval:
 
     @classmethod
     def of(cls, value: float, draws: Floats) -> "Interval":
-        """A figure and the 2.5 and 97.5 percentiles of what resamples gave for it [draws]."""
+        """A figure and the 2.5 and 97.5 percentiles of what resamples gave for it [draws]; NaN of none."""
         low, high = np.percentile(draws, _BOUNDS) if len(draws) else (np.nan, np.nan)
         return cls(float(value), float(low), float(high))
 
     @property
+    def is_known(self) -> bool:
+        """Whether there is an interval."""
+        return not np.isnan(self.low)
+
+    @property
     def is_none(self) -> bool:
-        """Whether a difference is one that the data do not show: its interval holds 0."""
+        """Whether a difference is one that the data do not show: its interval holds 0, or there is none."""
         return not (self.low > 0 or self.high < 0)
 
 
@@ -69,7 +74,7 @@ class Measured:
         return means / float(self.weights.sum())
 
     def resampled(self, draws: int = DRAWS, seed: int = 0) -> Floats:
-        """The metric at each point of so many resamples: [draws, points].
+        """The metric at each point of so many resamples: [draws, points]; of one cluster there are none.
 
         The pigeonhole bootstrap (Owen 2007, "The pigeonhole bootstrap", Annals of Applied Statistics 1):
         clusters of questions and seeds are drawn independently of each other, and all points take the same
@@ -79,6 +84,8 @@ class Measured:
         """
         rng = np.random.default_rng(seed)
         clusters = int(self.clusters.max()) + 1
+        if clusters < 2:
+            return np.empty((0, len(self.values)))
         taken = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws)
         by_question = taken[:, self.clusters] * self.weights
         by_question /= by_question.sum(axis=1, keepdims=True)

@@ -1,5 +1,9 @@
-"""Figures as people read them: units, intervals, sizes. A difference whose interval holds 0 is none."""
+"""Figures as people read them: units, intervals, sizes. A difference whose interval holds 0 is none.
 
+Where there is no interval, none is shown.
+"""
+
+import math
 import re
 
 from base.amounts import amount
@@ -17,7 +21,7 @@ def number(value: float, unit: str) -> str:
 def score(interval: Interval, unit: str) -> str:
     """A metric's value and interval."""
     if is_share(unit):
-        return _minus(f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]")
+        return _minus(_shown(interval, ".1f", 100))
     return plain(interval)
 
 
@@ -32,15 +36,24 @@ def change(interval: Interval, unit: str, named: bool = True) -> str:
 
 def signed(interval: Interval, unit: str, named: bool = True) -> str:
     """A difference with its sign and interval."""
-    factor, digits = (100, ".1f") if is_share(unit) else (1, ".3g")
-    value, low, high = (factor * one for one in (interval.value, interval.low, interval.high))
-    points = " points" if named and is_share(unit) else ""
-    return _minus(f"{value:+{digits}}{points} [{low:+{digits}}, {high:+{digits}}]")
+    factor, digits = (100, "+.1f") if is_share(unit) else (1, "+.3g")
+    return _minus(_shown(interval, digits, factor, " points" if named and is_share(unit) else ""))
 
 
 def plain(interval: Interval) -> str:
     """A bare number with its interval."""
-    return _minus(f"{interval.value:.3g} [{interval.low:.3g}, {interval.high:.3g}]")
+    return _minus(_shown(interval, ".3g"))
+
+
+def percent(share: float) -> str:
+    """A share in whole per cent; a dash if nobody knows it."""
+    return "–" if math.isnan(share) else f"{100 * share:.0f}%"
+
+
+def _shown(interval: Interval, digits: str, factor: float = 1, unit: str = "") -> str:
+    value, low, high = (factor * one for one in (interval.value, interval.low, interval.high))
+    bounds = f" [{low:{digits}}, {high:{digits}}]" if interval.is_known else ""
+    return f"{value:{digits}}{unit}{bounds}"
 
 
 def _minus(text: str) -> str:

@@ -34,7 +34,7 @@ class Figure:
         value, low, high = (
             f"{scale * one:.1f}" for one in (self.score.value, self.score.low, self.score.high)
         )
-        return f"{value} [{low}, {high}]"
+        return f"{value} [{low}, {high}]" if self.score.is_known else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pipelines.evaluate.report.section import Figure, Section, Table
 from pipelines.evaluate.report.sections.curves import axes_of
 from pipelines.evaluate.report.sections.spending import dots, front_tables
 from pipelines.evaluate.report.sections.study import Study, heading, slug, spot_names
-from pipelines.evaluate.report.wording import change, score
+from pipelines.evaluate.report.wording import change, percent, score
 
 _TITLE = "Energy, carbon dioxide and water"
 _COLUMNS = ("way", "J a question", "CO2, mg a question", "water, ml a question", "metric", "on the front in")
@@ -58,7 +58,7 @@ def _tables(panel: Panel, labels: Sequence[str], front: Front, factors: Factors)
         rows[at] = (
             *(labels[at], f"{took.joules:.3g}", f"{1000 * took.co2_g:.3g}", f"{took.water_ml:.3g}"),
             score(front.score(at), panel.unit),
-            f"{100 * front.share[at]:.0f}%",
+            percent(front.share[at]),
         )
     return front_tables(f"{heading(panel)}, n = {panel.questions:,}", _COLUMNS, rows, front)
 

@@ -69,12 +69,15 @@ def laws(study: Study) -> Section:
             tables.append(joint)
     if not tables:
         why = f"No line has {FEWEST} sizes of the datastore: a law's three numbers fit any three points."
+        if study.chief and not any(len(panel.draws) for panel in study.chief):
+            why = "No two questions are independent: nothing says how far a law may be trusted."
         return Section("laws", _TITLE, absent=why)
     return Section("laws", _TITLE, _INTRO, claims, tables, figures)
 
 
 def _enough(panel: Panel, spots: Sequence[int]) -> bool:
-    return len(set(panel.sizes(spots))) >= FEWEST and panel.sizes(spots)[0] > 0
+    # Without resamples nothing says how far a law may be trusted.
+    return len(set(panel.sizes(spots))) >= FEWEST and panel.sizes(spots)[0] > 0 and len(panel.draws) > 0
 
 
 def _best(panel: Panel, lines: Sequence[Sequence[int]]) -> int:
@@ -166,6 +169,8 @@ def joint_points(panel: Panel, of: str) -> tuple[Floats, list[int]] | None:
 
     Bytes may differ by the quantization, parameters do not: a law of parameters is of one quantization.
     """
+    if not len(panel.draws):
+        return None
     alike: dict[Cell, list[int]] = {}
     for line, spots in panel.lines.items():
         known = [at for at in spots if getattr(panel.spots[at].basis, of) and panel.spots[at].basis.tokens]

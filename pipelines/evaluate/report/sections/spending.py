@@ -16,7 +16,7 @@ from pipelines.evaluate.report.section import Figure, Section, Table
 from pipelines.evaluate.report.sections.curves import axes_of
 from pipelines.evaluate.report.sections.laws import joint_points
 from pipelines.evaluate.report.sections.study import Study, heading, slug, spot_names
-from pipelines.evaluate.report.wording import change, plain, score, size
+from pipelines.evaluate.report.wording import change, percent, plain, score, size
 
 _TITLE = "Bits, passages and parameters"
 _INTRO = (
@@ -74,7 +74,7 @@ def _tables(panel: Panel, ways: Sequence[Way], front: Front) -> list[Table]:
             f"{100 * ways[at].weights_share:.0f}%",
             f"{ways[at].bits:.1f}" if ways[at].parameters else "–",
             score(front.score(at), panel.unit),
-            f"{100 * front.share[at]:.0f}%",
+            percent(front.share[at]),
         )
         for at in order
     }

@@ -64,7 +64,10 @@ def test_a_study_from_its_file_is_that_of_the_flags(tmp_path, store, ralm):
         (["{store}", "--questions", "x", "-o", "y", "--method", "dens"], "Unknown method 'dens'"),
         (["{store}", "--questions", "x", "-o", "y", "--executor", "spark"], "Unknown executor 'spark'"),
         (["{store}", "--questions", "x"], "A study needs a STORE, --questions and --output, or a --config"),
-        (["{store}", "--questions", "x", "--config", "y"], "names its tasks itself: leave --questions out"),
+        (["{store}", "--questions", "x", "--config", "y"], "sets all of its study: leave --questions out"),
+        (["--config", "y", "--fractions", "0.01,0.1,1"], "leave --fractions out, and set it there"),
+        (["--config", "y", "-k", "5"], "leave -k out, and set it there"),
+        (["--config", "y", "--quantization", "int8"], "leave --quantization out, and set it there"),
         (["--config", "{tmp}/none.yaml"], "There is no study"),
     ],
 )

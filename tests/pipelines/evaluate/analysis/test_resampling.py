@@ -37,6 +37,13 @@ def test_clusters_are_drawn_whole():
     assert together.std() > 2 * apart.std()
 
 
+def test_one_cluster_has_no_interval():
+    one = measured(np.random.default_rng(0), clusters=np.full(60, 7))
+    assert one.resampled().shape == (0, 2)
+    found = Interval.of(one.means()[0], one.resampled()[:, 0])
+    assert (found.is_known, found.is_none) == (False, True)
+
+
 @pytest.mark.parametrize("of_seeds", [0.0, 0.05])
 def test_intervals_hold_the_truth_as_often_as_they_say(of_seeds):
     rng = np.random.default_rng(3)

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 
 from pipelines.evaluate.analysis.panels import is_share
 from pipelines.evaluate.analysis.resampling import Interval
-from pipelines.evaluate.report.wording import change, number, plain, score, signed, size, tokens
+from pipelines.evaluate.report.wording import change, number, percent, plain, score, signed, size, tokens
 
 GAIN, NONE = Interval(0.123, 0.05, 0.2), Interval(-0.01, -0.03, 0.02)
 
@@ -23,6 +24,14 @@ def test_a_difference_whose_interval_holds_0_is_none():
     assert signed(Interval(0.0, -0.0001, 0.0), "share") == "0.0 points [0.0, 0.0]"
     assert signed(NONE, "bits") == "−0.01 [−0.03, +0.02]"
     assert plain(NONE) == "−0.01 [−0.03, 0.02]"
+
+
+def test_where_there_is_no_interval_none_is_shown():
+    none = Interval.of(0.125, np.empty(0))
+    assert score(none, "share") == "12.5"
+    assert change(none, "share") == "none (+12.5 points)"
+    assert plain(none) == "0.125"
+    assert (percent(np.nan), percent(0.5)) == ("–", "50%")
 
 
 @pytest.mark.parametrize(

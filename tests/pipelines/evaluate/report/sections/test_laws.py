@@ -41,3 +41,9 @@ def test_one_reader_has_none_and_three_sizes_no_law(study, searched):
     few = Simulated(fractions=(0.01, 0.1, 1.0), questions=30, retrieval=False).tables()
     absent = laws(type(study)(few, TRAINED, study.folder)).absent
     assert absent == "No line has 4 sizes of the datastore: a law's three numbers fit any three points."
+
+
+def test_of_one_question_there_is_no_law(study):
+    alone = Simulated(questions=1, seeds=1, retrieval=False).tables()
+    absent = laws(type(study)(alone, TRAINED, study.folder)).absent
+    assert absent == "No two questions are independent: nothing says how far a law may be trusted."
