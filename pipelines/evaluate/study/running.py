@@ -202,7 +202,8 @@ def about(running: Running) -> dict[str, Any]:
             "store": f"{Path(study.store).name}, {store.passages:,} passages, manifest {store.hash}",
             "encoder": store.manifest.encoder.name,
             "tasks": tasks,
-            "search": "through all lists of the index, a share as if the store had been built of it",
+            "search": "through all lists of the index, a share as if the store had been built of it; words "
+            "of bm25 and hybrid are weighed by the whole store",
             "samples": f"{study.seeds} at each fraction below 1",
             "prompts": study.conditioning(study.conditionings[0], study.k[0]).told(),
             "answers": f"greedy, at most {study.answer_tokens} tokens, to the end of a line",
