@@ -3,7 +3,8 @@
 Decisions: docs/decisions/measuring.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ import xxhash
 import yaml
 
 from base.errors import RalmError
+from datastore.files.locks import changing
 from datastore.files.writing import atomic_write
 from pipelines.evaluate.study.settings import Study
 from pipelines.evaluate.study.tasks import Task
 from pipelines.evaluate.tables import RESULTS, Tables
 
+# Of a run that is under way; hidden, as it is no result.
+_LOCK = ".lock"
 # What is no axis: figures of others do not belong into one table.
 _PROTOCOL = (
     *("pool", "reader_questions", "answer_tokens", "budget", "neighbours", "replug_temperature"),
@@ -41,11 +45,18 @@ class StudyFolder:
     path: Path
     tables: Tables
 
+    @staticmethod
+    @contextmanager
+    def held(path: Path) -> Iterator[None]:
+        """Hold a study's folder for one run. Raises RalmError if another live process holds it."""
+        _require_folder(path)
+        with changing(path, path / _LOCK):
+            yield
+
     @classmethod
     def open(cls, path: Path, study: str) -> "StudyFolder":
         """The folder of a study, which need not be there. Raises RalmError for that of another study."""
-        if path.exists() and not path.is_dir():
-            raise RalmError(f"{path} is a file: choose a folder for the study.")
+        _require_folder(path)
         if (path / RESULTS).exists():
             return cls(path, Tables.read(path, study))
         return cls(path, Tables(study))
@@ -68,3 +79,8 @@ class StudyFolder:
         """Write what was measured, for people: study.yaml."""
         text = yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=110)
         atomic_write(self.path / "study.yaml", lambda handle: handle.write(text.encode()))
+
+
+def _require_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise RalmError(f"{path} is a file: choose a folder for the study.")

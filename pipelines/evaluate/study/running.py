@@ -38,10 +38,11 @@ METRICS = (*(one.name for one in RETRIEVAL), *(one.name for one in READER), BITS
 
 def run(study: Study, progress: BuildProgress | None = None) -> Tables:
     """Measure what is missing of a study; its tables, whole. Raises RalmError for what cannot be measured."""
-    running = begun(study, progress or Silent())
-    running.read(running.search())
-    running.folder.describe(about(running))
-    return running.folder.tables
+    with StudyFolder.held(Path(study.output)):
+        running = begun(study, progress or Silent())
+        running.read(running.search())
+        running.folder.describe(about(running))
+        return running.folder.tables
 
 
 def begun(study: Study, progress: BuildProgress) -> "Running":

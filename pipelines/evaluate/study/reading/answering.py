@@ -28,8 +28,6 @@ from pipelines.evaluate.study.reading.exchange import (
 
 # Prompts that are read together, and those of one task.
 BATCH, TASK = 8, 64
-# Of a question's accepted answers so many are scored.
-_SCORED = 8
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def _bits(reader: Reader, some: Sequence[Demand]) -> list[float | None]:
     scored = [one for one in some if one.answers]
     if not scored:
         return [None] * len(some)
-    texts = [one.answers[:_SCORED] for one in scored]
+    texts = [one.answers for one in scored]
     try:
         found = iter(bits_per_answer(reader, [one.asked for one in scored], texts))
     except RalmError:

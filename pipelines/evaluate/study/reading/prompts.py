@@ -60,6 +60,8 @@ class Prompts:
     _known: dict[Demand, Demand] = field(default_factory=dict)
     # Readers of one tokenizer are asked the same.
     _written: dict[tuple[str, Put], Asked] = field(default_factory=dict)
+    # Tokens of the longest accepted answer to a question, whatever is put beside it.
+    _longest: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     def of(self, some: Readable, put: Put) -> Asked:
         """The questions of a task in one put."""
@@ -76,9 +78,17 @@ class Prompts:
         how = self.study.conditioning(put.conditioning, put.k)
         view = put.arm.view if put.arm else View()
         sources = sources_of(hits[: put.k], self.retriever, how, view)
-        request = Request(question.text, answer_tokens=self.study.answer_tokens)
+        request = Request(question.text, answer_tokens=self._room(question))
         written = condition(how, request, sources, self.reader)
         demand = Demand(written.asked, question.answers if self.scored else ())
         # Without its number, which would pass for the answer to some questions.
         held = any(contains(one.partition("] ")[2], question.answers) for one in written.packed)
         return Asking(question, self._known.setdefault(demand, demand), held, written.trimmed)
+
+    def _room(self, question: Question) -> int:
+        """Tokens that are kept free: for an answer, and for the longest accepted one that is scored."""
+        if not self.scored or not question.answers:
+            return self.study.answer_tokens
+        if question.answers not in self._longest:
+            self._longest[question.answers] = max(map(self.reader.count_tokens, question.answers))
+        return max(self.study.answer_tokens, self._longest[question.answers] + 1)

@@ -57,6 +57,17 @@ def test_a_file_is_no_folder(tmp_path):
         StudyFolder.open(tmp_path / "file", "5" * 16)
 
 
+def test_a_second_run_is_refused_while_the_first_goes_on(tmp_path):
+    with (
+        StudyFolder.held(tmp_path / "out"),
+        pytest.raises(RalmError, match=r"out is being changed by process \d+ on .*: wait for it to end"),
+        StudyFolder.held(tmp_path / "out"),
+    ):
+        pass
+    with StudyFolder.held(tmp_path / "out"):
+        pass
+
+
 def test_what_was_measured_is_told(tmp_path):
     StudyFolder.open(tmp_path, "5" * 16).describe({"title": "Größe", "notes": ["a: b"]})
     assert yaml.safe_load((tmp_path / "study.yaml").read_bytes()) == {"title": "Größe", "notes": ["a: b"]}
