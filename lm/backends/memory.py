@@ -16,6 +16,9 @@ from lm.backends.devices import best_dtype, file_bytes, settled
 from lm.backends.quantizations import DEFAULT_QUANTIZATION, quantization
 from lm.backends.reader_choice import ReaderChoice
 
+# What is named to whoever has too little memory: it runs on every device.
+_FEWER = "nf4"
+
 
 def require_memory(choice: ReaderChoice) -> None:
     """Raise RalmError for a reader, a folder or one of the hub, that this machine's memory cannot hold.
@@ -31,10 +34,11 @@ def require_memory(choice: ReaderChoice) -> None:
         which = range(torch.cuda.device_count()) if device.index is None else [device.index]
         free += sum(int(torch.cuda.mem_get_info(one)[0]) for one in which)
     if needed > free:
-        kept = choice.quantization or DEFAULT_QUANTIZATION
+        kept = quantization(choice.quantization or DEFAULT_QUANTIZATION)
+        fewer = f", or fewer bits, --quantization {_FEWER}" if quantization(_FEWER).bits < kept.bits else ""
         raise RalmError(
-            f"The reader {choice.name} would take {amount(needed, 'bytes')} as {kept}, but "
-            f"{amount(free, 'bytes')} are free here: choose a smaller one, or fewer bits, --quantization nf4."
+            f"The reader {choice.name} would take {amount(needed, 'bytes')} as {kept.name}, but "
+            f"{amount(free, 'bytes')} are free here: choose a smaller one{fewer}."
         )
 
 

@@ -59,8 +59,10 @@ def test_a_reader_too_large_for_memory_is_refused_by_its_configuration_alone(fol
     choice = ReaderChoice(str(tmp_path), device="cpu")
     with pytest.raises(RalmError, match=r"would take \d+.* as int8, but 10.0 KB are free here: choose"):
         require_memory(choice)
-    with pytest.raises(RalmError, match="are free here"):
+    with pytest.raises(RalmError, match="or fewer bits, --quantization nf4"):
         require_of_any(choice)
+    with pytest.raises(RalmError, match=r"as nf4, .* choose a smaller one\.$"):
+        require_memory(ReaderChoice(str(tmp_path), "nf4", device="cpu"))
     # Packaged ones are small, and what a server holds is its own.
     require_of_any(ReaderChoice())
     require_of_any(ReaderChoice("http://localhost:1/v1"))
