@@ -191,9 +191,10 @@ def _written(
             ]
         mixtures.append(_mixture(mixing, searched, role, (of, np.mean(means, axis=0), short)))
     mixing.output.mkdir(parents=True, exist_ok=True)
-    tables.write(mixing.output / tables.MIXTURES, mixtures)
     tables.write(mixing.output / tables.COMPARED, compared)
     tables.write(mixing.output / tables.USED, searched.used)
+    # Last: who finds it finds what it stands on, too.
+    tables.write(mixing.output / tables.MIXTURES, mixtures)
     return mixtures
 
 

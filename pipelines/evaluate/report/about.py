@@ -40,11 +40,11 @@ class About:
         path = folder / FILE
         if not path.exists():
             return cls()
-        text = path.read_text(encoding="utf-8")
         try:
+            text = path.read_text(encoding="utf-8")
             found = yaml.safe_load(text) or {}
             return cls.of(found, text)
-        except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        except (OSError, yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise RalmError(
                 f"{path} cannot be read as a study ({reason}): correct it, or remove it."

@@ -20,8 +20,8 @@ from pipelines.evaluate.metrics import bits_per_answer
 from pipelines.evaluate.study.reading.exchange import (
     Answered,
     Demand,
-    answers_of,
     lines_of,
+    read_answers,
     read_lines,
     write_lines,
 )
@@ -71,7 +71,7 @@ class AnswerStage:
 
     def answers(self) -> list[Answered]:
         """What all tasks have left."""
-        return [one for at in range(len(self.sizes())) for one in answers_of(read_lines(self.path(at)))]
+        return [one for at in range(len(self.sizes())) for one in read_answers(self.path(at))]
 
 
 @lru_cache(maxsize=1)

@@ -21,9 +21,8 @@ from pipelines.evaluate.study.reading.answering import BATCH, AnswerStage, opene
 from pipelines.evaluate.study.reading.exchange import (
     Answered,
     Demand,
-    answers_of,
     lines_of,
-    read_lines,
+    read_kept,
     write_lines,
 )
 from pipelines.evaluate.study.reading.variants import Variant, card_of
@@ -68,9 +67,8 @@ class Answers:
         card: dict[str, Any] = {}
         answers: dict[str, Answered] = {}
         for path in sorted([*self.folder.glob("*.jsonl"), *self.folder.glob("*.jsonl.gz")]):
-            first, *rest = read_lines(path)
-            card = first
-            answers |= {one.key: one for one in answers_of(rest)}
+            card, found = read_kept(path)
+            answers |= {one.key: one for one in found}
         return Kept(card, answers)
 
     def missing(self, demands: Iterable[Demand], kept: Kept) -> list[Demand]:

@@ -46,14 +46,19 @@ class Demand:
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Demand":
-        """What was written so."""
-        asked = content["asked"]
-        found: Asked
-        if "weights" in asked:
-            found = Ensemble(tuple(map(_read, asked["prompts"])), tuple(asked["weights"]))
-        else:
-            found = _read(asked)
-        return cls(found, tuple(content["answers"]))
+        """What was written so. Raises RalmError for what was not."""
+        try:
+            asked = content["asked"]
+            found: Asked
+            if "weights" in asked:
+                found = Ensemble(tuple(map(_read, asked["prompts"])), tuple(asked["weights"]))
+            else:
+                found = _read(asked)
+            return cls(found, tuple(content["answers"]))
+        except (KeyError, TypeError) as error:
+            raise RalmError(
+                f"A line is no demand of a reader ({error}): have its file written anew."
+            ) from None
 
 
 def _written(prompt: Prompt) -> dict[str, Any]:
@@ -96,14 +101,35 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         for line in (gzip.decompress(data) if path.suffix == ".gz" else data).splitlines():
             yield orjson.loads(line)
     except (OSError, EOFError, zlib.error, orjson.JSONDecodeError) as error:
-        raise RalmError(
-            f"{path} cannot be read ({error}): remove it, and what it held is made anew."
-        ) from None
+        raise _damaged(path, str(error)) from None
 
 
-def answers_of(lines: Iterable[Mapping[str, Any]]) -> Iterator[Answered]:
-    """Answers that were written as lines."""
-    return (Answered(**one) for one in lines)
+def read_answers(path: Path) -> list[Answered]:
+    """The answers of a file, a line each. Raises RalmError for a file that is damaged."""
+    return _answers(path, read_lines(path))
+
+
+def read_kept(path: Path) -> tuple[dict[str, Any], list[Answered]]:
+    """The first line of a file, about its reader, and the answers behind it.
+
+    Raises RalmError for a file that is damaged.
+    """
+    lines = read_lines(path)
+    card = next(lines, None)
+    if not isinstance(card, dict):
+        raise _damaged(path, "it says nothing of a reader")
+    return card, _answers(path, lines)
+
+
+def _answers(path: Path, lines: Iterable[Mapping[str, Any]]) -> list[Answered]:
+    try:
+        return [Answered(**one) for one in lines]
+    except TypeError as error:
+        raise _damaged(path, f"a line is no answer: {error}") from None
+
+
+def _damaged(path: Path, reason: str) -> RalmError:
+    return RalmError(f"{path} cannot be read ({reason}): remove it, and what it held is made anew.")
 
 
 def lines_of(answers: Iterable[Answered]) -> Iterator[dict[str, Any]]:

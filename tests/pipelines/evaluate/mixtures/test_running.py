@@ -25,6 +25,8 @@ def test_the_mixtures_that_are_compared_are_there_with_the_store_without_each_do
     assert roles == ["natural", "predicted best", "best drawn", "whole", "without history", "without travel"]
     assert sum(one.role == "drawn" for one in found) == 40
     assert read(output / MIXTURES, Mixture) == found
+    written = [(output / name).stat().st_mtime_ns for name in (COMPARED, USED, MIXTURES)]
+    assert written == sorted(written)
     total = sum(found[0].passages)
     of = {one.role: one for one in found}
     assert of["whole"].budget == total

@@ -48,10 +48,18 @@ factors: {carbon: 20, water_on_site: 0}
 
 @pytest.mark.parametrize(
     "text",
-    ["- a list", "queries: many", "factors: {wind: 1}", "factors: {pue: x}", "training_tokens: 5", "{"],
+    [
+        "- a list",
+        "queries: many",
+        "factors: {wind: 1}",
+        "factors: {pue: x}",
+        "training_tokens: 5",
+        "{",
+        "title: Größe",
+    ],
 )
 def test_what_cannot_be_read_is_refused_in_one_sentence(tmp_path, text):
-    (tmp_path / "study.yaml").write_text(text)
+    (tmp_path / "study.yaml").write_text(text, encoding="latin-1")
     with pytest.raises(
         RalmError, match=r"study\.yaml cannot be read as a study \(.+\): correct it, or remove it\."
     ):
