@@ -44,6 +44,8 @@ class Calls:
             try:
                 return begun.result(timeout_s=max(0.001, by - time.monotonic()))
             except Exception as error:  # noqa: BLE001  (raised again, unless another replica is asked)
+                if isinstance(error, TimeoutError):
+                    begun.cancel()  # Nobody waits for it any more.
                 if not (is_lost(error) and left):
                     raise self._said(error) from None
             begun = self.begin(method, *arguments)

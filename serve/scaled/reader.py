@@ -34,10 +34,11 @@ from serve.scaled.calls import Calls
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A piece of a text, and the tokens that have come since the last one. The first is empty: it is read."""
+    """A piece of a text, and the tokens since the last one, behind `known` ones. The first is empty: read."""
 
     text: str = ""
     positions: tuple[Position, ...] = ()
+    known: int = 0
 
 
 class ReaderReplica:
@@ -75,8 +76,8 @@ class ReaderReplica:
             known = 0
             async for text in self._reading.each(stream):
                 positions = tuple(stream.positions[known:])
+                yield Said(text, positions, known)
                 known += len(positions)
-                yield Said(text, positions)
             yield stream.completion()
         finally:
             self._writing -= 1
@@ -190,7 +191,8 @@ class DeployedReader:
                 if not taken.done():
                     taken.set_result(None)
                 if isinstance(piece, Said):
-                    pending.positions.extend(piece.positions)
+                    # A second replica tells those again that a lost one has told.
+                    pending.positions[piece.known :] = piece.positions
                     pending.put(piece.text)
                 else:
                     pending.positions.extend(piece.positions[len(pending.positions) :])

@@ -5,6 +5,7 @@ Decisions: docs/decisions/scaling-out.md.
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from base.errors import Unavailable
@@ -12,6 +13,9 @@ from datastore.objects.origin import locate
 from retriever.cluster.actors import Silence
 from retriever.cluster.searcher import Searcher
 from serve.scaled.calls import Calls
+
+# Seconds to fetch a reply that came while another one was waited for.
+_FETCHED = 0.1
 
 
 class SearcherReplica:
@@ -38,11 +42,12 @@ class DeployedSearchers:
     def ask(
         self, method: str, calls: Mapping[int, Sequence[Any]], patience: float, groups: Sequence[range]
     ) -> tuple[dict[int, Any], list[int]]:
-        """As `Holders.ask`. What is to be ready is so in each replica."""
+        """As `Holders.ask`. What is to be ready is so in each replica, one group after another."""
         if method == "ready":
             asked = {n: partial(self._ready, n, calls[n], patience) for n in calls}
         else:
-            asked = {n: self._begun(n, method, calls[n], patience) for n in calls}
+            by = monotonic() + patience
+            asked = {n: self._begun(n, method, calls[n], by) for n in calls}
         replies, lost = {}, []
         try:
             for number, reply in asked.items():
@@ -58,10 +63,11 @@ class DeployedSearchers:
         group = self.handles[number]
         return group.everywhere("ask", self._store, "ready", *arguments, patience=patience)
 
-    def _begun(self, number: int, method: str, arguments: Sequence[Any], patience: float) -> Any:
-        """All are asked before one is waited for."""
+    def _begun(self, number: int, method: str, arguments: Sequence[Any], by: float) -> Any:
+        """All are asked before one is waited for, and until the same moment `by`."""
         group, whole = self.handles[number], ("ask", self._store, method, *arguments)
-        return partial(group.ended, group.begin(*whole), *whole, patience=patience)
+        begun = group.begin(*whole)
+        return lambda: group.ended(begun, *whole, patience=max(_FETCHED, by - monotonic()))
 
     def close(self) -> None:
         """Leave them: they are the application's."""

@@ -65,7 +65,9 @@ class Handle:
 
 @pytest.mark.parametrize("error", [LOST, ActorUnavailableError("gone", None)])
 def test_what_a_lost_replica_was_asked_is_asked_once_more(error):
-    assert Calls(Handle([error], ["found"]), "The encoder").ask("method", 1) == "found"
+    handle = Handle([error], ["found"])
+    assert Calls(handle, "The encoder").ask("method", 1) == "found"
+    assert not any(one.cancelled for one in handle.responses)
     handle = Handle([error], [error], ["never asked"])
     with pytest.raises(Unavailable, match="The encoder was lost twice"):
         Calls(handle, "The encoder").ask("method")
@@ -83,8 +85,10 @@ def test_what_a_replica_raises_is_raised_as_it_was_and_not_asked_again():
 
 
 def test_who_gives_no_answer_in_time_is_unavailable():
+    handle = Handle([TimeoutError()])
     with pytest.raises(Unavailable, match="Searcher 0 gives no answer"):
-        Calls(Handle([TimeoutError()]), "Searcher 0").ask("method", patience=0.1)
+        Calls(handle, "Searcher 0").ask("method", patience=0.1)
+    assert handle.responses[0].cancelled
 
 
 def test_only_a_replica_that_is_gone_is_lost():
