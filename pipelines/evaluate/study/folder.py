@@ -16,10 +16,12 @@ import yaml
 from base.errors import RalmError
 from datastore.files.locks import changing
 from datastore.files.writing import atomic_write
+from pipelines.config import read_mapping
 from pipelines.evaluate.study.settings import Study
 from pipelines.evaluate.study.tasks import Task
 from pipelines.evaluate.tables import RESULTS, Tables
 
+_ABOUT = "study.yaml"
 # Of a run that is under way; hidden, as it is no result.
 _LOCK = ".lock"
 # What is no axis: figures of others do not belong into one table.
@@ -40,10 +42,14 @@ def study_hash(study: Study, tasks: Sequence[Task]) -> str:
 
 @dataclass
 class StudyFolder:
-    """Where a study's tables lie; `tables` are those that are there, of this very study."""
+    """Where a study's tables lie; `tables` are those that are there, of this very study.
+
+    `notes` are those of the runs that measured them.
+    """
 
     path: Path
     tables: Tables
+    notes: tuple[str, ...] = ()
 
     @staticmethod
     @contextmanager
@@ -58,7 +64,7 @@ class StudyFolder:
         """The folder of a study, which need not be there. Raises RalmError for that of another study."""
         _require_folder(path)
         if (path / RESULTS).exists():
-            return cls(path, Tables.read(path, study))
+            return cls(path, Tables.read(path, study), _notes(path / _ABOUT))
         return cls(path, Tables(study))
 
     def require(self, manifest: str) -> None:
@@ -78,7 +84,13 @@ class StudyFolder:
     def describe(self, about: dict[str, Any]) -> None:
         """Write what was measured, for people: study.yaml."""
         text = yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=110)
-        atomic_write(self.path / "study.yaml", lambda handle: handle.write(text.encode()))
+        atomic_write(self.path / _ABOUT, lambda handle: handle.write(text.encode()))
+
+
+def _notes(file: Path) -> tuple[str, ...]:
+    """What earlier runs noted. Raises RalmError for a file that is no YAML."""
+    found = read_mapping(file, "study", "notes: []").get("notes") if file.exists() else None
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def _require_folder(path: Path) -> None:

@@ -40,7 +40,10 @@ def run(study: Study, progress: BuildProgress | None = None) -> Tables:
     """Measure what is missing of a study; its tables, whole. Raises RalmError for what cannot be measured."""
     with StudyFolder.held(Path(study.output)):
         running = begun(study, progress or Silent())
-        running.read(running.search())
+        found = running.search()
+        # Twice, as what was noted of the search is not noted again if the readers are stopped.
+        running.folder.describe(about(running))
+        running.read(found)
         running.folder.describe(about(running))
         return running.folder.tables
 
@@ -210,7 +213,8 @@ def about(running: Running) -> dict[str, Any]:
             "answers": f"greedy, at most {study.answer_tokens} tokens, to the end of a line",
         },
         "training_tokens": {one.called: one.training_tokens for one in study.readers if one.training_tokens},
-        "notes": running.notes,
+        # What is measured already is not noted again.
+        "notes": list(dict.fromkeys([*running.folder.notes, *running.notes])),
         **study.report,
         "settings": study.written(),
     }

@@ -57,6 +57,18 @@ def test_a_file_is_no_folder(tmp_path):
         StudyFolder.open(tmp_path / "file", "5" * 16)
 
 
+def test_notes_stay_with_the_figures_that_they_are_of(tmp_path):
+    tables = Simulated(fractions=(0.1, 1.0), questions=10).tables()
+    folder = StudyFolder.open(tmp_path, tables.study)
+    folder.describe({"notes": ["q: one"]})
+    assert StudyFolder.open(tmp_path, tables.study).notes == ()
+    folder.add(tables.results, tables.questions)
+    assert StudyFolder.open(tmp_path, tables.study).notes == ("q: one",)
+    (tmp_path / "study.yaml").write_text("{")
+    with pytest.raises(RalmError, match=r"study\.yaml cannot be read as YAML"):
+        StudyFolder.open(tmp_path, tables.study)
+
+
 def test_a_second_run_is_refused_while_the_first_goes_on(tmp_path):
     with (
         StudyFolder.held(tmp_path / "out"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from base.errors import RalmError
 from datastore.store import Datastore
@@ -205,6 +206,19 @@ def test_a_line_that_is_no_question_is_named(settings):
     (note,) = told.said
     assert note.startswith("1 line is no question and is left out of q.jsonl (line ")
     assert note in (Path(settings["output"]) / "study.yaml").read_text().replace("\n  ", " ")
+
+
+def test_what_was_noted_of_a_search_is_told_when_it_is_not_repeated(settings):
+    thai = {"id": "thai", "question": "สะพานหินเก่าสร้างเมื่อใด", "answers": ["1787"]}
+    write_lines(study_of(settings).tasks[0].file, [*questions(), thai])
+    about = Path(settings["output"]) / "study.yaml"
+    run(study_of(settings))
+    (note,) = yaml.safe_load(about.read_bytes())["notes"]
+    assert "1 of 9 questions holds nothing" in note
+    told = Told()
+    run(study_of(settings), told)
+    assert not told.said
+    assert yaml.safe_load(about.read_bytes())["notes"] == [note]
 
 
 def test_a_reader_that_is_too_large_is_said_before_it_is_loaded(read, monkeypatch):
