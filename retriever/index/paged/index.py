@@ -3,7 +3,8 @@
 Decisions: docs/decisions/gpu.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from base.errors import Unavailable
 from retriever.index.code_index import Assigned, ScoredRows
 from retriever.index.paged.captured import MOST_QUERIES, CapturedSearches
 from retriever.index.paged.pages import PAGE
@@ -25,6 +27,18 @@ _CAPTURED = 1 << 24
 Rotation: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
+@contextmanager
+def _in_memory() -> Iterator[None]:
+    """What others hold of a GPU just now may be free a little later."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise Unavailable(
+            "The GPU has too little memory free for this search: ask again a little later, for fewer queries "
+            "at once, or end what else runs there."
+        ) from None
+
+
 @dataclass(frozen=True)
 class RowBits:
     """Which rows count, as each part's scan reads it."""
@@ -33,7 +47,10 @@ class RowBits:
 
 
 class PagedIndex:
-    """Codes in pages on several devices. Searching is safe from several threads."""
+    """Codes in pages on several devices. Searching is safe from several threads.
+
+    `assign`, `selector` and `search` raise Unavailable where a GPU's memory is too small just then.
+    """
 
     def __init__(self, key: IndexKey, parts: Sequence[Part], rotate: Rotation | None = None) -> None:
         """`parts`: filled, with rows that follow one another; `rotate`: what is done to queries first."""
@@ -60,6 +77,7 @@ class PagedIndex:
         """Bytes of pages and ids on all devices."""
         return sum(part.pages.bytes for part in self._parts)
 
+    @_in_memory()
     def assign(self, queries: NDArray[np.float32], nprobe: int = 0) -> Assigned:
         """Rotate queries [n, d] and choose the lists that each probes; `nprobe` 0 probes every list."""
         probed = min(nprobe or self.nlist, self.nlist)
@@ -76,10 +94,12 @@ class PagedIndex:
         distances, lists = (np.concatenate([t.cpu() for t in part]) for part in zip(*best, strict=True))
         return Assigned(queries, probed, distances, lists)
 
+    @_in_memory()
     def selector(self, rows: NDArray[np.uint8]) -> RowBits:
         """What a search takes as `among`: rows that count, a bit each, packed with the lowest bit first."""
         return RowBits(tuple(part.bits(rows) for part in self._parts))
 
+    @_in_memory()
     def search(self, queries: Assigned, k: int, among: Any | None = None) -> ScoredRows:
         """The k best rows by their codes' inner product; `among`, of `selector`, leaves out other rows."""
         k = min(k, self.rows)

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from base.errors import Unavailable
 from datastore.shard import open_array
 from datastore.takedown import Takedown, Takedowns, take_down
 from datastore.view import View
@@ -117,6 +118,25 @@ def test_of_no_rows_or_for_no_query_nothing_is_found():
     assert [part.shape for part in some.search(some.assign(queries[:0], 2), 5)] == [(0, 5), (0, 5)]
     nothing = some.selector(np.zeros(2, np.uint8))
     assert (some.search(some.assign(queries, 8), 5, nothing)[1] == -1).all()
+
+
+def test_a_gpu_that_is_full_just_now_is_a_sentence(monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError
+
+    ours, _ = both("IVF64,PQ16", True, "cpu")
+    queries = embeddings(3, 3, 32).astype(np.float32)
+    assigned = ours.assign(queries, 4)
+    monkeypatch.setattr("retriever.index.paged.part.by_slot", full)
+    monkeypatch.setattr("retriever.index.paged.scan.page_maxima", full)
+    monkeypatch.setattr(paged_index, "product", full)
+    for ask in (
+        lambda: ours.assign(queries, 4),
+        lambda: ours.search(assigned, 5),
+        lambda: ours.selector(np.zeros(500, np.uint8)),
+    ):
+        with pytest.raises(Unavailable, match="too little memory free for this search"):
+            ask()
 
 
 def test_rows_beyond_what_32_bits_count_are_found():
